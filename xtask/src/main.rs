@@ -1,2 +1,17 @@
-//! Build tool.
-fn main() {}
+//! The build tool: `cargo xtask COMMAND`.
+
+mod commands;
+mod guests;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match commands::run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            commands::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
