@@ -1,0 +1,205 @@
+//! One call in the making: the arguments and the circumstances of a run.
+
+use crate::host::host;
+use crate::module::Module;
+use crate::run::Run;
+use bytes::Bytes;
+use celeriac_sandbox::{Attempt, Call, Grants, Interruption, Limits, Report, SandboxError};
+use serde_json::{Map, Value};
+use std::convert::Infallible;
+use std::time::Duration;
+
+/// Progress updates a run remembers: more than any test looks at, while a task
+/// that sends millions is still bounded.
+const PROGRESS_KEPT: usize = 1_000;
+
+/// A call of one task with its circumstances. Unset ones are those of a first
+/// attempt: no retries, first delivery, queue `celery`, no headers.
+#[derive(Debug, Clone)]
+#[must_use = "a call does nothing until `run`"]
+pub struct TaskCall {
+    module: Module,
+    call: Call,
+    limits: Limits,
+    attempt: Attempt,
+    interrupt: Option<(Duration, Interruption)>,
+}
+
+impl TaskCall {
+    pub(crate) fn new(module: Module, task: &str) -> Self {
+        let limits = limits(&module, task);
+        let attempt = Attempt {
+            keep_progress: PROGRESS_KEPT,
+            ..Attempt::default()
+        };
+        let call = Call {
+            task: task.to_owned(),
+            args: Bytes::from_static(b"[]"),
+            kwargs: Bytes::from_static(b"{}"),
+        };
+        Self {
+            module,
+            call,
+            limits,
+            attempt,
+            interrupt: None,
+        }
+    }
+
+    /// Sets the positional arguments; see [`args!`](crate::args).
+    pub fn args(self, args: Vec<Value>) -> Self {
+        self.raw_args(Value::Array(args).to_string())
+    }
+
+    /// Sets the keyword arguments; see [`kwargs!`](crate::kwargs).
+    pub fn kwargs<K: Into<String>>(self, kwargs: impl IntoIterator<Item = (K, Value)>) -> Self {
+        let kwargs: Map<String, Value> = kwargs
+            .into_iter()
+            .map(|(name, value)| (name.into(), value))
+            .collect();
+        self.raw_kwargs(Value::Object(kwargs).to_string())
+    }
+
+    /// Sets the positional arguments as the bytes a message would carry, which
+    /// need not be a JSON array.
+    pub fn raw_args(mut self, args: impl Into<Bytes>) -> Self {
+        self.call.args = args.into();
+        self
+    }
+
+    /// Sets the keyword arguments as the bytes a message would carry.
+    pub fn raw_kwargs(mut self, kwargs: impl Into<Bytes>) -> Self {
+        self.call.kwargs = kwargs.into();
+        self
+    }
+
+    /// Changes the limits, which are those the task asks for over the defaults
+    /// of a worker.
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
+        self
+    }
+
+    /// Sets how often the task was retried before.
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.attempt.retries = retries;
+        self
+    }
+
+    /// Sets the number of retries after which the task fails.
+    pub fn max_retries(mut self, max_retries: u32) -> Self {
+        self.attempt.max_retries = Some(max_retries);
+        self
+    }
+
+    /// Sets how often the message was delivered, this time included.
+    pub fn deliveries(mut self, deliveries: u32) -> Self {
+        self.attempt.deliveries = deliveries;
+        self
+    }
+
+    /// Sets the task id.
+    pub fn id(mut self, id: impl Into<String>) -> Self {
+        self.attempt.id = id.into();
+        self
+    }
+
+    /// Sets the id of the workflow's first task.
+    pub fn root_id(mut self, id: impl Into<String>) -> Self {
+        self.attempt.root_id = Some(id.into());
+        self
+    }
+
+    /// Sets the id of the task that sent this one.
+    pub fn parent_id(mut self, id: impl Into<String>) -> Self {
+        self.attempt.parent_id = Some(id.into());
+        self
+    }
+
+    /// Sets the queue the message comes from.
+    pub fn queue(mut self, queue: impl Into<String>) -> Self {
+        self.attempt.queue = queue.into();
+        self
+    }
+
+    /// Adds a message header the task may read.
+    pub fn header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.attempt.headers.insert(name.into(), value.into());
+        self
+    }
+
+    /// Asks the task to stop after some time, as a revoke, a shutdown or the
+    /// soft limit does. With zero it is asked before it starts.
+    pub fn interrupt_after(mut self, time: Duration, reason: Interruption) -> Self {
+        self.interrupt = Some((time, reason));
+        self
+    }
+
+    /// Runs the task once, in a memory of its own.
+    ///
+    /// # Panics
+    /// When the sandbox itself is in trouble; whatever the task does is a [`Run`].
+    #[track_caller]
+    #[must_use]
+    #[expect(
+        clippy::panic,
+        reason = "a test learns of trouble by a panic at its own line"
+    )]
+    pub fn run(self) -> Run {
+        let name = format!("{}.{}", self.module.name(), self.call.task);
+        let limits = self.limits.clone();
+        let host = match host() {
+            Ok(host) => host,
+            Err(error) => panic!("{name}: {error}"),
+        };
+        match host.runtime.block_on(self.invoke()) {
+            Ok(report) => Run::new(name, limits, report),
+            Err(error) => panic!("{name}: {error}"),
+        }
+    }
+
+    async fn invoke(self) -> Result<Report, SandboxError> {
+        let interrupt = self.attempt.interrupt.clone();
+        let component = self.module.component().clone();
+        let grants = Grants::default();
+        let raise = async {
+            match self.interrupt {
+                Some((time, reason)) if time.is_zero() => interrupt.raise(reason),
+                Some((time, reason)) => {
+                    tokio::time::sleep(time).await;
+                    interrupt.raise(reason);
+                }
+                None => {}
+            }
+            std::future::pending::<Infallible>().await
+        };
+        tokio::select! {
+            biased;
+            never = raise => match never {},
+            report = component.invoke(self.call, &self.limits, &grants, self.attempt) => report,
+        }
+    }
+}
+
+/// Returns what a worker would allow the task that has no tenant: what it asks
+/// for, else the defaults.
+fn limits(module: &Module, task: &str) -> Limits {
+    let mut limits = Limits::default();
+    let Some(info) = module.tasks().iter().find(|info| info.name == task) else {
+        return limits;
+    };
+    let asked = &info.limits;
+    if let Some(wall) = asked.wall_ms {
+        limits.wall = Duration::from_millis(wall);
+    }
+    limits.soft = asked
+        .soft_wall_ms
+        .map(Duration::from_millis)
+        .or(limits.soft);
+    if let Some(cpu) = asked.cpu_ms {
+        limits.cpu = Duration::from_millis(cpu);
+    }
+    limits.memory = asked.memory_bytes.unwrap_or(limits.memory);
+    limits.result_bytes = asked.result_bytes.unwrap_or(limits.result_bytes);
+    limits
+}
