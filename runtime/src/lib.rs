@@ -1,1 +1,10 @@
 //! Celeriac.
+pub mod broker;
+pub mod celery;
+pub mod clock;
+pub mod database;
+pub mod results;
+pub mod task;
+pub mod config;
+pub mod shutdown;
+pub mod telemetry;

@@ -1,0 +1,129 @@
+//! The configuration: what was written ([`RawConfig`]) made into what is meant
+//! ([`Config`]).
+//!
+//! Order: default, file, environment (`CELERIAC_WORKER__CONCURRENCY`), flag; a
+//! later one wins. A wrong key or value fails the start and says where it is.
+
+mod address;
+mod error;
+mod hostname;
+mod limits;
+mod raw;
+mod reader;
+#[cfg(test)]
+mod tests;
+pub mod units;
+mod worker;
+
+pub use address::{Address, DATABASE_FILE};
+pub use error::ConfigError;
+pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
+pub use reader::Effective;
+pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
+
+use crate::task::TaskName;
+use celeriac_sandbox::Limits;
+use reader::Reader;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The file that is read when none is named and it exists.
+pub const DEFAULT_FILE: &str = "celeriac.toml";
+/// The folder for state when none is named.
+pub const DEFAULT_DATA: &str = "./.celeriac";
+/// Most aliases (10,000): they are held in memory and looked up per message.
+pub const ALIASES: usize = 10_000;
+
+/// Everything that can be configured, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder for state.
+    pub data: PathBuf,
+    /// Where messages are kept.
+    pub broker: Address,
+    /// Where results are kept.
+    pub result_backend: Address,
+    /// How a worker works.
+    pub worker: WorkerConfig,
+    /// What an attempt gets that asks for nothing.
+    pub limits: Limits,
+    /// The most that tasks of tenant `default` can ask for.
+    pub ceiling: Limits,
+    /// Tasks of ours by the names that callers use.
+    pub aliases: BTreeMap<String, String>,
+}
+
+impl Config {
+    /// Checks what was written, and tells for every key what is in force.
+    ///
+    /// # Errors
+    /// An unknown key, a value of the wrong kind or outside its bounds.
+    pub fn check(raw: RawConfig) -> Result<(Self, Vec<Effective>), ConfigError> {
+        let mut reader = Reader::new(raw);
+        let data = reader.text("data", PathBuf::from(DEFAULT_DATA), folder, |data| {
+            data.display().to_string()
+        })?;
+        let embedded = Address::Embedded(data.clone());
+        let broker = reader.text(
+            "broker",
+            embedded,
+            |text| Address::parse(text, "brokers", &data),
+            ToString::to_string,
+        )?;
+        let result_backend = reader.text(
+            "result_backend",
+            broker.clone(),
+            |text| Address::parse(text, "result backends", &data),
+            ToString::to_string,
+        )?;
+        let worker = WorkerConfig::read(&mut reader)?;
+        let limits = limits::defaults(&mut reader)?;
+        let ceiling = limits::ceiling(&mut reader)?;
+        limits::compare(&reader, &limits, &ceiling)?;
+        let aliases = reader.aliases(ALIASES, |target| {
+            target
+                .parse::<TaskName>()
+                .map(|_| ())
+                .map_err(|error| error.to_string())
+        })?;
+        let effective = reader.finish()?;
+        Ok((
+            Self {
+                data,
+                broker,
+                result_backend,
+                worker,
+                limits,
+                ceiling,
+                aliases,
+            },
+            effective,
+        ))
+    }
+}
+
+/// Reads the file and the environment; flags are laid over them by the caller.
+/// Without a named file, `./celeriac.toml` is read if it exists.
+///
+/// # Errors
+/// When the file cannot be read or is not TOML.
+pub fn read(
+    named: Option<&Path>,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<RawConfig, ConfigError> {
+    let mut raw = RawConfig::default();
+    match named {
+        Some(path) => raw.read_file(path)?,
+        None if Path::new(DEFAULT_FILE).exists() => raw.read_file(Path::new(DEFAULT_FILE))?,
+        None => {}
+    }
+    raw.read_environment(variables);
+    Ok(raw)
+}
+
+fn folder(text: &str) -> Result<PathBuf, String> {
+    match text.trim() {
+        "" => Err("the path of a folder is wanted".to_owned()),
+        path => Ok(PathBuf::from(path)),
+    }
+}

@@ -1,0 +1,134 @@
+//! Addresses of brokers and result backends.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Name of the embedded file within its folder.
+pub const DATABASE_FILE: &str = "celeriac.db";
+
+/// Where messages or results are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// The embedded file `celeriac.db` in this folder.
+    Embedded(PathBuf),
+}
+
+impl Address {
+    /// Reads an address: `sqlite://FOLDER`, or `sqlite://` for the data folder.
+    pub(super) fn parse(text: &str, what: &str, data: &Path) -> Result<Self, String> {
+        let Some((scheme, rest)) = text.split_once("://") else {
+            return Err(format!(
+                "a URL is wanted; {what} that work: sqlite://FOLDER"
+            ));
+        };
+        if scheme != "sqlite" {
+            return Err(format!(
+                "{scheme}:// is not known; {what} that work: sqlite://FOLDER (the embedded file)"
+            ));
+        }
+        if rest.is_empty() {
+            return Ok(Self::Embedded(data.to_owned()));
+        }
+        let path = Path::new(rest);
+        match path.file_name().and_then(|name| name.to_str()) {
+            Some(DATABASE_FILE) => {
+                let folder = path.parent().filter(|folder| *folder != Path::new(""));
+                Ok(Self::Embedded(folder.unwrap_or(Path::new(".")).to_owned()))
+            }
+            Some(name) if has_database_ending(name) => Err(format!(
+                "the embedded file is always called {DATABASE_FILE}; name its folder: sqlite://FOLDER"
+            )),
+            Some(_) | None => Ok(Self::Embedded(path.to_owned())),
+        }
+    }
+
+    /// Returns the folder of the embedded file.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        match self {
+            Self::Embedded(folder) => folder,
+        }
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Embedded(folder) => {
+                write!(f, "sqlite://{}", folder.join(DATABASE_FILE).display())
+            }
+        }
+    }
+}
+
+fn has_database_ending(name: &str) -> bool {
+    Path::new(name)
+        .extension()
+        .and_then(|ending| ending.to_str())
+        .is_some_and(|ending| ["db", "sqlite", "sqlite3"].contains(&ending))
+}
+
+/// Replaces the password of a URL by `***`.
+pub(super) fn redact(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return text.to_owned();
+    };
+    let end = rest.find('/').unwrap_or(rest.len());
+    let (authority, tail) = rest.split_at(end);
+    match authority.rsplit_once('@') {
+        Some((credentials, host)) => {
+            let user = credentials
+                .split_once(':')
+                .map_or(credentials, |(user, _)| user);
+            format!("{scheme}://{user}:***@{host}{tail}")
+        }
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Address, String> {
+        Address::parse(text, "brokers", Path::new("data"))
+    }
+
+    #[test]
+    fn a_folder_and_the_file_in_it_are_the_same_address() {
+        for (text, folder) in [
+            ("sqlite://", "data"),
+            ("sqlite:///var/lib/celeriac", "/var/lib/celeriac"),
+            (
+                "sqlite:///var/lib/celeriac/celeriac.db",
+                "/var/lib/celeriac",
+            ),
+            ("sqlite://here", "here"),
+            ("sqlite://celeriac.db", "."),
+        ] {
+            assert_eq!(parse(text), Ok(Address::Embedded(folder.into())), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_answered_with_those_that_work() {
+        let error = parse("kafka://h").unwrap_err();
+        assert_eq!(
+            error,
+            "kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file)"
+        );
+        assert!(parse("localhost").unwrap_err().contains("sqlite://FOLDER"));
+        assert!(
+            parse("sqlite://other.db")
+                .unwrap_err()
+                .contains("always called celeriac.db")
+        );
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        assert_eq!(redact("redis://:s3cret@h:6379/1"), "redis://:***@h:6379/1");
+        assert_eq!(redact("amqp://me:a:b@c@h//"), "amqp://me:***@h//");
+        assert_eq!(redact("sqlite://x"), "sqlite://x");
+    }
+}

@@ -1,0 +1,267 @@
+//! Tables of what is accepted and what is refused, with the words of each refusal.
+
+use super::*;
+use std::time::Duration;
+
+const REFERENCE: &str = include_str!("../../config.reference.toml");
+
+fn file(text: &str) -> RawConfig {
+    let mut raw = RawConfig::default();
+    raw.read_text(Path::new("celeriac.toml"), text)
+        .expect("TOML");
+    raw
+}
+
+fn variables(pairs: &[(&str, &str)]) -> std::vec::IntoIter<(String, String)> {
+    let pairs: Vec<_> = pairs
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect();
+    pairs.into_iter()
+}
+
+fn refusal(raw: RawConfig) -> String {
+    Config::check(raw).expect_err("refused").to_string()
+}
+
+#[test]
+fn nothing_written_gives_the_defaults() {
+    let (config, effective) = Config::check(RawConfig::default()).unwrap();
+    assert_eq!(config.data, Path::new("./.celeriac"));
+    assert_eq!(config.broker, Address::Embedded("./.celeriac".into()));
+    assert_eq!(config.result_backend, config.broker);
+    assert_eq!(config.worker.queues, ["celery"]);
+    assert_eq!(config.worker.concurrency, 64);
+    assert_eq!(config.worker.result_keep, Some(Duration::from_secs(86_400)));
+    assert_eq!(config.limits, Limits::default());
+    assert!(
+        effective
+            .iter()
+            .all(|known| known.source == Source::Default)
+    );
+}
+
+#[test]
+fn a_later_layer_wins_and_is_named_as_the_source() {
+    let mut raw = file("[worker]\nconcurrency = 1\ndrain = \"1s\"\nlease = \"1s\"\n");
+    raw.read_environment(variables(&[
+        ("CELERIAC_WORKER__CONCURRENCY", "2"),
+        ("CELERIAC_WORKER__DRAIN", "2s"),
+    ]));
+    raw.set_flag("worker.concurrency", "-c", "3".to_owned());
+    let (config, effective) = Config::check(raw).unwrap();
+    let source = |key: &str| {
+        effective
+            .iter()
+            .find(|known| known.key == key)
+            .unwrap()
+            .source
+            .to_string()
+    };
+    assert_eq!(config.worker.concurrency, 3);
+    assert_eq!(config.worker.drain, Duration::from_secs(2));
+    assert_eq!(config.worker.lease, Duration::from_secs(1));
+    assert_eq!(source("worker.concurrency"), "flag -c");
+    assert_eq!(source("worker.drain"), "environment CELERIAC_WORKER__DRAIN");
+    assert_eq!(source("worker.lease"), "celeriac.toml:4");
+    assert_eq!(source("worker.listen"), "default");
+}
+
+#[test]
+fn the_reference_names_every_key_with_a_value_of_its_own() {
+    let (_, defaults) = Config::check(RawConfig::default()).unwrap();
+    let (_, reference) = Config::check(file(REFERENCE)).unwrap();
+    for known in &reference {
+        assert_ne!(
+            known.source,
+            Source::Default,
+            "{} is missing in config.reference.toml",
+            known.key
+        );
+        let default = defaults.iter().find(|default| default.key == known.key);
+        assert_ne!(
+            default.map(|default| &default.value),
+            Some(&known.value),
+            "{} has its default value",
+            known.key
+        );
+    }
+    assert!(
+        defaults
+            .iter()
+            .all(|known| reference.iter().any(|other| other.key == known.key))
+    );
+}
+
+#[test]
+fn a_wrong_file_is_refused_with_key_value_bound_and_place() {
+    for (text, words) in [
+        (
+            "[worker]\nconcurency = 4\n",
+            "there is no key \"worker.concurency\"; did you mean \"worker.concurrency\"?, in celeriac.toml:2",
+        ),
+        (
+            "concurrency = 4\n",
+            "there is no key \"concurrency\"; did you mean \"worker.concurrency\"?, in celeriac.toml:1",
+        ),
+        ("[zzz]\n", "there is no key \"zzz\", in celeriac.toml:1"),
+        (
+            "[worker]\nconcurrency = 9000\n",
+            "worker.concurrency is 9000; at most 4000 is allowed, in celeriac.toml:2",
+        ),
+        (
+            "[worker]\nconcurrency = 0\n",
+            "worker.concurrency is 0; at least 1 is allowed, in celeriac.toml:2",
+        ),
+        (
+            "[worker]\nconcurrency = -1\n",
+            "worker.concurrency is -1: at least 1 is wanted, in celeriac.toml:2",
+        ),
+        (
+            "[worker]\nconcurrency = \"4\"\n",
+            "worker.concurrency is \"4\": a whole number is wanted, in celeriac.toml:2",
+        ),
+        (
+            "[worker]\nlease = \"500ms\"\n",
+            "worker.lease is \"500ms\"; at least \"1s\" is allowed, in celeriac.toml:2",
+        ),
+        (
+            "[worker]\ndrain = 30\n",
+            "worker.drain is 30: it has no unit; write \"30s\", in celeriac.toml:2",
+        ),
+        (
+            "[limits]\nmemory = \"1GiB\"\n",
+            "limits.memory is \"1GiB\"; at most \"256MiB\" is allowed, in celeriac.toml:2",
+        ),
+        (
+            "[limits]\nmemory = \"64MB\"\n",
+            "limits.memory is \"64MB\": it is not a size such as \"512B\", \"64KiB\", \"64MiB\" or \"1GiB\", in celeriac.toml:2",
+        ),
+        (
+            "[limits]\ncpu = \"10m\"\n",
+            "limits.cpu is 10m; at most tenants.default.cpu = 5m is allowed, in celeriac.toml:2",
+        ),
+        (
+            "[tenants.default]\nwall = \"1m\"\n",
+            "limits.wall is 5m; at most tenants.default.wall = 1m is allowed, in celeriac.toml:2",
+        ),
+        (
+            "[tenants.acme]\ncpu = \"1m\"\n",
+            "there is no key \"tenants.acme.cpu\"; did you mean \"tenants.default.cpu\"?, in celeriac.toml:2",
+        ),
+        (
+            "[worker]\nqueues = []\n",
+            "worker.queues is a list of 0; 1 to 100 queues are allowed, in celeriac.toml:2",
+        ),
+        (
+            "[worker]\nqueues = \"celery\"\n",
+            "worker.queues is \"celery\": a list of strings is wanted, such as [\"celery\"], in celeriac.toml:2",
+        ),
+        (
+            "[worker]\ntrack_started = 1\n",
+            "worker.track_started is 1: true or false is wanted, in celeriac.toml:2",
+        ),
+        (
+            "[worker]\nlisten = \"9464\"\n",
+            "worker.listen is \"9464\": an address and a port are wanted, such as \"127.0.0.1:9464\", or \"off\", in celeriac.toml:2",
+        ),
+        (
+            "[worker]\nhostname = \"%q\"\n",
+            "worker.hostname is \"%q\": %q is not known; %h (host), %n (its first part), %d (its domain) and %% are, in celeriac.toml:2",
+        ),
+        (
+            "broker = \"redis://:pw@h\"\n",
+            "broker is \"redis://:***@h\": redis:// is not known; brokers that work: sqlite://FOLDER (the embedded file), in celeriac.toml:1",
+        ),
+        (
+            "data = \"\"\n",
+            "data is \"\": the path of a folder is wanted, in celeriac.toml:1",
+        ),
+        (
+            "[aliases]\nold = \"new\"\n",
+            "aliases.\"old\" is \"new\": \"new\" is not a task name of ours; it must be MODULE.TASK, in celeriac.toml:2",
+        ),
+    ] {
+        assert_eq!(refusal(file(text)), words);
+    }
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_with_its_line() {
+    let error = RawConfig::default()
+        .read_text(Path::new("celeriac.toml"), "data = \"x\"\nbroker =\n")
+        .unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("celeriac.toml:2 is not valid TOML: "),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_environment_is_as_strict_as_the_file_but_leaves_what_is_not_ours() {
+    let mut raw = RawConfig::default();
+    raw.read_environment(variables(&[("CELERIAC_WORKER__CONCURRENT", "4")]));
+    assert_eq!(
+        refusal(raw),
+        "there is no key \"worker.concurrent\"; did you mean \"worker.concurrency\"?, in environment CELERIAC_WORKER__CONCURRENT"
+    );
+    let mut raw = RawConfig::default();
+    raw.read_environment(variables(&[
+        ("CELERIAC_SERVICE_HOST", "10.0.0.1"),
+        ("CELERIAC_PORT", "tcp://10.0.0.1:80"),
+        ("CELERIAC_PORT_80_TCP_ADDR", "10.0.0.1"),
+        ("CELERIAC_WORKER_SERVICE_PORT", "80"),
+        ("CELERIAC_CONFIG", "x.toml"),
+        ("CELERIAC_GUEST_RUSTC", "/usr/bin/rustc"),
+        ("HOME", "/root"),
+        ("CELERIAC_WORKER__QUEUES", "a, b"),
+        ("CELERIAC_WORKER__TRACK_STARTED", "true"),
+        ("CELERIAC_WORKER__RESULT_KEEP", "forever"),
+        ("CELERIAC_WORKER__LISTEN", "off"),
+    ]));
+    let (config, _) = Config::check(raw).unwrap();
+    assert_eq!(config.worker.queues, ["a", "b"]);
+    assert!(
+        config.worker.track_started
+            && config.worker.result_keep.is_none()
+            && config.worker.listen.is_none()
+    );
+}
+
+#[test]
+fn aliases_keep_their_dots_and_are_counted() {
+    let (config, _) =
+        Config::check(file("[aliases]\n\"a.b.c\" = \"m.t\"\nd.e = \"m.u\"\n")).unwrap();
+    assert_eq!(config.aliases.get("a.b.c").map(String::as_str), Some("m.t"));
+    assert_eq!(config.aliases.get("d.e").map(String::as_str), Some("m.u"));
+    let many: String = (0..=ALIASES).map(|n| format!("t{n} = \"m.t\"\n")).collect();
+    assert!(refusal(file(&format!("[aliases]\n{many}"))).contains("at most 10000 are allowed"));
+}
+
+#[test]
+fn a_huge_file_is_not_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("big.toml");
+    std::fs::write(&path, " ".repeat(usize::try_from(FILE_BYTES).unwrap() + 1)).unwrap();
+    let error = RawConfig::default().read_file(&path).unwrap_err();
+    assert!(matches!(error, ConfigError::TooLarge { .. }), "{error}");
+    let missing = RawConfig::default()
+        .read_file(&folder.path().join("none.toml"))
+        .unwrap_err();
+    assert!(missing.to_string().contains("cannot be read"), "{missing}");
+}
+
+#[test]
+fn the_data_folder_moves_the_embedded_file_along() {
+    let (config, _) = Config::check(file(
+        "data = \"state\"\nresult_backend = \"sqlite://other\"\n",
+    ))
+    .unwrap();
+    assert_eq!(config.broker.to_string(), "sqlite://state/celeriac.db");
+    assert_eq!(
+        config.result_backend.to_string(),
+        "sqlite://other/celeriac.db"
+    );
+}

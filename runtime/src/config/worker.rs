@@ -1,0 +1,164 @@
+//! The section `[worker]`.
+
+use super::error::ConfigError;
+use super::hostname;
+use super::reader::Reader;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Most attempts in flight (4,000): what was measured with waiting tasks.
+pub const CONCURRENCY: u64 = 4_000;
+/// Most threads that run guests (256): more than any machine's cores helps nobody.
+const GUEST_THREADS: u64 = 256;
+/// Most queues of one worker (100): each is part of every fetch.
+const QUEUES: usize = 100;
+/// Longest queue name, bytes, as AMQP allows.
+const QUEUE_BYTES: usize = 255;
+/// Most deliveries before a message is dead (100).
+const DELIVERIES: u64 = 100;
+/// Most retries that can be allowed by default (1,000).
+const RETRIES: u64 = 1_000;
+/// Longest span of any setting (365 days): a longer one is a slip of the pen.
+pub(super) const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
+/// Where metrics and health are served unless said otherwise.
+const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9464);
+
+/// How a worker works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerConfig {
+    /// `NAME@HOST`.
+    pub hostname: String,
+    /// Queues it takes messages from.
+    pub queues: Vec<String>,
+    /// Attempts in flight.
+    pub concurrency: usize,
+    /// Threads that run guests.
+    pub guest_threads: usize,
+    /// How long a stop waits for running attempts.
+    pub drain: Duration,
+    /// How long a message stays with a worker that gives no sign of life.
+    pub lease: Duration,
+    /// Where metrics and health are served; `None` is nowhere.
+    pub listen: Option<SocketAddr>,
+    /// Whether `listen` was chosen by a person; else a taken port is no error.
+    pub listen_is_chosen: bool,
+    /// Deliveries after which a message is dead.
+    pub max_deliveries: u32,
+    /// Retries where the task names no number.
+    pub max_retries: u32,
+    /// Delay before a retry where the task names none.
+    pub retry_delay: Duration,
+    /// How long results are kept; `None` is for ever.
+    pub result_keep: Option<Duration>,
+    /// Whether the start of each attempt is stored as STARTED.
+    pub track_started: bool,
+}
+
+impl WorkerConfig {
+    pub(super) fn read(reader: &mut Reader) -> Result<Self, ConfigError> {
+        const SECOND: Duration = Duration::from_secs(1);
+        const ZERO: Duration = Duration::ZERO;
+        let machine = hostname::machine();
+        let default_name = hostname::expand("celeriac@%h", &machine)
+            .unwrap_or_else(|_| "celeriac@localhost".to_owned());
+        let hostname = reader.text(
+            "worker.hostname",
+            default_name,
+            |text| hostname::expand(text, &machine),
+            Clone::clone,
+        )?;
+        let queues = queues(reader)?;
+        let concurrency = count(reader.number("worker.concurrency", 64, 1..=CONCURRENCY)?);
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+        let guest_threads = count(reader.number(
+            "worker.guest_threads",
+            cores.min(GUEST_THREADS),
+            1..=GUEST_THREADS,
+        )?);
+        let drain = reader.duration("worker.drain", 30 * SECOND, ZERO..=A_YEAR)?;
+        let lease = reader.duration("worker.lease", 30 * SECOND, SECOND..=3_600 * SECOND)?;
+        let listen = reader.text(
+            "worker.listen",
+            Some(SocketAddr::from(LISTEN)),
+            listen,
+            |listen| listen.map_or_else(|| "off".to_owned(), |address| address.to_string()),
+        )?;
+        Ok(Self {
+            hostname,
+            queues,
+            concurrency,
+            guest_threads,
+            drain,
+            lease,
+            listen,
+            listen_is_chosen: reader.source("worker.listen") != super::Source::Default,
+            max_deliveries: small(reader.number("worker.max_deliveries", 5, 1..=DELIVERIES)?),
+            max_retries: small(reader.number("worker.max_retries", 3, 0..=RETRIES)?),
+            retry_delay: reader.duration("worker.retry_delay", 180 * SECOND, ZERO..=A_YEAR)?,
+            result_keep: reader.maybe_duration(
+                "worker.result_keep",
+                Some(86_400 * SECOND),
+                SECOND..=10 * A_YEAR,
+                "forever",
+            )?,
+            track_started: reader.flag("worker.track_started", false)?,
+        })
+    }
+}
+
+fn queues(reader: &mut Reader) -> Result<Vec<String>, ConfigError> {
+    let key = "worker.queues";
+    let (queues, source_place) = reader.list(key, &["celery"])?;
+    if queues.is_empty() || queues.len() > QUEUES {
+        return Err(ConfigError::OutOfRange {
+            key: key.to_owned(),
+            value: format!("a list of {}", queues.len()),
+            bound: format!("1 to {QUEUES} queues are allowed"),
+            source_place,
+        });
+    }
+    match queues.iter().find_map(|queue| check_queue(queue).err()) {
+        Some(reason) => Err(ConfigError::Wrong {
+            key: key.to_owned(),
+            value: format!("{queues:?}"),
+            reason,
+            source_place,
+        }),
+        None => Ok(queues),
+    }
+}
+
+/// Checks the name of a queue.
+///
+/// # Errors
+/// When it is empty, too long, holds control characters or commas, or is kept
+/// for dead letters; the text says which.
+pub fn check_queue(queue: &str) -> Result<(), String> {
+    if queue.is_empty()
+        || queue.len() > QUEUE_BYTES
+        || queue.chars().any(|c| c.is_control() || c == ',')
+    {
+        return Err(format!(
+            "a queue's name has 1 to {QUEUE_BYTES} bytes, no commas and no control characters"
+        ));
+    }
+    Ok(())
+}
+
+fn listen(text: &str) -> Result<Option<SocketAddr>, String> {
+    if text == "off" {
+        return Ok(None);
+    }
+    text.parse().map(Some).map_err(|_| {
+        "an address and a port are wanted, such as \"127.0.0.1:9464\", or \"off\"".to_owned()
+    })
+}
+
+/// Narrows a number that its bounds already keep far below the limit.
+fn count(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}
+
+fn small(number: u64) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}

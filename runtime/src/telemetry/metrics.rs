@@ -1,0 +1,277 @@
+//! Metrics, in Prometheus' form.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Mutex, PoisonError, RwLock};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Most task names among the labels (1,000); others count as [`OTHER`]. Each
+/// name costs a few time series for ever.
+pub const TASK_LABELS: usize = 1_000;
+/// The label of everything that gets none of its own.
+pub const OTHER: &str = "other";
+/// States that are labels.
+const STATES: [&str; 7] = [
+    "SUCCESS", "FAILURE", "RETRY", "REVOKED", "REJECTED", "IGNORED", "DEFERRED",
+];
+/// Upper bounds of the histograms, seconds: from a no-op to the longest default.
+const BUCKETS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 30.0, 60.0, 300.0,
+];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Settled {
+    queue: String,
+    task: String,
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Run {
+    queue: String,
+    task: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Refused {
+    limit: String,
+}
+
+type Histograms = Family<Run, Histogram, fn() -> Histogram>;
+
+/// All metrics of the process.
+pub struct Metrics {
+    registry: Registry,
+    settled: Family<Settled, Counter>,
+    queue_wait: Histograms,
+    run: Histograms,
+    in_flight: Gauge,
+    refusals: Family<Refused, Counter>,
+    tasks: RwLock<BTreeSet<String>>,
+    fetched: Mutex<Option<Instant>>,
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics")
+            .field("in_flight", &self.in_flight.get())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Metrics {
+    /// Makes metrics that stand at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(BUCKETS);
+        let metrics = Self {
+            registry: Registry::with_prefix("celeriac"),
+            settled: Family::default(),
+            queue_wait: Family::new_with_constructor(histogram),
+            run: Family::new_with_constructor(histogram),
+            in_flight: Gauge::default(),
+            refusals: Family::default(),
+            tasks: RwLock::default(),
+            fetched: Mutex::default(),
+        };
+        metrics.registered()
+    }
+
+    fn registered(mut self) -> Self {
+        let registry = &mut self.registry;
+        registry.register(
+            "tasks_settled",
+            "Attempts that ended, by the state that was stored",
+            self.settled.clone(),
+        );
+        registry.register(
+            "task_queue_wait_seconds",
+            "Time between ready and start",
+            self.queue_wait.clone(),
+        );
+        registry.register("task_run_seconds", "Time in the sandbox", self.run.clone());
+        registry.register(
+            "tasks_in_flight",
+            "Attempts running now",
+            self.in_flight.clone(),
+        );
+        registry.register(
+            "sandbox_refusals",
+            "Attempts ended by a limit of the sandbox",
+            self.refusals.clone(),
+        );
+        self
+    }
+
+    /// Counts the end of an attempt. `task` is the name of a task that exists,
+    /// or [`OTHER`] when a message named none of ours.
+    pub fn settled(
+        &self,
+        queue: &str,
+        task: &str,
+        state: &str,
+        queue_wait: Duration,
+        run: Duration,
+    ) {
+        let task = self.task_label(task);
+        let state = STATES
+            .iter()
+            .find(|known| **known == state)
+            .copied()
+            .unwrap_or(OTHER);
+        let queue = queue.to_owned();
+        self.settled
+            .get_or_create(&Settled {
+                queue: queue.clone(),
+                task: task.clone(),
+                state,
+            })
+            .inc();
+        let labels = Run { queue, task };
+        self.queue_wait
+            .get_or_create(&labels)
+            .observe(queue_wait.as_secs_f64());
+        self.run.get_or_create(&labels).observe(run.as_secs_f64());
+    }
+
+    /// Counts an attempt that a limit ended; `limit` is one of the sandbox's names.
+    pub fn refused(&self, limit: &str) {
+        self.refusals
+            .get_or_create(&Refused {
+                limit: limit.to_owned(),
+            })
+            .inc();
+    }
+
+    /// Counts `n` attempts as running until the answer is dropped.
+    #[must_use]
+    pub fn in_flight(&self, n: i64) -> InFlight {
+        self.in_flight.inc_by(n);
+        InFlight {
+            gauge: self.in_flight.clone(),
+            n,
+        }
+    }
+
+    /// Returns how many attempts run now.
+    #[must_use]
+    pub fn running(&self) -> i64 {
+        self.in_flight.get()
+    }
+
+    /// Stamps a successful round trip to the broker.
+    pub fn fetched(&self) {
+        *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Returns how long ago the last successful round trip was.
+    #[must_use]
+    pub fn since_fetched(&self) -> Option<Duration> {
+        let fetched = *self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        fetched.map(|moment| moment.elapsed())
+    }
+
+    /// Writes all metrics in the OpenMetrics text form.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        match prometheus_client::encoding::text::encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            // Writing to a String fails only when a metric refuses to be encoded.
+            Err(fmt::Error) => "# EOF\n".to_owned(),
+        }
+    }
+
+    fn task_label(&self, task: &str) -> String {
+        let known = |tasks: &BTreeSet<String>| tasks.contains(task);
+        if task == OTHER || known(&self.tasks.read().unwrap_or_else(PoisonError::into_inner)) {
+            return task.to_owned();
+        }
+        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
+        if !known(&tasks) && tasks.len() >= TASK_LABELS {
+            return OTHER.to_owned();
+        }
+        tasks.insert(task.to_owned());
+        task.to_owned()
+    }
+}
+
+/// Counts attempts as running for as long as it lives.
+#[derive(Debug)]
+pub struct InFlight {
+    gauge: Gauge,
+    n: i64,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.gauge.dec_by(self.n);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn metrics_have_the_names_that_dashboards_use() {
+        let metrics = Metrics::new();
+        metrics.settled("celery", "text.word_count", "SUCCESS", MS, 2 * MS);
+        metrics.refused("memory");
+        let guard = metrics.in_flight(1);
+        let text = metrics.encode();
+        for line in [
+            "celeriac_tasks_settled_total{queue=\"celery\",task=\"text.word_count\",state=\"SUCCESS\"} 1",
+            "celeriac_task_queue_wait_seconds_count{queue=\"celery\",task=\"text.word_count\"} 1",
+            "celeriac_task_run_seconds_sum{queue=\"celery\",task=\"text.word_count\"} 0.002",
+            "celeriac_tasks_in_flight 1",
+            "celeriac_sandbox_refusals_total{limit=\"memory\"} 1",
+        ] {
+            assert!(text.lines().any(|other| other == line), "{line}\n{text}");
+        }
+        assert!(text.ends_with("# EOF\n"));
+        drop(guard);
+        assert_eq!(metrics.running(), 0);
+    }
+
+    #[test]
+    fn labels_are_bounded() {
+        let metrics = Metrics::new();
+        for n in 0..TASK_LABELS + 50 {
+            metrics.settled("celery", &format!("m.t{n}"), "SUCCESS", MS, MS);
+        }
+        metrics.settled("celery", "m.t0", "MY STATE", MS, MS);
+        let text = metrics.encode();
+        let series = text
+            .lines()
+            .filter(|line| line.starts_with("celeriac_tasks_settled_total"))
+            .count();
+        assert_eq!(series, TASK_LABELS + 2);
+        assert!(text.contains("task=\"other\",state=\"SUCCESS\"} 50"));
+        assert!(text.contains("task=\"m.t0\",state=\"other\"} 1"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_fetch_grows_older() {
+        let metrics = Metrics::new();
+        assert_eq!(metrics.since_fetched(), None);
+        metrics.fetched();
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert_eq!(metrics.since_fetched(), Some(Duration::from_secs(3)));
+    }
+}
