@@ -8,3 +8,4 @@ pub mod task;
 pub mod config;
 pub mod shutdown;
 pub mod telemetry;
+pub mod api;
