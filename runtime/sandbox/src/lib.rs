@@ -1,1 +1,40 @@
-//! Celeriac.
+//! The sandbox: runs one attempt of one task as a WebAssembly component.
+//!
+//! It is the only code that names Wasmtime, and it knows nothing of brokers,
+//! tenants, retries or results. The path through it, in reading order:
+//! [`compile`] turns a component into native code, [`Engine::load`] takes that
+//! code in, [`Component::invoke`] runs one attempt in a fresh store with every
+//! limit armed, and [`Outcome`] says what the guest did.
+//!
+//! A guest's failure is data ([`Outcome`]); trouble of the host is an error
+//! ([`SandboxError`]). They never share a type.
+
+mod attempt;
+mod bindings;
+mod compile;
+mod component;
+mod config;
+mod cpu;
+mod engine;
+mod error;
+mod grants;
+mod host;
+mod inspect;
+mod invoke;
+mod limits;
+mod log;
+mod manifest;
+mod outcome;
+
+pub use attempt::{Attempt, Call, Interrupt, Progress};
+pub use compile::{compatibility, compile};
+pub use component::Component;
+pub use engine::{Engine, EngineSettings, Pooling, TICK};
+pub use error::{Refusal, SandboxError};
+pub use grants::Grants;
+pub use inspect::{Difference, UPLOAD_BYTES, inspect};
+pub use invoke::{Report, Usage};
+pub use limits::Limits;
+pub use log::{Level, Line, Log};
+pub use manifest::{AskedLimits, Param, ParamKind, RetryPolicy, TaskInfo};
+pub use outcome::{Failure, Interruption, Limit, LimitHit, Outcome, Rejection, Retry, Trap};

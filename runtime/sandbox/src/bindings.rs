@@ -1,0 +1,15 @@
+//! The host's side of `celeriac:task@0.1`, generated from `wit/`.
+
+wasmtime::component::bindgen!({
+    path: "../../wit",
+    world: "task",
+    ownership: Borrowing { duplicate_if_necessary: true },
+    imports: {
+        "celeriac:task/context.wait": async | trappable,
+        default: trappable,
+    },
+    exports: { default: async },
+    with: {
+        "celeriac:task/submit.job": crate::host::submit::Job,
+    },
+});

@@ -1,0 +1,92 @@
+//! The engine's configuration: one function for the compiler and the worker,
+//! because an artifact only loads into an engine that agrees with it.
+
+use crate::error::SandboxError;
+use crate::limits::MEMORY_CEILING;
+use std::num::NonZeroUsize;
+use wasmtime::{Config, OptLevel, PoolingAllocationConfig, WasmBacktraceDetails};
+
+/// Depth of a guest's stack, bytes. Wasmtime's own default; recursion past it
+/// is a stack overflow, not a crash.
+pub(crate) const GUEST_STACK: usize = 512 << 10;
+/// A fiber's stack: the guest's and as much again for host calls made from its
+/// deepest frame. Overflowing the host's part would abort the process.
+const FIBER_STACK: usize = 1 << 20;
+/// Guest functions shown for a trap: enough to find the place.
+const FRAMES: usize = 20;
+/// Zero-padded memory image the compiler may build from sparse data segments:
+/// larger ones are initialised piece by piece, so that a few bytes of upload
+/// cannot become gigabytes (SANDBOX vector 32).
+const DENSE_IMAGE: u64 = 1 << 20;
+
+/// Core instances of one component: Python needs 14.
+pub(crate) const CORE_INSTANCES: u32 = 40;
+/// Memories of one component: QuickJS needs 3.
+pub(crate) const MEMORIES: u32 = 4;
+/// Tables of one component.
+pub(crate) const TABLES: u32 = 16;
+/// Elements of one table in the pool.
+pub(crate) const TABLE_ELEMENTS: usize = 20_000;
+/// Bytes of a memory that stay resident when its slot is free: a small guest's
+/// memory is reused without a system call, which is three times faster.
+const KEEP_RESIDENT: usize = 256 << 10;
+
+/// What compiler and worker must agree on.
+pub(crate) fn shared() -> Config {
+    let mut config = Config::new();
+    config
+        .epoch_interruption(true)
+        .concurrency_support(false)
+        .wasm_component_model(true)
+        .wasm_multi_memory(false)
+        .wasm_memory64(false)
+        .wasm_relaxed_simd(false)
+        .max_wasm_stack(GUEST_STACK)
+        .async_stack_size(FIBER_STACK)
+        .memory_init_cow(true)
+        .memory_guaranteed_dense_image_size(DENSE_IMAGE)
+        .wasm_backtrace_details(WasmBacktraceDetails::Disable)
+        .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
+        .cranelift_opt_level(OptLevel::Speed);
+    config
+}
+
+/// The worker's configuration: no compiler, and memory by `pooled` slots where
+/// given, else mapped on demand.
+pub(crate) fn run(pooled: Option<u32>) -> Config {
+    let mut config = shared();
+    config.enable_compiler(false);
+    if let Some(attempts) = pooled {
+        config.allocation_strategy(pool(attempts));
+    }
+    config
+}
+
+fn pool(attempts: u32) -> PoolingAllocationConfig {
+    let mut pool = PoolingAllocationConfig::new();
+    pool.total_component_instances(attempts)
+        .total_stacks(attempts)
+        .total_core_instances(attempts.saturating_mul(8))
+        .total_memories(attempts.saturating_mul(2))
+        .total_tables(attempts.saturating_mul(4))
+        .max_core_instances_per_component(CORE_INSTANCES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_memories_per_module(1)
+        .max_tables_per_module(4)
+        .table_elements(TABLE_ELEMENTS)
+        .max_core_instance_size(512 << 10)
+        .max_component_instance_size(1 << 20)
+        .max_memory_size(usize::try_from(MEMORY_CEILING).unwrap_or(usize::MAX))
+        .linear_memory_keep_resident(KEEP_RESIDENT)
+        .table_keep_resident(16 << 10)
+        .max_unused_warm_slots(attempts);
+    pool
+}
+
+/// Turns an engine's words into ours.
+pub(crate) fn misconfigured(error: &wasmtime::Error) -> SandboxError {
+    SandboxError::Misconfigured {
+        reason: format!("{error:#}"),
+    }
+}

@@ -1,0 +1,177 @@
+//! Bounds on an upload's parts, checked before validation and compilation: the
+//! compiler's time and memory grow with them.
+//!
+//! They are far above what components of Rust, C, QuickJS, StarlingMonkey and
+//! Python need (measured), and far below what a hostile file can say in 32 MiB.
+
+use crate::config::{CORE_INSTANCES, TABLE_ELEMENTS};
+use crate::error::Refusal;
+use wasmparser::{Parser, Payload};
+
+const MODULES: u64 = CORE_INSTANCES as u64;
+const FUNCTIONS: u64 = 50_000;
+const BODY_BYTES: u64 = 1 << 20;
+const TYPES: u64 = 10_000;
+const EXPORTS: u64 = 4_096;
+const DATA_SEGMENTS: u64 = 16_384;
+const ELEMENT_SEGMENTS: u64 = 2_048;
+const DEPTH: u64 = 16;
+
+/// Counts the parts of a component and refuses what is over a bound.
+pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
+    let mut count = Count::default();
+    for payload in Parser::new(0).parse_all(bytes) {
+        let payload = payload.map_err(|error| Refusal::Invalid {
+            reason: error.to_string(),
+        })?;
+        count.add(&payload)?;
+    }
+    Ok(())
+}
+
+#[derive(Default)]
+struct Count {
+    depth: u64,
+    modules: u64,
+    functions: u64,
+    types: u64,
+    exports: u64,
+    data: u64,
+    elements: u64,
+}
+
+impl Count {
+    fn add(&mut self, payload: &Payload<'_>) -> Result<(), Refusal> {
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "sections without a bound of their own are bounded by the upload's size"
+        )]
+        match payload {
+            Payload::ModuleSection { .. } => {
+                self.depth += 1;
+                more(&mut self.modules, 1, MODULES, "core modules")
+            }
+            Payload::ComponentSection { .. } => {
+                more(&mut self.depth, 1, DEPTH, "levels of nesting")
+            }
+            Payload::End(_) => {
+                self.depth = self.depth.saturating_sub(1);
+                Ok(())
+            }
+            Payload::TypeSection(types) => {
+                more(&mut self.types, u64::from(types.count()), TYPES, "types")
+            }
+            Payload::ComponentTypeSection(types) => {
+                more(&mut self.types, u64::from(types.count()), TYPES, "types")
+            }
+            Payload::FunctionSection(all) => more(
+                &mut self.functions,
+                u64::from(all.count()),
+                FUNCTIONS,
+                "functions",
+            ),
+            Payload::ExportSection(all) => more(
+                &mut self.exports,
+                u64::from(all.count()),
+                EXPORTS,
+                "exports",
+            ),
+            Payload::DataSection(all) => more(
+                &mut self.data,
+                u64::from(all.count()),
+                DATA_SEGMENTS,
+                "data segments",
+            ),
+            Payload::ElementSection(all) => more(
+                &mut self.elements,
+                u64::from(all.count()),
+                ELEMENT_SEGMENTS,
+                "element segments",
+            ),
+            Payload::CodeSectionEntry(body) => {
+                let bytes = body.range().len() as u64;
+                more(&mut 0, bytes, BODY_BYTES, "bytes in one function")
+            }
+            Payload::TableSection(tables) => {
+                for table in tables.clone() {
+                    let table = table.map_err(|error| Refusal::Invalid {
+                        reason: error.to_string(),
+                    })?;
+                    more(
+                        &mut 0,
+                        table.ty.initial,
+                        TABLE_ELEMENTS as u64,
+                        "elements in one table",
+                    )?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn more(so_far: &mut u64, by: u64, allowed: u64, what: &'static str) -> Result<(), Refusal> {
+    *so_far = so_far.saturating_add(by);
+    if *so_far > allowed {
+        return Err(Refusal::TooMuch {
+            what,
+            wanted: *so_far,
+            allowed,
+        });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(wat: &str) -> String {
+        check(&wat::parse_str(wat).unwrap())
+            .unwrap_err()
+            .to_string()
+    }
+
+    fn module(inside: &str) -> String {
+        format!("(component (core module {inside}))")
+    }
+
+    #[test]
+    fn each_bound_can_be_passed() {
+        let many = |text: &str, count: u64| text.repeat(usize::try_from(count).unwrap());
+        let body = many("nop ", BODY_BYTES);
+        for (wat, words) in [
+            (
+                format!("(component {})", many("(core module)", MODULES + 1)),
+                "core modules",
+            ),
+            (module(&many("(func)", FUNCTIONS + 1)), "functions"),
+            (module(&format!("(func {body})")), "bytes in one function"),
+            (module(&many("(type (func))", TYPES + 1)), "types"),
+            (
+                module(&many("(data \"\")", DATA_SEGMENTS + 1)),
+                "data segments",
+            ),
+            (
+                module(&format!(
+                    "(func $f) {}",
+                    many("(elem func $f)", ELEMENT_SEGMENTS + 1)
+                )),
+                "element segments",
+            ),
+            (module("(table 20001 funcref)"), "elements in one table"),
+            (
+                format!("{}{}", many("(component ", DEPTH + 2), many(")", DEPTH + 2)),
+                "levels of nesting",
+            ),
+        ] {
+            let text = refused(&wat);
+            assert!(text.contains(words), "{words:?} not in {text:?}");
+        }
+        let exports: String = (0..=EXPORTS)
+            .map(|n| format!("(export \"{n}\" (func $f))"))
+            .collect();
+        assert!(refused(&module(&format!("(func $f) {exports}"))).contains("exports"));
+    }
+}

@@ -1,0 +1,199 @@
+//! Runs one attempt: a fresh store, limits armed before the guest's first
+//! instruction, and a classified end.
+
+mod classify;
+mod json;
+mod tally;
+
+pub(crate) use classify::{Fault, fault};
+pub(crate) use json::check_json;
+pub(crate) use tally::{Exceeded, Tally};
+
+use crate::attempt::{Attempt, Call, Progress};
+use crate::bindings::celeriac::task::types as shared;
+use crate::bindings::exports::celeriac::task::handler as wire;
+use crate::component::Component;
+use crate::cpu::{Deadlines, Meter, Metered};
+use crate::engine::Live;
+use crate::error::SandboxError;
+use crate::grants::Grants;
+use crate::host::Host;
+use crate::limits::Limits;
+use crate::log::Log;
+use crate::outcome::{Limit, LimitHit, Outcome};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use wasmtime::{Store, UpdateDeadline};
+
+/// Open component handles of one guest, as a second bound below the host's own.
+const COMPONENT_HANDLES: usize = 4_096;
+/// What one host call may carry beyond a result and a failure: names, fields,
+/// and the lists around them.
+const CALL_SLACK: u64 = 256 << 10;
+
+/// How an attempt ended, and what it took.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// What the guest did.
+    pub outcome: Outcome,
+    /// What it took.
+    pub usage: Usage,
+    /// What it logged.
+    pub log: Log,
+    /// The first [`Attempt::keep_progress`] progress updates.
+    pub progress: Vec<Progress>,
+}
+
+/// What an attempt took.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Time from start to end, instantiation included.
+    pub wall: Duration,
+    /// CPU time of the threads that ran it.
+    pub cpu: Duration,
+    /// Highest sum of memories and tables, bytes.
+    pub memory_peak_bytes: u64,
+}
+
+/// A store with its limits armed.
+pub(crate) struct Armed<'a> {
+    pub(crate) inner: Store<Host>,
+    pub(crate) meter: Arc<Meter>,
+    deadlines: Deadlines,
+    _live: Live<'a>,
+}
+
+impl Component {
+    /// Runs one attempt of one task in a store made for it alone.
+    ///
+    /// Everything the guest does is in the report. Dropping the future ends
+    /// the guest at once; a guest that waits occupies no thread.
+    /// The future must be polled within a Tokio runtime with time enabled.
+    ///
+    /// # Errors
+    /// A [`SandboxError`] when the host could not run it: no attempt was made.
+    pub async fn invoke(
+        &self,
+        call: &Call,
+        limits: &Limits,
+        _grants: &Grants,
+        attempt: Attempt,
+    ) -> Result<Report, SandboxError> {
+        let wanted = (call.args.len() + call.kwargs.len()) as u64;
+        if wanted > limits.arguments_bytes {
+            return Ok(refused(Limit::Arguments, limits.arguments_bytes, wanted));
+        }
+        let mut store = arm(self, limits, attempt);
+        let answer = {
+            let inner = &mut store.inner;
+            let run = async {
+                let task = self.pre().instantiate_async(&mut *inner).await?;
+                task.celeriac_task_handler()
+                    .call_run(inner, borrow(call))
+                    .await
+            };
+            timed(&store.meter, limits.wall, run).await
+        };
+        let outcome = match answer {
+            Ok(Ok(payload)) => classify::returned(payload, limits),
+            Ok(Err(error)) => classify::reported(error, limits, store.inner.data()),
+            Err(error) => match fault(&error, store.inner.data(), limits, self.engine().slots()) {
+                Fault::Guest(outcome) => outcome,
+                Fault::Host(error) => return Err(error),
+            },
+        };
+        Ok(store.report(outcome))
+    }
+}
+
+impl Armed<'_> {
+    fn report(mut self, outcome: Outcome) -> Report {
+        let host = self.inner.data_mut();
+        Report {
+            outcome,
+            usage: Usage {
+                wall: self.deadlines.started.elapsed(),
+                cpu: self.meter.finished(),
+                memory_peak_bytes: host.tally.peak(),
+            },
+            log: host.log.finish(),
+            progress: host.progress.take(),
+        }
+    }
+}
+
+/// Makes a store and arms every limit, before anything is instantiated: a
+/// guest's start functions run under the same limits as its task.
+pub(crate) fn arm<'a>(component: &'a Component, limits: &Limits, attempt: Attempt) -> Armed<'a> {
+    let engine = component.engine();
+    let deadlines = Deadlines::new(limits.wall, limits.soft);
+    let mut store = Store::new(engine.wasmtime(), Host::new(attempt, limits, deadlines));
+    store.limiter(|host| &mut host.tally);
+    let call_bytes = limits
+        .result_bytes
+        .max(limits.failure_bytes)
+        .saturating_add(CALL_SLACK);
+    store.set_hostcall_fuel(usize::try_from(call_bytes).unwrap_or(usize::MAX));
+    store.set_max_component_handles(COMPONENT_HANDLES);
+    store.set_epoch_deadline(1);
+    let meter = Arc::new(Meter::default());
+    let (clock, cpu, wall) = (meter.clone(), limits.cpu, limits.wall);
+    store.epoch_deadline_callback(move |_| {
+        let spent = clock.now();
+        if spent > cpu {
+            return Err(Exceeded::new(Limit::Cpu, ms(cpu), Some(ms(spent))).into());
+        }
+        if Instant::now() >= deadlines.hard {
+            return Err(Exceeded::new(Limit::Wall, ms(wall), None).into());
+        }
+        // Others may want the thread; the timer may want to end this.
+        Ok(UpdateDeadline::Yield(1))
+    });
+    Armed {
+        inner: store,
+        meter,
+        deadlines,
+        _live: engine.live(),
+    }
+}
+
+/// Polls a call under the wall limit, counting its CPU time.
+pub(crate) async fn timed<T>(
+    meter: &Arc<Meter>,
+    wall: Duration,
+    call: impl Future<Output = wasmtime::Result<T>>,
+) -> wasmtime::Result<T> {
+    match tokio::time::timeout(wall, Metered::new(meter.clone(), call)).await {
+        Ok(answer) => answer,
+        Err(_) => Err(Exceeded::new(Limit::Wall, ms(wall), None).into()),
+    }
+}
+
+fn borrow(call: &Call) -> wire::Call<'_> {
+    let payload = |data| shared::PayloadParam {
+        content_type: "application/json",
+        data,
+    };
+    wire::Call {
+        task: &call.task,
+        args: payload(&call.args),
+        kwargs: payload(&call.kwargs),
+    }
+}
+
+fn refused(limit: Limit, allowed: u64, wanted: u64) -> Report {
+    Report {
+        outcome: Outcome::LimitHit(LimitHit {
+            limit,
+            allowed,
+            wanted: Some(wanted),
+        }),
+        usage: Usage::default(),
+        log: Log::default(),
+        progress: Vec::new(),
+    }
+}
+
+fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
