@@ -12,12 +12,20 @@ struct Command {
     run: fn(&Flags) -> anyhow::Result<()>,
 }
 
-const COMMANDS: &[Command] = &[Command {
-    name: "guests",
-    flags: &["--toolchain"],
-    about: "build every task and test guest into target/guests/components (--toolchain: only prepare the compiler)",
-    run: crate::guests::run,
-}];
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "tidy",
+        flags: &[],
+        about: "check who imports whom, sizes and names of files, habits of tests",
+        run: crate::tidy::run,
+    },
+    Command {
+        name: "guests",
+        flags: &["--toolchain"],
+        about: "build every task and test guest into target/guests/components (--toolchain: only prepare the compiler)",
+        run: crate::guests::run,
+    },
+];
 
 /// Holds the flags of one command line.
 #[derive(Debug, Default)]

@@ -2,6 +2,7 @@
 
 mod commands;
 mod guests;
+mod tidy;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,187 @@
+//! Where each external crate may be named.
+
+use super::Finding;
+use super::source::Source;
+
+/// A crate and the only places, as prefixes of paths, that may name it.
+struct Home {
+    name: &'static str,
+    places: &'static [&'static str],
+}
+
+const SQL: &[&str] = &[
+    "runtime/src/database",
+    "runtime/src/broker/embedded",
+    "runtime/src/results/embedded",
+    "runtime/src/registry",
+];
+const CLI: &[&str] = &["runtime/src/cli", "runtime/src/main.rs"];
+const AMQP: &[&str] = &[
+    "runtime/src/amqp",
+    "runtime/src/broker/rabbitmq",
+    "runtime/src/results/rpc",
+];
+
+const HOMES: &[Home] = &[
+    Home {
+        name: "wasmtime",
+        places: &["runtime/sandbox/"],
+    },
+    Home {
+        name: "wasmtime_wasi",
+        places: &["runtime/sandbox/"],
+    },
+    Home {
+        name: "wasmparser",
+        places: &["runtime/sandbox/"],
+    },
+    Home {
+        name: "wit_component",
+        places: &["sdk/build/src/encode.rs"],
+    },
+    Home {
+        name: "sqlx",
+        places: SQL,
+    },
+    Home {
+        name: "redis",
+        places: &["runtime/src/broker/redis", "runtime/src/results/redis"],
+    },
+    Home {
+        name: "lapin",
+        places: AMQP,
+    },
+    Home {
+        name: "axum",
+        places: &["runtime/src/api"],
+    },
+    Home {
+        name: "clap",
+        places: CLI,
+    },
+    Home {
+        name: "clap_complete",
+        places: CLI,
+    },
+    Home {
+        name: "comfy_table",
+        places: CLI,
+    },
+    Home {
+        name: "indicatif",
+        places: CLI,
+    },
+    Home {
+        name: "anyhow",
+        places: &["runtime/src/main.rs", "runtime/src/cli", "xtask/", "tests/"],
+    },
+];
+
+/// Checks the crates that one file names; what only tests see is free to use
+/// `anyhow`, and nothing else.
+pub(super) fn check(source: &Source) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (at, token) in source.tokens.iter().enumerate() {
+        let Some(home) = HOMES.iter().find(|home| home.name == token.text) else {
+            continue;
+        };
+        let text = |at: usize| {
+            source
+                .tokens
+                .get(at)
+                .map_or("", |token| token.text.as_str())
+        };
+        let before = at.checked_sub(1).map_or("", text);
+        let path = text(at + 1) == "::" || (before == "use" && matches!(text(at + 1), ";" | "as"));
+        let inner = matches!(before, "::" | "." | "mod");
+        if !path || inner || at_home(home, source, token.line) || is_module(source, home.name) {
+            continue;
+        }
+        let what = format!(
+            "'{}' is at home in {} only",
+            home.name,
+            home.places.join(", ")
+        );
+        findings.push(Finding::new(source, token.line, what));
+    }
+    findings
+}
+
+fn at_home(home: &Home, source: &Source, line: usize) -> bool {
+    let free = home.name == "anyhow" && source.is_test(line);
+    free || home
+        .places
+        .iter()
+        .any(|place| source.path.starts_with(place))
+}
+
+/// Returns whether the file has a module of that name, as `broker.rs` has `redis`.
+fn is_module(source: &Source, name: &str) -> bool {
+    source.tokens.windows(2).any(
+        |pair| matches!(pair, [keyword, module] if keyword.text == "mod" && module.text == name),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(path: &str, text: &str) -> usize {
+        check(&Source::new(path, text)).len()
+    }
+
+    #[test]
+    fn a_crate_outside_its_home_is_refused_with_its_home() {
+        let source = Source::new("runtime/src/worker.rs", "fn f() {}\nuse wasmtime::Engine;");
+        let found: Vec<String> = check(&source).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            found,
+            ["runtime/src/worker.rs:2: 'wasmtime' is at home in runtime/sandbox/ only"]
+        );
+        for home in HOMES {
+            let text = format!("fn f() {{ {}::g() }}", home.name);
+            assert_eq!(findings("runtime/src/policy.rs", &text), 1, "{}", home.name);
+        }
+    }
+
+    #[test]
+    fn a_crate_at_home_is_fine() {
+        for home in HOMES {
+            for place in home.places {
+                let path = format!("{place}x.rs");
+                assert_eq!(
+                    findings(&path, &format!("use {}::X;", home.name)),
+                    0,
+                    "{path}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_module_field_or_word_of_the_same_name_is_not_the_crate() {
+        let path = "runtime/src/broker.rs";
+        assert_eq!(findings(path, "mod redis; pub use redis::Redis;"), 0);
+        assert_eq!(
+            findings(
+                path,
+                "use super::redis::X; let redis = self.redis; // redis::X"
+            ),
+            0
+        );
+        assert_eq!(findings(path, "use redis;"), 1);
+    }
+
+    #[test]
+    fn tests_may_use_anyhow_and_nothing_else() {
+        let path = "runtime/src/policy.rs";
+        assert_eq!(
+            findings(path, "#[cfg(test)]\nmod tests {\n use anyhow::Result;\n}"),
+            0
+        );
+        assert_eq!(
+            findings(path, "#[cfg(test)]\nmod tests {\n use sqlx::Row;\n}"),
+            1
+        );
+    }
+}
