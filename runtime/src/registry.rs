@@ -1,0 +1,224 @@
+//! The registry: name → version → component.
+//!
+//! A module is a name with versions; a version names a component by its
+//! digest. Pushing, rolling back and removing move pointers, and a running
+//! worker follows them through its [`Resolver`] without a restart. Components
+//! and the native code made of them are files; everything else is rows.
+//!
+//! It knows nothing of messages and results. In the main path it answers one
+//! question, at admission: which code is this task?
+
+mod compile;
+mod components;
+mod digest;
+mod error;
+mod files;
+mod garbage;
+mod presence;
+mod resolver;
+mod rows;
+mod seal;
+mod upload;
+
+pub use compile::{Compiler, compile_child};
+pub use digest::{Digest, DigestError};
+pub use error::{Cause, Refused, RegistryError};
+pub use garbage::{Collected, FOREIGN_ARTIFACT_KEPT, GRACE};
+pub use presence::LiveReport;
+pub use resolver::{Loaded, Resolution, Resolver, Worker};
+pub use upload::{PushStep, Pushed};
+
+use crate::clock::Clock;
+use crate::database::Database;
+use crate::task::ModuleName;
+use celeriac_sandbox::{Engine, TaskInfo};
+use components::Components;
+use jiff::Timestamp;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// Components that describe themselves at a time: an engine keeps a few slots
+/// for this beside those of the attempts.
+const DESCRIBING: usize = 2;
+
+/// All modules of an installation. A cheap handle: clones share everything.
+#[derive(Debug, Clone)]
+pub struct Registry(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    database: Database,
+    components: Components,
+    describing: Semaphore,
+}
+
+/// A module and its current version.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModuleInfo {
+    /// Its name.
+    pub name: ModuleName,
+    /// The current version.
+    pub version: u32,
+    /// The component.
+    pub digest: Digest,
+    /// Its size, bytes.
+    pub bytes: u64,
+    /// When that version was pushed.
+    pub pushed_at: Timestamp,
+    /// What the component says about its tasks.
+    pub tasks: Vec<TaskInfo>,
+    /// Names of the interfaces it imports.
+    pub imports: Vec<String>,
+}
+
+/// A version of a module.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionInfo {
+    /// Its number, from 1; never given twice.
+    pub version: u32,
+    /// The component.
+    pub digest: Digest,
+    /// Its size, bytes.
+    pub bytes: u64,
+    /// When it was pushed.
+    pub pushed_at: Timestamp,
+    /// What the component says about its tasks.
+    pub tasks: Vec<TaskInfo>,
+    /// Whether it is the one that runs.
+    pub current: bool,
+}
+
+/// A pointer that was moved.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RolledBack {
+    /// The version that ran before.
+    pub from: u32,
+    /// The version that runs now.
+    pub version: u32,
+    /// Its component.
+    pub digest: Digest,
+    /// The generation in which workers see it, see [`Registry::wait_live`].
+    pub generation: u64,
+}
+
+impl Registry {
+    /// Opens the registry of a data folder, making its folders and its key
+    /// where they are missing.
+    ///
+    /// # Errors
+    /// [`RegistryError::Storage`] when the folder cannot be used.
+    pub async fn open(
+        database: Database,
+        dir: &Path,
+        engine: Engine,
+        compiler: Compiler,
+    ) -> Result<Self, RegistryError> {
+        let (own, path) = (database.clone(), dir.to_owned());
+        let opened = tokio::task::spawn_blocking(move || Components::open(own, &path, engine, compiler));
+        let components = opened.await.map_err(|error| RegistryError::Storage {
+            path: dir.to_owned(),
+            source: std::io::Error::other(error),
+        })??;
+        let describing = Semaphore::new(DESCRIBING);
+        Ok(Self(Arc::new(Inner { database, components, describing })))
+    }
+
+    /// Lists all modules, the most recently pushed first.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub async fn modules(&self) -> Result<Vec<ModuleInfo>, RegistryError> {
+        let pointers = rows::pointers(self.database()).await?;
+        let modules = pointers.modules.into_iter().map(|one| ModuleInfo {
+            name: one.module,
+            version: one.version,
+            digest: one.digest,
+            bytes: one.bytes,
+            pushed_at: moment(one.pushed_at_ms),
+            tasks: one.tasks,
+            imports: one.imports,
+        });
+        Ok(modules.collect())
+    }
+
+    /// Lists the versions of a module that are kept, the newest first.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownModule`], [`RegistryError::Database`].
+    pub async fn versions(&self, module: &ModuleName) -> Result<Vec<VersionInfo>, RegistryError> {
+        let rows = rows::versions(self.database(), module).await?;
+        if rows.is_empty() {
+            return Err(self.unknown(module).await?);
+        }
+        Ok(rows)
+    }
+
+    /// Makes another version the current one: `version`, or the one before the
+    /// current. Nothing is compiled or copied.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownModule`], [`RegistryError::UnknownVersion`],
+    /// [`RegistryError::NoEarlier`], [`RegistryError::Database`].
+    pub async fn rollback(&self, module: &ModuleName, version: Option<u32>) -> Result<RolledBack, RegistryError> {
+        let point = rows::Point { module: module.clone(), version };
+        match self.database().write(point).await? {
+            rows::Pointed::To(moved) => Ok(moved),
+            rows::Pointed::UnknownModule => Err(self.unknown(module).await?),
+            rows::Pointed::UnknownVersion { current, have } => {
+                let module = module.clone();
+                Err(match version {
+                    Some(version) => RegistryError::UnknownVersion { module, version, have },
+                    None => RegistryError::NoEarlier { module, current, have },
+                })
+            }
+        }
+    }
+
+    /// Takes a module away with all its versions, and returns the generation in
+    /// which workers see that. Attempts that run go on. Should the name come
+    /// back, its versions go on counting.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownModule`], [`RegistryError::Database`].
+    pub async fn remove(&self, module: &ModuleName) -> Result<u64, RegistryError> {
+        match self.database().write(rows::Remove { module: module.clone() }).await? {
+            Some(generation) => Ok(generation),
+            None => Err(self.unknown(module).await?),
+        }
+    }
+
+    async fn unknown(&self, module: &ModuleName) -> Result<RegistryError, RegistryError> {
+        let names = rows::modules(self.database()).await?;
+        let similar = names
+            .into_iter()
+            .map(|name| (strsim::jaro_winkler(&name, module.as_str()), name))
+            .filter(|(score, _)| *score > 0.8)
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, name)| name);
+        Ok(RegistryError::UnknownModule { module: module.clone(), similar })
+    }
+
+    fn database(&self) -> &Database {
+        &self.0.database
+    }
+
+    fn components(&self) -> &Components {
+        &self.0.components
+    }
+
+    fn describing(&self) -> &Semaphore {
+        &self.0.describing
+    }
+
+    fn clock(&self) -> &Clock {
+        self.0.database.clock()
+    }
+}
+
+fn moment(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+#[cfg(test)]
+mod tests;

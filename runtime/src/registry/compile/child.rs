@@ -1,0 +1,96 @@
+//! The child's side: `celeriac compile`.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::io::{self, Read, Write};
+use std::process::ExitCode;
+
+/// Exit code of a refusal; its words are on standard error.
+pub(super) const REFUSED: u8 = 3;
+/// Exit code of trouble that has nothing to do with the component.
+pub(in crate::registry) const TROUBLE: u8 = 4;
+/// CPU time of one compilation, seconds (60): Python's component, the largest
+/// that is known, takes a third of it on a slow core.
+const CPU_SECONDS: u64 = 60;
+/// Address space of the child, bytes (4 GiB): most of it is reserved by the
+/// allocator and never touched.
+const ADDRESS_BYTES: u64 = 4 << 30;
+/// Open files of the child: its three pipes, and what the runtime opens.
+const OPEN_FILES: u64 = 64;
+/// How much the child gives way to the tasks that run.
+const NICE: i32 = 5;
+/// Signal of a process that used up its CPU time.
+const SIGXCPU: i32 = 24;
+/// Signal of a process that ends itself, as when it gets no memory.
+const SIGABRT: i32 = 6;
+
+/// Compiles the component on standard input to native code on standard output,
+/// under limits of its own. The whole of the subcommand `celeriac compile`.
+///
+/// Exit code 3 is a refusal, with its words on standard error.
+#[must_use]
+pub fn compile_child() -> ExitCode {
+    let done = limit_this_process()
+        .map_err(|error| (TROUBLE, format!("the limits cannot be set: {error}")))
+        .and_then(|()| compile(io::stdin().lock(), io::stdout().lock()));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err((code, words)) => {
+            // Nobody is left to tell when standard error is gone.
+            drop(writeln!(io::stderr(), "{words}"));
+            ExitCode::from(code)
+        }
+    }
+}
+
+/// Limits CPU time, memory, files and privileges of this whole process.
+pub(in crate::registry) fn limit_this_process() -> io::Result<()> {
+    let limits = [
+        // The second ends what the signal at the first did not.
+        (Resource::Cpu, CPU_SECONDS, CPU_SECONDS + 2),
+        (Resource::As, ADDRESS_BYTES, ADDRESS_BYTES),
+        (Resource::Nofile, OPEN_FILES, OPEN_FILES),
+        // It writes to pipes only.
+        (Resource::Fsize, 0, 0),
+        (Resource::Core, 0, 0),
+    ];
+    for (resource, soft, hard) in limits {
+        // A limit that is lower already cannot be raised again, and stays.
+        let lowest = |most: u64| getrlimit(resource).maximum.map_or(most, |set| set.min(most));
+        let limit = Rlimit {
+            current: Some(lowest(soft)),
+            maximum: Some(lowest(hard)),
+        };
+        setrlimit(resource, limit)?;
+    }
+    rustix::thread::set_no_new_privs(true)?;
+    // A machine that forbids it compiles at the usual priority.
+    let _ = rustix::process::nice(NICE);
+    Ok(())
+}
+
+/// Compiles from one stream to another; an error is the exit code and words.
+pub(in crate::registry) fn compile(input: impl Read, mut output: impl Write) -> Result<(), (u8, String)> {
+    let mut component = Vec::new();
+    let most = celeriac_sandbox::UPLOAD_BYTES;
+    input
+        .take(most.saturating_add(1))
+        .read_to_end(&mut component)
+        .map_err(|error| (TROUBLE, format!("the component cannot be read: {error}")))?;
+    let code = celeriac_sandbox::compile(&component).map_err(|refusal| (REFUSED, refusal.to_string()))?;
+    output
+        .write_all(&code)
+        .and_then(|()| output.flush())
+        .map_err(|error| (TROUBLE, format!("the native code cannot be written: {error}")))
+}
+
+/// Tells which limit ended a compiler that was killed by `signal`.
+pub(super) fn limit_of(signal: Option<i32>, words: &str) -> Option<String> {
+    match signal? {
+        SIGXCPU => Some(format!("compiling it takes more than {CPU_SECONDS} s of CPU time")),
+        SIGABRT if words.contains("memory allocation") => Some(format!(
+            "compiling it takes more than {} GiB of memory",
+            ADDRESS_BYTES >> 30
+        )),
+        _ => None,
+    }
+}

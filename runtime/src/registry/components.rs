@@ -1,0 +1,223 @@
+//! Components by digest: loaded once, compiled when nothing loads.
+//!
+//! Whoever asks for a component gets the one that is loaded already, else the
+//! sealed artifact's, else it is compiled. Several who ask for the same one at
+//! once wait for one.
+
+use super::compile::{CompileError, Compiler};
+use super::digest::Digest;
+use super::error::{Cause, Refused, RegistryError};
+use super::files::Files;
+use super::rows;
+use super::seal::Sealer;
+use crate::database::Database;
+use bytes::Bytes;
+use celeriac_sandbox::{Component, Engine, SandboxError, UPLOAD_BYTES};
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// A component that is loaded, and what it weighs.
+#[derive(Debug)]
+pub(super) struct Held {
+    pub(super) component: Component,
+    /// Bytes of its native code.
+    pub(super) bytes: u64,
+    /// How long its compilation took, when that had to be.
+    pub(super) compiled: Option<Duration>,
+}
+
+/// All components of this process.
+#[derive(Debug)]
+pub(super) struct Components {
+    engine: Engine,
+    files: Files,
+    sealer: Sealer,
+    compiler: Compiler,
+    compatibility: String,
+    database: Database,
+    dir: PathBuf,
+    shelf: Mutex<HashMap<Digest, Arc<Place>>>,
+}
+
+/// Where one component is, while somebody has it or asks for it.
+#[derive(Debug, Default)]
+struct Place {
+    held: Mutex<Weak<Held>>,
+    /// Held by the one who loads.
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Components {
+    /// Opens the folders and the key below `dir`. It blocks.
+    pub(super) fn open(
+        database: Database,
+        dir: &Path,
+        engine: Engine,
+        compiler: Compiler,
+    ) -> Result<Self, RegistryError> {
+        let compatibility = celeriac_sandbox::compatibility();
+        let storage = |source| RegistryError::Storage { path: dir.to_owned(), source };
+        Ok(Self {
+            files: Files::open(dir, database.clock().clone(), &compatibility).map_err(storage)?,
+            sealer: Sealer::open(dir, &compatibility).map_err(storage)?,
+            engine,
+            compiler,
+            compatibility,
+            database,
+            dir: dir.to_owned(),
+            shelf: Mutex::default(),
+        })
+    }
+
+    /// Returns the files.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// Runs work on files where it may block. `None` when the runtime ends.
+    pub(super) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Files) -> io::Result<T> + Send + 'static,
+    ) -> Result<T, RegistryError> {
+        let files = self.files.clone();
+        let done = tokio::task::spawn_blocking(move || work(&files)).await;
+        done.map_err(io::Error::other)
+            .and_then(|result| result)
+            .map_err(|source| RegistryError::Storage { path: self.dir.clone(), source })
+    }
+
+    /// Returns a component, loading or compiling it when it must be.
+    /// `subject` is how a refusal calls it.
+    pub(super) async fn get(&self, digest: Digest, subject: &str) -> Result<Arc<Held>, RegistryError> {
+        let place = self.place(digest);
+        if let Some(held) = place.held() {
+            return Ok(held);
+        }
+        let _turn = place.turn.lock().await;
+        if let Some(held) = place.held() {
+            return Ok(held);
+        }
+        let held = Arc::new(self.obtain(digest, subject).await?);
+        *unpoisoned(&place.held) = Arc::downgrade(&held);
+        Ok(held)
+    }
+
+    /// Tells whether a component is loaded or its artifact is there.
+    pub(super) fn is_compiled(&self, digest: Digest) -> bool {
+        self.place(digest).held().is_some() || self.files.artifact_path(digest).exists()
+    }
+
+    fn place(&self, digest: Digest) -> Arc<Place> {
+        let mut shelf = unpoisoned(&self.shelf);
+        // What nobody has or asks for any more leaves no entry behind.
+        shelf.retain(|_, place| Arc::strong_count(place) > 1 || place.held().is_some());
+        shelf.entry(digest).or_default().clone()
+    }
+
+    async fn obtain(&self, digest: Digest, subject: &str) -> Result<Held, RegistryError> {
+        if let Some(sealed) = self.blocking(move |files| files.artifact(digest)).await? {
+            match self.load(digest, sealed).await {
+                Ok(Some(held)) => return Ok(held),
+                Ok(None) => tracing::warn!(
+                    component.digest = %digest,
+                    "the compiled artifact was changed by somebody, it is not loaded; compiling again"
+                ),
+                Err(RegistryError::Sandbox(SandboxError::Incompatible { reason })) => tracing::warn!(
+                    component.digest = %digest, reason,
+                    "the compiled artifact does not fit this engine; compiling again"
+                ),
+                Err(error) => return Err(error),
+            }
+        }
+        self.compile(digest, subject).await
+    }
+
+    /// Loads a sealed artifact from this very memory; `None` when the seal is
+    /// not ours.
+    async fn load(&self, digest: Digest, sealed: Vec<u8>) -> Result<Option<Held>, RegistryError> {
+        let (engine, sealer) = (self.engine.clone(), self.sealer.clone());
+        let loaded = tokio::task::spawn_blocking(move || {
+            let code = sealer.open_sealed(digest, &sealed)?;
+            let bytes = code.len() as u64;
+            Some(engine.load(code).map(|component| Held { component, bytes, compiled: None }))
+        });
+        let loaded = loaded.await.map_err(|error| self.storage(io::Error::other(error)))?;
+        Ok(loaded.transpose()?)
+    }
+
+    async fn compile(&self, digest: Digest, subject: &str) -> Result<Held, RegistryError> {
+        let refused = |reason, remembered| {
+            let cause = Cause::Uncompilable { reason, remembered };
+            RegistryError::Refused(Box::new(Refused { subject: subject.to_owned(), cause }))
+        };
+        let now = self.database.clock().now_ms();
+        if let Some(known) = rows::refusal(&self.database, digest, &self.compatibility, now).await? {
+            return Err(refused(known.reason, Some(known.ago)));
+        }
+        let component = self.component(digest).await?;
+        let begun = std::time::Instant::now();
+        let code = match self.compiler.compile(component).await {
+            Ok(code) => code,
+            Err(CompileError::Refused { reason }) => {
+                let refuse = rows::Refuse {
+                    digest,
+                    compatibility: self.compatibility.clone(),
+                    reason: reason.clone(),
+                    now_ms: self.database.clock().now_ms(),
+                };
+                self.database.write(refuse).await?;
+                return Err(refused(reason, None));
+            }
+            Err(CompileError::Slow { wall }) => return Err(RegistryError::CompilerSlow { wall }),
+            Err(CompileError::NotRun { program, source }) => {
+                return Err(RegistryError::CompilerMissing { program, source });
+            }
+        };
+        let took = begun.elapsed();
+        let sealed = self.store(digest, code).await?;
+        let loaded = self.load(digest, sealed).await?;
+        let held = loaded.ok_or(RegistryError::Damaged { digest })?;
+        Ok(Held { compiled: Some(took), ..held })
+    }
+
+    /// Reads a component's bytes, which must be those its digest names.
+    async fn component(&self, digest: Digest) -> Result<Bytes, RegistryError> {
+        let read = move |files: &Files| {
+            let bytes = files.component(digest, UPLOAD_BYTES)?;
+            Ok(bytes.filter(|bytes| Digest::of(bytes) == digest))
+        };
+        let bytes = self.blocking(read).await?;
+        bytes.map(Bytes::from).ok_or(RegistryError::Damaged { digest })
+    }
+
+    /// Seals and stores native code, and returns it with its seal.
+    async fn store(&self, digest: Digest, code: Vec<u8>) -> Result<Vec<u8>, RegistryError> {
+        let sealer = self.sealer.clone();
+        self.blocking(move |files| {
+            let mut sealed = sealer.seal(digest, &code).to_vec();
+            sealed.extend_from_slice(&code);
+            drop(code);
+            files.put_artifact(digest, &sealed)?;
+            Ok(sealed)
+        })
+        .await
+    }
+
+    fn storage(&self, source: io::Error) -> RegistryError {
+        RegistryError::Storage { path: self.dir.clone(), source }
+    }
+}
+
+impl Place {
+    fn held(&self) -> Option<Arc<Held>> {
+        unpoisoned(&self.held).upgrade()
+    }
+}
+
+/// Takes a lock whose data no panic can leave half changed.
+fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,202 @@
+//! What goes wrong in the registry, by what the caller does next.
+
+use super::digest::Digest;
+use crate::database::DatabaseError;
+use crate::task::ModuleName;
+use celeriac_sandbox::{Refusal, SandboxError};
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Trouble with modules and components.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Tell the author: this component is not taken.
+    #[error("refused: {0}")]
+    Refused(Box<Refused>),
+    /// Name another module.
+    #[error("there is no module {module:?}{}", hint(.similar.as_ref()), module = .module.as_str())]
+    UnknownModule {
+        /// The name.
+        module: ModuleName,
+        /// A module with nearly this name.
+        similar: Option<String>,
+    },
+    /// Name another version.
+    #[error("module {module} has no version {version}; it has {}", list(.have))]
+    UnknownVersion {
+        /// The module.
+        module: ModuleName,
+        /// The version that was asked for.
+        version: u32,
+        /// The versions that are kept.
+        have: Vec<u32>,
+    },
+    /// Nothing to roll back to.
+    #[error("module {module} has no version before {current}; name one of those it has: {}", list(.have))]
+    NoEarlier {
+        /// The module.
+        module: ModuleName,
+        /// The version that runs.
+        current: u32,
+        /// The versions that are kept.
+        have: Vec<u32>,
+    },
+    /// Push it again: the stored bytes are gone or are not what they were.
+    #[error("the stored component {digest} is missing or damaged; push it again")]
+    Damaged {
+        /// The component.
+        digest: Digest,
+    },
+    /// Another process changed the files so often that a push could not end: push again.
+    #[error("the files of the push were collected while it ran; push again")]
+    Collected,
+    /// Remove a module first.
+    #[error("there are {most} modules already, the most there can be; remove one with `celeriac remove NAME`")]
+    Full {
+        /// The limit.
+        most: u32,
+    },
+    /// Push again later: the machine is too busy.
+    #[error("compiling took longer than {} s; this machine is too busy, push again later", .wall.as_secs())]
+    CompilerSlow {
+        /// How long it was given.
+        wall: Duration,
+    },
+    /// Repair the installation: the compiler cannot be run.
+    #[error("the compiler {program:?} cannot be run: {source}")]
+    CompilerMissing {
+        /// The program.
+        program: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// Repair the state folder.
+    #[error("{path:?} cannot be used: {source}; check the folder's owner, mode and free space")]
+    Storage {
+        /// The folder or file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// Back off and try again, or see to the database.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// Trouble of the sandbox itself.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+}
+
+/// A component that is not taken, and why. Its text is what the author reads.
+#[derive(Debug)]
+pub struct Refused {
+    /// The name it was pushed under, or the digest of one that ran before.
+    pub subject: String,
+    /// Why.
+    pub cause: Cause,
+}
+
+/// Why a component is not taken.
+#[derive(Debug)]
+pub enum Cause {
+    /// It is not fit for the sandbox, or does not describe itself well.
+    Unfit(Refusal),
+    /// The compiler gave up on it.
+    Uncompilable {
+        /// The compiler's words.
+        reason: String,
+        /// How long ago, when that is remembered rather than tried again.
+        remembered: Option<Duration>,
+    },
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match &self.cause {
+            Cause::Unfit(refusal) => refusal.to_string(),
+            Cause::Uncompilable { reason, .. } => reason.clone(),
+        };
+        // Of the component itself is spoken by its name.
+        match text.strip_prefix("it ") {
+            Some(rest) => write!(f, "{} {rest}", self.subject)?,
+            None => write!(f, "{}: {text}", self.subject)?,
+        }
+        match &self.cause {
+            Cause::Unfit(Refusal::World(_)) => write!(
+                f,
+                "\n  fix: build with celeriac-sdk {}, or upgrade the workers",
+                env!("CARGO_PKG_VERSION")
+            ),
+            Cause::Unfit(_) | Cause::Uncompilable { remembered: None, .. } => Ok(()),
+            Cause::Uncompilable { remembered: Some(ago), .. } => write!(
+                f,
+                "\n  remembered from {} min ago; tried again after {} min",
+                ago.as_secs() / 60,
+                super::rows::REFUSAL_KEPT.as_secs() / 60
+            ),
+        }
+    }
+}
+
+fn hint(similar: Option<&String>) -> String {
+    similar.map_or_else(
+        || "; `celeriac modules` lists them".to_owned(),
+        |name| format!("; did you mean {name:?}?"),
+    )
+}
+
+fn list(versions: &[u32]) -> String {
+    let all: Vec<String> = versions.iter().map(u32::to_string).collect();
+    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(cause: Cause) -> String {
+        let subject = "reports".to_owned();
+        RegistryError::Refused(Box::new(Refused { subject, cause })).to_string()
+    }
+
+    #[test]
+    fn a_refusal_speaks_of_the_module_by_its_name() {
+        let text = refused(Cause::Unfit(Refusal::Compile { reason: "too many types".to_owned() }));
+        assert_eq!(text, "refused: reports cannot be compiled: too many types");
+        let text = refused(Cause::Unfit(Refusal::Text));
+        assert!(text.starts_with("refused: reports: the file is text"), "{text}");
+    }
+
+    #[test]
+    fn a_refusal_for_its_world_ends_with_the_fix() {
+        let text = refused(Cause::Unfit(Refusal::World(Vec::new())));
+        assert!(text.starts_with("refused: reports does not fit celeriac:task@0.1\n"), "{text}");
+        assert!(text.ends_with("fix: build with celeriac-sdk 0.1.0, or upgrade the workers"), "{text}");
+    }
+
+    #[test]
+    fn a_remembered_refusal_says_so_and_when_it_ends() {
+        let text = refused(Cause::Uncompilable {
+            reason: "compiling it takes more than 60 s of CPU time".to_owned(),
+            remembered: Some(Duration::from_secs(130)),
+        });
+        assert_eq!(
+            text,
+            "refused: reports: compiling it takes more than 60 s of CPU time\n  remembered from 2 min ago; tried again after 60 min"
+        );
+    }
+
+    #[test]
+    fn an_unknown_name_or_version_lists_what_there_is() {
+        let module: ModuleName = "imagse".parse().unwrap();
+        let similar = Some("images".to_owned());
+        let error = RegistryError::UnknownModule { module: module.clone(), similar };
+        assert_eq!(error.to_string(), "there is no module \"imagse\"; did you mean \"images\"?");
+        let error = RegistryError::UnknownVersion { module, version: 9, have: vec![3, 4] };
+        assert_eq!(error.to_string(), "module imagse has no version 9; it has 3, 4");
+    }
+}

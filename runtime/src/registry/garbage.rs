@@ -1,0 +1,65 @@
+//! Collecting garbage: old versions, and files that no row names.
+
+use super::error::RegistryError;
+use super::files::{Found, Kind};
+use super::rows::{Candidate, Sweep, Trim};
+use super::{Registry, files::Files};
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// How long a file that no row names yet is left alone (1 h): far longer than
+/// the longest push.
+pub const GRACE: Duration = Duration::from_secs(3_600);
+/// How long an artifact made for another engine stays (7 days), so that a
+/// downgrade need not compile everything again.
+pub const FOREIGN_ARTIFACT_KEPT: Duration = Duration::from_secs(7 * 86_400);
+
+/// What a collection took away.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Collected {
+    /// Versions beyond the newest ten of their module.
+    pub versions: u64,
+    /// Files of components, artifacts and pushes that never ended.
+    pub files: u64,
+    /// Bytes of those files.
+    pub bytes: u64,
+}
+
+impl Registry {
+    /// Takes away versions beyond the newest ten of a module (never the current
+    /// one), and files that no version needs and no push is writing.
+    ///
+    /// # Errors
+    /// [`RegistryError::Storage`], [`RegistryError::Database`]. What was taken
+    /// until then stays taken; collecting again goes on.
+    pub async fn collect_garbage(&self) -> Result<Collected, RegistryError> {
+        let now = self.clock().now();
+        let now_ms = now.as_millisecond();
+        let versions = self.database().write(Trim { now_ms }).await?;
+        let found = self.components().blocking(Files::list).await?;
+        let candidates: Vec<_> = found.into_iter().filter_map(|one| candidate(one, now)).collect();
+        let files = self.components().files().clone();
+        let swept = self.database().write(Sweep { files, candidates }).await?;
+        let collected = Collected {
+            versions,
+            files: swept.files,
+            bytes: swept.bytes,
+        };
+        if collected != Collected::default() {
+            tracing::info!(versions, files = swept.files, bytes = swept.bytes, "collected garbage of the registry");
+        }
+        Ok(collected)
+    }
+}
+
+fn candidate(found: Found, now: Timestamp) -> Option<Candidate> {
+    let age = Duration::try_from(now.duration_since(found.modified)).ok()?;
+    if age < GRACE {
+        return None;
+    }
+    let unless_named = match found.kind {
+        Kind::Artifact { ours: false, .. } => age < FOREIGN_ARTIFACT_KEPT,
+        Kind::Component(_) | Kind::Artifact { ours: true, .. } | Kind::Aside => true,
+    };
+    Some(Candidate { found, unless_named })
+}

@@ -1,0 +1,208 @@
+//! The worker's side: which code is this task?
+//!
+//! A resolver keeps the pointers of all modules in memory, and the components
+//! that are used most. [`Resolver::resolve`] reads only memory unless a
+//! component must be loaded first. [`Resolver::run`] follows the registry: a
+//! changed module is loaded before its pointer moves, so that no attempt waits
+//! for it; attempts that run keep what they have.
+
+mod follow;
+mod module;
+
+pub use module::Loaded;
+
+use super::components::Components;
+use super::error::RegistryError;
+use super::rows::{self, Pointers};
+use super::{Registry, moment};
+use crate::task::{ModuleName, TaskName};
+use jiff::Timestamp;
+use module::Module;
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+/// What a worker keeps loaded: 64 modules, because it rarely serves more at the
+/// same time, and 1 GiB of native code, of which Python's component weighs some
+/// 60 MiB and a small one less than one. One module is kept in any case.
+const ROOM: Room = Room { modules: 64, bytes: 1 << 30 };
+
+/// Names a worker to those who wait for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    id: String,
+    name: String,
+    pid: u32,
+    started_at: Timestamp,
+}
+
+/// What a task name stands for.
+#[derive(Debug, Clone)]
+pub enum Resolution {
+    /// This code.
+    Known(Arc<Loaded>),
+    /// No module of that name, or no such task in it.
+    Unknown,
+}
+
+/// Tells which code a task is. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Resolver(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    registry: Registry,
+    worker: Worker,
+    snapshot: RwLock<Arc<Snapshot>>,
+    /// Counts resolutions: the module with the lowest count was used longest ago.
+    uses: AtomicU64,
+    room: Room,
+}
+
+/// How much a worker keeps loaded.
+#[derive(Debug, Clone, Copy)]
+struct Room {
+    modules: usize,
+    bytes: u64,
+}
+
+/// Where all modules point, at one generation.
+#[derive(Debug)]
+struct Snapshot {
+    generation: u64,
+    modules: HashMap<ModuleName, Arc<Module>>,
+    /// The most recently pushed first.
+    order: Vec<Arc<Module>>,
+}
+
+impl Registry {
+    /// Returns a resolver that knows the modules of this moment; it follows
+    /// later ones while its [`Resolver::run`] runs. `worker` is its name for
+    /// people, as in `celery@host`.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub async fn resolver(&self, worker: &str) -> Result<Resolver, RegistryError> {
+        let pointers = rows::pointers(self.database()).await?;
+        let snapshot = Snapshot::after(None, pointers);
+        Ok(Resolver(Arc::new(Inner {
+            registry: self.clone(),
+            worker: Worker {
+                id: uuid::Uuid::new_v4().to_string(),
+                name: worker.to_owned(),
+                pid: std::process::id(),
+                started_at: moment(self.clock().now_ms()),
+            },
+            snapshot: RwLock::new(Arc::new(snapshot)),
+            uses: AtomicU64::new(0),
+            room: ROOM,
+        })))
+    }
+}
+
+impl Resolver {
+    /// Tells which code a task is, loading it first if it was not used lately.
+    ///
+    /// # Errors
+    /// [`RegistryError`] when the code is known but cannot be loaded: no
+    /// attempt was made, the message should wait.
+    pub async fn resolve(&self, name: &TaskName) -> Result<Resolution, RegistryError> {
+        let Some(module) = self.snapshot().modules.get(&name.module).cloned() else {
+            return Ok(Resolution::Unknown);
+        };
+        if !module.has(&name.task) {
+            return Ok(Resolution::Unknown);
+        }
+        module.use_at(self.0.uses.fetch_add(1, Ordering::Relaxed));
+        let loaded = match module.loaded(&name.task) {
+            Some(loaded) => Some(loaded),
+            None => {
+                self.load(&module).await?;
+                module.loaded(&name.task)
+            }
+        };
+        // It was evicted in this very moment only where far too many modules are in use.
+        match loaded {
+            Some(loaded) => Ok(Resolution::Known(loaded)),
+            None => Ok(Resolution::Known(module.obtain(self.components(), &name.task).await?)),
+        }
+    }
+
+    /// Returns the newest generation this worker has loaded.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.snapshot().generation
+    }
+
+    /// Returns the names of all tasks, sorted.
+    #[must_use]
+    pub fn tasks(&self) -> Vec<TaskName> {
+        let snapshot = self.snapshot();
+        let mut names: Vec<_> = snapshot.order.iter().flat_map(|module| module.names()).collect();
+        names.sort();
+        names
+    }
+
+    async fn load(&self, module: &Arc<Module>) -> Result<(), RegistryError> {
+        module.load(self.components()).await?;
+        self.snapshot().evict(self.0.room, module);
+        Ok(())
+    }
+
+    fn components(&self) -> &Components {
+        self.0.registry.components()
+    }
+
+    fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.read())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Arc<Snapshot>> {
+        // Nothing panics while it is written.
+        self.0.snapshot.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn replace(&self, snapshot: Snapshot) {
+        *self.0.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+    }
+}
+
+impl Snapshot {
+    /// Makes the snapshot of new pointers, keeping modules that did not change.
+    fn after(before: Option<&Self>, pointers: Pointers) -> Self {
+        let order: Vec<_> = pointers
+            .modules
+            .into_iter()
+            .map(|pointer| {
+                let same = before
+                    .and_then(|before| before.modules.get(&pointer.module))
+                    .filter(|module| module.is(&pointer));
+                same.map_or_else(|| Arc::new(Module::new(pointer)), Arc::clone)
+            })
+            .collect();
+        let modules = order.iter().map(|module| (module.name().clone(), Arc::clone(module))).collect();
+        Self { generation: pointers.generation, modules, order }
+    }
+
+    /// Unloads what was used longest ago until the loaded modules fit the room;
+    /// `keep` stays.
+    fn evict(&self, room: Room, keep: &Arc<Module>) {
+        let mut loaded: Vec<_> = self.order.iter().filter_map(|module| Some((module, module.weight()?))).collect();
+        let mut bytes: u64 = loaded.iter().map(|(_, weight)| weight).sum();
+        let mut count = loaded.len();
+        loaded.sort_by_key(|(module, _)| module.used());
+        for (module, weight) in loaded {
+            if count <= room.modules && bytes <= room.bytes {
+                return;
+            }
+            if !Arc::ptr_eq(module, keep) {
+                module.unload();
+                count -= 1;
+                bytes -= weight;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

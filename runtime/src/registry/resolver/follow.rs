@@ -1,0 +1,115 @@
+//! Following the registry, and telling others how far.
+
+use super::{Resolver, Snapshot};
+use crate::registry::error::RegistryError;
+use crate::registry::rows::{self, Announce, Leave};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How often a worker says that it runs.
+const BEAT: Duration = Duration::from_secs(2);
+/// Shortest time between two looks at the generation (50 ms): a busy file
+/// commits hundreds of times a second, and almost never for the registry.
+const PACE: Duration = Duration::from_millis(50);
+/// How long to wait after trouble with the database.
+const BACK_OFF: Duration = Duration::from_secs(1);
+
+impl Resolver {
+    /// Follows the registry until `stop`: loads new versions, forgets removed
+    /// modules, and says every 2 s that this worker runs. Then it says that the
+    /// worker ended. Run it once for each resolver.
+    pub async fn run(&self, stop: CancellationToken) {
+        let work = async { tokio::join!(self.follow(), self.beat(), self.warm()) };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            _ = work => {}
+        }
+        let leave = Leave { id: self.0.worker.id.clone() };
+        if let Err(error) = self.0.registry.database().write(leave).await {
+            tracing::debug!(%error, "the end of this worker was not recorded; others notice in a few seconds");
+        }
+    }
+
+    /// Moves to each new generation; ends with the database.
+    async fn follow(&self) {
+        let database = self.0.registry.database();
+        let mut watcher = database.watch();
+        loop {
+            if let Err(error) = self.catch_up().await {
+                tracing::warn!(%error, "the registry cannot be read; this worker keeps the modules it has");
+                tokio::time::sleep(BACK_OFF).await;
+                continue;
+            }
+            tokio::time::sleep(PACE).await;
+            if watcher.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn catch_up(&self) -> Result<(), RegistryError> {
+        let before = self.snapshot();
+        if rows::generation_now(self.0.registry.database()).await? == before.generation {
+            return Ok(());
+        }
+        let pointers = rows::pointers(self.0.registry.database()).await?;
+        let next = Snapshot::after(Some(&before), pointers);
+        // What others wait for is loaded before they are told, and before the
+        // first message meets it.
+        let changed = next.order.iter().filter(|module| {
+            let known = before.modules.get(module.name());
+            !known.is_some_and(|known| Arc::ptr_eq(known, module))
+        });
+        for module in changed.take(self.0.room.modules) {
+            if let Err(error) = module.load(self.components()).await {
+                tracing::warn!(module = %module.name(), %error, "a new version cannot be loaded; its first task tries again");
+            }
+        }
+        let generation = next.generation;
+        if let Some(newest) = next.order.first() {
+            next.evict(self.0.room, newest);
+        }
+        self.replace(next);
+        tracing::info!(generation, "loaded the modules that changed");
+        self.announce(true).await
+    }
+
+    async fn beat(&self) {
+        let mut beats = tokio::time::interval(BEAT);
+        beats.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut first = true;
+        loop {
+            beats.tick().await;
+            if let Err(error) = self.announce(first).await {
+                tracing::warn!(%error, "this worker cannot say that it runs");
+            }
+            first = false;
+        }
+    }
+
+    /// Loads what was not used yet, so that no first task waits for it.
+    async fn warm(&self) {
+        let order = self.snapshot().order.clone();
+        for module in order.iter().take(self.0.room.modules).filter(|module| !module.is_loaded()) {
+            if let Err(error) = self.load(module).await {
+                tracing::warn!(module = %module.name(), %error, "a module cannot be loaded; its first task tries again");
+            }
+        }
+    }
+
+    async fn announce(&self, news: bool) -> Result<(), RegistryError> {
+        let worker = self.0.worker.clone();
+        let clock = self.0.registry.clock();
+        let announce = Announce {
+            id: worker.id,
+            name: worker.name,
+            pid: worker.pid,
+            started_at_ms: worker.started_at.as_millisecond(),
+            now_ms: clock.now_ms(),
+            generation: self.generation(),
+            news,
+        };
+        Ok(self.0.registry.database().write(announce).await?)
+    }
+}

@@ -1,0 +1,251 @@
+//! The registry's rows: what is written, each change in one transaction, and
+//! what is read.
+//!
+//! Every change that workers must see grows the generation by one.
+
+mod presence;
+mod read;
+mod sweep;
+
+pub(super) use presence::{Announce, Leave, workers};
+pub(super) use read::{Pointer, Pointers, component, generation_now, modules, pointers, refusal, versions};
+pub(super) use sweep::{Candidate, REFUSALS, Sweep, Trim, VERSIONS_KEPT};
+
+use super::RolledBack;
+use super::digest::{Digest, DigestError};
+use crate::database::Statement;
+use crate::task::ModuleName;
+use sqlx::SqliteConnection;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Most modules at a time (4,096): every worker keeps a pointer to each.
+pub(super) const MODULES: u32 = 4_096;
+/// How long a compiler's refusal is believed (1 h): long enough that repeating
+/// a push costs nothing, short enough that a machine once out of memory heals.
+pub(super) const REFUSAL_KEPT: Duration = Duration::from_secs(3_600);
+/// Longest reason of a refusal that is kept, characters.
+const REASON: usize = 4_096;
+
+/// A push that passed every check: it becomes the module's newest version.
+#[derive(Debug, Clone)]
+pub(super) struct Publish {
+    pub(super) module: ModuleName,
+    pub(super) digest: Digest,
+    pub(super) bytes: u64,
+    pub(super) tasks: String,
+    pub(super) imports: String,
+    /// The component's file: looked at under the write lock, so that no
+    /// collection can take it from a push.
+    pub(super) file: PathBuf,
+    pub(super) now_ms: i64,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Published {
+    New { version: u32, generation: u64 },
+    /// The module runs this very component already.
+    Unchanged { version: u32, generation: u64 },
+    /// The file was collected: write it again.
+    FileGone,
+    /// There are [`MODULES`] modules.
+    Full,
+}
+
+impl Statement for Publish {
+    type Output = Published;
+
+    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<Published>, sqlx::Error> {
+        let mut done = Vec::with_capacity(batch.len());
+        for one in batch {
+            done.push(publish(conn, one).await?);
+        }
+        Ok(done)
+    }
+}
+
+async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Published, sqlx::Error> {
+    let (module, digest) = (push.module.as_str(), push.digest.hex());
+    if !push.file.is_file() {
+        return Ok(Published::FileGone);
+    }
+    let current: Option<(u32, String)> = sqlx::query_as(
+        "SELECT v.version, v.digest FROM modules m \
+         JOIN versions v ON v.module = m.name AND v.version = m.current WHERE m.name = ?",
+    )
+    .bind(module)
+    .fetch_optional(&mut *conn)
+    .await?;
+    match &current {
+        Some((version, running)) if *running == digest => {
+            let generation = generation(conn).await?;
+            return Ok(Published::Unchanged { version: *version, generation });
+        }
+        Some(_) => {}
+        None if count(conn).await? >= MODULES => return Ok(Published::Full),
+        None => {}
+    }
+    sqlx::query(
+        "INSERT INTO components (digest, bytes, tasks, imports) VALUES (?, ?, ?, ?) \
+         ON CONFLICT (digest) DO UPDATE SET tasks = excluded.tasks, imports = excluded.imports",
+    )
+    .bind(&digest)
+    .bind(i64::try_from(push.bytes).unwrap_or(i64::MAX))
+    .bind(&push.tasks)
+    .bind(&push.imports)
+    .execute(&mut *conn)
+    .await?;
+    let version: u32 = sqlx::query_scalar(
+        "INSERT INTO modules (name, current, newest) VALUES (?, 1, 1) \
+         ON CONFLICT (name) DO UPDATE SET newest = newest + 1, current = newest + 1 RETURNING newest",
+    )
+    .bind(module)
+    .fetch_one(&mut *conn)
+    .await?;
+    sqlx::query("INSERT INTO versions (module, version, digest, pushed_at) VALUES (?, ?, ?, ?)")
+        .bind(module)
+        .bind(version)
+        .bind(&digest)
+        .bind(push.now_ms)
+        .execute(&mut *conn)
+        .await?;
+    let generation = grow(conn).await?;
+    Ok(Published::New { version, generation })
+}
+
+/// Moves a module's pointer: to a version, or to the one before the current.
+#[derive(Debug, Clone)]
+pub(super) struct Point {
+    pub(super) module: ModuleName,
+    pub(super) version: Option<u32>,
+}
+
+/// Where a pointer stands after it was moved, or why it was not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Pointed {
+    To(RolledBack),
+    UnknownModule,
+    UnknownVersion { current: u32, have: Vec<u32> },
+}
+
+impl Statement for Point {
+    type Output = Pointed;
+
+    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<Pointed>, sqlx::Error> {
+        let mut done = Vec::with_capacity(batch.len());
+        for one in batch {
+            done.push(point(conn, one).await?);
+        }
+        Ok(done)
+    }
+}
+
+async fn point(conn: &mut SqliteConnection, wish: &Point) -> Result<Pointed, sqlx::Error> {
+    let module = wish.module.as_str();
+    let current: Option<Option<u32>> = sqlx::query_scalar("SELECT current FROM modules WHERE name = ?")
+        .bind(module)
+        .fetch_optional(&mut *conn)
+        .await?;
+    let Some(from) = current.flatten() else {
+        return Ok(Pointed::UnknownModule);
+    };
+    let have: Vec<(u32, String)> =
+        sqlx::query_as("SELECT version, digest FROM versions WHERE module = ? ORDER BY version")
+            .bind(module)
+            .fetch_all(&mut *conn)
+            .await?;
+    let target = match wish.version {
+        Some(version) => have.iter().find(|(one, _)| *one == version),
+        None => have.iter().rev().find(|(one, _)| *one < from),
+    };
+    let Some((version, digest)) = target else {
+        let have = have.iter().map(|(version, _)| *version).collect();
+        return Ok(Pointed::UnknownVersion { current: from, have });
+    };
+    let version = *version;
+    let digest = digest.parse().map_err(|error: DigestError| sqlx::Error::Decode(Box::new(error)))?;
+    let generation = if version == from {
+        generation(conn).await?
+    } else {
+        sqlx::query("UPDATE modules SET current = ? WHERE name = ?")
+            .bind(version)
+            .bind(module)
+            .execute(&mut *conn)
+            .await?;
+        grow(conn).await?
+    };
+    Ok(Pointed::To(RolledBack { from, version, digest, generation }))
+}
+
+/// Takes a module away with all its versions. Its numbers are not given again.
+#[derive(Debug, Clone)]
+pub(super) struct Remove {
+    pub(super) module: ModuleName,
+}
+
+impl Statement for Remove {
+    /// The new generation; `None` when there is no such module.
+    type Output = Option<u64>;
+
+    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<Option<u64>>, sqlx::Error> {
+        let mut done = Vec::with_capacity(batch.len());
+        for one in batch {
+            let sql = "UPDATE modules SET current = NULL WHERE name = ? AND current IS NOT NULL";
+            let found = sqlx::query(sql).bind(one.module.as_str()).execute(&mut *conn).await?;
+            if found.rows_affected() == 0 {
+                done.push(None);
+                continue;
+            }
+            sqlx::query("DELETE FROM versions WHERE module = ?")
+                .bind(one.module.as_str())
+                .execute(&mut *conn)
+                .await?;
+            done.push(Some(grow(conn).await?));
+        }
+        Ok(done)
+    }
+}
+
+/// Remembers that the compiler gave up on a component.
+#[derive(Debug, Clone)]
+pub(super) struct Refuse {
+    pub(super) digest: Digest,
+    pub(super) compatibility: String,
+    pub(super) reason: String,
+    pub(super) now_ms: i64,
+}
+
+impl Statement for Refuse {
+    type Output = ();
+
+    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<()>, sqlx::Error> {
+        for one in batch {
+            sqlx::query(
+                "INSERT OR REPLACE INTO refusals (digest, compatibility, reason, refused_at) VALUES (?, ?, ?, ?)",
+            )
+            .bind(one.digest.hex())
+            .bind(&one.compatibility)
+            .bind(one.reason.chars().take(REASON).collect::<String>())
+            .bind(one.now_ms)
+            .execute(&mut *conn)
+            .await?;
+        }
+        Ok(vec![(); batch.len()])
+    }
+}
+
+async fn generation(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let generation: i64 = sqlx::query_scalar("SELECT generation FROM registry").fetch_one(conn).await?;
+    Ok(generation.unsigned_abs())
+}
+
+async fn grow(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let sql = "UPDATE registry SET generation = generation + 1 RETURNING generation";
+    let generation: i64 = sqlx::query_scalar(sql).fetch_one(conn).await?;
+    Ok(generation.unsigned_abs())
+}
+
+async fn count(conn: &mut SqliteConnection) -> Result<u32, sqlx::Error> {
+    sqlx::query_scalar("SELECT count(*) FROM modules WHERE current IS NOT NULL").fetch_one(conn).await
+}

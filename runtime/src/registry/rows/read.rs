@@ -1,0 +1,156 @@
+//! What is read from the registry's rows.
+
+use super::REFUSAL_KEPT;
+use crate::database::{Database, DatabaseError};
+use crate::registry::digest::{Digest, DigestError};
+use crate::registry::{VersionInfo, moment};
+use crate::task::{ModuleName, NameError};
+use celeriac_sandbox::TaskInfo;
+use std::time::Duration;
+
+/// Where every module points, at one generation.
+#[derive(Debug)]
+pub(in crate::registry) struct Pointers {
+    pub(in crate::registry) generation: u64,
+    /// The most recently pushed first.
+    pub(in crate::registry) modules: Vec<Pointer>,
+}
+
+/// Where one module points.
+#[derive(Debug)]
+pub(in crate::registry) struct Pointer {
+    pub(in crate::registry) module: ModuleName,
+    pub(in crate::registry) version: u32,
+    pub(in crate::registry) digest: Digest,
+    pub(in crate::registry) bytes: u64,
+    pub(in crate::registry) pushed_at_ms: i64,
+    pub(in crate::registry) tasks: Vec<TaskInfo>,
+    pub(in crate::registry) imports: Vec<String>,
+}
+
+type Row = (i64, Option<String>, Option<u32>, Option<String>, Option<i64>, Option<i64>, Option<String>, Option<String>);
+
+/// Reads all pointers and their generation in one statement, which sees one
+/// state of the file.
+pub(in crate::registry) async fn pointers(database: &Database) -> Result<Pointers, DatabaseError> {
+    let mut conn = database.read().await?;
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT r.generation, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports \
+         FROM registry r LEFT JOIN (modules m \
+             JOIN versions v ON v.module = m.name AND v.version = m.current \
+             JOIN components c ON c.digest = v.digest) \
+         ORDER BY v.pushed_at DESC, v.module",
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let generation = rows.first().map_or(0, |row| row.0.unsigned_abs());
+    let modules = rows.into_iter().filter_map(pointer).collect();
+    Ok(Pointers { generation, modules })
+}
+
+fn pointer(row: Row) -> Option<Pointer> {
+    let (_, Some(module), Some(version), Some(digest), bytes, pushed_at, Some(tasks), Some(imports)) = row else {
+        return None;
+    };
+    let read = || -> Result<Pointer, String> {
+        Ok(Pointer {
+            module: module.parse().map_err(|error: NameError| error.to_string())?,
+            version,
+            digest: digest.parse().map_err(|error: DigestError| error.to_string())?,
+            bytes: bytes.unwrap_or_default().unsigned_abs(),
+            pushed_at_ms: pushed_at.unwrap_or_default(),
+            tasks: serde_json::from_str(&tasks).map_err(|error| error.to_string())?,
+            imports: serde_json::from_str(&imports).map_err(|error| error.to_string())?,
+        })
+    };
+    match read() {
+        Ok(pointer) => Some(pointer),
+        Err(reason) => {
+            // One row that cannot be read should not stop every other module.
+            tracing::error!(module, reason, "a row of the registry cannot be read; push the module again");
+            None
+        }
+    }
+}
+
+/// Reads the generation alone.
+pub(in crate::registry) async fn generation_now(database: &Database) -> Result<u64, DatabaseError> {
+    let mut conn = database.read().await?;
+    let generation: i64 = sqlx::query_scalar("SELECT generation FROM registry").fetch_one(&mut *conn).await?;
+    Ok(generation.unsigned_abs())
+}
+
+/// Reads the names of all modules.
+pub(in crate::registry) async fn modules(database: &Database) -> Result<Vec<String>, DatabaseError> {
+    let mut conn = database.read().await?;
+    let sql = "SELECT name FROM modules WHERE current IS NOT NULL ORDER BY name";
+    Ok(sqlx::query_scalar(sql).fetch_all(&mut *conn).await?)
+}
+
+/// Reads the versions of a module that are kept, the newest first.
+pub(in crate::registry) async fn versions(
+    database: &Database,
+    module: &ModuleName,
+) -> Result<Vec<VersionInfo>, DatabaseError> {
+    let mut conn = database.read().await?;
+    let rows: Vec<(u32, String, i64, i64, String, bool)> = sqlx::query_as(
+        "SELECT v.version, v.digest, c.bytes, v.pushed_at, c.tasks, v.version = m.current FROM modules m \
+         JOIN versions v ON v.module = m.name JOIN components c ON c.digest = v.digest \
+         WHERE m.name = ? AND m.current IS NOT NULL ORDER BY v.version DESC",
+    )
+    .bind(module.as_str())
+    .fetch_all(&mut *conn)
+    .await?;
+    let version = |(version, digest, bytes, pushed_at, tasks, current): (u32, String, i64, i64, String, bool)| {
+        Ok(VersionInfo {
+            version,
+            digest: digest.parse().map_err(undecodable::<DigestError>)?,
+            bytes: bytes.unsigned_abs(),
+            pushed_at: moment(pushed_at),
+            tasks: serde_json::from_str(&tasks).map_err(undecodable)?,
+            current,
+        })
+    };
+    rows.into_iter().map(version).collect()
+}
+
+fn undecodable<E: std::error::Error + Send + Sync + 'static>(error: E) -> DatabaseError {
+    DatabaseError::from(sqlx::Error::Decode(Box::new(error)))
+}
+
+/// Reads what a known component said about itself: JSON of tasks and imports.
+pub(in crate::registry) async fn component(
+    database: &Database,
+    digest: Digest,
+) -> Result<Option<(String, String)>, DatabaseError> {
+    let mut conn = database.read().await?;
+    let sql = "SELECT tasks, imports FROM components WHERE digest = ?";
+    Ok(sqlx::query_as(sql).bind(digest.hex()).fetch_optional(&mut *conn).await?)
+}
+
+/// A refusal of the compiler that is still believed.
+#[derive(Debug)]
+pub(in crate::registry) struct Remembered {
+    pub(in crate::registry) reason: String,
+    pub(in crate::registry) ago: Duration,
+}
+
+/// Reads whether the compiler gave up on a component lately.
+pub(in crate::registry) async fn refusal(
+    database: &Database,
+    digest: Digest,
+    compatibility: &str,
+    now_ms: i64,
+) -> Result<Option<Remembered>, DatabaseError> {
+    let mut conn = database.read().await?;
+    let sql = "SELECT reason, refused_at FROM refusals WHERE digest = ? AND compatibility = ?";
+    let row: Option<(String, i64)> = sqlx::query_as(sql)
+        .bind(digest.hex())
+        .bind(compatibility)
+        .fetch_optional(&mut *conn)
+        .await?;
+    Ok(row.and_then(|(reason, refused_at)| {
+        let ago = Duration::from_millis(u64::try_from(now_ms.saturating_sub(refused_at)).unwrap_or(0));
+        (ago < REFUSAL_KEPT).then_some(Remembered { reason, ago })
+    }))
+}

@@ -1,0 +1,10 @@
+//! The registry on a real database, with real components and a real compiler
+//! in a child process.
+
+mod artifacts;
+mod fixture;
+mod garbage;
+mod pointers;
+mod push;
+
+pub(super) use fixture::{House, component, name};

@@ -1,0 +1,166 @@
+//! A registry in a folder of its own, and components made by hand.
+
+use crate::clock::Clock;
+use crate::database::Database;
+use crate::registry::compile::child;
+use crate::registry::{Compiler, Pushed, Registry, RegistryError};
+use crate::task::ModuleName;
+use bytes::Bytes;
+use celeriac_sandbox::{Engine, EngineSettings, Pooling};
+use jiff::Timestamp;
+use std::fmt::Write;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tempfile::TempDir;
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+
+/// Bytes of one `task-info` in memory, by the canonical ABI.
+const INFO: usize = 192;
+/// Where the list of `task-info` begins, and where its texts do.
+const INFOS: usize = 1_024;
+const TEXTS: usize = 16_384;
+
+/// One process on a data folder that several can share.
+pub(in crate::registry) struct House {
+    dir: Arc<TempDir>,
+    pub(in crate::registry) clock: Clock,
+    pub(in crate::registry) database: Database,
+    pub(in crate::registry) registry: Registry,
+}
+
+impl House {
+    pub(in crate::registry) async fn open() -> Self {
+        let clock = Clock::manual(Timestamp::from_second(1_700_000_000).unwrap());
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let compiler = compiler(dir.path());
+        Self::with(dir, clock, compiler).await
+    }
+
+    /// Opens the same folder as another process would: nothing in memory is shared.
+    pub(in crate::registry) async fn beside(&self) -> Self {
+        Self::with(Arc::clone(&self.dir), self.clock.clone(), compiler(self.path())).await
+    }
+
+    /// Opens the same folder with a shell script for a compiler.
+    pub(in crate::registry) async fn beside_with(&self, script: &str) -> Self {
+        let compiler = Compiler::program("/bin/sh", ["-c", script]);
+        Self::with(Arc::clone(&self.dir), self.clock.clone(), compiler).await
+    }
+
+    async fn with(dir: Arc<TempDir>, clock: Clock, compiler: Compiler) -> Self {
+        let database = Database::open(dir.path(), clock.clone()).await.unwrap();
+        let settings = EngineSettings { pooling: Pooling::Never, ..EngineSettings::default() };
+        let engine = Engine::new(&settings).unwrap();
+        let registry = Registry::open(database.clone(), dir.path(), engine, compiler).await.unwrap();
+        Self { dir, clock, database, registry }
+    }
+
+    pub(in crate::registry) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub(in crate::registry) async fn push(&self, module: &str, component: &Bytes) -> Result<Pushed, RegistryError> {
+        self.registry.push(&name(module), component.clone(), &mut |_| {}).await
+    }
+
+    /// Pushes a component with one task, whose text makes it a new one.
+    pub(in crate::registry) async fn push_text(&self, module: &str, text: &str) -> Pushed {
+        self.push(module, &component(&["run"], text)).await.unwrap()
+    }
+
+    /// Counts how often a compiler was started.
+    pub(in crate::registry) fn compilations(&self) -> usize {
+        fs::read_to_string(self.path().join("compilations")).unwrap_or_default().lines().count()
+    }
+
+    /// Lists the files of a folder.
+    pub(in crate::registry) fn files(&self, folder: &str) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.path().join(folder)).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect()
+    }
+}
+
+pub(in crate::registry) fn name(text: &str) -> ModuleName {
+    text.parse().unwrap()
+}
+
+/// Compiles in a child process that is this test program, see
+/// [`acts_as_the_compiler_when_it_is_started_as_one`], and counts that.
+fn compiler(dir: &Path) -> Compiler {
+    let count = dir.join("compilations");
+    let test = "registry::tests::fixture::acts_as_the_compiler_when_it_is_started_as_one";
+    let script = format!(
+        "echo compile >> {}; export CELERIAC_COMPILES=1; exec 3>&1 >/dev/null; exec \"$0\" --exact {test} --nocapture",
+        count.display()
+    );
+    let program = std::env::current_exe().unwrap();
+    Compiler::program("/bin/sh", ["-c".into(), script.into(), program.into_os_string()])
+}
+
+#[test]
+fn acts_as_the_compiler_when_it_is_started_as_one() {
+    if std::env::var_os("CELERIAC_COMPILES").is_none() {
+        return;
+    }
+    let done = child::limit_this_process()
+        .map_err(|error| (child::TROUBLE, error.to_string()))
+        .and_then(|()| child::compile(std::io::stdin(), File::create("/dev/fd/3").unwrap()));
+    std::process::exit(match done {
+        Ok(()) => 0,
+        Err((code, words)) => {
+            eprintln!("{words}");
+            i32::from(code)
+        }
+    });
+}
+
+/// Makes a component that describes the given tasks and traps when one runs;
+/// `text` becomes their documentation.
+pub(in crate::registry) fn component(tasks: &[&str], text: &str) -> Bytes {
+    let mut resolve = wit_parser::Resolve::default();
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
+    let (package, _) = resolve.push_dir(&wit).unwrap();
+    let world = resolve.select_world(&[package], Some("task")).unwrap();
+    let mut module = wat::parse_str(core(tasks, text)).unwrap();
+    embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
+    let mut encoder = ComponentEncoder::default().module(&module).unwrap();
+    encoder.encode().unwrap().into()
+}
+
+fn core(tasks: &[&str], text: &str) -> String {
+    let mut infos = Vec::new();
+    let mut texts = Vec::new();
+    for task in tasks {
+        let mut info = Vec::new();
+        for text in [task, text] {
+            info.extend(u32::try_from(TEXTS + texts.len()).unwrap().to_le_bytes());
+            info.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+            texts.extend(text.bytes());
+        }
+        info.resize(INFO, 0);
+        infos.extend(info);
+    }
+    assert!(INFOS + infos.len() <= TEXTS && TEXTS + texts.len() <= 65_536);
+    let mut list = u32::try_from(INFOS).unwrap().to_le_bytes().to_vec();
+    list.extend(u32::try_from(tasks.len()).unwrap().to_le_bytes());
+    format!(
+        r#"(module
+            (memory (export "memory") 1)
+            (data (i32.const 16) "{}") (data (i32.const {INFOS}) "{}") (data (i32.const {TEXTS}) "{}")
+            (func (export "celeriac:task/manifest@0.1.0#describe") (result i32) i32.const 16)
+            (func (export "celeriac:task/handler@0.1.0#run")
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable))"#,
+        escape(&list),
+        escape(&infos),
+        escape(&texts)
+    )
+}
+
+fn escape(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "\\{byte:02x}").unwrap();
+        text
+    })
+}

@@ -1,0 +1,191 @@
+//! A push: from uploaded bytes to a version that runs.
+//!
+//! Checks come first and cost little, then the compiler in its child process,
+//! then the component's own words; the rows come last, in one transaction. A
+//! push that is killed on the way leaves files without rows, nothing else.
+
+use super::Registry;
+use super::components::Held;
+use super::digest::Digest;
+use super::error::{Cause, Refused, RegistryError};
+use super::files::Files;
+use super::rows::{self, Publish, Published};
+use crate::task::ModuleName;
+use bytes::Bytes;
+use celeriac_sandbox::{Refusal, SandboxError, TaskInfo, inspect};
+use std::collections::BTreeSet;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a push writes its files again when a collection took them.
+const TRIES: u32 = 3;
+
+/// How far a push is, for whoever waits for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PushStep {
+    /// The bytes are an acceptable component.
+    Checked {
+        /// The component.
+        digest: Digest,
+        /// Its size.
+        bytes: u64,
+    },
+    /// The compiler runs; this is what takes long.
+    Compiling,
+    /// Native code is there.
+    Compiled {
+        /// How long it took; `None` when it was there before.
+        took: Option<Duration>,
+        /// Bytes of native code.
+        bytes: u64,
+    },
+    /// The component told its tasks.
+    Described {
+        /// How many.
+        tasks: usize,
+    },
+    /// The rows are written: workers load it now.
+    Published,
+}
+
+/// A push that succeeded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pushed {
+    /// The module.
+    pub module: ModuleName,
+    /// Its current version.
+    pub version: u32,
+    /// The component.
+    pub digest: Digest,
+    /// Its size.
+    pub bytes: u64,
+    /// What it says about its tasks.
+    pub tasks: Vec<TaskInfo>,
+    /// Names of the grants its tasks would like to have, sorted.
+    pub asks_for: Vec<String>,
+    /// Names of the interfaces it imports.
+    pub imports: Vec<String>,
+    /// Whether the module ran this very component already; no version was made.
+    pub unchanged: bool,
+    /// The generation in which workers see it, see [`Registry::wait_live`].
+    pub generation: u64,
+}
+
+impl Registry {
+    /// Takes a component in as the newest version of a module, and makes it the
+    /// current one. Safe to run at once with other pushes, of the same module
+    /// too, and to drop on the way.
+    ///
+    /// # Errors
+    /// [`RegistryError::Refused`] with the author's fault;
+    /// [`RegistryError::Full`], [`RegistryError::Collected`],
+    /// [`RegistryError::CompilerSlow`], [`RegistryError::CompilerMissing`],
+    /// [`RegistryError::Storage`], [`RegistryError::Database`],
+    /// [`RegistryError::Sandbox`].
+    pub async fn push(
+        &self,
+        module: &ModuleName,
+        component: Bytes,
+        report: &mut (dyn FnMut(PushStep) + Send),
+    ) -> Result<Pushed, RegistryError> {
+        let digest = self.check(module, component.clone()).await?;
+        let bytes = component.len() as u64;
+        report(PushStep::Checked { digest, bytes });
+        for _ in 0..TRIES {
+            let content = component.clone();
+            let store = move |files: &Files| files.put_component(digest, &content);
+            self.components().blocking(store).await?;
+            let held = self.compiled(module, digest, report).await?;
+            let (tasks, imports) = self.described(module, digest, &held).await?;
+            report(PushStep::Described { tasks: tasks.len() });
+            let publish = Publish {
+                module: module.clone(),
+                digest,
+                bytes,
+                tasks: json(&tasks)?,
+                imports: json(&imports)?,
+                file: self.components().files().component_path(digest),
+                now_ms: self.clock().now_ms(),
+            };
+            let (version, generation, unchanged) = match self.database().write(publish).await? {
+                Published::New { version, generation } => (version, generation, false),
+                Published::Unchanged { version, generation } => (version, generation, true),
+                Published::FileGone => continue,
+                Published::Full => return Err(RegistryError::Full { most: rows::MODULES }),
+            };
+            report(PushStep::Published);
+            let asks_for = tasks.iter().flat_map(|task| task.wants.iter().cloned());
+            let asks_for = asks_for.collect::<BTreeSet<_>>().into_iter().collect();
+            let module = module.clone();
+            return Ok(Pushed { module, version, digest, bytes, tasks, asks_for, imports, unchanged, generation });
+        }
+        Err(RegistryError::Collected)
+    }
+
+    async fn check(&self, module: &ModuleName, component: Bytes) -> Result<Digest, RegistryError> {
+        let checked = self
+            .components()
+            .blocking(move |_| Ok(inspect(&component).map(|()| Digest::of(&component))))
+            .await?;
+        checked.map_err(|refusal| refused(module, Cause::Unfit(refusal)))
+    }
+
+    async fn compiled(
+        &self,
+        module: &ModuleName,
+        digest: Digest,
+        report: &mut (dyn FnMut(PushStep) + Send),
+    ) -> Result<Arc<Held>, RegistryError> {
+        if !self.components().is_compiled(digest) {
+            report(PushStep::Compiling);
+        }
+        let held = match self.components().get(digest, module.as_str()).await {
+            Ok(held) => held,
+            Err(RegistryError::Sandbox(SandboxError::Broken { reason })) => {
+                let reason = format!("it cannot be instantiated: {reason}");
+                return Err(refused(module, Cause::Uncompilable { reason, remembered: None }));
+            }
+            Err(error) => return Err(error),
+        };
+        let (took, bytes) = (held.compiled, held.bytes);
+        report(PushStep::Compiled { took, bytes });
+        Ok(held)
+    }
+
+    /// Returns what a component says about its tasks, and what it imports.
+    async fn described(
+        &self,
+        module: &ModuleName,
+        digest: Digest,
+        held: &Held,
+    ) -> Result<(Vec<TaskInfo>, Vec<String>), RegistryError> {
+        let known = rows::component(self.database(), digest).await?;
+        // What an older version stored in another form is asked for again.
+        let known = known.and_then(|(tasks, _)| serde_json::from_str(&tasks).ok());
+        let tasks = match known {
+            Some(tasks) => tasks,
+            None => {
+                // Never closed; were it, describing at once would be right.
+                let _turn = self.describing().acquire().await;
+                let described = held.component.describe().await;
+                described.map_err(|refusal: Refusal| refused(module, Cause::Unfit(refusal)))?
+            }
+        };
+        let imports = held.component.imports().iter().map(|name| (*name).clone()).collect();
+        Ok((tasks, imports))
+    }
+}
+
+fn refused(module: &ModuleName, cause: Cause) -> RegistryError {
+    let subject = module.to_string();
+    RegistryError::Refused(Box::new(Refused { subject, cause }))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Result<String, RegistryError> {
+    serde_json::to_string(value).map_err(|error| RegistryError::Storage {
+        path: "tasks".into(),
+        source: io::Error::other(error),
+    })
+}
