@@ -1,0 +1,5 @@
+//! What nearly every task needs: `use celeriac_sdk::prelude::*;`.
+
+pub use std::time::Duration;
+
+pub use crate::{Bytes, Context, Interrupted, Interruption, Level, TaskError, task};

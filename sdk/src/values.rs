@@ -1,0 +1,12 @@
+//! Values that JSON lacks, as kombu writes them: `{"__type__": "base64", "__value__": "…"}`.
+//!
+//! They come in as Celery's Python clients send them, and go out so that those read them back.
+
+mod bytes;
+mod text;
+mod uuid;
+mod wrapped;
+
+pub use bytes::Bytes;
+pub use text::{DateTime, Decimal};
+pub use uuid::Uuid;
