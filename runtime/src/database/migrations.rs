@@ -1,0 +1,126 @@
+//! The steps of the schema, each a numbered SQL file, applied once and in order.
+
+use super::DatabaseError;
+use crate::clock::Clock;
+use sqlx::SqliteConnection;
+use std::path::Path;
+
+/// Marks the file as ours in its header: "CELR".
+const APPLICATION_ID: i64 = 0x4345_4c52;
+
+/// One step of the schema.
+pub(crate) struct Migration {
+    /// Its number, for ever.
+    pub(crate) number: u32,
+    /// What it is about.
+    pub(crate) name: &'static str,
+    /// Its SQL: one or more statements.
+    pub(crate) sql: &'static str,
+}
+
+/// All steps, by number. Steps are added, never changed.
+pub(crate) const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "messages",
+        sql: include_str!("../../migrations/0001_messages.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "results",
+        sql: include_str!("../../migrations/0002_results.sql"),
+    },
+    Migration {
+        number: 10,
+        name: "registry",
+        sql: include_str!("../../migrations/0010_registry.sql"),
+    },
+];
+
+pub(super) enum MigrationError {
+    Refused(DatabaseError),
+    Sqlite(sqlx::Error),
+}
+
+impl From<sqlx::Error> for MigrationError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// Brings the schema up to date in one transaction; a file that is not ours, or
+/// of a newer version, is left untouched.
+pub(super) async fn run(
+    conn: &mut SqliteConnection,
+    path: &Path,
+    clock: &Clock,
+) -> Result<(), MigrationError> {
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut *conn).await?;
+    match apply(conn, path, clock).await {
+        Ok(()) => {
+            sqlx::query("COMMIT").execute(&mut *conn).await?;
+            Ok(())
+        }
+        Err(error) => {
+            drop(sqlx::query("ROLLBACK").execute(&mut *conn).await);
+            Err(error)
+        }
+    }
+}
+
+async fn apply(
+    conn: &mut SqliteConnection,
+    path: &Path,
+    clock: &Clock,
+) -> Result<(), MigrationError> {
+    let application: i64 = sqlx::query_scalar("PRAGMA application_id")
+        .fetch_one(&mut *conn)
+        .await?;
+    if application != APPLICATION_ID {
+        let tables: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema")
+            .fetch_one(&mut *conn)
+            .await?;
+        if application != 0 || tables > 0 {
+            return Err(MigrationError::Refused(DatabaseError::Unusable {
+                path: path.to_owned(),
+                reason: "it is a database of another program; move it away, or name another folder with --data"
+                    .to_owned(),
+            }));
+        }
+        sqlx::query("PRAGMA application_id = 1128614994")
+            .execute(&mut *conn)
+            .await?;
+        sqlx::query(
+            "CREATE TABLE migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_at INTEGER NOT NULL) STRICT",
+        )
+        .execute(&mut *conn)
+        .await?;
+    }
+    let applied: Vec<u32> = sqlx::query_scalar("SELECT number FROM migrations")
+        .fetch_all(&mut *conn)
+        .await?;
+    let known = MIGRATIONS.iter().map(|step| step.number).max().unwrap_or(0);
+    if let Some(&found) = applied
+        .iter()
+        .find(|number| MIGRATIONS.iter().all(|step| step.number != **number))
+    {
+        return Err(MigrationError::Refused(DatabaseError::Newer {
+            path: path.to_owned(),
+            found,
+            known,
+        }));
+    }
+    for step in MIGRATIONS
+        .iter()
+        .filter(|step| !applied.contains(&step.number))
+    {
+        sqlx::raw_sql(step.sql).execute(&mut *conn).await?;
+        sqlx::query("INSERT INTO migrations (number, name, applied_at) VALUES (?, ?, ?)")
+            .bind(step.number)
+            .bind(step.name)
+            .bind(clock.now_ms())
+            .execute(&mut *conn)
+            .await?;
+    }
+    Ok(())
+}
