@@ -17,6 +17,7 @@ mod worker;
 
 pub use address::{Address, DATABASE_FILE};
 pub use error::ConfigError;
+pub use hostname::machine;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};

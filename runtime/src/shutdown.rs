@@ -3,7 +3,13 @@
 //! The first signal (SIGTERM or Ctrl-C) begins the drain; the end of the drain
 //! or a second signal cancels.
 
+use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
+use std::fmt;
+use std::io;
 use std::time::Duration;
+#[cfg(unix)]
+use tokio::signal::unix::Signal;
 use tokio_util::sync::CancellationToken;
 
 /// A handle on the stop of this process; clones share one state.
@@ -63,24 +69,15 @@ impl Shutdown {
         }
     }
 
-    /// Listens for SIGTERM and SIGINT until running work is cancelled: the first
-    /// one stops, the second one cancels. `said` hears of each.
-    ///
-    /// # Errors
-    /// When signals cannot be listened to.
-    pub async fn listen(&self, mut said: impl FnMut(Phase)) -> std::io::Result<()> {
-        let mut signals = Signals::new()?;
-        self.follow(async || signals.next().await, &mut said).await;
-        Ok(())
-    }
-
-    async fn follow(&self, mut next: impl AsyncFnMut(), said: &mut impl FnMut(Phase)) {
-        next().await;
+    /// Follows signals until running work is cancelled: the first one stops, the
+    /// second one cancels. `said` hears of each.
+    pub async fn listen(&self, mut signals: Signals, mut said: impl FnMut(Phase)) {
+        signals.next().await;
         if !self.is_stopping() {
             self.stop();
             said(Phase::Draining);
             tokio::select! {
-                () = next() => {}
+                () = signals.next() => {}
                 () = self.cancelled() => return,
             }
         }
@@ -98,41 +95,52 @@ pub enum Phase {
     Cancelling,
 }
 
-#[cfg(unix)]
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
+/// SIGTERM and SIGINT, caught from the moment this is made.
+pub struct Signals(BoxStream<'static, ()>);
+
+impl fmt::Debug for Signals {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signals").finish_non_exhaustive()
+    }
 }
 
-#[cfg(unix)]
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    /// Begins to catch signals; until then they end the process.
+    ///
+    /// # Errors
+    /// When signals cannot be listened to.
+    #[cfg(unix)]
+    pub fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-        })
+        let both = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
+        let next = async |(mut terminate, mut interrupt): (Signal, Signal)| {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            Some(((), (terminate, interrupt)))
+        };
+        Ok(Self(stream::unfold(both, next).boxed()))
+    }
+
+    /// Begins to catch Ctrl-C.
+    ///
+    /// # Errors
+    /// Never on this system.
+    #[cfg(not(unix))]
+    pub fn new() -> io::Result<Self> {
+        let next = async |()| tokio::signal::ctrl_c().await.ok().map(|()| ((), ()));
+        Ok(Self(stream::unfold((), next).boxed()))
     }
 
     async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+        if self.0.next().await.is_none() {
+            // No signal can come any more.
+            std::future::pending::<()>().await;
         }
-    }
-}
-
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        drop(tokio::signal::ctrl_c().await);
     }
 }
 
@@ -167,20 +175,19 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_second_signal_cancels_at_once() {
         let shutdown = Shutdown::new();
-        let (send, mut receive) = mpsc::unbounded_channel::<()>();
+        let (send, receive) = mpsc::unbounded_channel::<()>();
+        let signals = stream::unfold(receive, async |mut receive| {
+            receive.recv().await.map(|()| ((), receive))
+        });
         send.send(()).unwrap();
         let mut said = Vec::new();
-        let mut note = |phase| said.push(phase);
-        let mut following = Box::pin(shutdown.follow(
-            async || {
-                receive.recv().await;
-            },
-            &mut note,
-        ));
+        let mut following =
+            Box::pin(shutdown.listen(Signals(signals.boxed()), |phase| said.push(phase)));
         assert!((&mut following).now_or_never().is_none());
         assert!(shutdown.is_stopping() && !shutdown.is_cancelled());
         send.send(()).unwrap();
-        following.await;
+        following.as_mut().await;
+        drop(following);
         assert!(shutdown.is_cancelled());
         assert_eq!(said, [Phase::Draining, Phase::Cancelling]);
     }

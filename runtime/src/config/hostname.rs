@@ -53,7 +53,8 @@ pub(super) fn expand(template: &str, machine: &str) -> Result<String, String> {
 
 /// Returns the machine's name: what the kernel says, else `uname -n`, else
 /// `localhost`.
-pub(super) fn machine() -> String {
+#[must_use]
+pub fn machine() -> String {
     let kernel = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
     let uname = || {
         Command::new("uname")

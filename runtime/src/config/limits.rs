@@ -104,7 +104,9 @@ pub(super) fn compare(
         // may be what is above a ceiling that was lowered.
         let source_place = match reader.source(&key) {
             super::Source::Default => reader.source(&format!("tenants.default.{name}")),
-            written => written,
+            written @ (super::Source::File { .. }
+            | super::Source::Environment(_)
+            | super::Source::Flag(_)) => written,
         };
         return Err(ConfigError::OutOfRange {
             value: print(limit),

@@ -196,7 +196,7 @@ impl RawConfig {
             };
             match value.get_ref() {
                 DeValue::Table(inner) if !inner.is_empty() => {
-                    self.flatten(&key, inner, text, place)
+                    self.flatten(&key, inner, text, place);
                 }
                 DeValue::Table(_) if SECTIONS.contains(&key.as_str()) => {}
                 DeValue::Table(_)

@@ -93,96 +93,99 @@ fn the_reference_names_every_key_with_a_value_of_its_own() {
     );
 }
 
+/// What is written, and the refusal.
+const WRONG: &[(&str, &str)] = &[
+    (
+        "[worker]\nconcurency = 4\n",
+        "there is no key \"worker.concurency\"; did you mean \"worker.concurrency\"?, in celeriac.toml:2",
+    ),
+    (
+        "concurrency = 4\n",
+        "there is no key \"concurrency\"; did you mean \"worker.concurrency\"?, in celeriac.toml:1",
+    ),
+    ("[zzz]\n", "there is no key \"zzz\", in celeriac.toml:1"),
+    (
+        "[worker]\nconcurrency = 9000\n",
+        "worker.concurrency is 9000; at most 4000 is allowed, in celeriac.toml:2",
+    ),
+    (
+        "[worker]\nconcurrency = 0\n",
+        "worker.concurrency is 0; at least 1 is allowed, in celeriac.toml:2",
+    ),
+    (
+        "[worker]\nconcurrency = -1\n",
+        "worker.concurrency is -1: at least 1 is wanted, in celeriac.toml:2",
+    ),
+    (
+        "[worker]\nconcurrency = \"4\"\n",
+        "worker.concurrency is \"4\": a whole number is wanted, in celeriac.toml:2",
+    ),
+    (
+        "[worker]\nlease = \"500ms\"\n",
+        "worker.lease is \"500ms\"; at least \"1s\" is allowed, in celeriac.toml:2",
+    ),
+    (
+        "[worker]\ndrain = 30\n",
+        "worker.drain is 30: it has no unit; write \"30s\", in celeriac.toml:2",
+    ),
+    (
+        "[limits]\nmemory = \"1GiB\"\n",
+        "limits.memory is \"1GiB\"; at most \"256MiB\" is allowed, in celeriac.toml:2",
+    ),
+    (
+        "[limits]\nmemory = \"64MB\"\n",
+        "limits.memory is \"64MB\": it is not a size such as \"512B\", \"64KiB\", \"64MiB\" or \"1GiB\", in celeriac.toml:2",
+    ),
+    (
+        "[limits]\ncpu = \"10m\"\n",
+        "limits.cpu is 10m; at most tenants.default.cpu = 5m is allowed, in celeriac.toml:2",
+    ),
+    (
+        "[tenants.default]\nwall = \"1m\"\n",
+        "limits.wall is 5m; at most tenants.default.wall = 1m is allowed, in celeriac.toml:2",
+    ),
+    (
+        "[tenants.acme]\ncpu = \"1m\"\n",
+        "there is no key \"tenants.acme.cpu\"; did you mean \"tenants.default.cpu\"?, in celeriac.toml:2",
+    ),
+    (
+        "[worker]\nqueues = []\n",
+        "worker.queues is a list of 0; 1 to 100 queues are allowed, in celeriac.toml:2",
+    ),
+    (
+        "[worker]\nqueues = \"celery\"\n",
+        "worker.queues is \"celery\": a list of strings is wanted, such as [\"celery\"], in celeriac.toml:2",
+    ),
+    (
+        "[worker]\ntrack_started = 1\n",
+        "worker.track_started is 1: true or false is wanted, in celeriac.toml:2",
+    ),
+    (
+        "[worker]\nlisten = \"9464\"\n",
+        "worker.listen is \"9464\": an address and a port are wanted, such as \"127.0.0.1:9464\", or \"off\", in celeriac.toml:2",
+    ),
+    (
+        "[worker]\nhostname = \"%q\"\n",
+        "worker.hostname is \"%q\": %q is not known; %h (host), %n (its first part), %d (its domain) and %% are, in celeriac.toml:2",
+    ),
+    (
+        "broker = \"redis://:pw@h\"\n",
+        "broker is \"redis://:***@h\": redis:// is not known; brokers that work: sqlite://FOLDER (the embedded file), in celeriac.toml:1",
+    ),
+    (
+        "data = \"\"\n",
+        "data is \"\": the path of a folder is wanted, in celeriac.toml:1",
+    ),
+    (
+        "[aliases]\nold = \"new\"\n",
+        "aliases.\"old\" is \"new\": \"new\" is not a task name of ours; it must be MODULE.TASK, in celeriac.toml:2",
+    ),
+];
+
 #[test]
 fn a_wrong_file_is_refused_with_key_value_bound_and_place() {
-    for (text, words) in [
-        (
-            "[worker]\nconcurency = 4\n",
-            "there is no key \"worker.concurency\"; did you mean \"worker.concurrency\"?, in celeriac.toml:2",
-        ),
-        (
-            "concurrency = 4\n",
-            "there is no key \"concurrency\"; did you mean \"worker.concurrency\"?, in celeriac.toml:1",
-        ),
-        ("[zzz]\n", "there is no key \"zzz\", in celeriac.toml:1"),
-        (
-            "[worker]\nconcurrency = 9000\n",
-            "worker.concurrency is 9000; at most 4000 is allowed, in celeriac.toml:2",
-        ),
-        (
-            "[worker]\nconcurrency = 0\n",
-            "worker.concurrency is 0; at least 1 is allowed, in celeriac.toml:2",
-        ),
-        (
-            "[worker]\nconcurrency = -1\n",
-            "worker.concurrency is -1: at least 1 is wanted, in celeriac.toml:2",
-        ),
-        (
-            "[worker]\nconcurrency = \"4\"\n",
-            "worker.concurrency is \"4\": a whole number is wanted, in celeriac.toml:2",
-        ),
-        (
-            "[worker]\nlease = \"500ms\"\n",
-            "worker.lease is \"500ms\"; at least \"1s\" is allowed, in celeriac.toml:2",
-        ),
-        (
-            "[worker]\ndrain = 30\n",
-            "worker.drain is 30: it has no unit; write \"30s\", in celeriac.toml:2",
-        ),
-        (
-            "[limits]\nmemory = \"1GiB\"\n",
-            "limits.memory is \"1GiB\"; at most \"256MiB\" is allowed, in celeriac.toml:2",
-        ),
-        (
-            "[limits]\nmemory = \"64MB\"\n",
-            "limits.memory is \"64MB\": it is not a size such as \"512B\", \"64KiB\", \"64MiB\" or \"1GiB\", in celeriac.toml:2",
-        ),
-        (
-            "[limits]\ncpu = \"10m\"\n",
-            "limits.cpu is 10m; at most tenants.default.cpu = 5m is allowed, in celeriac.toml:2",
-        ),
-        (
-            "[tenants.default]\nwall = \"1m\"\n",
-            "limits.wall is 5m; at most tenants.default.wall = 1m is allowed, in celeriac.toml:2",
-        ),
-        (
-            "[tenants.acme]\ncpu = \"1m\"\n",
-            "there is no key \"tenants.acme.cpu\"; did you mean \"tenants.default.cpu\"?, in celeriac.toml:2",
-        ),
-        (
-            "[worker]\nqueues = []\n",
-            "worker.queues is a list of 0; 1 to 100 queues are allowed, in celeriac.toml:2",
-        ),
-        (
-            "[worker]\nqueues = \"celery\"\n",
-            "worker.queues is \"celery\": a list of strings is wanted, such as [\"celery\"], in celeriac.toml:2",
-        ),
-        (
-            "[worker]\ntrack_started = 1\n",
-            "worker.track_started is 1: true or false is wanted, in celeriac.toml:2",
-        ),
-        (
-            "[worker]\nlisten = \"9464\"\n",
-            "worker.listen is \"9464\": an address and a port are wanted, such as \"127.0.0.1:9464\", or \"off\", in celeriac.toml:2",
-        ),
-        (
-            "[worker]\nhostname = \"%q\"\n",
-            "worker.hostname is \"%q\": %q is not known; %h (host), %n (its first part), %d (its domain) and %% are, in celeriac.toml:2",
-        ),
-        (
-            "broker = \"redis://:pw@h\"\n",
-            "broker is \"redis://:***@h\": redis:// is not known; brokers that work: sqlite://FOLDER (the embedded file), in celeriac.toml:1",
-        ),
-        (
-            "data = \"\"\n",
-            "data is \"\": the path of a folder is wanted, in celeriac.toml:1",
-        ),
-        (
-            "[aliases]\nold = \"new\"\n",
-            "aliases.\"old\" is \"new\": \"new\" is not a task name of ours; it must be MODULE.TASK, in celeriac.toml:2",
-        ),
-    ] {
-        assert_eq!(refusal(file(text)), words);
+    for (text, words) in WRONG {
+        assert_eq!(refusal(file(text)), *words);
     }
 }
 

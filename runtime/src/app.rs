@@ -1,0 +1,306 @@
+//! The whole of a process, put together from its configuration.
+
+mod error;
+mod housekeeping;
+mod listen;
+
+pub use error::StartError;
+
+use crate::broker::Broker;
+use crate::broker::embedded::EmbeddedBroker;
+use crate::clock::Clock;
+use crate::config::{Address, Config};
+use crate::database::Database;
+use crate::registry::{Compiler, ModuleInfo, Registry};
+use crate::results::embedded::EmbeddedResults;
+use crate::results::{Record, Results};
+use crate::shutdown::{Phase, Shutdown, Signals};
+use crate::task::TaskId;
+use crate::telemetry::Metrics;
+use crate::worker::{self, Drained, Parts, Settings};
+use celeriac_sandbox::{Engine, EngineSettings, Pooling};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+/// Slots of the sandbox beside those of the attempts: components that describe
+/// themselves while they are loaded.
+const SPARE_SLOTS: u32 = 2;
+/// How long the tasks beside the worker may take to end (2 s): an answer under
+/// way, the last look of the registry.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What commands work with: the stores of one configuration.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    clock: Clock,
+    data: Database,
+    records: Database,
+    broker: Arc<EmbeddedBroker>,
+    results: Arc<EmbeddedResults>,
+    /// Every open file once, by its folder.
+    files: Vec<(PathBuf, Database)>,
+}
+
+/// What runs once the start is done.
+#[derive(Debug)]
+pub struct Started<'a> {
+    /// The configuration in force.
+    pub config: &'a Config,
+    /// Where metrics and health are served.
+    pub listen: Option<SocketAddr>,
+    /// The modules of this moment.
+    pub modules: Vec<ModuleInfo>,
+}
+
+impl App {
+    /// Opens the stores.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub async fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
+        let mut files = Vec::new();
+        let data = file(&mut files, &config.data, &clock).await?;
+        let Address::Embedded(folder) = &config.broker;
+        let messages = file(&mut files, folder, &clock).await?;
+        let Address::Embedded(folder) = &config.result_backend;
+        let records = file(&mut files, folder, &clock).await?;
+        let broker = Arc::new(EmbeddedBroker::new(messages, config.worker.lease));
+        let results = Arc::new(EmbeddedResults::new(records.clone()));
+        Ok(Self {
+            config,
+            clock,
+            data,
+            records,
+            broker,
+            results,
+            files,
+        })
+    }
+
+    /// Returns the configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Returns the clock.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Returns the broker.
+    #[must_use]
+    pub fn broker(&self) -> &EmbeddedBroker {
+        &self.broker
+    }
+
+    /// Returns the result backend.
+    #[must_use]
+    pub fn results(&self) -> &EmbeddedResults {
+        &self.results
+    }
+
+    /// Opens the registry for a command: it runs no tasks.
+    ///
+    /// # Errors
+    /// When the engine or the data folder cannot be used.
+    pub async fn registry(&self) -> Result<Registry, StartError> {
+        let settings = EngineSettings {
+            attempts: SPARE_SLOTS,
+            pooling: Pooling::Never,
+        };
+        self.registry_with(&settings).await
+    }
+
+    /// Waits until a task is over, at most until `deadline`, and tells every
+    /// state on the way. Returns the last known record. Cancel-safe.
+    ///
+    /// # Errors
+    /// When the result backend does not answer.
+    pub async fn wait(
+        &self,
+        id: &TaskId,
+        deadline: Option<Instant>,
+        changed: &mut (dyn FnMut(&Record) + Send),
+    ) -> Result<Option<Record>, StartError> {
+        let mut watcher = self.records.watch();
+        let mut known: Option<Record> = None;
+        loop {
+            let record = self.results.get(id).await?;
+            match record {
+                Some(record) if record.state.is_final() => return Ok(Some(record)),
+                Some(record) if known.as_ref() != Some(&record) => {
+                    changed(&record);
+                    known = Some(record);
+                }
+                Some(_) | None => {}
+            }
+            let end = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                changed = watcher.changed() => changed?,
+                () = end => return Ok(known),
+            }
+        }
+    }
+
+    /// Runs a worker until a signal stops it. `started` is called once, when it
+    /// is about to take messages.
+    ///
+    /// # Errors
+    /// When something cannot be set up, or the worker breaks.
+    pub async fn work(&self, started: impl FnOnce(&Started<'_>)) -> Result<Drained, StartError> {
+        let signals = Signals::new().map_err(StartError::Signals)?;
+        let shutdown = Shutdown::new();
+        let settings = self.settings();
+        let attempts = u32::try_from(settings.concurrency).unwrap_or(u32::MAX);
+        let slots = attempts.saturating_add(SPARE_SLOTS);
+        let registry = self
+            .registry_with(&EngineSettings {
+                attempts: slots,
+                pooling: Pooling::Auto,
+            })
+            .await?;
+        let resolver = registry.resolver(&settings.name).await?;
+        let metrics = Arc::new(Metrics::new());
+        let listener = listen::bind(&self.config.worker).await?;
+        let listen = listener
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok());
+        let ended = CancellationToken::new();
+
+        let mut beside = JoinSet::new();
+        beside.spawn(follow_signals(
+            shutdown.clone(),
+            signals,
+            self.config.worker.drain,
+            Arc::clone(&metrics),
+        ));
+        beside.spawn(drain(shutdown.clone(), settings.drain));
+        beside.spawn(housekeeping::run(
+            Arc::clone(&self.results),
+            registry.clone(),
+        ));
+        let (following, end) = (resolver.clone(), ended.clone());
+        beside.spawn(async move { following.run(end).await });
+        if let Some(listener) = listener {
+            let api = listen::api(Arc::clone(&metrics), registry.clone(), shutdown.clone());
+            beside.spawn(listen::serve(
+                api,
+                listener,
+                ended.clone().cancelled_owned(),
+            ));
+        }
+
+        started(&Started {
+            config: &self.config,
+            listen,
+            modules: registry.modules().await?,
+        });
+        let parts = Parts {
+            broker: Arc::clone(&self.broker) as Arc<dyn Broker>,
+            results: Arc::clone(&self.results) as Arc<dyn Results>,
+            resolver: Arc::new(resolver),
+            clock: self.clock.clone(),
+            metrics,
+            settings,
+        };
+        let drained = worker::run(parts, shutdown).await;
+        ended.cancel();
+        finish(beside).await;
+        Ok(drained?)
+    }
+
+    /// Closes the stores; what is queued is written first.
+    pub async fn close(self) {
+        for (_, database) in &self.files {
+            database.close().await;
+        }
+    }
+
+    async fn registry_with(&self, settings: &EngineSettings) -> Result<Registry, StartError> {
+        let engine = Engine::new(settings)?;
+        let compiler = Compiler::this_program().map_err(StartError::Program)?;
+        Ok(Registry::open(self.data.clone(), &self.config.data, engine, compiler).await?)
+    }
+
+    fn settings(&self) -> Settings {
+        let worker = &self.config.worker;
+        Settings {
+            name: worker.hostname.clone(),
+            queues: worker.queues.clone(),
+            concurrency: worker.concurrency,
+            guest_threads: worker.guest_threads,
+            drain: worker.drain,
+            max_deliveries: worker.max_deliveries,
+            max_retries: worker.max_retries,
+            retry_delay: worker.retry_delay,
+            result_keep: worker.result_keep,
+            track_started: worker.track_started,
+            defaults: self.config.limits.clone(),
+            ceiling: self.config.ceiling.clone(),
+            aliases: self.config.aliases.clone(),
+        }
+    }
+}
+
+async fn file(
+    files: &mut Vec<(PathBuf, Database)>,
+    folder: &Path,
+    clock: &Clock,
+) -> Result<Database, StartError> {
+    // The folder exists once the file is open; only then has it one true path.
+    let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+    if let Some((_, database)) = files.iter().find(|(known, _)| *known == real(folder)) {
+        return Ok(database.clone());
+    }
+    let database = Database::open(folder, clock.clone()).await?;
+    files.push((real(folder), database.clone()));
+    Ok(database)
+}
+
+async fn follow_signals(
+    shutdown: Shutdown,
+    signals: Signals,
+    drain: Duration,
+    metrics: Arc<Metrics>,
+) {
+    let said = |phase| match phase {
+        Phase::Draining => tracing::info!(
+            tasks = metrics.running(),
+            "draining for at most {} s; a second signal gives running tasks back at once",
+            drain.as_secs()
+        ),
+        Phase::Cancelling => tracing::info!(tasks = metrics.running(), "giving running tasks back"),
+    };
+    shutdown.listen(signals, said).await;
+}
+
+async fn drain(shutdown: Shutdown, drain: Duration) {
+    shutdown.drain(drain).await;
+}
+
+async fn finish(mut tasks: JoinSet<()>) {
+    let all = async {
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task beside the worker ended badly");
+            }
+        }
+    };
+    // Those that wait for a signal that never came are ended here.
+    if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        tasks.shutdown().await;
+    }
+}

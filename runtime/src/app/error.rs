@@ -1,0 +1,53 @@
+//! Why a process does not start or cannot go on.
+
+use crate::broker::BrokerError;
+use crate::database::DatabaseError;
+use crate::registry::RegistryError;
+use crate::results::ResultsError;
+use crate::worker::WorkerError;
+use celeriac_sandbox::SandboxError;
+use std::io;
+use std::net::SocketAddr;
+
+/// Trouble of one of the parts.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The embedded file.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+    /// The broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// The result backend.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
+    /// The registry.
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+    /// The sandbox.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The worker.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// The chosen address for metrics and health cannot be used.
+    #[error(
+        "metrics and health cannot be served at {address}: {source}; choose another worker.listen, or \"off\""
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// Signals cannot be caught.
+    #[error("signals cannot be listened to: {0}")]
+    Signals(#[source] io::Error),
+    /// The path of the running program is not known.
+    #[error(
+        "the path of this program is not known: {0}; it compiles modules in a child of its own"
+    )]
+    Program(#[source] io::Error),
+}

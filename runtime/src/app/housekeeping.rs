@@ -1,0 +1,45 @@
+//! What every worker does now and then: old results and files go.
+
+use crate::registry::Registry;
+use crate::results::Results;
+use crate::results::embedded::EmbeddedResults;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often results past their time are removed (1 min).
+const SWEEP: Duration = Duration::from_secs(60);
+/// Sweeps between two collections of the registry (1 h).
+const SWEEPS_PER_COLLECTION: u32 = 60;
+/// Most rounds of one sweep: a million results a minute is more than is made.
+const ROUNDS: u32 = 100;
+
+/// Sweeps for ever; it is ended from outside, at any moment.
+pub(super) async fn run(results: Arc<EmbeddedResults>, registry: Registry) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut sweeps: u32 = 0;
+    loop {
+        ticks.tick().await;
+        sweep(&results).await;
+        if sweeps.is_multiple_of(SWEEPS_PER_COLLECTION)
+            && let Err(error) = registry.collect_garbage().await
+        {
+            tracing::warn!(%error, "the registry's garbage was not collected; trying again in an hour");
+        }
+        sweeps = sweeps.wrapping_add(1);
+    }
+}
+
+async fn sweep(results: &EmbeddedResults) {
+    for _ in 0..ROUNDS {
+        match results.sweep().await {
+            Ok(0) => return,
+            Ok(removed) => tracing::debug!(removed, "removed results past their time"),
+            Err(error) => {
+                tracing::warn!(%error, "old results were not removed; trying again in a minute");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The command line.
+//!
+//! Flags that mean what Celery's mean have Celery's names. Every command prints
+//! through [`screen`], as text for people or one JSON document for programs.
+
+mod call;
+mod completions;
+mod config;
+mod exit;
+mod gc;
+mod modules;
+mod moment;
+mod options;
+mod push;
+mod queues;
+mod result;
+mod screen;
+mod show;
+#[cfg(test)]
+mod tests;
+mod worker;
+
+use crate::registry::compile_child;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use exit::Exit;
+use options::Options;
+use screen::Screen;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+/// A task queue that speaks Celery's protocol and runs every task as a
+/// WebAssembly component in a sandbox of its own.
+#[derive(Debug, Parser)]
+#[command(name = "celeriac", version, after_help = exit::TABLE, max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    options: Options,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything in one process on an embedded broker, for development.
+    #[command(after_help = worker::JSON)]
+    Dev(worker::Args),
+    /// Run a worker.
+    #[command(after_help = worker::JSON)]
+    Worker(worker::Args),
+    /// Push a component as the newest version of a module.
+    #[command(after_help = push::JSON)]
+    Push(push::Args),
+    /// List modules, or the versions of one.
+    #[command(after_help = modules::LIST_JSON)]
+    Modules(modules::ListArgs),
+    /// Make an earlier version of a module the current one.
+    #[command(after_help = modules::ROLLBACK_JSON)]
+    Rollback(modules::RollbackArgs),
+    /// Take a module away with all its versions.
+    #[command(after_help = modules::REMOVE_JSON)]
+    Remove(modules::RemoveArgs),
+    /// Send a task.
+    #[command(after_help = call::JSON)]
+    Call(call::Args),
+    /// Show the state and result of a task.
+    #[command(after_help = result::JSON)]
+    Result(result::Args),
+    /// Show how many messages the queues hold, or their dead letters.
+    #[command(after_help = queues::JSON)]
+    Queues(queues::Args),
+    /// Remove old results, old versions and files that nothing needs.
+    #[command(after_help = gc::JSON)]
+    Gc,
+    /// Check the configuration.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print a completion script for a shell.
+    Completions(completions::Args),
+    /// Compile a component from standard input to standard output.
+    #[command(hide = true)]
+    Compile,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match parse(&arguments) {
+        Ok(Cli {
+            command: Command::Compile,
+            ..
+        }) => compile_child(),
+        Ok(cli) => {
+            let mut screen = Screen::new(cli.options.json);
+            let exit = run(cli, &mut screen).unwrap_or_else(|error| screen.error(&error));
+            exit.code()
+        }
+        Err(error) => {
+            // Help and version are errors to clap, too; it knows where each goes.
+            let _gone = error.print();
+            if error.use_stderr() {
+                Exit::Usage.code()
+            } else {
+                Exit::Done.code()
+            }
+        }
+    }
+}
+
+fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
+}
+
+fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let options = cli.options;
+    match cli.command {
+        Command::Completions(args) => Ok(completions::run(&args, screen)),
+        Command::Config(config::Command::Check) => config::check(&options, screen),
+        Command::Dev(args) => wait_for(worker::run(worker::Role::Dev, args, &options, screen)),
+        Command::Worker(args) => {
+            wait_for(worker::run(worker::Role::Worker, args, &options, screen))
+        }
+        Command::Push(args) => wait_for(push::run(args, &options, screen)),
+        Command::Modules(args) => wait_for(modules::list(args, &options, screen)),
+        Command::Rollback(args) => wait_for(modules::rollback(args, &options, screen)),
+        Command::Remove(args) => wait_for(modules::remove(args, &options, screen)),
+        Command::Call(args) => wait_for(call::run(args, &options, screen)),
+        Command::Result(args) => wait_for(result::run(args, &options, screen)),
+        Command::Queues(args) => wait_for(queues::run(args, &options, screen)),
+        Command::Gc => wait_for(gc::run(&options, screen)),
+        // Handled before there is a screen: its output is not text.
+        Command::Compile => Ok(Exit::Usage),
+    }
+}
+
+/// Runs a command to its end on a runtime of its own.
+fn wait_for(command: impl Future<Output = anyhow::Result<Exit>>) -> anyhow::Result<Exit> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(Box::pin(command))
+}

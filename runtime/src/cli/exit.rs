@@ -1,0 +1,258 @@
+//! Exit codes, and which one an error means.
+
+use crate::app::StartError;
+use crate::broker::BrokerError;
+use crate::config::ConfigError;
+use crate::database::DatabaseError;
+use crate::registry::RegistryError;
+use crate::results::ResultsError;
+use std::error::Error;
+use std::process::ExitCode;
+
+/// What every `--help` says about exit codes.
+pub(crate) const TABLE: &str = "\
+Exit codes:
+  0  done
+  1  failed: the task, a test case, a build
+  2  wrong usage or configuration
+  3  refused: a module, or a message over its limit
+  4  unavailable: broker, results, registry or disk; try again
+  5  not found: a module, a version, a result
+  6  not finished within --timeout; the task goes on";
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    /// Done.
+    Done,
+    /// The task, a test case or a build failed.
+    Failed,
+    /// Wrong usage or configuration.
+    Usage,
+    /// A module or message is not accepted.
+    Refused,
+    /// Something we depend on is not there now.
+    Unavailable,
+    /// There is no such thing.
+    NotFound,
+    /// It takes longer than the caller wanted to wait.
+    TimedOut,
+}
+
+impl Exit {
+    /// Returns the number for the shell.
+    pub(crate) fn code(self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::Unavailable => 4,
+            Self::NotFound => 5,
+            Self::TimedOut => 6,
+        })
+    }
+
+    /// Returns the stable word in JSON.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Usage => "usage",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::NotFound => "not_found",
+            Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+/// An error of the command line itself, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub(crate) struct Problem {
+    what: String,
+    hint: Option<String>,
+    exit: Exit,
+}
+
+impl Problem {
+    /// A wrong argument.
+    pub(crate) fn usage(what: impl Into<String>) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    pub(crate) fn new(exit: Exit, what: impl Into<String>) -> Self {
+        Self {
+            what: what.into(),
+            hint: None,
+            exit,
+        }
+    }
+
+    /// Adds what to do.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Tells the exit code of an error, and what to do about it.
+pub(crate) fn classify(error: &anyhow::Error) -> (Exit, Option<String>) {
+    error
+        .chain()
+        .find_map(known)
+        .unwrap_or((Exit::Failed, None))
+}
+
+fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
+    if let Some(problem) = error.downcast_ref::<Problem>() {
+        return Some((problem.exit, problem.hint.clone()));
+    }
+    if let Some(error) = error.downcast_ref::<ConfigError>() {
+        return Some((Exit::Usage, config_hint(error)));
+    }
+    let broker = error.downcast_ref::<BrokerError>().map(broker);
+    let results = || error.downcast_ref::<ResultsError>().map(results);
+    let database = || error.downcast_ref::<DatabaseError>().map(|_| database());
+    let registry = || error.downcast_ref::<RegistryError>().map(registry);
+    let start = || error.downcast_ref::<StartError>().map(start);
+    broker
+        .or_else(results)
+        .or_else(database)
+        .or_else(registry)
+        .or_else(start)
+}
+
+fn start(error: &StartError) -> (Exit, Option<String>) {
+    match error {
+        StartError::Database(_) => database(),
+        StartError::Broker(error) => broker(error),
+        StartError::Results(error) => results(error),
+        StartError::Registry(error) => registry(error),
+        StartError::Listen { .. } => (Exit::Usage, None),
+        StartError::Sandbox(_)
+        | StartError::Worker(_)
+        | StartError::Signals(_)
+        | StartError::Program(_) => (Exit::Unavailable, None),
+    }
+}
+
+fn database() -> (Exit, Option<String>) {
+    let hint = "the folder is --data DIR, or `data` in celeriac.toml";
+    (Exit::Unavailable, Some(hint.to_owned()))
+}
+
+fn broker(error: &BrokerError) -> (Exit, Option<String>) {
+    match error {
+        BrokerError::TooLarge { .. } => {
+            let hint = "store the data elsewhere and send its address";
+            (Exit::Refused, Some(hint.to_owned()))
+        }
+        BrokerError::Misconfigured { .. } => (Exit::Usage, None),
+        BrokerError::Unavailable { .. } | BrokerError::LeaseLost { .. } => {
+            (Exit::Unavailable, None)
+        }
+    }
+}
+
+fn results(error: &ResultsError) -> (Exit, Option<String>) {
+    match error {
+        ResultsError::Misconfigured { .. } => (Exit::Usage, None),
+        ResultsError::Unavailable { .. } => (Exit::Unavailable, None),
+    }
+}
+
+fn config_hint(error: &ConfigError) -> Option<String> {
+    match error {
+        ConfigError::Unreadable { .. } => Some("name another file with --config".to_owned()),
+        ConfigError::TooLarge { .. } | ConfigError::Syntax { .. } => None,
+        ConfigError::Unknown { .. }
+        | ConfigError::Wrong { .. }
+        | ConfigError::OutOfRange { .. } => Some(
+            "`celeriac config check` shows every key with its value and where it comes from"
+                .to_owned(),
+        ),
+    }
+}
+
+fn registry(error: &RegistryError) -> (Exit, Option<String>) {
+    match error {
+        RegistryError::Refused(_) => (Exit::Refused, None),
+        RegistryError::UnknownModule { .. } => (
+            Exit::NotFound,
+            Some("`celeriac modules` lists what there is".to_owned()),
+        ),
+        RegistryError::UnknownVersion { module, .. } | RegistryError::NoEarlier { module, .. } => (
+            Exit::NotFound,
+            Some(format!("`celeriac modules {module}` lists its versions")),
+        ),
+        RegistryError::Database(_) => database(),
+        RegistryError::Full { .. }
+        | RegistryError::Collected
+        | RegistryError::Damaged { .. }
+        | RegistryError::CompilerSlow { .. }
+        | RegistryError::CompilerMissing { .. }
+        | RegistryError::Storage { .. }
+        | RegistryError::Sandbox(_) => (Exit::Unavailable, None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RawConfig;
+    use std::path::Path;
+
+    fn exit(error: impl Into<anyhow::Error>) -> Exit {
+        classify(&error.into()).0
+    }
+
+    #[test]
+    fn an_error_means_the_same_wherever_it_comes_through() {
+        let missing = || RegistryError::UnknownModule {
+            module: "m".parse().unwrap(),
+            similar: None,
+        };
+        assert_eq!(exit(missing()), Exit::NotFound);
+        assert_eq!(exit(StartError::Registry(missing())), Exit::NotFound);
+        assert_eq!(
+            exit(anyhow::Error::new(missing()).context("while pushing")),
+            Exit::NotFound
+        );
+        let large = || BrokerError::TooLarge {
+            bytes: 2,
+            allowed: 1,
+        };
+        assert_eq!(exit(large()), Exit::Refused);
+        assert_eq!(exit(StartError::Broker(large())), Exit::Refused);
+        let unreadable = RawConfig::default()
+            .read_file(Path::new("/nowhere/x.toml"))
+            .unwrap_err();
+        assert_eq!(exit(unreadable), Exit::Usage);
+        assert_eq!(exit(anyhow::anyhow!("anything else")), Exit::Failed);
+    }
+
+    #[test]
+    fn every_code_is_in_the_table() {
+        for (number, exit) in [
+            Exit::Done,
+            Exit::Failed,
+            Exit::Usage,
+            Exit::Refused,
+            Exit::Unavailable,
+            Exit::NotFound,
+            Exit::TimedOut,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            let number = u8::try_from(number).unwrap();
+            assert_eq!(
+                format!("{:?}", exit.code()),
+                format!("{:?}", ExitCode::from(number))
+            );
+            assert!(TABLE.contains(&format!("\n  {number}  ")), "{exit:?}");
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! `celeriac modules`, `rollback` and `remove`.
+
+use super::exit::{Exit, Problem};
+use super::options::Options;
+use super::screen::{Line, Screen};
+use super::show;
+use crate::app::App;
+use crate::registry::LiveReport;
+use crate::task::ModuleName;
+use crate::telemetry::human;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How long a change waits for running workers to have it (5 s).
+pub(crate) const LIVE: Duration = Duration::from_secs(5);
+
+/// The document of `--json`, for `--help`.
+pub(crate) const LIST_JSON: &str = "JSON: {\"modules\": [{\"name\", \"version\", \"digest\", \"bytes\", \"pushed_at\", \"tasks\", \
+    \"imports\"}]}, or {\"name\", \"versions\": [{\"version\", \"digest\", \"bytes\", \"pushed_at\", \
+    \"tasks\", \"current\"}]}.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ListArgs {
+    /// Show the versions of this module
+    name: Option<String>,
+}
+
+/// The document of `--json`, for `--help`.
+pub(crate) const ROLLBACK_JSON: &str = "JSON: {\"module\", \"from\", \"version\", \"digest\", \"live\": {\"workers\", \"live\", \"after_ms\"}}.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RollbackArgs {
+    /// The module
+    name: String,
+    /// The version to run [default: the one before the current]
+    version: Option<u32>,
+}
+
+/// The document of `--json`, for `--help`.
+pub(crate) const REMOVE_JSON: &str =
+    "JSON: {\"module\", \"live\": {\"workers\", \"live\", \"after_ms\"}}.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct RemoveArgs {
+    /// The module
+    name: String,
+}
+
+/// Reads the name of a module.
+pub(crate) fn module_name(text: &str) -> Result<ModuleName, Problem> {
+    text.parse()
+        .map_err(|error| Problem::usage(format!("{error}")))
+}
+
+pub(crate) fn live_json(live: &LiveReport) -> Value {
+    let after = u64::try_from(live.after.as_millis()).unwrap_or(u64::MAX);
+    json!({"workers": live.workers, "live": live.live, "after_ms": after})
+}
+
+/// Lists modules, or the versions of one.
+pub(crate) async fn list(
+    args: ListArgs,
+    options: &Options,
+    screen: &mut Screen,
+) -> anyhow::Result<Exit> {
+    let name = args.name.as_deref().map(module_name).transpose()?;
+    let app = options.open().await?;
+    let listed = match name {
+        None => all(&app, screen).await,
+        Some(name) => versions(&app, &name, screen).await,
+    };
+    app.close().await;
+    listed
+}
+
+async fn all(app: &App, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let modules = app.registry().await?.modules().await?;
+    let documents: Vec<_> = modules
+        .iter()
+        .map(|module| {
+            json!({
+                "name": module.name.as_str(),
+                "version": module.version,
+                "digest": format!("sha256:{}", module.digest.hex()),
+                "bytes": module.bytes,
+                "pushed_at": module.pushed_at.to_string(),
+                "tasks": module.tasks,
+                "imports": module.imports,
+            })
+        })
+        .collect();
+    screen.document(&json!({"modules": documents}));
+    if modules.is_empty() {
+        screen.line("no modules yet: celeriac push FILE --name NAME");
+        return Ok(Exit::Done);
+    }
+    let now = app.clock().now();
+    let rows = modules.iter().map(|module| {
+        vec![
+            module.name.to_string(),
+            module.version.to_string(),
+            show::digest(&module.digest),
+            human::size(module.bytes),
+            show::ago(now, module.pushed_at),
+            show::task_names(&module.tasks),
+        ]
+    });
+    screen.table(
+        &["module", "version", "component", "size", "pushed", "tasks"],
+        rows.collect(),
+    );
+    Ok(Exit::Done)
+}
+
+async fn versions(app: &App, name: &ModuleName, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let versions = app.registry().await?.versions(name).await?;
+    let documents: Vec<_> = versions
+        .iter()
+        .map(|version| {
+            json!({
+                "version": version.version,
+                "digest": format!("sha256:{}", version.digest.hex()),
+                "bytes": version.bytes,
+                "pushed_at": version.pushed_at.to_string(),
+                "tasks": version.tasks,
+                "current": version.current,
+            })
+        })
+        .collect();
+    screen.document(&json!({"name": name.as_str(), "versions": documents}));
+    let now = app.clock().now();
+    let rows = versions.iter().map(|version| {
+        vec![
+            version.version.to_string(),
+            if version.current {
+                "runs".to_owned()
+            } else {
+                String::new()
+            },
+            show::digest(&version.digest),
+            human::size(version.bytes),
+            show::ago(now, version.pushed_at),
+            show::task_names(&version.tasks),
+        ]
+    });
+    screen.table(
+        &["version", "", "component", "size", "pushed", "tasks"],
+        rows.collect(),
+    );
+    if let Some(current) = versions.iter().find(|version| version.current) {
+        for task in &current.tasks {
+            screen.line("");
+            screen.line(Line::new().strong(format!("{name}.{}", show::signature(task))));
+            for line in task.doc.trim().lines() {
+                screen.line(format!("  {}", line.trim()));
+            }
+            screen.line(Line::new().dim(format!("  {}", show::asked(task))));
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Makes an earlier version the current one.
+pub(crate) async fn rollback(
+    args: RollbackArgs,
+    options: &Options,
+    screen: &mut Screen,
+) -> anyhow::Result<Exit> {
+    let name = module_name(&args.name)?;
+    let app = options.open().await?;
+    let moved = async {
+        let registry = app.registry().await?;
+        let moved = registry.rollback(&name, args.version).await?;
+        let live = registry.wait_live(moved.generation, LIVE).await?;
+        anyhow::Ok((moved, live))
+    }
+    .await;
+    app.close().await;
+    let (moved, live) = moved?;
+    screen.document(&json!({
+        "module": name.as_str(),
+        "from": moved.from,
+        "version": moved.version,
+        "digest": format!("sha256:{}", moved.digest.hex()),
+        "live": live_json(&live),
+    }));
+    screen.line(format!(
+        "{name} {}  {}  was {}",
+        moved.version,
+        show::digest(&moved.digest),
+        moved.from
+    ));
+    screen.line(live.to_string());
+    Ok(Exit::Done)
+}
+
+/// Takes a module away.
+pub(crate) async fn remove(
+    args: RemoveArgs,
+    options: &Options,
+    screen: &mut Screen,
+) -> anyhow::Result<Exit> {
+    let name = module_name(&args.name)?;
+    let app = options.open().await?;
+    let removed = async {
+        let registry = app.registry().await?;
+        let generation = registry.remove(&name).await?;
+        anyhow::Ok(registry.wait_live(generation, LIVE).await?)
+    }
+    .await;
+    app.close().await;
+    let live = removed?;
+    screen.document(&json!({"module": name.as_str(), "live": live_json(&live)}));
+    screen.line(format!(
+        "{name} removed; calls of its tasks fail from now on"
+    ));
+    Ok(Exit::Done)
+}

@@ -1,0 +1,143 @@
+//! Options that every command takes, and the configuration they lead to.
+
+use super::exit::{Exit, Problem};
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{self, Config, Effective, RawConfig};
+use crate::telemetry::{self, LogFormat, Logging};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use tracing::Level;
+
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct Options {
+    /// Configuration file [default: ./celeriac.toml if it exists]
+    #[arg(
+        long,
+        global = true,
+        env = "CELERIAC_CONFIG",
+        value_name = "FILE",
+        hide_env = true
+    )]
+    config: Option<PathBuf>,
+    /// Folder for state [default: ./.celeriac]
+    #[arg(long, global = true, value_name = "DIR")]
+    data: Option<String>,
+    /// Where messages are kept, such as sqlite://FOLDER [default: the data folder]
+    #[arg(short = 'b', long, global = true, value_name = "URL")]
+    broker: Option<String>,
+    /// Where results are kept, such as sqlite://FOLDER [default: where messages are]
+    #[arg(long, global = true, value_name = "URL")]
+    result_backend: Option<String>,
+    /// Print one JSON document for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Least important level that is logged: trace, debug, info, warning, error, critical
+    #[arg(short = 'l', long, global = true, value_name = "LEVEL", value_parser = level)]
+    loglevel: Option<Level>,
+    /// How log lines look: text or json
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        default_value = "text",
+        hide_possible_values = true
+    )]
+    log_format: Format,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One readable line each
+    #[default]
+    Text,
+    /// One JSON document each
+    Json,
+}
+
+/// A flag of one command that overrides a key: key, flag, value.
+pub(crate) type Override = (&'static str, &'static str, Option<String>);
+
+impl Options {
+    /// Reads the configuration with this command's own flags over it.
+    pub(crate) fn read(&self, more: Vec<Override>) -> anyhow::Result<(Config, Vec<Effective>)> {
+        let raw = config::read(self.config.as_deref(), variables())?;
+        Ok(Config::check(self.lay_over(raw, more))?)
+    }
+
+    fn lay_over(&self, mut raw: RawConfig, more: Vec<Override>) -> RawConfig {
+        let own = [
+            ("data", "--data", self.data.clone()),
+            ("broker", "--broker", self.broker.clone()),
+            (
+                "result_backend",
+                "--result-backend",
+                self.result_backend.clone(),
+            ),
+        ];
+        for (key, flag, value) in own.into_iter().chain(more) {
+            if let Some(value) = value {
+                raw.set_flag(key, flag, value);
+            }
+        }
+        raw
+    }
+
+    /// Opens the stores of the configuration, for a command that only visits:
+    /// it logs warnings unless told otherwise.
+    pub(crate) async fn open(&self) -> anyhow::Result<App> {
+        let (config, _) = self.read(Vec::new())?;
+        self.start_logging(Level::WARN, false)?;
+        Ok(App::open(config, Clock::System).await?)
+    }
+
+    /// Begins to log.
+    pub(crate) fn start_logging(&self, default: Level, attempts: bool) -> anyhow::Result<()> {
+        let format = match self.log_format {
+            Format::Text => LogFormat::Text,
+            Format::Json => LogFormat::Json,
+        };
+        let level = self.loglevel.unwrap_or(default);
+        telemetry::init(Logging {
+            level,
+            format,
+            attempts,
+        })
+        .map_err(|error| {
+            Problem::new(Exit::Failed, format!("logging cannot be set up: {error}")).into()
+        })
+    }
+}
+
+fn variables() -> impl Iterator<Item = (String, String)> {
+    // A variable that is not Unicode cannot be one of ours.
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Reads a level by Celery's names, which are Python's.
+fn level(text: &str) -> Result<Level, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "trace" => Ok(Level::TRACE),
+        "debug" => Ok(Level::DEBUG),
+        "info" => Ok(Level::INFO),
+        "warning" | "warn" => Ok(Level::WARN),
+        "error" | "critical" | "fatal" => Ok(Level::ERROR),
+        _ => Err("trace, debug, info, warning, error or critical are wanted".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_have_the_names_of_celery() {
+        assert_eq!(level("INFO"), Ok(Level::INFO));
+        assert_eq!(level("warning"), Ok(Level::WARN));
+        assert_eq!(level("CRITICAL"), Ok(Level::ERROR));
+        assert!(level("loud").is_err());
+    }
+}

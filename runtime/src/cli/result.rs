@@ -1,0 +1,150 @@
+//! `celeriac result`, and waiting for a task.
+
+use super::exit::{Exit, Problem};
+use super::options::Options;
+use super::screen::{Screen, Spinner};
+use super::{moment, show};
+use crate::app::App;
+use crate::results::{Record, Results as _};
+use crate::task::{State, TaskId};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long nothing may be known of a task before the absence of workers is
+/// mentioned (1 s).
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The document of `--json`, for `--help`.
+pub(crate) const JSON: &str = "JSON: {\"id\", \"state\"}, and once something is stored also \"task\", \"result\", \"exception\": \
+    {\"class\", \"module\", \"message\", \"trace\"}, \"retries\", \"deliveries\", \"due\", \"worker\", \
+    \"usage\": {\"queue_wait_ms\", \"run_us\", \"cpu_us\", \"memory_peak_bytes\"}, \"log\", \"written_at\".";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The id that `celeriac call` printed
+    id: String,
+    /// Wait until the task is over
+    #[arg(long)]
+    wait: bool,
+    /// Longest wait: seconds, or a time such as 30s [default: for ever]
+    #[arg(long, requires = "wait", value_name = "TIME")]
+    timeout: Option<String>,
+    /// Show the log of the last attempt as well
+    #[arg(long)]
+    log: bool,
+}
+
+/// Shows the state and result of a task.
+pub(crate) async fn run(
+    args: Args,
+    options: &Options,
+    screen: &mut Screen,
+) -> anyhow::Result<Exit> {
+    let id = TaskId::parse(&args.id).map_err(|error| Problem::usage(error.to_string()))?;
+    let timeout = args
+        .timeout
+        .as_deref()
+        .map(|text| moment::span("--timeout", text))
+        .transpose()?;
+    let app = options.open().await?;
+    let shown = match args.wait {
+        true => wait(&app, &id, timeout, args.log, screen).await,
+        false => show_now(&app, &id, args.log, screen).await,
+    };
+    app.close().await;
+    shown
+}
+
+async fn show_now(app: &App, id: &TaskId, log: bool, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let record = app.results().get(id).await?;
+    screen.document(&show::document(id.as_str(), record.as_ref()));
+    let Some(record) = record else {
+        screen.line("PENDING  nothing is stored: not started yet, unknown, or expired");
+        return Ok(Exit::NotFound);
+    };
+    Ok(told(&record, log, screen))
+}
+
+/// Waits until a task is over, showing how far it is.
+pub(crate) async fn wait(
+    app: &App,
+    id: &TaskId,
+    timeout: Option<Duration>,
+    log: bool,
+    screen: &mut Screen,
+) -> anyhow::Result<Exit> {
+    let deadline = timeout.map(|timeout| Instant::now() + timeout);
+    let spinner = screen.spinner(format!("waiting for {id}"));
+    let mut changed = |record: &Record| progress(&spinner, record);
+    let patience = Instant::now() + PATIENCE;
+    let early = deadline.map_or(patience, |deadline| deadline.min(patience));
+    let mut record = app.wait(id, Some(early), &mut changed).await?;
+    if record.is_none() && deadline.is_none_or(|deadline| deadline > patience) {
+        mention_workers(app, &spinner, screen).await?;
+    }
+    if !record
+        .as_ref()
+        .is_some_and(|record| record.state.is_final())
+    {
+        record = app.wait(id, deadline, &mut changed).await?;
+    }
+    drop(spinner);
+    match record {
+        Some(record) if record.state.is_final() => {
+            screen.document(&show::document(id.as_str(), Some(&record)));
+            Ok(told(&record, log, screen))
+        }
+        unfinished => {
+            screen.document(&show::document(id.as_str(), unfinished.as_ref()));
+            let state = unfinished
+                .as_ref()
+                .map_or("PENDING", |record| record.state.as_str());
+            screen.line(format!(
+                "{state}  not finished within the timeout; the task goes on"
+            ));
+            screen.line(format!("look again: celeriac result {id} --wait"));
+            Ok(Exit::TimedOut)
+        }
+    }
+}
+
+async fn mention_workers(app: &App, spinner: &Spinner, screen: &mut Screen) -> anyhow::Result<()> {
+    let live = app.registry().await?.wait_live(0, Duration::ZERO).await?;
+    if live.workers == 0 {
+        screen.note_beside(
+            spinner,
+            "no worker is running: start one with `celeriac dev`",
+        );
+    }
+    Ok(())
+}
+
+fn progress(spinner: &Spinner, record: &Record) {
+    let meta: Value = record
+        .result
+        .as_deref()
+        .and_then(|meta| serde_json::from_slice(meta).ok())
+        .unwrap_or_default();
+    let message = meta
+        .get("message")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    match meta.get("current").and_then(Value::as_u64) {
+        Some(current) => {
+            spinner.progress(current, meta.get("total").and_then(Value::as_u64), message);
+        }
+        None => spinner.say(format!("{} {message}", record.state)),
+    }
+}
+
+fn told(record: &Record, log: bool, screen: &mut Screen) -> Exit {
+    show::record(screen, record);
+    if log {
+        show::log(screen, record);
+    }
+    match record.state {
+        State::Failure | State::Revoked => Exit::Failed,
+        State::Success | State::Started | State::Retry | State::Custom(_) => Exit::Done,
+    }
+}

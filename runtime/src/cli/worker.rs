@@ -1,0 +1,177 @@
+//! `celeriac dev` and `celeriac worker`.
+
+use super::exit::Exit;
+use super::options::Options;
+use super::screen::{Line, Screen};
+use super::show;
+use crate::app::{App, Started};
+use crate::clock::Clock;
+use crate::telemetry::human;
+use crate::worker::Drained;
+use serde_json::json;
+use tracing::Level;
+
+/// Which of the two it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Everything in one process; every settled task is a line.
+    Dev,
+    /// A worker beside others.
+    Worker,
+}
+
+/// The document of `--json`, for `--help`.
+pub(crate) const JSON: &str = "JSON, once it takes messages: {\"version\", \"worker\", \"broker\", \"result_backend\", \"queues\", \
+    \"concurrency\", \"threads\", \"listen\", \"modules\": [{\"name\", \"version\", \"tasks\"}]}. Log lines \
+    go to standard error.";
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Name of the worker: NAME@HOST; %h is this machine, %n its first part, %d its domain
+    #[arg(short = 'n', long, value_name = "NAME")]
+    hostname: Option<String>,
+    /// Queues to take messages from, joined by commas [default: celery]
+    #[arg(short = 'Q', long, value_name = "QUEUES")]
+    queues: Option<String>,
+    /// Attempts in flight, 1 to 4000 [default: 64]
+    #[arg(short = 'c', long, value_name = "NUMBER")]
+    concurrency: Option<String>,
+    /// Accepted for Celery's sake: events need a broker that carries them
+    #[arg(short = 'E', long)]
+    task_events: bool,
+    /// Accepted for Celery's sake: one pool serves computing and waiting tasks
+    #[arg(short = 'P', long, value_name = "POOL")]
+    pool: Option<String>,
+}
+
+/// Runs until a signal stops it.
+pub(crate) async fn run(
+    role: Role,
+    args: Args,
+    options: &Options,
+    screen: &mut Screen,
+) -> anyhow::Result<Exit> {
+    for note in notes(&args) {
+        screen.note(&note);
+    }
+    let (config, _) = options.read(vec![
+        ("worker.hostname", "-n", args.hostname),
+        ("worker.queues", "-Q", args.queues),
+        ("worker.concurrency", "-c", args.concurrency),
+    ])?;
+    options.start_logging(Level::INFO, role == Role::Dev)?;
+    let app = App::open(config, Clock::System).await?;
+    let drained = app.work(|started| banner(role, started, screen)).await;
+    app.close().await;
+    let Drained {
+        finished,
+        given_back,
+    } = drained?;
+    if !screen.is_json() {
+        screen.note(&format!(
+            "stopped: {} finished, {given_back} given back",
+            human::count(finished, "task")
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+/// Says what became of Celery's flags that have nothing to switch here.
+fn notes(args: &Args) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(pool) = &args.pool {
+        notes.push(format!(
+            "note: -P {pool} has nothing to choose: one pool serves computing and waiting tasks, -c is the number in flight"
+        ));
+    }
+    if args.task_events {
+        notes.push("note: -E has no listeners on the embedded broker: each task is told in the log and the metrics".to_owned());
+    }
+    notes
+}
+
+fn banner(role: Role, started: &Started<'_>, screen: &mut Screen) {
+    let config = started.config;
+    let modules: Vec<_> = started
+        .modules
+        .iter()
+        .map(|module| {
+            let tasks: Vec<_> = module.tasks.iter().map(|task| &task.name).collect();
+            json!({"name": module.name.as_str(), "version": module.version, "tasks": tasks})
+        })
+        .collect();
+    screen.document(&json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "worker": config.worker.hostname,
+        "broker": config.broker.to_string(),
+        "result_backend": config.result_backend.to_string(),
+        "queues": config.worker.queues,
+        "concurrency": config.worker.concurrency,
+        "threads": config.worker.guest_threads,
+        "listen": started.listen.map(|address| address.to_string()),
+        "modules": modules,
+    }));
+    let file = |address: &crate::config::Address| {
+        address
+            .folder()
+            .join(crate::config::DATABASE_FILE)
+            .display()
+            .to_string()
+    };
+    screen.line(Line::new().strong("celeriac").text(format!(
+        " {}  embedded broker {}  {} attempts in flight  {}",
+        env!("CARGO_PKG_VERSION"),
+        file(&config.broker),
+        config.worker.concurrency,
+        human::count(config.worker.guest_threads as u64, "core"),
+    )));
+    if config.result_backend != config.broker {
+        screen.line(format!("results {}", file(&config.result_backend)));
+    }
+    if role == Role::Worker {
+        screen.line(format!(
+            "{}  queues {}",
+            config.worker.hostname,
+            config.worker.queues.join(", ")
+        ));
+    }
+    if let Some(address) = started.listen {
+        screen.line(format!(
+            "metrics http://{address}/metrics  health http://{address}/health/ready"
+        ));
+    }
+    if started.modules.is_empty() {
+        screen.line("no modules yet: celeriac push FILE --name NAME");
+    }
+    for module in &started.modules {
+        screen.line(format!(
+            "{} {}: {}",
+            module.name,
+            module.version,
+            show::task_names(&module.tasks)
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_of_celery_that_choose_nothing_are_explained() {
+        let args = Args {
+            hostname: None,
+            queues: None,
+            concurrency: None,
+            task_events: true,
+            pool: Some("gevent".to_owned()),
+        };
+        let notes = notes(&args);
+        assert_eq!(notes.len(), 2);
+        assert!(
+            notes
+                .iter()
+                .any(|note| note.starts_with("note: -P gevent has nothing to choose"))
+        );
+    }
+}
