@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 /// Slots of the sandbox beside those of the attempts: components that describe
 /// themselves while they are loaded.
 const SPARE_SLOTS: u32 = 2;
-/// How long the tasks beside the worker may take to end (2 s): an answer under
+/// How long what is served may take to end (2 s): an answer under
 /// way, the last look of the registry.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -180,11 +180,13 @@ impl App {
             .and_then(|listener| listener.local_addr().ok());
         let ended = CancellationToken::new();
 
+        // These are cut off at the end; the served ones end by themselves.
         let mut beside = JoinSet::new();
+        let mut served = JoinSet::new();
         beside.spawn(follow_signals(
             shutdown.clone(),
             signals,
-            self.config.worker.drain,
+            settings.drain,
             Arc::clone(&metrics),
         ));
         beside.spawn(drain(shutdown.clone(), settings.drain));
@@ -193,10 +195,10 @@ impl App {
             registry.clone(),
         ));
         let (following, end) = (resolver.clone(), ended.clone());
-        beside.spawn(async move { following.run(end).await });
+        served.spawn(async move { following.run(end).await });
         if let Some(listener) = listener {
             let api = listen::api(Arc::clone(&metrics), registry.clone(), shutdown.clone());
-            beside.spawn(listen::serve(
+            served.spawn(listen::serve(
                 api,
                 listener,
                 ended.clone().cancelled_owned(),
@@ -218,7 +220,8 @@ impl App {
         };
         let drained = worker::run(parts, shutdown).await;
         ended.cancel();
-        finish(beside).await;
+        beside.shutdown().await;
+        finish(served).await;
         Ok(drained?)
     }
 
@@ -299,8 +302,10 @@ async fn finish(mut tasks: JoinSet<()>) {
             }
         }
     };
-    // Those that wait for a signal that never came are ended here.
     if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
         tasks.shutdown().await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -54,3 +54,51 @@ pub(super) async fn serve(
         tracing::error!(%error, "metrics and health are not served any more");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, RawConfig};
+    use std::path::Path;
+
+    fn worker(listen: Option<SocketAddr>) -> WorkerConfig {
+        let mut raw = RawConfig::default();
+        if let Some(address) = listen {
+            let text = format!("[worker]\nlisten = \"{address}\"\n");
+            raw.read_text(Path::new("celeriac.toml"), &text).unwrap();
+        }
+        Config::check(raw).unwrap().0.worker
+    }
+
+    #[tokio::test]
+    async fn a_taken_port_is_an_error_only_where_it_was_chosen() {
+        let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = taken.local_addr().unwrap();
+        let error = bind(&worker(Some(address))).await.unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("cannot be served at {address}")),
+            "{error}"
+        );
+        let by_default = WorkerConfig {
+            listen: Some(address),
+            ..worker(None)
+        };
+        assert!(!by_default.listen_is_chosen);
+        let free = bind(&by_default)
+            .await
+            .unwrap()
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        assert_ne!(free.port(), address.port());
+        assert!(
+            bind(&WorkerConfig {
+                listen: None,
+                ..worker(None)
+            })
+            .await
+            .unwrap()
+            .is_none()
+        );
+    }
+}
