@@ -14,15 +14,27 @@ struct Command {
 
 const COMMANDS: &[Command] = &[
     Command {
+        name: "test",
+        flags: &["--no-check"],
+        about: "set up, check, build the guests, run every test (--no-check: without the checks)",
+        run: crate::test::run,
+    },
+    Command {
+        name: "check",
+        flags: &[],
+        about: "format, tidy, clippy, rustdoc, licences",
+        run: crate::check::run,
+    },
+    Command {
         name: "tidy",
         flags: &[],
-        about: "check who imports whom, sizes and names of files, habits of tests",
+        about: "who imports whom, sizes and names of files, habits of tests",
         run: crate::tidy::run,
     },
     Command {
         name: "guests",
         flags: &["--toolchain"],
-        about: "build every task and test guest into target/guests/components (--toolchain: only prepare the compiler)",
+        about: "build every guest into target/guests/components (--toolchain: only the compiler)",
         run: crate::guests::run,
     },
 ];

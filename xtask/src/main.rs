@@ -1,7 +1,11 @@
 //! The build tool: `cargo xtask COMMAND`.
 
+mod check;
 mod commands;
 mod guests;
+mod setup;
+mod steps;
+mod test;
 mod tidy;
 
 use std::process::ExitCode;

@@ -1,7 +1,10 @@
 //! Builds one task crate into one component file.
 
+mod folder;
+mod settings;
+
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -9,33 +12,8 @@ use crate::json::Json;
 use crate::metadata::{Package, Workspace};
 use crate::{BuildError, Target, Toolchain, command};
 
-/// The stack of a guest, in bytes, where its `Cargo.toml` says nothing.
-///
-/// rustc's own default of 1 MiB makes every fresh instance pay for 17 pages;
-/// with 64 KiB a small task's memory is a few pages and never grows.
-pub const DEFAULT_STACK_BYTES: u32 = 64 * 1024;
-
-/// Smallest stack that can be asked for, in bytes: below it the bindings overflow.
-const MIN_STACK_BYTES: u32 = 16 * 1024;
-
-/// Largest stack that can be asked for, in bytes: an eighth of the default
-/// memory limit of an attempt.
-const MAX_STACK_BYTES: u32 = 8 * 1024 * 1024;
-
-/// Cargo's profile for guests; a workspace that has its own `[profile.guest]`
-/// is built with that instead.
-const PROFILE: &str = "guest";
-
-/// The profile that is passed on the command line, so that a task's
-/// `Cargo.toml` needs none: small and fast to load, one unit, no debug sections.
-const PROFILE_SETTINGS: [(&str, &str); 6] = [
-    ("inherits", "\"release\""),
-    ("opt-level", "\"s\""),
-    ("codegen-units", "1"),
-    ("lto", "true"),
-    ("debug", "false"),
-    ("strip", "\"debuginfo\""),
-];
+pub use settings::DEFAULT_STACK_BYTES;
+use settings::{PROFILE, profile_settings, stack_bytes};
 
 /// Describes a component to build from a task crate.
 #[derive(Clone, Debug)]
@@ -116,8 +94,8 @@ impl Guest {
             .clone()
             .unwrap_or_else(|| workspace.target_directory.join("guests"));
         let module = {
-            let _lock = lock(&target_dir)?;
-            forget_other_toolchains(&target_dir, self.target, &toolchain)?;
+            let _lock = folder::lock(&target_dir)?;
+            folder::forget_other_toolchains(&target_dir, self.target, &toolchain)?;
             self.compile(&workspace, package, &toolchain, &target_dir, stack)?
         };
         let component = self.finish(package, &module, &target_dir)?;
@@ -239,99 +217,17 @@ fn artifact(line: &str, manifest: &Path) -> Option<PathBuf> {
     })
 }
 
-/// Returns the settings for `--config`; none where the workspace has its own profile.
-fn profile_settings(root_manifest: &Path) -> Vec<String> {
-    let manifest = fs::read_to_string(root_manifest).unwrap_or_default();
-    if manifest
-        .lines()
-        .any(|line| line.trim_start().starts_with("[profile.guest]"))
-    {
-        return Vec::new();
-    }
-    let setting = |(key, value): &(&str, &str)| format!("profile.{PROFILE}.{key}={value}");
-    PROFILE_SETTINGS.iter().map(setting).collect()
-}
-
-/// Reads `[package.metadata.celeriac] stack`.
-fn stack_bytes(package: &Package) -> Result<u32, BuildError> {
-    let Some(text) = &package.stack else {
-        return Ok(DEFAULT_STACK_BYTES);
-    };
-    let parse = |text: &str, unit: u32| text.trim().parse::<u32>().ok()?.checked_mul(unit);
-    let bytes = match (text.strip_suffix("KiB"), text.strip_suffix("MiB")) {
-        (Some(number), _) => parse(number, 1024),
-        (_, Some(number)) => parse(number, 1024 * 1024),
-        _ => None,
-    };
-    let bytes = bytes.filter(|bytes| (MIN_STACK_BYTES..=MAX_STACK_BYTES).contains(bytes));
-    bytes.ok_or_else(|| BuildError::NotATask {
-        manifest: package.manifest.clone(),
-        reason: format!(
-            "[package.metadata.celeriac] stack is '{text}'; write a size from \"16KiB\" to \"8MiB\""
-        ),
-    })
-}
-
-/// Takes the lock of a target folder, so that two builds do not clear it at once.
-fn lock(target_dir: &Path) -> Result<File, BuildError> {
-    fs::create_dir_all(target_dir).map_err(BuildError::io("create", target_dir))?;
-    let path = target_dir.join(".celeriac-lock");
-    let file = File::create(&path).map_err(BuildError::io("create", &path))?;
-    file.lock().map_err(BuildError::io("lock", &path))?;
-    Ok(file)
-}
-
-/// Clears a target's folder when another standard library filled it: Cargo does
-/// not see that std was rebuilt and would fail with E0463.
-fn forget_other_toolchains(
-    target_dir: &Path,
-    target: Target,
-    toolchain: &Toolchain,
-) -> Result<(), BuildError> {
-    let stamp = target_dir.join(format!(".celeriac-{target}"));
-    let identity = toolchain.identity();
-    if fs::read_to_string(&stamp).is_ok_and(|known| known == identity) {
-        return Ok(());
-    }
-    let folder = target_dir.join(target.triple());
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(BuildError::io("remove", &folder))?;
-    }
-    fs::write(&stamp, identity).map_err(BuildError::io("write", &stamp))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn package(stack: Option<&str>) -> Package {
+    fn package() -> Package {
         Package {
             name: "a".to_owned(),
             manifest: PathBuf::from("/w/a/Cargo.toml"),
             library: None,
-            doctests: false,
             dependencies: Vec::new(),
-            stack: stack.map(str::to_owned),
-        }
-    }
-
-    #[test]
-    fn a_stack_is_read_within_its_bounds() {
-        assert_eq!(stack_bytes(&package(None)).unwrap(), DEFAULT_STACK_BYTES);
-        assert_eq!(
-            stack_bytes(&package(Some("16KiB"))).unwrap(),
-            MIN_STACK_BYTES
-        );
-        assert_eq!(
-            stack_bytes(&package(Some("8 MiB"))).unwrap(),
-            MAX_STACK_BYTES
-        );
-        for wrong in ["15KiB", "9MiB", "65536", "64 KB", "-1MiB", "5000MiB"] {
-            let error = stack_bytes(&package(Some(wrong))).unwrap_err().to_string();
-            assert!(
-                error.contains(&format!("'{wrong}'")) && error.contains("8MiB"),
-                "{error}"
-            );
+            stack: None,
         }
     }
 
@@ -361,7 +257,7 @@ mod tests {
         let workspace = Workspace {
             root: PathBuf::from("/w"),
             target_directory: PathBuf::from("/w/target"),
-            packages: vec![package(None)],
+            packages: vec![package()],
         };
         let error = Guest::new("/w")
             .package("a")
@@ -377,19 +273,5 @@ mod tests {
         assert!(error.contains("no package 'b'"), "{error}");
         let error = Guest::new("/w").choose(&workspace).unwrap_err().to_string();
         assert!(error.contains("name one of its packages"), "{error}");
-    }
-
-    #[test]
-    fn a_profile_of_the_workspace_wins_over_ours() {
-        let folder = std::env::temp_dir().join(format!("celeriac-profile-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let manifest = folder.join("Cargo.toml");
-        fs::write(&manifest, "[profile.guest]\ninherits = \"release\"\n").unwrap();
-        let own = profile_settings(&manifest);
-        fs::write(&manifest, "[package]\n").unwrap();
-        let ours = profile_settings(&manifest);
-        fs::remove_dir_all(&folder).unwrap();
-        assert!(own.is_empty() && ours.len() == PROFILE_SETTINGS.len());
-        assert!(ours.contains(&"profile.guest.inherits=\"release\"".to_owned()));
     }
 }

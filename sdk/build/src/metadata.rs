@@ -26,8 +26,6 @@ pub struct Package {
     pub manifest: PathBuf,
     /// The name of the library target, if there is one.
     pub library: Option<String>,
-    /// Whether it has anything that `cargo test --doc` could run.
-    pub doctests: bool,
     /// The direct dependencies of every kind.
     pub dependencies: Vec<Dependency>,
     /// `[package.metadata.celeriac] stack`, as written.
@@ -125,9 +123,6 @@ fn package(json: &Json) -> Result<Package, BuildError> {
             .and_then(|lib| lib.get("name"))
             .and_then(Json::as_str)
             .map(str::to_owned),
-        doctests: targets
-            .iter()
-            .any(|target| target.get("doctest") == Some(&Json::Bool(true))),
         dependencies: dependencies.iter().filter_map(dependency).collect(),
         stack: stack.and_then(Json::as_str).map(str::to_owned),
     })
@@ -176,7 +171,7 @@ mod tests {
         let text = r#"{"workspace_root":"/w","target_directory":"/w/target","packages":[
             {"name":"b","manifest_path":"/w/b/Cargo.toml","targets":[{"kind":["bin"],"name":"b"}]},
             {"name":"a-b","manifest_path":"/w/a/Cargo.toml","metadata":{"celeriac":{"stack":"1MiB"}},
-             "targets":[{"kind":["cdylib","rlib"],"name":"a_b","doctest":true}],
+             "targets":[{"kind":["cdylib","rlib"],"name":"a_b"}],
              "dependencies":[{"name":"x","kind":"dev"}]}]}"#;
         let workspace = Workspace::read(text).unwrap();
         let [a, b] = &workspace.packages[..] else {
@@ -193,9 +188,6 @@ mod tests {
                 dev: true
             }]
         );
-        assert_eq!(
-            (b.library.as_deref(), a.doctests, b.doctests),
-            (None, true, false)
-        );
+        assert_eq!(b.library, None);
     }
 }

@@ -154,7 +154,6 @@ mod tests {
             name: name.to_owned(),
             manifest: PathBuf::from(format!("/w/{folder}/Cargo.toml")),
             library: None,
-            doctests: false,
             dependencies,
             stack: None,
         };

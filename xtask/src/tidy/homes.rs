@@ -37,7 +37,7 @@ const HOMES: &[Home] = &[
     },
     Home {
         name: "wit_component",
-        places: &["sdk/build/src/encode.rs"],
+        places: &["sdk/build/src/encode.rs", "tests/"],
     },
     Home {
         name: "sqlx",

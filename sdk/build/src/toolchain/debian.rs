@@ -133,7 +133,8 @@ fn arrange(folder: &Path) -> Result<(), BuildError> {
     fs::create_dir_all(&tools).map_err(BuildError::io("create", &tools))?;
     let llvm = only_child(&folder.join("usr/lib"), "llvm-")?;
     // A link, not a copy: lld finds its libLLVM beside itself.
-    link(&Path::new("../../..").join(llvm).join("bin/lld"),
+    link(
+        &Path::new("../../..").join(llvm).join("bin/lld"),
         &tools.join("rust-lld"),
     )?;
     let linker = tools.join("wasm-component-ld");

@@ -1,0 +1,51 @@
+//! Everything about the code that needs no test to run: format, lints, layers,
+//! documentation, licences.
+
+use anyhow::Result;
+
+use crate::commands::Flags;
+use crate::setup;
+use crate::steps::{Steps, cargo, run as run_step};
+
+/// Runs `cargo xtask check`.
+pub(crate) fn run(flags: &Flags) -> Result<()> {
+    let mut steps = Steps::default();
+    let done = all(flags, &mut steps);
+    steps.report();
+    done
+}
+
+/// Runs every check, the quick ones first.
+pub(crate) fn all(flags: &Flags, steps: &mut Steps) -> Result<()> {
+    steps.run("fmt", || run_step(cargo(&["fmt", "--all", "--check"])))?;
+    steps.run("tidy", || crate::tidy::run(flags))?;
+    // Guests take part as ordinary crates: one command, one set of features, so
+    // that nothing heavy is checked twice; rustdoc then reuses what clippy left.
+    steps.run("clippy", || {
+        run_step(cargo(&[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]))
+    })?;
+    steps.run("rustdoc", || {
+        let mut doc = cargo(&["doc", "--workspace", "--no-deps"]);
+        doc.env("RUSTDOCFLAGS", "-D warnings");
+        run_step(doc)
+    })?;
+    steps.run("deny", || {
+        setup::ensure(setup::DENY)?;
+        run_step(cargo(&[
+            "deny",
+            "--workspace",
+            "check",
+            "--hide-inclusion-graph",
+            "licenses",
+            "bans",
+            "sources",
+        ]))
+    })
+}
