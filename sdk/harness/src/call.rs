@@ -176,7 +176,7 @@ impl TaskCall {
         tokio::select! {
             biased;
             never = raise => match never {},
-            report = component.invoke(self.call, &self.limits, &grants, self.attempt) => report,
+            report = component.invoke(&self.call, &self.limits, &grants, self.attempt) => report,
         }
     }
 }

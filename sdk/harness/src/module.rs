@@ -105,7 +105,6 @@ impl Module {
 
     /// Starts a call of a task; its methods set the circumstances, and
     /// [`TaskCall::run`] runs it.
-    #[must_use]
     pub fn task(&self, name: &str) -> TaskCall {
         TaskCall::new(self.clone(), name)
     }
@@ -124,7 +123,7 @@ impl Module {
 
     /// Returns the interfaces the component imports.
     #[must_use]
-    pub fn imports(&self) -> Vec<String> {
+    pub fn imports(&self) -> &[String] {
         self.0.component.imports()
     }
 

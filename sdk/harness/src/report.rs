@@ -140,7 +140,7 @@ fn time(time: Duration) -> String {
 /// Writes bytes in the unit people read them in, rounded down to a tenth.
 fn size(bytes: u64) -> String {
     let tenths = |shift: u32| {
-        let n = u128::from(bytes) * 10 >> shift;
+        let n = (u128::from(bytes) * 10) >> shift;
         format!("{}.{}", n / 10, n % 10)
     };
     match bytes {

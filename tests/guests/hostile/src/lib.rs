@@ -5,6 +5,7 @@
 //! outcome each task must end in is the table in `tests/guests/outcomes.rs`.
 #![cfg(target_arch = "wasm32")]
 
+#[rustfmt::skip]
 #[path = "../../../../sdk/src/bindings.rs"]
 #[allow(dead_code, unused_imports)]
 mod bindings;

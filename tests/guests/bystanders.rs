@@ -1,0 +1,109 @@
+//! What a hostile guest may not do to others: hold their thread, or the host's memory.
+
+use crate::hostile;
+use bytes::Bytes;
+use celeriac_harness::{Limit, Outcome, mib, ms};
+use celeriac_sandbox::{Attempt, Call, Component, Engine, EngineSettings, Grants, Limits};
+use std::cell::Cell;
+
+/// Loads the hostile component into an engine of the test's own.
+fn load() -> Component {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/hostile");
+    let built = celeriac_build::Guest::new(folder)
+        .quiet(true)
+        .build()
+        .expect("the guest builds");
+    let bytes = std::fs::read(built.component).expect("the component is there");
+    let artifact = celeriac_sandbox::compile(&bytes).expect("it compiles");
+    let engine = Engine::new(&EngineSettings::default()).expect("the engine starts");
+    engine.load(&artifact).expect("it loads")
+}
+
+fn call(task: &str) -> Call {
+    Call {
+        task: task.to_owned(),
+        args: Bytes::from_static(b"[]"),
+        kwargs: Bytes::from_static(b"{}"),
+    }
+}
+
+async fn invoke(component: &Component, task: &str, limits: &Limits) -> Outcome {
+    let report = component
+        .invoke(&call(task), limits, &Grants::default(), Attempt::default())
+        .await;
+    report.expect("the host is well").outcome
+}
+
+/// One thread for all: whoever holds it, holds everybody.
+#[tokio::test(flavor = "current_thread")]
+async fn neighbours_on_the_same_thread_finish_while_a_guest_spins() {
+    let component = load();
+    let limits = Limits {
+        cpu: ms(1_000),
+        ..Limits::default()
+    };
+    let finished = Cell::new(0);
+    let spin = async {
+        let outcome = invoke(&component, "spin", &limits).await;
+        assert!(
+            matches!(&outcome, Outcome::LimitHit(hit) if hit.limit == Limit::Cpu),
+            "{outcome:?}"
+        );
+        finished.get()
+    };
+    let neighbours = async {
+        for _ in 0..20 {
+            let outcome = invoke(&component, "use_nothing", &limits).await;
+            assert!(matches!(outcome, Outcome::Returned(_)), "{outcome:?}");
+            finished.set(finished.get() + 1);
+        }
+    };
+    let (finished_before_the_end, ()) = tokio::join!(spin, neighbours);
+    assert_eq!(finished_before_the_end, 20);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_guest_is_gone_as_soon_as_its_future_is_dropped() {
+    let component = load();
+    for task in ["spin", "sleep_in_context", "sleep_in_wasi"] {
+        let limits = Limits::default();
+        let endless = invoke(&component, task, &limits);
+        tokio::time::timeout(ms(20), endless)
+            .await
+            .expect_err("it never ends by itself");
+    }
+    let outcome = invoke(&component, "use_nothing", &Limits::default()).await;
+    assert!(matches!(outcome, Outcome::Returned(_)), "{outcome:?}");
+}
+
+#[test]
+fn a_thousand_runs_leave_no_memory_behind() {
+    let hostile = hostile();
+    let run = |times: usize| {
+        for _ in 0..times {
+            assert_eq!(
+                hostile.call("use_nothing", Vec::new()).result(),
+                serde_json::Value::Null
+            );
+        }
+    };
+    run(100);
+    let before = resident();
+    run(1_000);
+    let after = resident();
+    assert!(
+        after < before + mib(8),
+        "{before} bytes before, {after} after"
+    );
+}
+
+/// Bytes of this process that are in memory.
+fn resident() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
+    let pages: u64 = text
+        .split(' ')
+        .nth(1)
+        .and_then(|pages| pages.parse().ok())
+        .expect("the second number is ours");
+    pages * 4096
+}
