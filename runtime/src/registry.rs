@@ -115,13 +115,18 @@ impl Registry {
         compiler: Compiler,
     ) -> Result<Self, RegistryError> {
         let (own, path) = (database.clone(), dir.to_owned());
-        let opened = tokio::task::spawn_blocking(move || Components::open(own, &path, engine, compiler));
+        let opened =
+            tokio::task::spawn_blocking(move || Components::open(own, &path, engine, compiler));
         let components = opened.await.map_err(|error| RegistryError::Storage {
             path: dir.to_owned(),
             source: std::io::Error::other(error),
         })??;
         let describing = Semaphore::new(DESCRIBING);
-        Ok(Self(Arc::new(Inner { database, components, describing })))
+        Ok(Self(Arc::new(Inner {
+            database,
+            components,
+            describing,
+        })))
     }
 
     /// Lists all modules, the most recently pushed first.
@@ -160,16 +165,31 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::UnknownModule`], [`RegistryError::UnknownVersion`],
     /// [`RegistryError::NoEarlier`], [`RegistryError::Database`].
-    pub async fn rollback(&self, module: &ModuleName, version: Option<u32>) -> Result<RolledBack, RegistryError> {
-        let point = rows::Point { module: module.clone(), version };
+    pub async fn rollback(
+        &self,
+        module: &ModuleName,
+        version: Option<u32>,
+    ) -> Result<RolledBack, RegistryError> {
+        let point = rows::Point {
+            module: module.clone(),
+            version,
+        };
         match self.database().write(point).await? {
             rows::Pointed::To(moved) => Ok(moved),
             rows::Pointed::UnknownModule => Err(self.unknown(module).await?),
             rows::Pointed::UnknownVersion { current, have } => {
                 let module = module.clone();
                 Err(match version {
-                    Some(version) => RegistryError::UnknownVersion { module, version, have },
-                    None => RegistryError::NoEarlier { module, current, have },
+                    Some(version) => RegistryError::UnknownVersion {
+                        module,
+                        version,
+                        have,
+                    },
+                    None => RegistryError::NoEarlier {
+                        module,
+                        current,
+                        have,
+                    },
                 })
             }
         }
@@ -182,7 +202,13 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::UnknownModule`], [`RegistryError::Database`].
     pub async fn remove(&self, module: &ModuleName) -> Result<u64, RegistryError> {
-        match self.database().write(rows::Remove { module: module.clone() }).await? {
+        match self
+            .database()
+            .write(rows::Remove {
+                module: module.clone(),
+            })
+            .await?
+        {
             Some(generation) => Ok(generation),
             None => Err(self.unknown(module).await?),
         }
@@ -196,7 +222,10 @@ impl Registry {
             .filter(|(score, _)| *score > 0.8)
             .max_by(|a, b| a.0.total_cmp(&b.0))
             .map(|(_, name)| name);
-        Ok(RegistryError::UnknownModule { module: module.clone(), similar })
+        Ok(RegistryError::UnknownModule {
+            module: module.clone(),
+            similar,
+        })
     }
 
     fn database(&self) -> &Database {

@@ -11,7 +11,7 @@ pub(super) mod child;
 pub use child::compile_child;
 
 use bytes::Bytes;
-use child::{REFUSED, TROUBLE};
+use child::REFUSED;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::ExitStatusExt;
@@ -31,6 +31,12 @@ const WALL: Duration = Duration::from_secs(90);
 pub(super) const CODE_BYTES: u64 = 256 << 20;
 /// Most bytes of the child's last words that are kept (16 KiB).
 const COMPLAINT_BYTES: u64 = 16 << 10;
+/// Exit code of a Rust program that panicked.
+const PANICKED: i32 = 101;
+/// Signals that come from people and service managers.
+const SIGHUP: i32 = 1;
+const SIGINT: i32 = 2;
+const SIGTERM: i32 = 15;
 /// Compilations of one process at a time: more would only share the cores with
 /// the tasks that run.
 const AT_ONCE: usize = 1;
@@ -76,7 +82,10 @@ impl Compiler {
     }
 
     /// Compiles with another program that behaves as `celeriac compile`.
-    pub fn program(path: impl Into<PathBuf>, arguments: impl IntoIterator<Item: Into<OsString>>) -> Self {
+    pub fn program(
+        path: impl Into<PathBuf>,
+        arguments: impl IntoIterator<Item: Into<OsString>>,
+    ) -> Self {
         Self {
             program: path.into(),
             arguments: arguments.into_iter().map(Into::into).collect(),
@@ -135,7 +144,10 @@ impl Compiler {
         let (complaint, _) = complaint.map_err(|source| self.not_run(source))?;
         if too_much {
             child.kill().await.map_err(|source| self.not_run(source))?;
-            let reason = format!("it compiles to more than {} bytes of native code", self.code_bytes);
+            let reason = format!(
+                "it compiles to more than {} bytes of native code",
+                self.code_bytes
+            );
             return Err(CompileError::Refused { reason });
         }
         let status = child.wait().await.map_err(|source| self.not_run(source))?;
@@ -147,13 +159,21 @@ impl Compiler {
 
     fn judge(&self, status: ExitStatus, complaint: &[u8]) -> CompileError {
         let words = readable(complaint);
-        match status.code().and_then(|code| u8::try_from(code).ok()) {
-            Some(REFUSED) if !words.is_empty() => return CompileError::Refused { reason: words },
-            // The last three are a command line's and a shell's: not our compiler at all.
-            Some(TROUBLE | 2 | 126 | 127) => {
-                return self.not_run(io::Error::other(format!("{status}: {words}")));
+        match (status.code(), status.signal()) {
+            (Some(code), _) if code == i32::from(REFUSED) && !words.is_empty() => {
+                return CompileError::Refused { reason: words };
             }
-            Some(_) | None => {}
+            (Some(PANICKED), _) => {}
+            // Not our compiler's words: a shell's, or a command line's.
+            (Some(_), _) => return self.not_run(io::Error::other(format!("{status}: {words}"))),
+            // Somebody stopped it, as with Control-C at a terminal.
+            (None, Some(SIGHUP | SIGINT | SIGTERM)) => {
+                return self.not_run(io::Error::new(
+                    io::ErrorKind::Interrupted,
+                    status.to_string(),
+                ));
+            }
+            (None, _) => {}
         }
         let reason = child::limit_of(status.signal(), &words)
             .unwrap_or_else(|| format!("the compiler ended with {status}: {words}"));
@@ -172,7 +192,9 @@ impl Compiler {
 async fn take(from: Option<impl AsyncRead + Unpin>, most: u64) -> io::Result<(Vec<u8>, bool)> {
     let mut bytes = Vec::new();
     if let Some(from) = from {
-        from.take(most.saturating_add(1)).read_to_end(&mut bytes).await?;
+        from.take(most.saturating_add(1))
+            .read_to_end(&mut bytes)
+            .await?;
     }
     let too_much = bytes.len() as u64 > most;
     bytes.truncate(usize::try_from(most).unwrap_or(usize::MAX));
@@ -185,7 +207,13 @@ fn readable(words: &[u8]) -> String {
     let text = String::from_utf8_lossy(words);
     let clean: String = text
         .chars()
-        .map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c })
+        .map(|c| {
+            if c.is_control() && c != '\n' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
         .collect();
     clean.trim().to_owned()
 }
@@ -199,37 +227,94 @@ mod tests {
     }
 
     async fn fails(compiler: &Compiler) -> CompileError {
-        compiler.compile(Bytes::from_static(b"wasm")).await.unwrap_err()
+        compiler
+            .compile(Bytes::from_static(b"wasm"))
+            .await
+            .unwrap_err()
     }
 
     #[tokio::test]
     async fn the_child_reads_the_component_and_writes_the_code() {
-        let code = shell("cat; printf code").compile(Bytes::from_static(b"wasm ")).await.unwrap();
+        let code = shell("cat; printf code")
+            .compile(Bytes::from_static(b"wasm "))
+            .await
+            .unwrap();
         assert_eq!(code, b"wasm code");
     }
 
     #[tokio::test]
     async fn a_component_larger_than_a_pipe_goes_through_while_code_comes_back() {
         let large = Bytes::from(vec![7; 3 << 20]);
-        assert_eq!(shell("exec cat").compile(large.clone()).await.unwrap(), large);
+        assert_eq!(
+            shell("exec cat").compile(large.clone()).await.unwrap(),
+            large
+        );
     }
 
     #[tokio::test]
     async fn a_refusal_keeps_its_words_and_no_control_characters() {
         let error = fails(&shell(r"printf 'too \033[31mdeep' >&2; exit 3")).await;
-        assert!(matches!(&error, CompileError::Refused { reason } if reason == "too \u{fffd}[31mdeep"), "{error:?}");
+        assert!(
+            matches!(&error, CompileError::Refused { reason } if reason == "too \u{fffd}[31mdeep"),
+            "{error:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_compiler_that_uses_up_its_cpu_time_is_a_refusal() {
         let error = fails(&shell("kill -XCPU $$")).await;
-        assert!(matches!(&error, CompileError::Refused { reason } if reason.contains("60 s of CPU")), "{error:?}");
+        assert!(
+            matches!(&error, CompileError::Refused { reason } if reason.contains("60 s of CPU")),
+            "{error:?}"
+        );
     }
 
     #[tokio::test]
     async fn a_compiler_that_crashes_is_a_refusal() {
         let error = fails(&shell("kill -SEGV $$")).await;
-        assert!(matches!(&error, CompileError::Refused { reason } if reason.contains("signal")), "{error:?}");
+        assert!(
+            matches!(&error, CompileError::Refused { reason } if reason.contains("signal")),
+            "{error:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_gets_no_memory_is_a_refusal() {
+        let error = fails(&shell(
+            "echo 'memory allocation of 9 bytes failed' >&2; kill -ABRT $$",
+        ))
+        .await;
+        assert!(
+            matches!(&error, CompileError::Refused { reason } if reason.contains("4 GiB of memory")),
+            "{error:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_panics_is_a_refusal() {
+        let error = fails(&shell("echo 'index out of bounds' >&2; exit 101")).await;
+        assert!(
+            matches!(&error, CompileError::Refused { reason } if reason.contains("out of bounds")),
+            "{error:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_was_stopped_or_is_another_program_is_not_the_components_fault() {
+        for script in [
+            "kill -INT $$",
+            "kill -TERM $$",
+            "exit 1",
+            "exit 2",
+            "exit 4",
+            "exit 3",
+        ] {
+            let error = fails(&shell(script)).await;
+            assert!(
+                matches!(&error, CompileError::NotRun { .. }),
+                "{script}: {error:?}"
+            );
+        }
     }
 
     #[tokio::test]
@@ -245,7 +330,10 @@ mod tests {
         let mut compiler = shell("exec cat /dev/zero");
         compiler.code_bytes = 100_000;
         let error = fails(&compiler).await;
-        assert!(error.to_string().contains("more than 100000 bytes"), "{error}");
+        assert!(
+            error.to_string().contains("more than 100000 bytes"),
+            "{error}"
+        );
     }
 
     #[tokio::test]
@@ -264,7 +352,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_child_sees_nothing_of_the_environment() {
-        let code = shell("/usr/bin/env | /bin/grep -c CARGO || true").compile(Bytes::new()).await.unwrap();
+        let code = shell("/usr/bin/env | /bin/grep -c CARGO || true")
+            .compile(Bytes::new())
+            .await
+            .unwrap();
         assert_eq!(code, b"0\n");
     }
 }

@@ -59,7 +59,10 @@ impl Components {
         compiler: Compiler,
     ) -> Result<Self, RegistryError> {
         let compatibility = celeriac_sandbox::compatibility();
-        let storage = |source| RegistryError::Storage { path: dir.to_owned(), source };
+        let storage = |source| RegistryError::Storage {
+            path: dir.to_owned(),
+            source,
+        };
         Ok(Self {
             files: Files::open(dir, database.clock().clone(), &compatibility).map_err(storage)?,
             sealer: Sealer::open(dir, &compatibility).map_err(storage)?,
@@ -86,12 +89,19 @@ impl Components {
         let done = tokio::task::spawn_blocking(move || work(&files)).await;
         done.map_err(io::Error::other)
             .and_then(|result| result)
-            .map_err(|source| RegistryError::Storage { path: self.dir.clone(), source })
+            .map_err(|source| RegistryError::Storage {
+                path: self.dir.clone(),
+                source,
+            })
     }
 
     /// Returns a component, loading or compiling it when it must be.
     /// `subject` is how a refusal calls it.
-    pub(super) async fn get(&self, digest: Digest, subject: &str) -> Result<Arc<Held>, RegistryError> {
+    pub(super) async fn get(
+        &self,
+        digest: Digest,
+        subject: &str,
+    ) -> Result<Arc<Held>, RegistryError> {
         let place = self.place(digest);
         if let Some(held) = place.held() {
             return Ok(held);
@@ -125,10 +135,12 @@ impl Components {
                     component.digest = %digest,
                     "the compiled artifact was changed by somebody, it is not loaded; compiling again"
                 ),
-                Err(RegistryError::Sandbox(SandboxError::Incompatible { reason })) => tracing::warn!(
-                    component.digest = %digest, reason,
-                    "the compiled artifact does not fit this engine; compiling again"
-                ),
+                Err(RegistryError::Sandbox(SandboxError::Incompatible { reason })) => {
+                    tracing::warn!(
+                        component.digest = %digest, reason,
+                        "the compiled artifact does not fit this engine; compiling again"
+                    )
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -142,19 +154,29 @@ impl Components {
         let loaded = tokio::task::spawn_blocking(move || {
             let code = sealer.open_sealed(digest, &sealed)?;
             let bytes = code.len() as u64;
-            Some(engine.load(code).map(|component| Held { component, bytes, compiled: None }))
+            Some(engine.load(code).map(|component| Held {
+                component,
+                bytes,
+                compiled: None,
+            }))
         });
-        let loaded = loaded.await.map_err(|error| self.storage(io::Error::other(error)))?;
+        let loaded = loaded
+            .await
+            .map_err(|error| self.storage(io::Error::other(error)))?;
         Ok(loaded.transpose()?)
     }
 
     async fn compile(&self, digest: Digest, subject: &str) -> Result<Held, RegistryError> {
         let refused = |reason, remembered| {
             let cause = Cause::Uncompilable { reason, remembered };
-            RegistryError::Refused(Box::new(Refused { subject: subject.to_owned(), cause }))
+            RegistryError::Refused(Box::new(Refused {
+                subject: subject.to_owned(),
+                cause,
+            }))
         };
         let now = self.database.clock().now_ms();
-        if let Some(known) = rows::refusal(&self.database, digest, &self.compatibility, now).await? {
+        if let Some(known) = rows::refusal(&self.database, digest, &self.compatibility, now).await?
+        {
             return Err(refused(known.reason, Some(known.ago)));
         }
         let component = self.component(digest).await?;
@@ -180,7 +202,10 @@ impl Components {
         let sealed = self.store(digest, code).await?;
         let loaded = self.load(digest, sealed).await?;
         let held = loaded.ok_or(RegistryError::Damaged { digest })?;
-        Ok(Held { compiled: Some(took), ..held })
+        Ok(Held {
+            compiled: Some(took),
+            ..held
+        })
     }
 
     /// Reads a component's bytes, which must be those its digest names.
@@ -190,7 +215,9 @@ impl Components {
             Ok(bytes.filter(|bytes| Digest::of(bytes) == digest))
         };
         let bytes = self.blocking(read).await?;
-        bytes.map(Bytes::from).ok_or(RegistryError::Damaged { digest })
+        bytes
+            .map(Bytes::from)
+            .ok_or(RegistryError::Damaged { digest })
     }
 
     /// Seals and stores native code, and returns it with its seal.
@@ -207,7 +234,10 @@ impl Components {
     }
 
     fn storage(&self, source: io::Error) -> RegistryError {
-        RegistryError::Storage { path: self.dir.clone(), source }
+        RegistryError::Storage {
+            path: self.dir.clone(),
+            source,
+        }
     }
 }
 

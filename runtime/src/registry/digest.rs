@@ -26,12 +26,7 @@ impl Digest {
     /// Returns the 64 hexadecimal digits, as in file names and rows.
     #[must_use]
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            // Writing to a String cannot fail.
-            drop(write!(hex, "{byte:02x}"));
-            hex
-        })
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     /// Returns the digest as people see it on a crowded line: `sha256:9c41…`.
@@ -96,7 +91,14 @@ mod tests {
     #[test]
     fn what_is_not_64_hexadecimal_digits_is_no_digest() {
         let long = "a".repeat(65);
-        for bad in ["", "sha256:", "../../etc/passwd", &"g".repeat(64), &"ä".repeat(32), &long] {
+        for bad in [
+            "",
+            "sha256:",
+            "../../etc/passwd",
+            &"g".repeat(64),
+            &"ä".repeat(32),
+            &long,
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad:?}");
         }
     }

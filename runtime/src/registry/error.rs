@@ -54,7 +54,9 @@ pub enum RegistryError {
     #[error("the files of the push were collected while it ran; push again")]
     Collected,
     /// Remove a module first.
-    #[error("there are {most} modules already, the most there can be; remove one with `celeriac remove NAME`")]
+    #[error(
+        "there are {most} modules already, the most there can be; remove one with `celeriac remove NAME`"
+    )]
     Full {
         /// The limit.
         most: u32,
@@ -131,8 +133,14 @@ impl fmt::Display for Refused {
                 "\n  fix: build with celeriac-sdk {}, or upgrade the workers",
                 env!("CARGO_PKG_VERSION")
             ),
-            Cause::Unfit(_) | Cause::Uncompilable { remembered: None, .. } => Ok(()),
-            Cause::Uncompilable { remembered: Some(ago), .. } => write!(
+            Cause::Unfit(_)
+            | Cause::Uncompilable {
+                remembered: None, ..
+            } => Ok(()),
+            Cause::Uncompilable {
+                remembered: Some(ago),
+                ..
+            } => write!(
                 f,
                 "\n  remembered from {} min ago; tried again after {} min",
                 ago.as_secs() / 60,
@@ -151,7 +159,11 @@ fn hint(similar: Option<&String>) -> String {
 
 fn list(versions: &[u32]) -> String {
     let all: Vec<String> = versions.iter().map(u32::to_string).collect();
-    if all.is_empty() { "none".to_owned() } else { all.join(", ") }
+    if all.is_empty() {
+        "none".to_owned()
+    } else {
+        all.join(", ")
+    }
 }
 
 #[cfg(test)]
@@ -165,17 +177,28 @@ mod tests {
 
     #[test]
     fn a_refusal_speaks_of_the_module_by_its_name() {
-        let text = refused(Cause::Unfit(Refusal::Compile { reason: "too many types".to_owned() }));
+        let text = refused(Cause::Unfit(Refusal::Compile {
+            reason: "too many types".to_owned(),
+        }));
         assert_eq!(text, "refused: reports cannot be compiled: too many types");
         let text = refused(Cause::Unfit(Refusal::Text));
-        assert!(text.starts_with("refused: reports: the file is text"), "{text}");
+        assert!(
+            text.starts_with("refused: reports: the file is text"),
+            "{text}"
+        );
     }
 
     #[test]
     fn a_refusal_for_its_world_ends_with_the_fix() {
         let text = refused(Cause::Unfit(Refusal::World(Vec::new())));
-        assert!(text.starts_with("refused: reports does not fit celeriac:task@0.1\n"), "{text}");
-        assert!(text.ends_with("fix: build with celeriac-sdk 0.1.0, or upgrade the workers"), "{text}");
+        assert!(
+            text.starts_with("refused: reports does not fit celeriac:task@0.1\n"),
+            "{text}"
+        );
+        assert!(
+            text.ends_with("fix: build with celeriac-sdk 0.1.0, or upgrade the workers"),
+            "{text}"
+        );
     }
 
     #[test]
@@ -194,9 +217,22 @@ mod tests {
     fn an_unknown_name_or_version_lists_what_there_is() {
         let module: ModuleName = "imagse".parse().unwrap();
         let similar = Some("images".to_owned());
-        let error = RegistryError::UnknownModule { module: module.clone(), similar };
-        assert_eq!(error.to_string(), "there is no module \"imagse\"; did you mean \"images\"?");
-        let error = RegistryError::UnknownVersion { module, version: 9, have: vec![3, 4] };
-        assert_eq!(error.to_string(), "module imagse has no version 9; it has 3, 4");
+        let error = RegistryError::UnknownModule {
+            module: module.clone(),
+            similar,
+        };
+        assert_eq!(
+            error.to_string(),
+            "there is no module \"imagse\"; did you mean \"images\"?"
+        );
+        let error = RegistryError::UnknownVersion {
+            module,
+            version: 9,
+            have: vec![3, 4],
+        };
+        assert_eq!(
+            error.to_string(),
+            "module imagse has no version 9; it has 3, 4"
+        );
     }
 }

@@ -46,7 +46,10 @@ pub(super) struct Found {
 pub(super) enum Kind {
     Component(Digest),
     /// `ours`: made for this very engine.
-    Artifact { digest: Digest, ours: bool },
+    Artifact {
+        digest: Digest,
+        ours: bool,
+    },
     /// Left by a write that never ended, or nothing of ours.
     Aside,
 }
@@ -55,7 +58,10 @@ impl Files {
     /// Opens the folders below `dir`, creating them with mode 0700.
     pub(super) fn open(dir: &Path, clock: Clock, compatibility: &str) -> io::Result<Self> {
         for folder in [COMPONENTS, ARTIFACTS] {
-            DirBuilder::new().recursive(true).mode(0o700).create(dir.join(folder))?;
+            DirBuilder::new()
+                .recursive(true)
+                .mode(0o700)
+                .create(dir.join(folder))?;
         }
         let compatibility = blake3::hash(compatibility.as_bytes()).to_hex();
         Ok(Self {
@@ -67,7 +73,9 @@ impl Files {
 
     /// Returns where the component is or would be.
     pub(super) fn component_path(&self, digest: Digest) -> PathBuf {
-        self.dir.join(COMPONENTS).join(format!("{}.wasm", digest.hex()))
+        self.dir
+            .join(COMPONENTS)
+            .join(format!("{}.wasm", digest.hex()))
     }
 
     /// Returns where the artifact for this engine is or would be.
@@ -109,7 +117,9 @@ impl Files {
             for entry in fs::read_dir(self.dir.join(folder))? {
                 let entry = entry?;
                 // Another process may have collected it in between.
-                let Ok(metadata) = entry.metadata() else { continue };
+                let Ok(metadata) = entry.metadata() else {
+                    continue;
+                };
                 if !metadata.is_file() {
                     continue;
                 }
@@ -127,7 +137,9 @@ impl Files {
     /// Tells whether a file was not written or asked for since it was found.
     pub(super) fn is_as_found(&self, found: &Found) -> bool {
         let modified = fs::metadata(&found.path).and_then(|metadata| metadata.modified());
-        modified.is_ok_and(|modified| Timestamp::try_from(modified).is_ok_and(|now| now == found.modified))
+        modified.is_ok_and(|modified| {
+            Timestamp::try_from(modified).is_ok_and(|now| now == found.modified)
+        })
     }
 
     /// Removes a file, and tells whether it did; the next collection tries
@@ -147,7 +159,9 @@ impl Files {
         if let Some(digest) = name.strip_suffix(".wasm").and_then(|hex| hex.parse().ok()) {
             return Kind::Component(digest);
         }
-        let artifact = name.strip_suffix(".cwasm").and_then(|stem| stem.split_once('-'));
+        let artifact = name
+            .strip_suffix(".cwasm")
+            .and_then(|stem| stem.split_once('-'));
         if let Some((hex, compatibility)) = artifact
             && let Ok(digest) = hex.parse()
         {
@@ -160,7 +174,9 @@ impl Files {
     fn write(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
         let folder = path.parent().unwrap_or(&self.dir);
         let aside = folder.join(format!("{ASIDE}{}", uuid::Uuid::new_v4().simple()));
-        let written = self.write_aside(&aside, bytes).and_then(|()| fs::rename(&aside, path));
+        let written = self
+            .write_aside(&aside, bytes)
+            .and_then(|()| fs::rename(&aside, path));
         if written.is_err() {
             // The first error is the one to tell.
             drop(fs::remove_file(&aside));
@@ -170,7 +186,11 @@ impl Files {
     }
 
     fn write_aside(&self, aside: &Path, bytes: &[u8]) -> io::Result<()> {
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(aside)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(aside)?;
         file.write_all(bytes)?;
         file.set_modified(SystemTime::from(self.clock.now()))?;
         file.sync_all()
@@ -230,7 +250,10 @@ mod tests {
         files.put_component(digest, b"wasm").unwrap();
         fs::write(files.component_path(digest), b"wa").unwrap();
         files.put_component(digest, b"wasm").unwrap();
-        assert_eq!(files.component(digest, 9).unwrap().as_deref(), Some(b"wasm".as_slice()));
+        assert_eq!(
+            files.component(digest, 9).unwrap().as_deref(),
+            Some(b"wasm".as_slice())
+        );
     }
 
     #[test]
@@ -252,19 +275,31 @@ mod tests {
         files.put_artifact(digest, b"sealcode").unwrap();
         other.put_artifact(digest, b"x").unwrap();
         fs::write(dir.path().join(COMPONENTS).join(".aside-1"), b"").unwrap();
-        let mut kinds: Vec<_> = files.list().unwrap().into_iter().map(|one| one.kind).collect();
+        let mut kinds: Vec<_> = files
+            .list()
+            .unwrap()
+            .into_iter()
+            .map(|one| one.kind)
+            .collect();
         kinds.sort_by_key(|kind| format!("{kind:?}"));
         assert_eq!(
             kinds,
             [
-                Kind::Artifact { digest, ours: false },
+                Kind::Artifact {
+                    digest,
+                    ours: false
+                },
                 Kind::Artifact { digest, ours: true },
                 Kind::Aside,
                 Kind::Component(digest),
             ]
         );
         let written = Timestamp::from_second(1_000_000).unwrap();
-        let mine = files.list().unwrap().into_iter().filter(|one| one.modified == written);
+        let mine = files
+            .list()
+            .unwrap()
+            .into_iter()
+            .filter(|one| one.modified == written);
         assert_eq!(mine.count(), 2);
     }
 }

@@ -13,6 +13,8 @@ pub const GRACE: Duration = Duration::from_secs(3_600);
 /// How long an artifact made for another engine stays (7 days), so that a
 /// downgrade need not compile everything again.
 pub const FOREIGN_ARTIFACT_KEPT: Duration = Duration::from_secs(7 * 86_400);
+/// Files that are looked at in one transaction: other writes wait for it.
+const SWEEP_FILES: usize = 500;
 
 /// What a collection took away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,16 +39,26 @@ impl Registry {
         let now_ms = now.as_millisecond();
         let versions = self.database().write(Trim { now_ms }).await?;
         let found = self.components().blocking(Files::list).await?;
-        let candidates: Vec<_> = found.into_iter().filter_map(|one| candidate(one, now)).collect();
-        let files = self.components().files().clone();
-        let swept = self.database().write(Sweep { files, candidates }).await?;
-        let collected = Collected {
+        let candidates: Vec<_> = found
+            .into_iter()
+            .filter_map(|one| candidate(one, now))
+            .collect();
+        let mut collected = Collected {
             versions,
-            files: swept.files,
-            bytes: swept.bytes,
+            ..Collected::default()
         };
+        for part in candidates.chunks(SWEEP_FILES) {
+            let sweep = Sweep {
+                files: self.components().files().clone(),
+                candidates: part.to_vec(),
+            };
+            let swept = self.database().write(sweep).await?;
+            collected.files += swept.files;
+            collected.bytes += swept.bytes;
+        }
         if collected != Collected::default() {
-            tracing::info!(versions, files = swept.files, bytes = swept.bytes, "collected garbage of the registry");
+            let Collected { files, bytes, .. } = collected;
+            tracing::info!(versions, files, bytes, "collected garbage of the registry");
         }
         Ok(collected)
     }
@@ -61,5 +73,8 @@ fn candidate(found: Found, now: Timestamp) -> Option<Candidate> {
         Kind::Artifact { ours: false, .. } => age < FOREIGN_ARTIFACT_KEPT,
         Kind::Component(_) | Kind::Artifact { ours: true, .. } | Kind::Aside => true,
     };
-    Some(Candidate { found, unless_named })
+    Some(Candidate {
+        found,
+        unless_named,
+    })
 }

@@ -26,7 +26,11 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Database`].
-    pub async fn wait_live(&self, generation: u64, timeout: Duration) -> Result<LiveReport, RegistryError> {
+    pub async fn wait_live(
+        &self,
+        generation: u64,
+        timeout: Duration,
+    ) -> Result<LiveReport, RegistryError> {
         let begun = Instant::now();
         let mut watcher = self.database().watch();
         loop {
@@ -34,12 +38,15 @@ impl Registry {
             let (workers, live) = rows::workers(self.database(), generation, now_ms).await?;
             let after = begun.elapsed();
             if workers == live || after >= timeout {
-                return Ok(LiveReport { workers, live, after });
+                return Ok(LiveReport {
+                    workers,
+                    live,
+                    after,
+                });
             }
             let wait = LOOK_AGAIN.min(timeout.saturating_sub(after));
-            match tokio::time::timeout(wait, watcher.changed()).await {
-                Ok(changed) => changed?,
-                Err(_) => {}
+            if let Ok(changed) = tokio::time::timeout(wait, watcher.changed()).await {
+                changed?;
             }
         }
     }
@@ -47,13 +54,20 @@ impl Registry {
 
 impl fmt::Display for LiveReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { workers, live, after } = self;
+        let Self {
+            workers,
+            live,
+            after,
+        } = self;
         let after = after.as_millis();
         match (workers, live) {
             (0, _) => f.write_str("no worker is running: start one with `celeriac dev`"),
             (1, 1) => write!(f, "live on 1 worker after {after} ms"),
             (all, some) if all == some => write!(f, "live on {all} workers after {after} ms"),
-            (all, some) => write!(f, "live on {some} of {all} workers after {after} ms; the others load it when they can"),
+            (all, some) => write!(
+                f,
+                "live on {some} of {all} workers after {after} ms; the others load it when they can"
+            ),
         }
     }
 }
@@ -66,9 +80,17 @@ mod tests {
     fn a_report_counts_in_words() {
         let text = |workers, live| {
             let after = Duration::from_millis(74);
-            LiveReport { workers, live, after }.to_string()
+            LiveReport {
+                workers,
+                live,
+                after,
+            }
+            .to_string()
         };
-        assert_eq!(text(0, 0), "no worker is running: start one with `celeriac dev`");
+        assert_eq!(
+            text(0, 0),
+            "no worker is running: start one with `celeriac dev`"
+        );
         assert_eq!(text(1, 1), "live on 1 worker after 74 ms");
         assert_eq!(text(3, 3), "live on 3 workers after 74 ms");
         assert!(text(3, 1).starts_with("live on 1 of 3 workers after 74 ms"));

@@ -25,7 +25,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 /// What a worker keeps loaded: 64 modules, because it rarely serves more at the
 /// same time, and 1 GiB of native code, of which Python's component weighs some
 /// 60 MiB and a small one less than one. One module is kept in any case.
-const ROOM: Room = Room { modules: 64, bytes: 1 << 30 };
+const ROOM: Room = Room {
+    modules: 64,
+    bytes: 1 << 30,
+};
 
 /// Names a worker to those who wait for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,21 +113,20 @@ impl Resolver {
         let Some(module) = self.snapshot().modules.get(&name.module).cloned() else {
             return Ok(Resolution::Unknown);
         };
+        module.use_at(self.0.uses.fetch_add(1, Ordering::Relaxed));
+        if let Some(loaded) = module.loaded(&name.task) {
+            return Ok(Resolution::Known(loaded));
+        }
         if !module.has(&name.task) {
             return Ok(Resolution::Unknown);
         }
-        module.use_at(self.0.uses.fetch_add(1, Ordering::Relaxed));
-        let loaded = match module.loaded(&name.task) {
-            Some(loaded) => Some(loaded),
-            None => {
-                self.load(&module).await?;
-                module.loaded(&name.task)
-            }
-        };
-        // It was evicted in this very moment only where far too many modules are in use.
-        match loaded {
+        self.load(&module).await?;
+        match module.loaded(&name.task) {
             Some(loaded) => Ok(Resolution::Known(loaded)),
-            None => Ok(Resolution::Known(module.obtain(self.components(), &name.task).await?)),
+            // Evicted in this very moment, where far too many modules are in use.
+            None => Ok(Resolution::Known(
+                module.obtain(self.components(), &name.task).await?,
+            )),
         }
     }
 
@@ -138,7 +140,11 @@ impl Resolver {
     #[must_use]
     pub fn tasks(&self) -> Vec<TaskName> {
         let snapshot = self.snapshot();
-        let mut names: Vec<_> = snapshot.order.iter().flat_map(|module| module.names()).collect();
+        let mut names: Vec<_> = snapshot
+            .order
+            .iter()
+            .flat_map(|module| module.names())
+            .collect();
         names.sort();
         names
     }
@@ -159,11 +165,18 @@ impl Resolver {
 
     fn read(&self) -> RwLockReadGuard<'_, Arc<Snapshot>> {
         // Nothing panics while it is written.
-        self.0.snapshot.read().unwrap_or_else(PoisonError::into_inner)
+        self.0
+            .snapshot
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn replace(&self, snapshot: Snapshot) {
-        *self.0.snapshot.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
+        *self
+            .0
+            .snapshot
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
     }
 }
 
@@ -180,14 +193,25 @@ impl Snapshot {
                 same.map_or_else(|| Arc::new(Module::new(pointer)), Arc::clone)
             })
             .collect();
-        let modules = order.iter().map(|module| (module.name().clone(), Arc::clone(module))).collect();
-        Self { generation: pointers.generation, modules, order }
+        let modules = order
+            .iter()
+            .map(|module| (module.name().clone(), Arc::clone(module)))
+            .collect();
+        Self {
+            generation: pointers.generation,
+            modules,
+            order,
+        }
     }
 
     /// Unloads what was used longest ago until the loaded modules fit the room;
     /// `keep` stays.
     fn evict(&self, room: Room, keep: &Arc<Module>) {
-        let mut loaded: Vec<_> = self.order.iter().filter_map(|module| Some((module, module.weight()?))).collect();
+        let mut loaded: Vec<_> = self
+            .order
+            .iter()
+            .filter_map(|module| Some((module, module.weight()?)))
+            .collect();
         let mut bytes: u64 = loaded.iter().map(|(_, weight)| weight).sum();
         let mut count = loaded.len();
         loaded.sort_by_key(|(module, _)| module.used());

@@ -8,8 +8,12 @@ mod read;
 mod sweep;
 
 pub(super) use presence::{Announce, Leave, workers};
-pub(super) use read::{Pointer, Pointers, component, generation_now, modules, pointers, refusal, versions};
-pub(super) use sweep::{Candidate, REFUSALS, Sweep, Trim, VERSIONS_KEPT};
+pub(super) use read::{
+    Pointer, Pointers, component, generation_now, modules, pointers, refusal, versions,
+};
+pub(super) use sweep::{Candidate, Sweep, Trim};
+#[cfg(test)]
+pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};
 
 use super::RolledBack;
 use super::digest::{Digest, DigestError};
@@ -44,9 +48,15 @@ pub(super) struct Publish {
 /// What became of a push.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Published {
-    New { version: u32, generation: u64 },
+    New {
+        version: u32,
+        generation: u64,
+    },
     /// The module runs this very component already.
-    Unchanged { version: u32, generation: u64 },
+    Unchanged {
+        version: u32,
+        generation: u64,
+    },
     /// The file was collected: write it again.
     FileGone,
     /// There are [`MODULES`] modules.
@@ -56,7 +66,10 @@ pub(super) enum Published {
 impl Statement for Publish {
     type Output = Published;
 
-    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<Published>, sqlx::Error> {
+    async fn apply(
+        conn: &mut SqliteConnection,
+        batch: &[Self],
+    ) -> Result<Vec<Published>, sqlx::Error> {
         let mut done = Vec::with_capacity(batch.len());
         for one in batch {
             done.push(publish(conn, one).await?);
@@ -80,7 +93,10 @@ async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Publishe
     match &current {
         Some((version, running)) if *running == digest => {
             let generation = generation(conn).await?;
-            return Ok(Published::Unchanged { version: *version, generation });
+            return Ok(Published::Unchanged {
+                version: *version,
+                generation,
+            });
         }
         Some(_) => {}
         None if count(conn).await? >= MODULES => return Ok(Published::Full),
@@ -111,7 +127,10 @@ async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Publishe
         .execute(&mut *conn)
         .await?;
     let generation = grow(conn).await?;
-    Ok(Published::New { version, generation })
+    Ok(Published::New {
+        version,
+        generation,
+    })
 }
 
 /// Moves a module's pointer: to a version, or to the one before the current.
@@ -132,7 +151,10 @@ pub(super) enum Pointed {
 impl Statement for Point {
     type Output = Pointed;
 
-    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<Pointed>, sqlx::Error> {
+    async fn apply(
+        conn: &mut SqliteConnection,
+        batch: &[Self],
+    ) -> Result<Vec<Pointed>, sqlx::Error> {
         let mut done = Vec::with_capacity(batch.len());
         for one in batch {
             done.push(point(conn, one).await?);
@@ -143,10 +165,11 @@ impl Statement for Point {
 
 async fn point(conn: &mut SqliteConnection, wish: &Point) -> Result<Pointed, sqlx::Error> {
     let module = wish.module.as_str();
-    let current: Option<Option<u32>> = sqlx::query_scalar("SELECT current FROM modules WHERE name = ?")
-        .bind(module)
-        .fetch_optional(&mut *conn)
-        .await?;
+    let current: Option<Option<u32>> =
+        sqlx::query_scalar("SELECT current FROM modules WHERE name = ?")
+            .bind(module)
+            .fetch_optional(&mut *conn)
+            .await?;
     let Some(from) = current.flatten() else {
         return Ok(Pointed::UnknownModule);
     };
@@ -161,10 +184,15 @@ async fn point(conn: &mut SqliteConnection, wish: &Point) -> Result<Pointed, sql
     };
     let Some((version, digest)) = target else {
         let have = have.iter().map(|(version, _)| *version).collect();
-        return Ok(Pointed::UnknownVersion { current: from, have });
+        return Ok(Pointed::UnknownVersion {
+            current: from,
+            have,
+        });
     };
     let version = *version;
-    let digest = digest.parse().map_err(|error: DigestError| sqlx::Error::Decode(Box::new(error)))?;
+    let digest = digest
+        .parse()
+        .map_err(|error: DigestError| sqlx::Error::Decode(Box::new(error)))?;
     let generation = if version == from {
         generation(conn).await?
     } else {
@@ -175,7 +203,12 @@ async fn point(conn: &mut SqliteConnection, wish: &Point) -> Result<Pointed, sql
             .await?;
         grow(conn).await?
     };
-    Ok(Pointed::To(RolledBack { from, version, digest, generation }))
+    Ok(Pointed::To(RolledBack {
+        from,
+        version,
+        digest,
+        generation,
+    }))
 }
 
 /// Takes a module away with all its versions. Its numbers are not given again.
@@ -188,11 +221,17 @@ impl Statement for Remove {
     /// The new generation; `None` when there is no such module.
     type Output = Option<u64>;
 
-    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<Option<u64>>, sqlx::Error> {
+    async fn apply(
+        conn: &mut SqliteConnection,
+        batch: &[Self],
+    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
         let mut done = Vec::with_capacity(batch.len());
         for one in batch {
             let sql = "UPDATE modules SET current = NULL WHERE name = ? AND current IS NOT NULL";
-            let found = sqlx::query(sql).bind(one.module.as_str()).execute(&mut *conn).await?;
+            let found = sqlx::query(sql)
+                .bind(one.module.as_str())
+                .execute(&mut *conn)
+                .await?;
             if found.rows_affected() == 0 {
                 done.push(None);
                 continue;
@@ -236,7 +275,9 @@ impl Statement for Refuse {
 }
 
 async fn generation(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
-    let generation: i64 = sqlx::query_scalar("SELECT generation FROM registry").fetch_one(conn).await?;
+    let generation: i64 = sqlx::query_scalar("SELECT generation FROM registry")
+        .fetch_one(conn)
+        .await?;
     Ok(generation.unsigned_abs())
 }
 
@@ -247,5 +288,7 @@ async fn grow(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
 }
 
 async fn count(conn: &mut SqliteConnection) -> Result<u32, sqlx::Error> {
-    sqlx::query_scalar("SELECT count(*) FROM modules WHERE current IS NOT NULL").fetch_one(conn).await
+    sqlx::query_scalar("SELECT count(*) FROM modules WHERE current IS NOT NULL")
+        .fetch_one(conn)
+        .await
 }

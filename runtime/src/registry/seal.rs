@@ -97,7 +97,11 @@ fn create_key(dir: &Path, path: &Path) -> io::Result<()> {
     let mut secret = [0; KEY_BYTES];
     File::open("/dev/urandom")?.read_exact(&mut secret)?;
     let aside = dir.join(format!(".key-{}", uuid::Uuid::new_v4().simple()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&aside)?;
     let linked = file
         .write_all(&secret)
         .and_then(|()| file.sync_all())
@@ -122,11 +126,17 @@ mod tests {
         let second = Sealer::open(dir.path(), "e").unwrap();
         assert_eq!(first.key, second.key);
         let key = dir.path().join(KEY_FILE);
-        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         fs::set_permissions(&key, Permissions::from_mode(0o644)).unwrap();
         Sealer::open(dir.path(), "e").unwrap();
-        assert_eq!(fs::metadata(&key).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            fs::metadata(&key).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 
     #[test]
@@ -157,7 +167,10 @@ mod tests {
         let digest = Digest::of(b"wasm");
         let mut sealed = sealer.seal(digest, b"code").to_vec();
         sealed.extend_from_slice(b"code");
-        assert_eq!(sealer.open_sealed(digest, &sealed), Some(b"code".as_slice()));
+        assert_eq!(
+            sealer.open_sealed(digest, &sealed),
+            Some(b"code".as_slice())
+        );
 
         assert_eq!(sealer.open_sealed(Digest::of(b"other"), &sealed), None);
         let upgraded = Sealer::open(dir.path(), "engine 2").unwrap();
@@ -166,12 +179,20 @@ mod tests {
         let stranger = Sealer::open(elsewhere.path(), "engine 1").unwrap();
         assert_eq!(stranger.open_sealed(digest, &sealed), None);
         for length in 0..sealed.len() {
-            assert_eq!(sealer.open_sealed(digest, &sealed[..length]), None, "cut at {length}");
+            assert_eq!(
+                sealer.open_sealed(digest, &sealed[..length]),
+                None,
+                "cut at {length}"
+            );
         }
         for index in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[index] ^= 1;
-            assert_eq!(sealer.open_sealed(digest, &changed), None, "changed at {index}");
+            assert_eq!(
+                sealer.open_sealed(digest, &changed),
+                None,
+                "changed at {index}"
+            );
         }
     }
 }

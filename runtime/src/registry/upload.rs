@@ -110,16 +110,36 @@ impl Registry {
                 now_ms: self.clock().now_ms(),
             };
             let (version, generation, unchanged) = match self.database().write(publish).await? {
-                Published::New { version, generation } => (version, generation, false),
-                Published::Unchanged { version, generation } => (version, generation, true),
+                Published::New {
+                    version,
+                    generation,
+                } => (version, generation, false),
+                Published::Unchanged {
+                    version,
+                    generation,
+                } => (version, generation, true),
                 Published::FileGone => continue,
-                Published::Full => return Err(RegistryError::Full { most: rows::MODULES }),
+                Published::Full => {
+                    return Err(RegistryError::Full {
+                        most: rows::MODULES,
+                    });
+                }
             };
             report(PushStep::Published);
             let asks_for = tasks.iter().flat_map(|task| task.wants.iter().cloned());
             let asks_for = asks_for.collect::<BTreeSet<_>>().into_iter().collect();
             let module = module.clone();
-            return Ok(Pushed { module, version, digest, bytes, tasks, asks_for, imports, unchanged, generation });
+            return Ok(Pushed {
+                module,
+                version,
+                digest,
+                bytes,
+                tasks,
+                asks_for,
+                imports,
+                unchanged,
+                generation,
+            });
         }
         Err(RegistryError::Collected)
     }
@@ -138,19 +158,29 @@ impl Registry {
         digest: Digest,
         report: &mut (dyn FnMut(PushStep) + Send),
     ) -> Result<Arc<Held>, RegistryError> {
-        if !self.components().is_compiled(digest) {
+        let known = self.components().is_compiled(digest);
+        if !known {
             report(PushStep::Compiling);
         }
         let held = match self.components().get(digest, module.as_str()).await {
             Ok(held) => held,
             Err(RegistryError::Sandbox(SandboxError::Broken { reason })) => {
                 let reason = format!("it cannot be instantiated: {reason}");
-                return Err(refused(module, Cause::Uncompilable { reason, remembered: None }));
+                return Err(refused(
+                    module,
+                    Cause::Uncompilable {
+                        reason,
+                        remembered: None,
+                    },
+                ));
             }
             Err(error) => return Err(error),
         };
-        let (took, bytes) = (held.compiled, held.bytes);
-        report(PushStep::Compiled { took, bytes });
+        let took = held.compiled.filter(|_| !known);
+        report(PushStep::Compiled {
+            took,
+            bytes: held.bytes,
+        });
         Ok(held)
     }
 
@@ -173,7 +203,12 @@ impl Registry {
                 described.map_err(|refusal: Refusal| refused(module, Cause::Unfit(refusal)))?
             }
         };
-        let imports = held.component.imports().iter().map(|name| (*name).clone()).collect();
+        let imports = held
+            .component
+            .imports()
+            .iter()
+            .map(|name| (*name).clone())
+            .collect();
         Ok((tasks, imports))
     }
 }

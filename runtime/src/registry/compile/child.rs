@@ -55,7 +55,11 @@ pub(in crate::registry) fn limit_this_process() -> io::Result<()> {
     ];
     for (resource, soft, hard) in limits {
         // A limit that is lower already cannot be raised again, and stays.
-        let lowest = |most: u64| getrlimit(resource).maximum.map_or(most, |set| set.min(most));
+        let lowest = |most: u64| {
+            getrlimit(resource)
+                .maximum
+                .map_or(most, |set| set.min(most))
+        };
         let limit = Rlimit {
             current: Some(lowest(soft)),
             maximum: Some(lowest(hard)),
@@ -69,24 +73,35 @@ pub(in crate::registry) fn limit_this_process() -> io::Result<()> {
 }
 
 /// Compiles from one stream to another; an error is the exit code and words.
-pub(in crate::registry) fn compile(input: impl Read, mut output: impl Write) -> Result<(), (u8, String)> {
+pub(in crate::registry) fn compile(
+    input: impl Read,
+    mut output: impl Write,
+) -> Result<(), (u8, String)> {
     let mut component = Vec::new();
     let most = celeriac_sandbox::UPLOAD_BYTES;
     input
         .take(most.saturating_add(1))
         .read_to_end(&mut component)
         .map_err(|error| (TROUBLE, format!("the component cannot be read: {error}")))?;
-    let code = celeriac_sandbox::compile(&component).map_err(|refusal| (REFUSED, refusal.to_string()))?;
+    let code =
+        celeriac_sandbox::compile(&component).map_err(|refusal| (REFUSED, refusal.to_string()))?;
     output
         .write_all(&code)
         .and_then(|()| output.flush())
-        .map_err(|error| (TROUBLE, format!("the native code cannot be written: {error}")))
+        .map_err(|error| {
+            (
+                TROUBLE,
+                format!("the native code cannot be written: {error}"),
+            )
+        })
 }
 
 /// Tells which limit ended a compiler that was killed by `signal`.
 pub(super) fn limit_of(signal: Option<i32>, words: &str) -> Option<String> {
     match signal? {
-        SIGXCPU => Some(format!("compiling it takes more than {CPU_SECONDS} s of CPU time")),
+        SIGXCPU => Some(format!(
+            "compiling it takes more than {CPU_SECONDS} s of CPU time"
+        )),
         SIGABRT if words.contains("memory allocation") => Some(format!(
             "compiling it takes more than {} GiB of memory",
             ADDRESS_BYTES >> 30

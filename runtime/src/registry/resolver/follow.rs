@@ -25,7 +25,9 @@ impl Resolver {
             () = stop.cancelled() => {}
             _ = work => {}
         }
-        let leave = Leave { id: self.0.worker.id.clone() };
+        let leave = Leave {
+            id: self.0.worker.id.clone(),
+        };
         if let Err(error) = self.0.registry.database().write(leave).await {
             tracing::debug!(%error, "the end of this worker was not recorded; others notice in a few seconds");
         }
@@ -91,14 +93,18 @@ impl Resolver {
     /// Loads what was not used yet, so that no first task waits for it.
     async fn warm(&self) {
         let order = self.snapshot().order.clone();
-        for module in order.iter().take(self.0.room.modules).filter(|module| !module.is_loaded()) {
+        for module in order
+            .iter()
+            .take(self.0.room.modules)
+            .filter(|module| !module.is_loaded())
+        {
             if let Err(error) = self.load(module).await {
                 tracing::warn!(module = %module.name(), %error, "a module cannot be loaded; its first task tries again");
             }
         }
     }
 
-    async fn announce(&self, news: bool) -> Result<(), RegistryError> {
+    pub(super) async fn announce(&self, news: bool) -> Result<(), RegistryError> {
         let worker = self.0.worker.clone();
         let clock = self.0.registry.clock();
         let announce = Announce {

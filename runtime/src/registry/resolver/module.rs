@@ -91,14 +91,23 @@ impl Module {
     pub(super) async fn load(&self, components: &Components) -> Result<(), RegistryError> {
         let held = self.held(components).await?;
         let tasks = self.pointer.tasks.iter();
-        let tasks = tasks.map(|info| (info.name.clone(), Arc::new(self.code(info, &held)))).collect();
-        let ready = Ready { tasks, bytes: held.bytes };
+        let tasks = tasks
+            .map(|info| (info.name.clone(), Arc::new(self.code(info, &held))))
+            .collect();
+        let ready = Ready {
+            tasks,
+            bytes: held.bytes,
+        };
         *self.ready.write().unwrap_or_else(PoisonError::into_inner) = Some(ready);
         Ok(())
     }
 
     /// Loads the component for one use.
-    pub(super) async fn obtain(&self, components: &Components, task: &str) -> Result<Arc<Loaded>, RegistryError> {
+    pub(super) async fn obtain(
+        &self,
+        components: &Components,
+        task: &str,
+    ) -> Result<Arc<Loaded>, RegistryError> {
         let held = self.held(components).await?;
         let digest = self.pointer.digest;
         let info = self.pointer.tasks.iter().find(|info| info.name == task);
@@ -107,7 +116,9 @@ impl Module {
     }
 
     async fn held(&self, components: &Components) -> Result<Arc<Held>, RegistryError> {
-        components.get(self.pointer.digest, self.pointer.module.as_str()).await
+        components
+            .get(self.pointer.digest, self.pointer.module.as_str())
+            .await
     }
 
     fn code(&self, info: &TaskInfo, held: &Arc<Held>) -> Loaded {

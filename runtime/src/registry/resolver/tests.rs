@@ -31,7 +31,11 @@ impl Running {
         tasks.spawn(async move { worker.run(token).await });
         let started = house.database.watch();
         wait(house, started, 1).await;
-        Self { resolver, stop, tasks }
+        Self {
+            resolver,
+            stop,
+            tasks,
+        }
     }
 
     async fn stop(mut self) {
@@ -43,7 +47,14 @@ impl Running {
 /// Waits until so many workers said that they run.
 async fn wait(house: &House, mut watcher: crate::database::Watcher, workers: u32) {
     let seen = async {
-        while house.registry.wait_live(0, Duration::ZERO).await.unwrap().workers < workers {
+        while house
+            .registry
+            .wait_live(0, Duration::ZERO)
+            .await
+            .unwrap()
+            .workers
+            < workers
+        {
             watcher.changed().await.unwrap();
         }
     };
@@ -53,12 +64,29 @@ async fn wait(house: &House, mut watcher: crate::database::Watcher, workers: u32
 #[tokio::test]
 async fn a_task_is_known_by_module_and_name() {
     let house = House::open().await;
-    let pushed = house.push("shop.images", &component(&["thumbnail", "resize"], "Makes it small.")).await.unwrap();
+    let pushed = house
+        .push(
+            "shop.images",
+            &component(&["thumbnail", "resize"], "Makes it small."),
+        )
+        .await
+        .unwrap();
     let resolver = house.registry.resolver("w").await.unwrap();
     let loaded = known(&resolver, "shop.images.resize").await.unwrap();
-    assert_eq!((loaded.module.as_str(), loaded.version, loaded.digest), ("shop.images", 1, pushed.digest));
-    assert_eq!((loaded.task.name.as_str(), loaded.task.doc.as_str()), ("resize", "Makes it small."));
-    for unknown in ["shop.images.crop", "images.resize", "shop.resize", "shop.images.thumbnail2"] {
+    assert_eq!(
+        (loaded.module.as_str(), loaded.version, loaded.digest),
+        ("shop.images", 1, pushed.digest)
+    );
+    assert_eq!(
+        (loaded.task.name.as_str(), loaded.task.doc.as_str()),
+        ("resize", "Makes it small.")
+    );
+    for unknown in [
+        "shop.images.crop",
+        "images.resize",
+        "shop.resize",
+        "shop.images.thumbnail2",
+    ] {
         assert!(known(&resolver, unknown).await.is_none(), "{unknown}");
     }
     let names: Vec<_> = resolver.tasks().iter().map(ToString::to_string).collect();
@@ -71,7 +99,10 @@ async fn the_same_code_is_handed_out_again_and_again() {
     house.push_text("images", "one").await;
     let resolver = house.registry.resolver("w").await.unwrap();
     let first = known(&resolver, "images.run").await.unwrap();
-    assert!(Arc::ptr_eq(&first, &known(&resolver, "images.run").await.unwrap()));
+    assert!(Arc::ptr_eq(
+        &first,
+        &known(&resolver, "images.run").await.unwrap()
+    ));
 }
 
 #[tokio::test]
@@ -81,7 +112,11 @@ async fn a_running_worker_takes_a_new_version_and_attempts_keep_theirs() {
     let worker = Running::start(&house).await;
     let old = known(&worker.resolver, "images.run").await.unwrap();
     let pushed = house.push_text("images", "two").await;
-    let live = house.registry.wait_live(pushed.generation, LONG).await.unwrap();
+    let live = house
+        .registry
+        .wait_live(pushed.generation, LONG)
+        .await
+        .unwrap();
     assert_eq!((live.workers, live.live), (1, 1));
     let new = known(&worker.resolver, "images.run").await.unwrap();
     assert_eq!((old.version, new.version), (1, 2));
@@ -97,15 +132,50 @@ async fn a_worker_of_another_process_follows_push_rollback_and_removal() {
     assert!(known(&worker.resolver, "images.run").await.is_none());
     house.push_text("images", "one").await;
     let generation = house.push_text("images", "two").await.generation;
-    assert_eq!(house.registry.wait_live(generation, LONG).await.unwrap().live, 1);
-    assert_eq!(known(&worker.resolver, "images.run").await.unwrap().version, 2);
+    assert_eq!(
+        house
+            .registry
+            .wait_live(generation, LONG)
+            .await
+            .unwrap()
+            .live,
+        1
+    );
+    assert_eq!(
+        known(&worker.resolver, "images.run").await.unwrap().version,
+        2
+    );
 
-    let generation = house.registry.rollback(&name("images"), None).await.unwrap().generation;
-    assert_eq!(house.registry.wait_live(generation, LONG).await.unwrap().live, 1);
-    assert_eq!(known(&worker.resolver, "images.run").await.unwrap().version, 1);
+    let generation = house
+        .registry
+        .rollback(&name("images"), None)
+        .await
+        .unwrap()
+        .generation;
+    assert_eq!(
+        house
+            .registry
+            .wait_live(generation, LONG)
+            .await
+            .unwrap()
+            .live,
+        1
+    );
+    assert_eq!(
+        known(&worker.resolver, "images.run").await.unwrap().version,
+        1
+    );
 
     let generation = house.registry.remove(&name("images")).await.unwrap();
-    assert_eq!(house.registry.wait_live(generation, LONG).await.unwrap().live, 1);
+    assert_eq!(
+        house
+            .registry
+            .wait_live(generation, LONG)
+            .await
+            .unwrap()
+            .live,
+        1
+    );
     assert!(known(&worker.resolver, "images.run").await.is_none());
     worker.stop().await;
 }
@@ -114,7 +184,11 @@ async fn a_worker_of_another_process_follows_push_rollback_and_removal() {
 async fn without_a_worker_nobody_waits() {
     let house = House::open().await;
     let pushed = house.push_text("images", "one").await;
-    let report = house.registry.wait_live(pushed.generation, LONG).await.unwrap();
+    let report = house
+        .registry
+        .wait_live(pushed.generation, LONG)
+        .await
+        .unwrap();
     assert_eq!((report.workers, report.live), (0, 0));
 }
 
@@ -132,7 +206,15 @@ async fn a_worker_that_is_silent_for_six_seconds_counts_as_ended() {
     let resolver = house.registry.resolver("w").await.unwrap();
     resolver.announce(true).await.unwrap();
     house.clock.advance(Duration::from_millis(5_999));
-    assert_eq!(house.registry.wait_live(9, Duration::ZERO).await.unwrap().workers, 1);
+    assert_eq!(
+        house
+            .registry
+            .wait_live(9, Duration::ZERO)
+            .await
+            .unwrap()
+            .workers,
+        1
+    );
     house.clock.advance(Duration::from_millis(1));
     assert_eq!(house.registry.wait_live(9, LONG).await.unwrap().workers, 0);
 }
@@ -142,7 +224,11 @@ async fn a_worker_that_does_not_follow_is_waited_for_no_longer_than_asked() {
     let house = House::open().await;
     let resolver = house.registry.resolver("w").await.unwrap();
     resolver.announce(true).await.unwrap();
-    let report = house.registry.wait_live(1, Duration::from_millis(20)).await.unwrap();
+    let report = house
+        .registry
+        .wait_live(1, Duration::from_millis(20))
+        .await
+        .unwrap();
     assert_eq!((report.workers, report.live), (1, 0));
 }
 
@@ -170,7 +256,14 @@ fn loaded(resolver: &Resolver) -> Vec<String> {
 #[tokio::test]
 async fn what_was_used_longest_ago_is_unloaded_where_too_many_modules_are_in_use() {
     let house = House::open().await;
-    let resolver = crowded(&house, Room { modules: 2, bytes: u64::MAX }).await;
+    let resolver = crowded(
+        &house,
+        Room {
+            modules: 2,
+            bytes: u64::MAX,
+        },
+    )
+    .await;
     let first = known(&resolver, "a.run").await.unwrap();
     known(&resolver, "b.run").await.unwrap();
     known(&resolver, "a.run").await.unwrap();
@@ -184,7 +277,14 @@ async fn what_was_used_longest_ago_is_unloaded_where_too_many_modules_are_in_use
 #[tokio::test]
 async fn one_module_stays_loaded_however_large_it_is() {
     let house = House::open().await;
-    let resolver = crowded(&house, Room { modules: 64, bytes: 1 }).await;
+    let resolver = crowded(
+        &house,
+        Room {
+            modules: 64,
+            bytes: 1,
+        },
+    )
+    .await;
     for module in ["a", "b", "c"] {
         assert!(known(&resolver, &format!("{module}.run")).await.is_some());
         assert_eq!(loaded(&resolver), [module]);

@@ -58,7 +58,10 @@ impl Statement for Leave {
 
     async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<()>, sqlx::Error> {
         for one in batch {
-            sqlx::query("DELETE FROM workers WHERE id = ?").bind(&one.id).execute(&mut *conn).await?;
+            sqlx::query("DELETE FROM workers WHERE id = ?")
+                .bind(&one.id)
+                .execute(&mut *conn)
+                .await?;
         }
         Ok(vec![(); batch.len()])
     }
@@ -72,7 +75,8 @@ pub(in crate::registry) async fn workers(
 ) -> Result<(u32, u32), DatabaseError> {
     let fresh = i64::try_from(FRESH.as_millis()).unwrap_or(i64::MAX);
     let mut conn = database.read().await?;
-    let sql = "SELECT count(*), count(*) FILTER (WHERE generation >= ?) FROM workers WHERE seen_at > ?";
+    let sql =
+        "SELECT count(*), count(*) FILTER (WHERE generation >= ?) FROM workers WHERE seen_at > ?";
     let counts = sqlx::query_as(sql)
         .bind(i64::try_from(generation).unwrap_or(i64::MAX))
         .bind(now_ms.saturating_sub(fresh))

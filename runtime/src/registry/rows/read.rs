@@ -28,7 +28,16 @@ pub(in crate::registry) struct Pointer {
     pub(in crate::registry) imports: Vec<String>,
 }
 
-type Row = (i64, Option<String>, Option<u32>, Option<String>, Option<i64>, Option<i64>, Option<String>, Option<String>);
+type Row = (
+    i64,
+    Option<String>,
+    Option<u32>,
+    Option<String>,
+    Option<i64>,
+    Option<i64>,
+    Option<String>,
+    Option<String>,
+);
 
 /// Reads all pointers and their generation in one statement, which sees one
 /// state of the file.
@@ -45,18 +54,35 @@ pub(in crate::registry) async fn pointers(database: &Database) -> Result<Pointer
     .await?;
     let generation = rows.first().map_or(0, |row| row.0.unsigned_abs());
     let modules = rows.into_iter().filter_map(pointer).collect();
-    Ok(Pointers { generation, modules })
+    Ok(Pointers {
+        generation,
+        modules,
+    })
 }
 
 fn pointer(row: Row) -> Option<Pointer> {
-    let (_, Some(module), Some(version), Some(digest), bytes, pushed_at, Some(tasks), Some(imports)) = row else {
+    let (
+        _,
+        Some(module),
+        Some(version),
+        Some(digest),
+        bytes,
+        pushed_at,
+        Some(tasks),
+        Some(imports),
+    ) = row
+    else {
         return None;
     };
     let read = || -> Result<Pointer, String> {
         Ok(Pointer {
-            module: module.parse().map_err(|error: NameError| error.to_string())?,
+            module: module
+                .parse()
+                .map_err(|error: NameError| error.to_string())?,
             version,
-            digest: digest.parse().map_err(|error: DigestError| error.to_string())?,
+            digest: digest
+                .parse()
+                .map_err(|error: DigestError| error.to_string())?,
             bytes: bytes.unwrap_or_default().unsigned_abs(),
             pushed_at_ms: pushed_at.unwrap_or_default(),
             tasks: serde_json::from_str(&tasks).map_err(|error| error.to_string())?,
@@ -67,7 +93,11 @@ fn pointer(row: Row) -> Option<Pointer> {
         Ok(pointer) => Some(pointer),
         Err(reason) => {
             // One row that cannot be read should not stop every other module.
-            tracing::error!(module, reason, "a row of the registry cannot be read; push the module again");
+            tracing::error!(
+                module,
+                reason,
+                "a row of the registry cannot be read; push the module again"
+            );
             None
         }
     }
@@ -76,12 +106,16 @@ fn pointer(row: Row) -> Option<Pointer> {
 /// Reads the generation alone.
 pub(in crate::registry) async fn generation_now(database: &Database) -> Result<u64, DatabaseError> {
     let mut conn = database.read().await?;
-    let generation: i64 = sqlx::query_scalar("SELECT generation FROM registry").fetch_one(&mut *conn).await?;
+    let generation: i64 = sqlx::query_scalar("SELECT generation FROM registry")
+        .fetch_one(&mut *conn)
+        .await?;
     Ok(generation.unsigned_abs())
 }
 
 /// Reads the names of all modules.
-pub(in crate::registry) async fn modules(database: &Database) -> Result<Vec<String>, DatabaseError> {
+pub(in crate::registry) async fn modules(
+    database: &Database,
+) -> Result<Vec<String>, DatabaseError> {
     let mut conn = database.read().await?;
     let sql = "SELECT name FROM modules WHERE current IS NOT NULL ORDER BY name";
     Ok(sqlx::query_scalar(sql).fetch_all(&mut *conn).await?)
@@ -101,7 +135,14 @@ pub(in crate::registry) async fn versions(
     .bind(module.as_str())
     .fetch_all(&mut *conn)
     .await?;
-    let version = |(version, digest, bytes, pushed_at, tasks, current): (u32, String, i64, i64, String, bool)| {
+    let version = |(version, digest, bytes, pushed_at, tasks, current): (
+        u32,
+        String,
+        i64,
+        i64,
+        String,
+        bool,
+    )| {
         Ok(VersionInfo {
             version,
             digest: digest.parse().map_err(undecodable::<DigestError>)?,
@@ -125,7 +166,10 @@ pub(in crate::registry) async fn component(
 ) -> Result<Option<(String, String)>, DatabaseError> {
     let mut conn = database.read().await?;
     let sql = "SELECT tasks, imports FROM components WHERE digest = ?";
-    Ok(sqlx::query_as(sql).bind(digest.hex()).fetch_optional(&mut *conn).await?)
+    Ok(sqlx::query_as(sql)
+        .bind(digest.hex())
+        .fetch_optional(&mut *conn)
+        .await?)
 }
 
 /// A refusal of the compiler that is still believed.
@@ -150,7 +194,8 @@ pub(in crate::registry) async fn refusal(
         .fetch_optional(&mut *conn)
         .await?;
     Ok(row.and_then(|(reason, refused_at)| {
-        let ago = Duration::from_millis(u64::try_from(now_ms.saturating_sub(refused_at)).unwrap_or(0));
+        let ago =
+            Duration::from_millis(u64::try_from(now_ms.saturating_sub(refused_at)).unwrap_or(0));
         (ago < REFUSAL_KEPT).then_some(Remembered { reason, ago })
     }))
 }

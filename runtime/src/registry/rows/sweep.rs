@@ -35,7 +35,8 @@ impl Statement for Trim {
 }
 
 async fn trim(conn: &mut SqliteConnection, now_ms: i64) -> Result<u64, sqlx::Error> {
-    let before = |span: Duration| now_ms.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
+    let before =
+        |span: Duration| now_ms.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
     let versions = sqlx::query(
         "DELETE FROM versions WHERE (module, version) IN ( \
            SELECT place.module, place.version FROM ( \
@@ -108,7 +109,9 @@ impl Statement for Sweep {
     type Output = Swept;
 
     async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<Swept>, sqlx::Error> {
-        let named: Vec<String> = sqlx::query_scalar("SELECT digest FROM components").fetch_all(conn).await?;
+        let named: Vec<String> = sqlx::query_scalar("SELECT digest FROM components")
+            .fetch_all(conn)
+            .await?;
         let named: HashSet<String> = named.into_iter().collect();
         Ok(batch.iter().map(|one| sweep(one, &named)).collect())
     }
@@ -116,9 +119,15 @@ impl Statement for Sweep {
 
 fn sweep(sweep: &Sweep, named: &HashSet<String>) -> Swept {
     let mut swept = Swept::default();
-    for Candidate { found, unless_named } in &sweep.candidates {
+    for Candidate {
+        found,
+        unless_named,
+    } in &sweep.candidates
+    {
         let named = match &found.kind {
-            Kind::Component(digest) | Kind::Artifact { digest, .. } => named.contains(&digest.hex()),
+            Kind::Component(digest) | Kind::Artifact { digest, .. } => {
+                named.contains(&digest.hex())
+            }
             Kind::Aside => false,
         };
         let needed = named && *unless_named;

@@ -15,7 +15,10 @@ async fn pushed(house: &House) -> (bytes::Bytes, PathBuf) {
 
 async fn loads(house: &House) -> bool {
     let resolver = house.registry.resolver("w").await.unwrap();
-    resolver.resolve(&"images.run".parse().unwrap()).await.is_ok()
+    resolver
+        .resolve(&"images.run".parse().unwrap())
+        .await
+        .is_ok()
 }
 
 #[tokio::test]
@@ -52,7 +55,11 @@ async fn an_artifact_of_another_component_is_not_taken_for_this_one() {
     let house = House::open().await;
     let (_, first) = pushed(&house).await;
     house.push_text("other", "another").await;
-    let second = house.files("artifacts").into_iter().find(|path| *path != first).unwrap();
+    let second = house
+        .files("artifacts")
+        .into_iter()
+        .find(|path| *path != first)
+        .unwrap();
     fs::copy(&second, &first).unwrap();
     assert!(loads(&house.beside().await).await);
     assert_eq!(house.compilations(), 3);
@@ -97,6 +104,14 @@ async fn a_damaged_component_is_told_and_a_push_heals_it() {
     let task = "images.run".parse().unwrap();
     let error = resolver.resolve(&task).await.unwrap_err();
     assert!(matches!(error, RegistryError::Damaged { .. }), "{error}");
-    assert!(house.beside().await.push("images", &bytes).await.unwrap().unchanged);
+    assert!(
+        house
+            .beside()
+            .await
+            .push("images", &bytes)
+            .await
+            .unwrap()
+            .unchanged
+    );
     assert!(resolver.resolve(&task).await.is_ok());
 }

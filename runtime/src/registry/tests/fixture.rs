@@ -8,8 +8,9 @@ use crate::task::ModuleName;
 use bytes::Bytes;
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use jiff::Timestamp;
-use std::fmt::Write;
+use std::fmt::Write as _;
 use std::fs::{self, File};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
@@ -33,13 +34,18 @@ impl House {
     pub(in crate::registry) async fn open() -> Self {
         let clock = Clock::manual(Timestamp::from_second(1_700_000_000).unwrap());
         let dir = Arc::new(tempfile::tempdir().unwrap());
-        let compiler = compiler(dir.path());
+        let compiler = compiler(dir.path(), "compile");
         Self::with(dir, clock, compiler).await
     }
 
     /// Opens the same folder as another process would: nothing in memory is shared.
     pub(in crate::registry) async fn beside(&self) -> Self {
-        Self::with(Arc::clone(&self.dir), self.clock.clone(), compiler(self.path())).await
+        Self::with(
+            Arc::clone(&self.dir),
+            self.clock.clone(),
+            compiler(self.path(), "compile"),
+        )
+        .await
     }
 
     /// Opens the same folder with a shell script for a compiler.
@@ -50,18 +56,34 @@ impl House {
 
     async fn with(dir: Arc<TempDir>, clock: Clock, compiler: Compiler) -> Self {
         let database = Database::open(dir.path(), clock.clone()).await.unwrap();
-        let settings = EngineSettings { pooling: Pooling::Never, ..EngineSettings::default() };
+        let settings = EngineSettings {
+            pooling: Pooling::Never,
+            ..EngineSettings::default()
+        };
         let engine = Engine::new(&settings).unwrap();
-        let registry = Registry::open(database.clone(), dir.path(), engine, compiler).await.unwrap();
-        Self { dir, clock, database, registry }
+        let registry = Registry::open(database.clone(), dir.path(), engine, compiler)
+            .await
+            .unwrap();
+        Self {
+            dir,
+            clock,
+            database,
+            registry,
+        }
     }
 
     pub(in crate::registry) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub(in crate::registry) async fn push(&self, module: &str, component: &Bytes) -> Result<Pushed, RegistryError> {
-        self.registry.push(&name(module), component.clone(), &mut |_| {}).await
+    pub(in crate::registry) async fn push(
+        &self,
+        module: &str,
+        component: &Bytes,
+    ) -> Result<Pushed, RegistryError> {
+        self.registry
+            .push(&name(module), component.clone(), &mut |_| {})
+            .await
     }
 
     /// Pushes a component with one task, whose text makes it a new one.
@@ -71,7 +93,10 @@ impl House {
 
     /// Counts how often a compiler was started.
     pub(in crate::registry) fn compilations(&self) -> usize {
-        fs::read_to_string(self.path().join("compilations")).unwrap_or_default().lines().count()
+        fs::read_to_string(self.path().join("compilations"))
+            .unwrap_or_default()
+            .lines()
+            .count()
     }
 
     /// Lists the files of a folder.
@@ -87,25 +112,36 @@ pub(in crate::registry) fn name(text: &str) -> ModuleName {
 
 /// Compiles in a child process that is this test program, see
 /// [`acts_as_the_compiler_when_it_is_started_as_one`], and counts that.
-fn compiler(dir: &Path) -> Compiler {
+fn compiler(dir: &Path, role: &str) -> Compiler {
     let count = dir.join("compilations");
     let test = "registry::tests::fixture::acts_as_the_compiler_when_it_is_started_as_one";
     let script = format!(
-        "echo compile >> {}; export CELERIAC_COMPILES=1; exec 3>&1 >/dev/null; exec \"$0\" --exact {test} --nocapture",
+        "echo compile >> {}; export CELERIAC_COMPILES={role}; exec 3>&1 >/dev/null; exec \"$0\" --exact {test} --nocapture",
         count.display()
     );
     let program = std::env::current_exe().unwrap();
-    Compiler::program("/bin/sh", ["-c".into(), script.into(), program.into_os_string()])
+    Compiler::program(
+        "/bin/sh",
+        ["-c".into(), script.into(), program.into_os_string()],
+    )
 }
 
 #[test]
 fn acts_as_the_compiler_when_it_is_started_as_one() {
-    if std::env::var_os("CELERIAC_COMPILES").is_none() {
+    let Some(role) = std::env::var_os("CELERIAC_COMPILES") else {
         return;
-    }
-    let done = child::limit_this_process()
-        .map_err(|error| (child::TROUBLE, error.to_string()))
-        .and_then(|()| child::compile(std::io::stdin(), File::create("/dev/fd/3").unwrap()));
+    };
+    let mut output = File::create("/dev/fd/3").unwrap();
+    let limited = child::limit_this_process().map_err(|error| (child::TROUBLE, error.to_string()));
+    let done = limited.and_then(|()| {
+        if role == "limits" {
+            output
+                .write_all(&fs::read("/proc/self/limits").unwrap())
+                .unwrap();
+            return Ok(());
+        }
+        child::compile(std::io::stdin(), output)
+    });
     std::process::exit(match done {
         Ok(()) => 0,
         Err((code, words)) => {
@@ -113,6 +149,33 @@ fn acts_as_the_compiler_when_it_is_started_as_one() {
             i32::from(code)
         }
     });
+}
+
+#[tokio::test]
+async fn the_child_limits_itself() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = compiler(dir.path(), "limits")
+        .compile(Bytes::new())
+        .await
+        .unwrap();
+    let text = String::from_utf8(text).unwrap();
+    let limit = |name: &str| {
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name))
+            .unwrap();
+        let mut words = line.split_whitespace();
+        (
+            words.next().unwrap().to_owned(),
+            words.next().unwrap().to_owned(),
+        )
+    };
+    let pair = |soft: &str, hard: &str| (soft.to_owned(), hard.to_owned());
+    assert_eq!(limit("Max cpu time"), pair("60", "62"));
+    assert_eq!(limit("Max address space"), pair("4294967296", "4294967296"));
+    assert_eq!(limit("Max file size"), pair("0", "0"));
+    assert_eq!(limit("Max core file size"), pair("0", "0"));
+    assert_eq!(limit("Max open files"), pair("64", "64"));
 }
 
 /// Makes a component that describes the given tasks and traps when one runs;

@@ -9,17 +9,34 @@ async fn what_is_in_use_or_new_stays() {
     let house = House::open().await;
     house.push_text("images", "one").await;
     house.push_text("images", "two").await;
-    assert_eq!(house.registry.collect_garbage().await.unwrap(), Collected::default());
+    assert_eq!(
+        house.registry.collect_garbage().await.unwrap(),
+        Collected::default()
+    );
     house.clock.advance(10 * FOREIGN_ARTIFACT_KEPT);
-    assert_eq!(house.registry.collect_garbage().await.unwrap(), Collected::default());
-    assert_eq!(house.registry.rollback(&name("images"), None).await.unwrap().version, 1);
+    assert_eq!(
+        house.registry.collect_garbage().await.unwrap(),
+        Collected::default()
+    );
+    assert_eq!(
+        house
+            .registry
+            .rollback(&name("images"), None)
+            .await
+            .unwrap()
+            .version,
+        1
+    );
 }
 
 #[tokio::test]
 async fn files_of_a_push_that_never_ended_go_after_the_grace() {
     let house = House::open().await;
     let broken = house.beside_with("exit 3").await;
-    broken.push("images", &component(&["run"], "")).await.unwrap_err();
+    broken
+        .push("images", &component(&["run"], ""))
+        .await
+        .unwrap_err();
     let aside = house.path().join("artifacts/.aside-0123");
     fs::write(&aside, b"half").unwrap();
     let file = fs::File::options().write(true).open(&aside).unwrap();
@@ -50,7 +67,10 @@ async fn a_push_makes_the_old_file_it_comes_back_to_new_again() {
     house.clock.advance(GRACE);
     let broken = house.beside_with("exit 3").await;
     fs::remove_file(house.files("artifacts").remove(0)).unwrap();
-    broken.push("images", &component(&["run"], "one")).await.unwrap_err();
+    broken
+        .push("images", &component(&["run"], "one"))
+        .await
+        .unwrap_err();
     assert_eq!(house.registry.collect_garbage().await.unwrap().files, 0);
     assert_eq!(house.files("components").len(), 1);
 }
@@ -61,7 +81,11 @@ async fn the_newest_ten_versions_and_the_current_one_stay() {
     for n in 0..VERSIONS_KEPT + 3 {
         house.push_text("images", &n.to_string()).await;
     }
-    house.registry.rollback(&name("images"), Some(2)).await.unwrap();
+    house
+        .registry
+        .rollback(&name("images"), Some(2))
+        .await
+        .unwrap();
     house.clock.advance(GRACE);
     let collected = house.registry.collect_garbage().await.unwrap();
     assert_eq!((collected.versions, collected.files), (2, 4));
@@ -74,11 +98,16 @@ async fn the_newest_ten_versions_and_the_current_one_stay() {
 async fn an_artifact_for_another_engine_stays_a_week() {
     let house = House::open().await;
     let pushed = house.push_text("images", "one").await;
-    let foreign = house.path().join(format!("artifacts/{}-0123456789abcdef.cwasm", pushed.digest.hex()));
+    let foreign = house.path().join(format!(
+        "artifacts/{}-0123456789abcdef.cwasm",
+        pushed.digest.hex()
+    ));
     fs::write(&foreign, b"older").unwrap();
     let file = fs::File::options().write(true).open(&foreign).unwrap();
     file.set_modified(house.clock.now().into()).unwrap();
-    house.clock.advance(FOREIGN_ARTIFACT_KEPT - Duration::from_secs(1));
+    house
+        .clock
+        .advance(FOREIGN_ARTIFACT_KEPT - Duration::from_secs(1));
     assert_eq!(house.registry.collect_garbage().await.unwrap().files, 0);
     house.clock.advance(Duration::from_secs(1));
     assert_eq!(house.registry.collect_garbage().await.unwrap().files, 1);

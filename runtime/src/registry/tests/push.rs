@@ -13,8 +13,15 @@ async fn a_push_makes_version_1_and_tells_how_far_it_is() {
     let house = House::open().await;
     let bytes = component(&["thumbnail", "resize"], "");
     let mut steps = Vec::new();
-    let pushed = house.registry.push(&name("images"), bytes.clone(), &mut |step| steps.push(step)).await.unwrap();
-    assert_eq!((pushed.version, pushed.unchanged, pushed.generation), (1, false, 1));
+    let pushed = house
+        .registry
+        .push(&name("images"), bytes.clone(), &mut |step| steps.push(step))
+        .await
+        .unwrap();
+    assert_eq!(
+        (pushed.version, pushed.unchanged, pushed.generation),
+        (1, false, 1)
+    );
     assert_eq!(pushed.digest, Digest::of(&bytes));
     let tasks: Vec<_> = pushed.tasks.iter().map(|task| task.name.as_str()).collect();
     assert_eq!(tasks, ["thumbnail", "resize"]);
@@ -31,7 +38,10 @@ async fn a_push_makes_version_1_and_tells_how_far_it_is() {
     ));
     let modules = house.registry.modules().await.unwrap();
     assert_eq!(modules.len(), 1);
-    assert_eq!((modules[0].version, modules[0].bytes), (1, bytes.len() as u64));
+    assert_eq!(
+        (modules[0].version, modules[0].bytes),
+        (1, bytes.len() as u64)
+    );
     assert_eq!(modules[0].tasks, pushed.tasks);
 }
 
@@ -41,7 +51,10 @@ async fn the_component_that_runs_already_makes_no_version() {
     let bytes = component(&["run"], "");
     house.push("images", &bytes).await.unwrap();
     let again = house.push("images", &bytes).await.unwrap();
-    assert_eq!((again.version, again.unchanged, again.generation), (1, true, 1));
+    assert_eq!(
+        (again.version, again.unchanged, again.generation),
+        (1, true, 1)
+    );
     assert_eq!(house.compilations(), 1);
 }
 
@@ -69,8 +82,16 @@ async fn an_earlier_component_pushed_again_becomes_a_new_version() {
 async fn what_is_no_component_is_refused_and_leaves_nothing() {
     let house = House::open().await;
     for bytes in [b"fn main() {}".as_slice(), b"\x7fELF\x02\x01", b""] {
-        let error = house.push("reports", &Bytes::from_static(bytes)).await.unwrap_err();
-        assert!(error.to_string().starts_with("refused: reports: the file is "), "{error}");
+        let error = house
+            .push("reports", &Bytes::from_static(bytes))
+            .await
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .starts_with("refused: reports: the file is "),
+            "{error}"
+        );
     }
     assert!(house.registry.modules().await.unwrap().is_empty());
     assert!(house.files("components").is_empty());
@@ -80,7 +101,10 @@ async fn what_is_no_component_is_refused_and_leaves_nothing() {
 #[tokio::test]
 async fn a_component_that_describes_no_task_is_refused() {
     let house = House::open().await;
-    let error = house.push("reports", &component(&[], "")).await.unwrap_err();
+    let error = house
+        .push("reports", &component(&[], ""))
+        .await
+        .unwrap_err();
     assert!(error.to_string().contains("describes 0 tasks"), "{error}");
     assert!(house.registry.modules().await.unwrap().is_empty());
 }
@@ -94,7 +118,10 @@ async fn a_refusal_of_the_compiler_is_remembered_for_an_hour() {
     assert_eq!(error.to_string(), "refused: reports: too many types");
     house.clock.advance(Duration::from_secs(59 * 60));
     let error = house.push("reports", &bytes).await.unwrap_err();
-    assert!(error.to_string().contains("remembered from 59 min ago"), "{error}");
+    assert!(
+        error.to_string().contains("remembered from 59 min ago"),
+        "{error}"
+    );
     assert_eq!(house.compilations(), 0);
     house.clock.advance(Duration::from_secs(60));
     assert_eq!(house.push("reports", &bytes).await.unwrap().version, 1);
@@ -106,7 +133,10 @@ async fn trouble_of_the_machine_is_not_blamed_on_the_component() {
     let broken = house.beside_with("exec /no/such/compiler").await;
     let bytes = component(&["run"], "");
     let error = broken.push("reports", &bytes).await.unwrap_err();
-    assert!(matches!(error, RegistryError::CompilerMissing { .. }), "{error}");
+    assert!(
+        matches!(error, RegistryError::CompilerMissing { .. }),
+        "{error}"
+    );
     assert_eq!(house.push("reports", &bytes).await.unwrap().version, 1);
 }
 
@@ -114,12 +144,18 @@ async fn trouble_of_the_machine_is_not_blamed_on_the_component() {
 async fn pushes_of_one_module_at_once_each_get_a_version() {
     let house = House::open().await;
     let other = house.beside().await;
-    let components: Vec<_> = (0..6).map(|n| component(&["run"], &n.to_string())).collect();
+    let components: Vec<_> = (0..6)
+        .map(|n| component(&["run"], &n.to_string()))
+        .collect();
     let pushes = components.iter().enumerate().map(|(n, bytes)| {
         let process = if n % 2 == 0 { &house } else { &other };
         process.push("images", bytes)
     });
-    let versions: BTreeSet<_> = join_all(pushes).await.into_iter().map(|pushed| pushed.unwrap().version).collect();
+    let versions: BTreeSet<_> = join_all(pushes)
+        .await
+        .into_iter()
+        .map(|pushed| pushed.unwrap().version)
+        .collect();
     assert_eq!(versions, (1..=6).collect());
     let current = house.registry.modules().await.unwrap()[0].version;
     assert_eq!(current, 6);
@@ -130,7 +166,10 @@ async fn pushes_of_one_component_at_once_make_one_version_and_compile_once() {
     let house = House::open().await;
     let bytes = component(&["run"], "");
     let pushes = (0..6).map(|_| house.push("images", &bytes));
-    let made = join_all(pushes).await.into_iter().filter(|pushed| !pushed.as_ref().unwrap().unchanged);
+    let made = join_all(pushes)
+        .await
+        .into_iter()
+        .filter(|pushed| !pushed.as_ref().unwrap().unchanged);
     assert_eq!(made.count(), 1);
     assert_eq!(house.compilations(), 1);
 }
@@ -168,7 +207,10 @@ async fn a_push_whose_file_is_gone_is_told_so() {
         file: house.path().join("components/gone.wasm"),
         now_ms: 0,
     };
-    assert_eq!(house.database.write(publish).await.unwrap(), Published::FileGone);
+    assert_eq!(
+        house.database.write(publish).await.unwrap(),
+        Published::FileGone
+    );
 }
 
 struct Fill(String);
@@ -185,10 +227,12 @@ impl Statement for Fill {
             .bind(MODULES - 1)
             .execute(&mut *conn)
             .await?;
-            sqlx::query("INSERT INTO versions SELECT name, 1, ?, 0 FROM modules WHERE name LIKE 'm%'")
-                .bind(&one.0)
-                .execute(&mut *conn)
-                .await?;
+            sqlx::query(
+                "INSERT INTO versions SELECT name, 1, ?, 0 FROM modules WHERE name LIKE 'm%'",
+            )
+            .bind(&one.0)
+            .execute(&mut *conn)
+            .await?;
         }
         Ok(vec![(); batch.len()])
     }
@@ -199,8 +243,14 @@ async fn one_module_too_many_is_refused() -> Result<(), DatabaseError> {
     let house = House::open().await;
     let first = house.push_text("x1", "one").await;
     house.database.write(Fill(first.digest.hex())).await?;
-    let error = house.push("x2", &component(&["run"], "two")).await.unwrap_err();
-    assert!(matches!(error, RegistryError::Full { most: MODULES }), "{error}");
+    let error = house
+        .push("x2", &component(&["run"], "two"))
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, RegistryError::Full { most: MODULES }),
+        "{error}"
+    );
     assert_eq!(house.push_text("x1", "two").await.version, 2);
     Ok(())
 }
