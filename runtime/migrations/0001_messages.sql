@@ -16,6 +16,7 @@ CREATE TABLE messages (
     lease      INTEGER NOT NULL DEFAULT 0,  -- grows with every take and give-back
     deliveries INTEGER NOT NULL DEFAULT 0,
     ready_at   INTEGER NOT NULL,            -- published at or, if delayed, due
+    bytes      INTEGER NOT NULL,            -- of headers and body
     key        TEXT
 ) STRICT;
 CREATE INDEX messages_ready ON messages (queue, priority DESC, id) WHERE state = 0;

@@ -6,15 +6,15 @@ CREATE TABLE results (
     retries           INTEGER NOT NULL,  -- the fence: retries, then deliveries
     deliveries        INTEGER NOT NULL,
     state             TEXT    NOT NULL,
-    final             INTEGER NOT NULL CHECK (final IN (0, 1)),
+    final             INTEGER NOT NULL DEFAULT 0 CHECK (final IN (0, 1)),
     result            BLOB,
     exception         TEXT,              -- JSON
     due               INTEGER,
     worker            TEXT    NOT NULL,
-    queue_wait_ms     INTEGER NOT NULL,
-    run_us            INTEGER NOT NULL,
-    cpu_us            INTEGER NOT NULL,
-    memory_peak_bytes INTEGER NOT NULL,
+    queue_wait_ms     INTEGER NOT NULL DEFAULT 0,
+    run_us            INTEGER NOT NULL DEFAULT 0,
+    cpu_us            INTEGER NOT NULL DEFAULT 0,
+    memory_peak_bytes INTEGER NOT NULL DEFAULT 0,
     log               TEXT,              -- JSON
     written_at        INTEGER NOT NULL,
     lease_until       INTEGER,           -- of a run that took the fence

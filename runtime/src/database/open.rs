@@ -23,23 +23,9 @@ const ROWS_AHEAD: usize = 1024;
 
 /// Makes the folder where it is missing, for its owner only.
 pub(super) fn folder(dir: &Path) -> Result<PathBuf, DatabaseError> {
-    let unusable = |error: &io::Error| {
-        let reason = match error.kind() {
-            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
-                "it is a file, or below one; name a folder with --data".to_owned()
-            }
-            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                format!("{error}; make it writable, or name another folder with --data")
-            }
-            io::ErrorKind::StorageFull => {
-                format!("{error}; free some space, or name another folder with --data")
-            }
-            _ => error.to_string(),
-        };
-        DatabaseError::Unusable {
-            path: dir.to_owned(),
-            reason,
-        }
+    let unusable = |error: &io::Error| DatabaseError::Unusable {
+        path: dir.to_owned(),
+        reason: why_no_folder(error),
     };
     std::fs::DirBuilder::new()
         .recursive(true)
@@ -47,6 +33,23 @@ pub(super) fn folder(dir: &Path) -> Result<PathBuf, DatabaseError> {
         .create(dir)
         .map_err(|error| unusable(&error))?;
     std::fs::canonicalize(dir).map_err(|error| unusable(&error))
+}
+
+/// Explains to people why a folder cannot be made or found.
+fn why_no_folder(error: &io::Error) -> String {
+    let is = |kinds: &[io::ErrorKind]| kinds.contains(&error.kind());
+    if is(&[io::ErrorKind::AlreadyExists, io::ErrorKind::NotADirectory]) {
+        "it is a file, or below one; name a folder with --data".to_owned()
+    } else if is(&[
+        io::ErrorKind::PermissionDenied,
+        io::ErrorKind::ReadOnlyFilesystem,
+    ]) {
+        format!("{error}; make it writable, or name another folder with --data")
+    } else if is(&[io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded]) {
+        format!("{error}; free some space, or name another folder with --data")
+    } else {
+        error.to_string()
+    }
 }
 
 /// Opens the connection for writing, and brings the schema up to date.
@@ -70,7 +73,11 @@ pub(super) async fn writer(path: &Path, clock: &Clock) -> Result<SqliteConnectio
                 path: path.to_owned(),
                 reason: why_unusable(&source),
             },
-            other => other,
+            other @ (DatabaseError::Newer { .. }
+            | DatabaseError::Unusable { .. }
+            | DatabaseError::Full { .. }
+            | DatabaseError::Busy { .. }
+            | DatabaseError::Closed) => other,
         });
     }
 }

@@ -143,7 +143,7 @@ impl Writer {
                 }
             }
             Err(error) => {
-                tracing::warn!(%error, "commits of other processes could not be looked for")
+                tracing::warn!(%error, "commits of other processes could not be looked for");
             }
         }
     }

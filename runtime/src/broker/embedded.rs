@@ -1,0 +1,249 @@
+//! The embedded broker: queues as rows of the machine's database file.
+//!
+//! A message is a slim row that changes and a payload that does not. Callers
+//! become [`crate::database::Statement`]s, so hundreds of them share a
+//! transaction. Any number of processes of one machine may use the file.
+
+mod count;
+mod extend;
+mod graves;
+mod payload;
+mod publish;
+mod purge;
+mod settle;
+mod take;
+
+use super::{
+    BODY_BYTES, Broker, BrokerError, DeadLetter, Delivery, Depth, IDLE, Outgoing, Profile, Receipt,
+    Settlement,
+};
+use crate::clock::after;
+use crate::database::{Database, DatabaseError};
+use async_trait::async_trait;
+use extend::Extend;
+use jiff::Timestamp;
+use publish::{Letter, Publish};
+use purge::Purge;
+use settle::Settle;
+use std::time::Duration;
+use take::{Take, Taken};
+
+/// The driver's name.
+pub const SYSTEM: &str = "embedded";
+/// How long a delivery stays ours without being extended.
+pub const LEASE: Duration = Duration::from_secs(30);
+/// Most messages of one fetch, so that one transaction stays short.
+pub const FETCH_MESSAGES: usize = 1_000;
+/// Most bytes of one fetch (64 MiB), however many messages were asked for; a
+/// single message always fits.
+pub const FETCH_BYTES: i64 = 64 << 20;
+/// Most queues of one fetch: SQLite takes 500 parts in one compound query.
+pub const FETCH_QUEUES: usize = 400;
+
+/// A broker within the database file of this machine.
+#[derive(Debug, Clone)]
+pub struct EmbeddedBroker {
+    db: Database,
+}
+
+impl EmbeddedBroker {
+    /// Uses an open database.
+    #[must_use]
+    pub fn new(db: Database) -> Self {
+        Self { db }
+    }
+
+    /// Removes the messages of a queue that wait or are parked, and returns how
+    /// many; those that run are left alone.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    pub async fn purge(&self, queue: &str) -> Result<u64, BrokerError> {
+        let mut removed = 0;
+        loop {
+            let some = self
+                .db
+                .write(Purge {
+                    queue: queue.to_owned(),
+                })
+                .await
+                .map_err(unavailable)?;
+            if some == 0 {
+                return Ok(removed);
+            }
+            removed += some;
+        }
+    }
+
+    /// Counts the messages of every queue that holds any, by name.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    pub async fn queues(&self) -> Result<Vec<(String, Depth)>, BrokerError> {
+        let mut conn = self.db.read().await.map_err(unavailable)?;
+        count::all(&mut conn, self.db.clock().now_ms())
+            .await
+            .map_err(|error| unavailable(error.into()))
+    }
+
+    fn lease_end(&self) -> i64 {
+        after(self.db.clock().now(), LEASE).as_millisecond()
+    }
+
+    async fn take(&self, queues: &[String], max: usize) -> Result<Taken, BrokerError> {
+        let take = Take {
+            queues: queues.to_vec(),
+            max: max.clamp(1, FETCH_MESSAGES),
+            now: self.db.clock().now_ms(),
+            lease_end: self.lease_end(),
+            poster: self.db.poster(),
+        };
+        self.db.write(take).await.map_err(unavailable)
+    }
+}
+
+#[async_trait]
+impl Broker for EmbeddedBroker {
+    fn profile(&self) -> Profile {
+        Profile {
+            system: SYSTEM,
+            lease: Some(LEASE),
+            native_delay: true,
+        }
+    }
+
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), BrokerError> {
+        let now = self.db.clock().now_ms();
+        let letters = messages
+            .into_iter()
+            .map(|message| Letter::new(message, now))
+            .collect::<Result<Vec<_>, _>>()?;
+        for publish in Publish::divide(letters) {
+            self.db.write(publish).await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
+        if queues.len() > FETCH_QUEUES {
+            let reason = format!(
+                "{} queues are too many for one worker; at most {FETCH_QUEUES}",
+                queues.len()
+            );
+            return Err(BrokerError::Misconfigured {
+                system: SYSTEM,
+                reason,
+            });
+        }
+        let mut commits = self.db.watch();
+        let idle = tokio::time::Instant::now() + IDLE;
+        loop {
+            let taken = self.take(queues, max).await?;
+            let due = taken.next_due();
+            if let Some(deliveries) = taken.keep() {
+                return Ok(deliveries);
+            }
+            tokio::select! {
+                changed = commits.changed() => changed.map_err(unavailable)?,
+                () = until(&self.db, due) => {}
+                () = tokio::time::sleep_until(idle) => return Ok(Vec::new()),
+            }
+        }
+    }
+
+    async fn extend(&self, receipts: &[Receipt]) -> Result<Vec<Receipt>, BrokerError> {
+        if receipts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let extend = Extend {
+            receipts: receipts.to_vec(),
+            lease_end: self.lease_end(),
+        };
+        self.db.write(extend).await.map_err(unavailable)
+    }
+
+    async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BrokerError> {
+        let receipt = delivery.receipt.clone();
+        let settle = Settle {
+            receipt: receipt.clone(),
+            settlement,
+            now: self.db.clock().now_ms(),
+        };
+        if self.db.write(settle).await.map_err(unavailable)? {
+            Ok(())
+        } else {
+            Err(BrokerError::LeaseLost {
+                queue: delivery.queue.clone(),
+                receipt,
+            })
+        }
+    }
+
+    async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
+        let mut conn = self.db.read().await.map_err(unavailable)?;
+        count::one(&mut conn, queue, self.db.clock().now_ms())
+            .await
+            .map_err(|error| unavailable(error.into()))
+    }
+
+    async fn dead_letters(&self, queue: &str, max: usize) -> Result<Vec<DeadLetter>, BrokerError> {
+        let mut conn = self.db.read().await.map_err(unavailable)?;
+        graves::newest(&mut conn, queue, max)
+            .await
+            .map_err(|error| unavailable(error.into()))
+    }
+}
+
+/// Waits until a moment in milliseconds since 1970; without one, for ever.
+async fn until(db: &Database, due: Option<i64>) {
+    match due {
+        Some(due) => db.clock().sleep_until(moment(due)).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn unavailable(error: DatabaseError) -> BrokerError {
+    BrokerError::Unavailable {
+        system: SYSTEM,
+        reason: error.to_string(),
+        source: Some(Box::new(error)),
+    }
+}
+
+/// Reads a stored moment.
+fn moment(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
+}
+
+/// Writes a moment, rounded up: nothing is delivered before it is due.
+fn milliseconds(moment: Timestamp) -> i64 {
+    let whole = moment.as_millisecond();
+    if moment.as_nanosecond() > i128::from(whole) * 1_000_000 {
+        whole.saturating_add(1)
+    } else {
+        whole
+    }
+}
+
+/// Writes numbers as a JSON array: one parameter for any number of rows.
+fn list(ids: &[i64]) -> String {
+    serde_json::Value::from(ids).to_string()
+}
+
+/// Writes receipts as a JSON array of `[message, lease]`.
+fn pairs<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> String {
+    let pairs: Vec<_> = receipts
+        .into_iter()
+        .map(|receipt| [receipt.message, receipt.lease])
+        .collect();
+    serde_json::Value::from(
+        pairs
+            .iter()
+            .map(|pair| serde_json::Value::from(pair.as_slice()))
+            .collect::<Vec<_>>(),
+    )
+    .to_string()
+}
+
+#[cfg(test)]
+mod tests;

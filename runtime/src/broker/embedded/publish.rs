@@ -1,0 +1,195 @@
+//! Publishing: many messages of many callers as few multi-row inserts.
+
+use super::{BODY_BYTES, BrokerError, Outgoing, milliseconds};
+use crate::celery::Message;
+use crate::database::rows::{Insert, parts};
+use crate::database::{QUEUE_BYTES, SqliteConnection, Statement};
+use std::collections::HashSet;
+
+/// Most messages of one statement; a longer list becomes several.
+const LETTERS: usize = 1_000;
+/// First priority that does not exist.
+const PRIORITIES: u8 = 10;
+
+const MESSAGE: &str =
+    "INSERT INTO messages (id, queue, state, priority, due, ready_at, bytes, key) VALUES";
+static MESSAGES: Insert = Insert::new(MESSAGE, 8, "");
+static KEYED: Insert = Insert::new(MESSAGE, 8, "ON CONFLICT DO NOTHING RETURNING id");
+static PAYLOADS: Insert = Insert::new(
+    "INSERT INTO payloads (id, content_type, content_encoding, headers, correlation_id, reply_to, \
+     priority, expiration, body) VALUES",
+    9,
+    "",
+);
+
+/// A message on its way into the file.
+#[derive(Debug)]
+pub(super) struct Letter {
+    queue: String,
+    message: Message,
+    headers: String,
+    /// Zero is at once.
+    due: i64,
+    ready_at: i64,
+    key: Option<String>,
+}
+
+impl Letter {
+    /// Checks the size and writes the headers as text.
+    pub(super) fn new(outgoing: Outgoing, now: i64) -> Result<Self, BrokerError> {
+        let Outgoing {
+            queue,
+            mut message,
+            due,
+            key,
+        } = outgoing;
+        let headers = std::mem::take(&mut message.headers);
+        let headers = serde_json::Value::Object(headers).to_string();
+        let bytes = message.body.len().max(headers.len());
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        if bytes > BODY_BYTES {
+            return Err(BrokerError::TooLarge {
+                bytes,
+                allowed: BODY_BYTES,
+            });
+        }
+        let due = due.map(milliseconds).filter(|due| *due > now);
+        Ok(Self {
+            queue,
+            message,
+            headers,
+            due: due.unwrap_or(0),
+            ready_at: due.unwrap_or(now),
+            key,
+        })
+    }
+
+    fn bytes(&self) -> usize {
+        self.message.body.len() + self.headers.len()
+    }
+}
+
+/// Puts messages into their queues.
+#[derive(Debug)]
+pub(super) struct Publish {
+    letters: Vec<Letter>,
+}
+
+impl Publish {
+    /// Divides a list so that no statement is too large.
+    pub(super) fn divide(letters: Vec<Letter>) -> Vec<Self> {
+        let mut divided: Vec<Self> = Vec::new();
+        let mut bytes = 0;
+        for letter in letters {
+            bytes += letter.bytes();
+            match divided.last_mut() {
+                Some(last) if last.letters.len() < LETTERS && bytes <= QUEUE_BYTES => {
+                    last.letters.push(letter)
+                }
+                _ => {
+                    bytes = letter.bytes();
+                    divided.push(Self {
+                        letters: vec![letter],
+                    });
+                }
+            }
+        }
+        divided
+    }
+}
+
+impl Statement for Publish {
+    type Output = ();
+
+    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<()>, sqlx::Error> {
+        let count = batch
+            .iter()
+            .map(|publish| publish.letters.len())
+            .sum::<usize>();
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        let next: i64 = sqlx::query_scalar("UPDATE message_ids SET next = next + ? RETURNING next")
+            .bind(count)
+            .fetch_one(&mut *conn)
+            .await?;
+        let numbered: Vec<(i64, &Letter)> = (next - count..)
+            .zip(batch.iter().flat_map(|publish| &publish.letters))
+            .collect();
+        for part in parts(&numbered) {
+            let skipped = insert_messages(conn, part).await?;
+            let new: Vec<_> = part
+                .iter()
+                .filter(|(id, _)| !skipped.contains(id))
+                .copied()
+                .collect();
+            for part in parts(&new) {
+                insert_payloads(conn, part).await?;
+            }
+        }
+        Ok(vec![(); batch.len()])
+    }
+
+    fn weight(&self) -> usize {
+        self.letters.iter().map(Letter::bytes).sum()
+    }
+}
+
+/// Inserts slim rows, and returns those ids whose key exists already.
+async fn insert_messages(
+    conn: &mut SqliteConnection,
+    part: &[(i64, &Letter)],
+) -> Result<HashSet<i64>, sqlx::Error> {
+    let keyed = part.iter().any(|(_, letter)| letter.key.is_some());
+    let sql = if keyed {
+        KEYED.sql(part.len())
+    } else {
+        MESSAGES.sql(part.len())
+    };
+    let mut query = sqlx::query_scalar::<_, i64>(sql);
+    for (id, letter) in part {
+        query = query
+            .bind(id)
+            .bind(&letter.queue)
+            .bind(i64::from(letter.due > 0))
+            .bind(letter.message.properties.priority.min(PRIORITIES - 1))
+            .bind(letter.due)
+            .bind(letter.ready_at)
+            .bind(i64::try_from(letter.bytes()).unwrap_or(i64::MAX))
+            .bind(letter.key.as_deref());
+    }
+    let inserted = query.fetch_all(&mut *conn).await?;
+    if !keyed {
+        return Ok(HashSet::new());
+    }
+    let mut skipped: HashSet<i64> = part.iter().map(|(id, _)| *id).collect();
+    for id in inserted {
+        skipped.remove(&id);
+    }
+    Ok(skipped)
+}
+
+async fn insert_payloads(
+    conn: &mut SqliteConnection,
+    part: &[(i64, &Letter)],
+) -> Result<(), sqlx::Error> {
+    let mut query = sqlx::query(PAYLOADS.sql(part.len()));
+    for (id, letter) in part {
+        let Message {
+            body,
+            content_type,
+            content_encoding,
+            properties,
+            ..
+        } = &letter.message;
+        query = query
+            .bind(id)
+            .bind(content_type)
+            .bind(content_encoding)
+            .bind(&letter.headers)
+            .bind(properties.correlation_id.as_deref())
+            .bind(properties.reply_to.as_deref())
+            .bind(properties.priority)
+            .bind(properties.expiration.as_deref())
+            .bind(body.as_ref());
+    }
+    query.execute(conn).await.map(drop)
+}
