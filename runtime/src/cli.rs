@@ -3,19 +3,27 @@
 //! Flags that mean what Celery's mean have Celery's names. Every command prints
 //! through [`screen`], as text for people or one JSON document for programs.
 
+mod build;
 mod call;
+mod case;
+mod compare;
 mod completions;
 mod config;
+mod ending;
 mod exit;
 mod gc;
+mod local;
 mod modules;
 mod moment;
+mod new;
 mod options;
 mod push;
 mod queues;
 mod result;
+mod run;
 mod screen;
 mod show;
+mod test;
 #[cfg(test)]
 mod tests;
 mod worker;
@@ -41,6 +49,18 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a new task crate.
+    #[command(after_help = new::JSON)]
+    New(new::Args),
+    /// Build a task crate into a component.
+    #[command(after_help = build::JSON)]
+    Build(build::Args),
+    /// Build a task crate and run its cases in the sandbox.
+    #[command(after_help = test::JSON)]
+    Test(test::Args),
+    /// Run one task here, without a broker.
+    #[command(after_help = run::JSON)]
+    Run(run::Args),
     /// Run everything in one process on an embedded broker, for development.
     #[command(after_help = worker::JSON)]
     Dev(worker::Args),
@@ -116,6 +136,10 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let options = cli.options;
     match cli.command {
         Command::Completions(args) => Ok(completions::run(&args, screen)),
+        Command::New(args) => new::run(&args, screen),
+        Command::Build(args) => wait_for(build::run(args, &options, screen)),
+        Command::Test(args) => wait_for(test::run(args, &options, screen)),
+        Command::Run(args) => wait_for(run::run(args, &options, screen)),
         Command::Config(config::Command::Check) => config::check(&options, screen),
         Command::Dev(args) => wait_for(worker::run(worker::Role::Dev, args, &options, screen)),
         Command::Worker(args) => {
