@@ -30,7 +30,7 @@ use take::{Take, Taken};
 
 /// The driver's name.
 pub const SYSTEM: &str = "embedded";
-/// How long a delivery stays ours without being extended.
+/// How long a delivery stays ours without being extended, unless chosen.
 pub const LEASE: Duration = Duration::from_secs(30);
 /// Most messages of one fetch, so that one transaction stays short.
 pub const FETCH_MESSAGES: usize = 1_000;
@@ -44,13 +44,20 @@ pub const FETCH_QUEUES: usize = 400;
 #[derive(Debug, Clone)]
 pub struct EmbeddedBroker {
     db: Database,
+    lease: Duration,
 }
 
 impl EmbeddedBroker {
     /// Uses an open database.
     #[must_use]
     pub fn new(db: Database) -> Self {
-        Self { db }
+        Self { db, lease: LEASE }
+    }
+
+    /// Chooses how long a delivery stays ours without being extended.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self { lease, ..self }
     }
 
     /// Removes the messages of a queue that wait or are parked, and returns how
@@ -87,7 +94,7 @@ impl EmbeddedBroker {
     }
 
     fn lease_end(&self) -> i64 {
-        after(self.db.clock().now(), LEASE).as_millisecond()
+        after(self.db.clock().now(), self.lease).as_millisecond()
     }
 
     async fn take(&self, queues: &[String], max: usize) -> Result<Taken, BrokerError> {
@@ -107,7 +114,7 @@ impl Broker for EmbeddedBroker {
     fn profile(&self) -> Profile {
         Profile {
             system: SYSTEM,
-            lease: Some(LEASE),
+            lease: Some(self.lease),
             native_delay: true,
         }
     }

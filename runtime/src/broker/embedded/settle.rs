@@ -146,3 +146,7 @@ pub(super) async fn remove_payloads(
         .await
         .map(drop)
 }
+
+/// The fixed queries, for the test that none of them reads a whole table.
+#[cfg(test)]
+pub(super) const QUERIES: [&str; 3] = [ACK, REQUEUE, PARK];

@@ -94,7 +94,7 @@ impl Take {
 
 /// Writes the query that leases from a number of queues. Each queue is looked at
 /// by itself, so that its index gives the order and long queues are not sorted.
-fn lease_sql(queues: usize) -> String {
+pub(super) fn lease_sql(queues: usize) -> String {
     let arm = |queue| {
         format!(
             "SELECT * FROM (SELECT id, priority, bytes FROM messages WHERE queue = ?{queue} AND state = 0 \
@@ -178,3 +178,7 @@ impl Drop for Taken {
         self.poster.post(GiveBack { receipts });
     }
 }
+
+/// The fixed queries, for the test that none of them reads a whole table.
+#[cfg(test)]
+pub(super) const QUERIES: [&str; 2] = [PROMOTE, NEXT_DUE];

@@ -1,0 +1,198 @@
+//! Writing a task message.
+
+use crate::celery::message::{Message, Properties};
+use crate::task::TaskId;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Longest `argsrepr` and `kwargsrepr`, characters, as Celery cuts them.
+const REPR: usize = 1_024;
+
+/// A call of a task, to be published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TaskCall {
+    /// The task id.
+    pub id: TaskId,
+    /// The task's full name.
+    pub task: String,
+    /// A JSON array.
+    pub args: String,
+    /// A JSON object.
+    pub kwargs: String,
+    /// Not to run before.
+    pub eta: Option<Timestamp>,
+    /// Not to run after.
+    pub expires: Option<Timestamp>,
+    /// 0 to 9.
+    pub priority: u8,
+    /// Retries so far.
+    pub retries: u32,
+    /// Headers of one's own.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// Why a call cannot be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The positional arguments are not a JSON array.
+    #[error("the positional arguments are not a JSON array: {reason}")]
+    Args {
+        /// What is wrong.
+        reason: String,
+    },
+    /// The keyword arguments are not a JSON object.
+    #[error("the keyword arguments are not a JSON object: {reason}")]
+    Kwargs {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl TaskCall {
+    /// Makes a call with a new id, no delay, priority 0.
+    ///
+    /// # Errors
+    /// [`CallError`] when the arguments are not JSON of the right kind.
+    pub fn new(task: &str, args: &str, kwargs: &str) -> Result<Self, CallError> {
+        check::<Vec<IgnoredAny>>(args).map_err(|reason| CallError::Args { reason })?;
+        check::<BTreeMap<String, IgnoredAny>>(kwargs).map_err(|reason| CallError::Kwargs { reason })?;
+        Ok(Self {
+            id: TaskId::random(),
+            task: task.to_owned(),
+            args: args.trim().to_owned(),
+            kwargs: kwargs.trim().to_owned(),
+            eta: None,
+            expires: None,
+            priority: 0,
+            retries: 0,
+            headers: BTreeMap::new(),
+        })
+    }
+
+    /// Writes the message, as Celery 5 does. `origin` names the sender.
+    #[must_use]
+    pub fn message(&self, origin: &str) -> Message {
+        let id = self.id.as_str();
+        let mut headers = Map::new();
+        for (name, value) in &self.headers {
+            headers.insert(name.clone(), Value::String(value.clone()));
+        }
+        let protocol = json!({
+            "lang": "rs",
+            "task": self.task,
+            "id": id,
+            "shadow": null,
+            "eta": self.eta.map(iso),
+            "expires": self.expires.map(iso),
+            "group": null,
+            "group_index": null,
+            "retries": self.retries,
+            "timelimit": [null, null],
+            "root_id": id,
+            "parent_id": null,
+            "argsrepr": shortened(&self.args),
+            "kwargsrepr": shortened(&self.kwargs),
+            "origin": origin,
+            "ignore_result": false,
+            "replaced_task_nesting": 0,
+            "stamped_headers": null,
+            "stamps": {},
+        });
+        if let Value::Object(protocol) = protocol {
+            headers.extend(protocol);
+        }
+        let embed = r#"{"callbacks":null,"errbacks":null,"chain":null,"chord":null}"#;
+        Message {
+            body: Bytes::from(format!("[{}, {}, {embed}]", self.args, self.kwargs)),
+            content_type: "application/json".to_owned(),
+            content_encoding: "utf-8".to_owned(),
+            headers,
+            properties: Properties {
+                correlation_id: Some(id.to_owned()),
+                priority: self.priority,
+                ..Properties::default()
+            },
+        }
+    }
+}
+
+/// Returns the message of the next retry: the same call, one retry later.
+#[must_use]
+pub fn retried(message: &Message, retries: u32, due: Timestamp) -> Message {
+    let mut next = message.clone();
+    next.headers.insert("retries".to_owned(), Value::from(retries));
+    next.headers.insert("eta".to_owned(), Value::String(iso(due)));
+    next
+}
+
+/// Writes a moment as Python's `isoformat` does.
+fn iso(moment: Timestamp) -> String {
+    let moment = moment.to_zoned(jiff::tz::TimeZone::UTC);
+    moment.strftime("%Y-%m-%dT%H:%M:%S%.f+00:00").to_string()
+}
+
+fn check<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<(), String> {
+    serde_json::from_str::<T>(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+fn shortened(text: &str) -> String {
+    let mut short: String = text.chars().take(REPR).collect();
+    if short.len() < text.len() {
+        short.truncate(short.char_indices().nth(REPR - 3).map_or(short.len(), |(at, _)| at));
+        short.push_str("...");
+    }
+    short
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::celery::Request;
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        let mut call = TaskCall::new("text.count", r#"["ä", 1]"#, r#"{"k": null}"#).unwrap();
+        call.eta = Some("2030-01-02T03:04:05.25Z".parse().unwrap());
+        call.headers.insert("x-shop".to_owned(), "7".to_owned());
+        let request = Request::decode(&call.message("gen1@host")).unwrap();
+        assert_eq!(request.id, call.id);
+        assert_eq!((request.args, request.kwargs), (call.args.into(), call.kwargs.into()));
+        assert_eq!(request.eta, call.eta);
+        assert_eq!(request.headers.len(), 1);
+    }
+
+    #[test]
+    fn arguments_must_be_an_array_and_an_object() {
+        assert!(matches!(TaskCall::new("t", "{}", "{}"), Err(CallError::Args { .. })));
+        assert!(matches!(TaskCall::new("t", "[", "{}"), Err(CallError::Args { .. })));
+        assert!(matches!(TaskCall::new("t", "[]", "[]"), Err(CallError::Kwargs { .. })));
+    }
+
+    #[test]
+    fn a_retry_keeps_everything_but_retries_and_eta() {
+        let message = TaskCall::new("t", "[1]", "{}").unwrap().message("me");
+        let due = "2030-01-02T03:04:05Z".parse().unwrap();
+        let next = retried(&message, 3, due);
+        let request = Request::decode(&next).unwrap();
+        assert_eq!((request.retries, request.eta), (3, Some(due)));
+        assert_eq!(next.body, message.body);
+        assert_eq!(next.properties, message.properties);
+    }
+
+    #[test]
+    fn a_moment_is_written_as_python_writes_it() {
+        let whole = "2030-01-02T03:04:05Z".parse().unwrap();
+        assert_eq!(iso(whole), "2030-01-02T03:04:05+00:00");
+        let fraction = "2030-01-02T03:04:05.25Z".parse().unwrap();
+        assert!(iso(fraction).starts_with("2030-01-02T03:04:05.25"));
+    }
+
+    #[test]
+    fn a_long_representation_is_cut() {
+        assert_eq!(shortened(&"x".repeat(2_000)).chars().count(), REPR);
+        assert_eq!(shortened("[1]"), "[1]");
+    }
+}

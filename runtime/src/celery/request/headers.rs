@@ -1,0 +1,199 @@
+//! The headers of a task message, each checked for its type.
+
+use super::{TASK_NAME_BYTES, TimeLimit, Wrong};
+use crate::task::TaskId;
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Headers of the protocol; all others are the caller's own.
+const PROTOCOL: [&str; 21] = [
+    "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit", "root_id",
+    "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result", "replaced_task_nesting", "stamped_headers",
+    "stamps", "compression", "utc",
+];
+/// Most own headers a guest may read, and bytes of each: they are copied into
+/// every attempt.
+const OWN: usize = 64;
+const OWN_BYTES: usize = 4 << 10;
+
+pub(super) struct Headers<'a>(pub(super) &'a Map<String, Value>);
+
+impl Headers<'_> {
+    /// Who waits for this message, as far as it can be read.
+    pub(super) fn caller(&self) -> Option<(TaskId, String)> {
+        let id = self.id().ok()?;
+        let task = self.task().unwrap_or_else(|_| "unknown".to_owned());
+        Some((id, task))
+    }
+
+    pub(super) fn id(&self) -> Result<TaskId, Wrong> {
+        let id = self.text("id")?.ok_or_else(|| Wrong::decode("the header id is missing"))?;
+        TaskId::parse(&id).map_err(|error| Wrong::decode(format!("the header id: {error}")))
+    }
+
+    pub(super) fn task(&self) -> Result<String, Wrong> {
+        let name = self.text("task")?;
+        let name = name.ok_or_else(|| Wrong::decode("the header task is missing: not a protocol 2 task message"))?;
+        let fits = !name.is_empty() && name.len() <= TASK_NAME_BYTES && !name.chars().any(char::is_control);
+        if fits { Ok(name) } else { Err(Wrong::decode("the header task is not a name")) }
+    }
+
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Wrong> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(other) => Err(wrong_type(name, other, "a text")),
+        }
+    }
+
+    pub(super) fn retries(&self) -> Result<u32, Wrong> {
+        match self.0.get("retries") {
+            None | Some(Value::Null) => Ok(0),
+            Some(value) => {
+                let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+                number.ok_or_else(|| wrong_type("retries", value, "a number from 0 to 4294967295"))
+            }
+        }
+    }
+
+    pub(super) fn flag(&self, name: &str) -> Result<bool, Wrong> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(false),
+            Some(Value::Bool(flag)) => Ok(*flag),
+            Some(other) => Err(wrong_type(name, other, "true or false")),
+        }
+    }
+
+    /// Reads an ISO 8601 moment; one without an offset is UTC.
+    pub(super) fn moment(&self, name: &str) -> Result<Option<Timestamp>, Wrong> {
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
+        let naive = |text: &str| text.parse::<DateTime>().and_then(|at| TimeZone::UTC.to_timestamp(at));
+        let moment = text.parse::<Timestamp>().or_else(|_| naive(&text));
+        match moment {
+            Ok(moment) => Ok(Some(moment)),
+            Err(_) => Err(wrong_type(name, &Value::String(text), "an ISO 8601 moment")),
+        }
+    }
+
+    pub(super) fn time_limit(&self) -> Result<TimeLimit, Wrong> {
+        let value = match self.0.get("timelimit") {
+            None | Some(Value::Null) => return Ok(TimeLimit::default()),
+            Some(value) => value,
+        };
+        let wrong = || wrong_type("timelimit", value, "[hard, soft] in seconds");
+        let Some([hard, soft]) = value.as_array().map(Vec::as_slice) else {
+            return Err(wrong());
+        };
+        let span = |value: &Value| match value {
+            Value::Null => Ok(None),
+            number => {
+                let seconds = number.as_f64().filter(|seconds| *seconds > 0.0);
+                let span = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+                span.map(Some).ok_or_else(wrong)
+            }
+        };
+        Ok(TimeLimit {
+            hard: span(hard)?,
+            soft: span(soft)?,
+        })
+    }
+
+    /// The caller's own headers as text, the first 64 that are not over 4 KiB.
+    pub(super) fn own(&self) -> BTreeMap<String, String> {
+        let own = self.0.iter().filter(|(name, value)| !PROTOCOL.contains(&name.as_str()) && !value.is_null());
+        let texts = own.map(|(name, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            (name.clone(), text)
+        });
+        texts.filter(|(name, text)| name.len() + text.len() <= OWN_BYTES).take(OWN).collect()
+    }
+}
+
+fn wrong_type(name: &str, value: &Value, wanted: &str) -> Wrong {
+    let shown: String = value.to_string().chars().take(80).collect();
+    Wrong::decode(format!("the header {name} is {shown}; it must be {wanted}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn with(name: &str, value: Value) -> Map<String, Value> {
+        Map::from_iter([(name.to_owned(), value)])
+    }
+
+    #[test]
+    fn a_moment_may_have_an_offset_or_none_which_is_utc() {
+        for (text, seconds) in [
+            ("2030-01-02T03:04:05+00:00", 1_893_553_445),
+            ("2030-01-02T03:04:05.000001Z", 1_893_553_445),
+            ("2030-01-02T04:04:05+01:00", 1_893_553_445),
+            ("2030-01-02T03:04:05", 1_893_553_445),
+            ("2030-01-01T22:04:05-05:00", 1_893_553_445),
+        ] {
+            let map = with("eta", json!(text));
+            let moment = Headers(&map).moment("eta").ok().flatten().unwrap();
+            assert_eq!(moment.as_second(), seconds, "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_of_a_wrong_type_are_refused_with_the_value() {
+        for (name, value) in [
+            ("id", json!(7)),
+            ("id", json!("")),
+            ("task", json!(["a"])),
+            ("task", json!("a\nb")),
+            ("retries", json!(-1)),
+            ("retries", json!("1")),
+            ("retries", json!(1.5)),
+            ("eta", json!("tomorrow")),
+            ("expires", json!(120)),
+            ("timelimit", json!([1])),
+            ("timelimit", json!([-1, null])),
+            ("timelimit", json!(["1", null])),
+            ("ignore_result", json!("yes")),
+        ] {
+            let map = with(name, value.clone());
+            let headers = Headers(&map);
+            let failed = match name {
+                "id" => headers.id().is_err(),
+                "task" => headers.task().is_err(),
+                "retries" => headers.retries().is_err(),
+                "timelimit" => headers.time_limit().is_err(),
+                "ignore_result" => headers.flag(name).is_err(),
+                _ => headers.moment(name).is_err(),
+            };
+            assert!(failed, "{name} = {value}");
+        }
+    }
+
+    #[test]
+    fn time_limits_are_hard_first_and_may_be_fractions() {
+        let map = with("timelimit", json!([2.5, 1]));
+        let limit = Headers(&map).time_limit().ok().unwrap();
+        assert_eq!(limit.hard, Some(Duration::from_millis(2_500)));
+        assert_eq!(limit.soft, Some(Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn own_headers_are_text_few_and_small() {
+        let mut map = with("task", json!("t"));
+        map.insert("x-shop".to_owned(), json!("7"));
+        map.insert("x-list".to_owned(), json!([1, 2]));
+        map.insert("x-big".to_owned(), json!("x".repeat(OWN_BYTES)));
+        let own = Headers(&map).own();
+        assert_eq!(own.get("x-shop").map(String::as_str), Some("7"));
+        assert_eq!(own.get("x-list").map(String::as_str), Some("[1,2]"));
+        assert_eq!(own.len(), 2);
+        let many = (0..100).map(|n| (format!("x-{n}"), json!(n))).collect();
+        assert_eq!(Headers(&many).own().len(), OWN);
+    }
+}

@@ -1,0 +1,8 @@
+//! Pure decisions. Everything they need is passed in; they have no clock, no
+//! randomness, and wait for nothing.
+
+pub mod admission;
+pub mod exception;
+pub mod limits;
+pub mod retry;
+pub mod verdict;

@@ -1,0 +1,100 @@
+//! The limits of one attempt: what the module asks for, within what its tenant
+//! may have, lowered by what the message asks for.
+
+use celeriac_sandbox::{AskedLimits, Limits};
+use std::time::Duration;
+
+/// Returns the limits of an attempt.
+///
+/// A task that asks for nothing gets `defaults`; what it asks for is lowered to
+/// `ceiling`; the message's own hard and soft limits only lower the result.
+#[must_use]
+pub fn effective(
+    defaults: &Limits,
+    asked: &AskedLimits,
+    ceiling: &Limits,
+    hard: Option<Duration>,
+    soft: Option<Duration>,
+) -> Limits {
+    let time = |asked: Option<u64>, default: Duration, most: Duration| {
+        asked.map_or(default, Duration::from_millis).min(most)
+    };
+    let wall = time(asked.wall_ms, defaults.wall, ceiling.wall);
+    let wall = hard.map_or(wall, |hard| hard.min(wall));
+    let wanted = asked.soft_wall_ms.map(Duration::from_millis).or(defaults.soft);
+    let wanted = [wanted, ceiling.soft, soft].into_iter().flatten().min();
+    Limits {
+        wall,
+        // A soft limit after the hard one would never be seen.
+        soft: wanted.filter(|soft| *soft < wall),
+        cpu: time(asked.cpu_ms, defaults.cpu, ceiling.cpu),
+        memory: asked.memory_bytes.unwrap_or(defaults.memory).min(ceiling.memory),
+        arguments_bytes: defaults.arguments_bytes.min(ceiling.arguments_bytes),
+        result_bytes: asked.result_bytes.unwrap_or(defaults.result_bytes).min(ceiling.result_bytes),
+        failure_bytes: defaults.failure_bytes.min(ceiling.failure_bytes),
+        log_bytes: defaults.log_bytes.min(ceiling.log_bytes),
+        log_lines: defaults.log_lines.min(ceiling.log_lines),
+        progress_bytes: defaults.progress_bytes.min(ceiling.progress_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1 << 20;
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn ceiling() -> Limits {
+        Limits {
+            wall: seconds(600),
+            cpu: seconds(60),
+            memory: 128 * MIB,
+            result_bytes: 8 * MIB,
+            ..Limits::default()
+        }
+    }
+
+    #[test]
+    fn a_task_that_asks_for_nothing_gets_the_defaults() {
+        let limits = effective(&Limits::default(), &AskedLimits::default(), &ceiling(), None, None);
+        assert_eq!(limits, Limits::default());
+    }
+
+    #[test]
+    fn a_task_gets_what_it_asks_for_up_to_the_ceiling() {
+        let modest = AskedLimits {
+            wall_ms: Some(1_000),
+            cpu_ms: Some(45_000),
+            memory_bytes: Some(100 * MIB),
+            result_bytes: Some(1),
+            soft_wall_ms: Some(500),
+        };
+        let limits = effective(&Limits::default(), &modest, &ceiling(), None, None);
+        assert_eq!((limits.wall, limits.cpu, limits.soft), (seconds(1), seconds(45), Some(Duration::from_millis(500))));
+        assert_eq!((limits.memory, limits.result_bytes), (100 * MIB, 1));
+        let greedy = AskedLimits {
+            wall_ms: Some(u64::MAX),
+            cpu_ms: Some(u64::MAX),
+            memory_bytes: Some(u64::MAX),
+            result_bytes: Some(u64::MAX),
+            soft_wall_ms: Some(u64::MAX),
+        };
+        let limits = effective(&Limits::default(), &greedy, &ceiling(), None, None);
+        assert_eq!((limits.wall, limits.cpu, limits.soft), (seconds(600), seconds(60), None));
+        assert_eq!((limits.memory, limits.result_bytes), (128 * MIB, 8 * MIB));
+    }
+
+    #[test]
+    fn a_message_may_lower_the_time_limits_and_never_raise_them() {
+        let asked = AskedLimits::default();
+        let of = |hard, soft| effective(&Limits::default(), &asked, &ceiling(), hard, soft);
+        let lowered = of(Some(seconds(5)), Some(seconds(2)));
+        assert_eq!((lowered.wall, lowered.soft), (seconds(5), Some(seconds(2))));
+        let raised = of(Some(seconds(5_000)), Some(seconds(4_000)));
+        assert_eq!((raised.wall, raised.soft), (seconds(300), None));
+    }
+}

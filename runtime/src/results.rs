@@ -1,0 +1,194 @@
+//! The results seam: states, results, and the record of runs.
+//!
+//! Every write about a run carries its [`Fence`] and is refused when a higher
+//! one is recorded or the state is final; so a worker that was thought dead
+//! cannot overwrite its successor, and a repeated write is harmless.
+//!
+//! The happy path stays cheap: the first run of a task (`Fence::is_first`)
+//! needs no [`Results::begin`], and writes once, at its end.
+
+pub mod embedded;
+
+pub use crate::task::Exception;
+use crate::task::{Fence, State, TaskId};
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
+use std::time::Duration;
+
+/// The start of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Start {
+    /// The task.
+    pub id: TaskId,
+    /// Its full name as the caller wrote it.
+    pub task: String,
+    /// The run.
+    pub fence: Fence,
+    /// The worker, `NAME@HOST` and its incarnation.
+    pub worker: String,
+    /// Until when the run is believed alive without [`Results::renew`].
+    pub lease_until: Timestamp,
+}
+
+/// The answer to the start of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Begun {
+    /// Run it: the record has our fence.
+    Run,
+    /// It is over: repeat the follow-ups of this record, then settle.
+    Over(Box<Record>),
+    /// This very attempt already ended in a retry: publish the retry again
+    /// (due then), then settle.
+    Retried {
+        /// When the retry is due.
+        due: Option<Timestamp>,
+    },
+    /// A later retry is recorded: acknowledge and forget.
+    Stale,
+    /// Another run of the same attempt holds it until then: park.
+    Held {
+        /// When its lease lapses.
+        until: Timestamp,
+    },
+}
+
+/// What is written when a run ends, or tells how far it is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Write {
+    /// The task.
+    pub id: TaskId,
+    /// Its full name as the caller wrote it.
+    pub task: String,
+    /// The run.
+    pub fence: Fence,
+    /// The new state.
+    pub state: State,
+    /// JSON: the result of SUCCESS, the meta of a custom state; else `None`.
+    pub result: Option<Bytes>,
+    /// What a failed, retried or revoked task failed with.
+    pub exception: Option<Exception>,
+    /// When the next retry is due, for [`State::Retry`].
+    pub due: Option<Timestamp>,
+    /// The worker.
+    pub worker: String,
+    /// What the run used.
+    pub usage: RunUsage,
+    /// The attempt's log as a JSON array of lines; `None` when it is empty.
+    pub log: Option<String>,
+    /// How long the record is kept from now; `None` is for ever.
+    pub keep: Option<Duration>,
+}
+
+/// What one run used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunUsage {
+    /// Time between ready and start, milliseconds.
+    pub queue_wait_ms: u64,
+    /// Time in the sandbox, microseconds.
+    pub run_us: u64,
+    /// CPU time, microseconds.
+    pub cpu_us: u64,
+    /// Highest sum of memories and tables, bytes.
+    pub memory_peak_bytes: u64,
+}
+
+/// What is known of a task.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The task.
+    pub id: TaskId,
+    /// Its full name.
+    pub task: String,
+    /// The run that wrote last.
+    pub fence: Fence,
+    /// The state.
+    pub state: State,
+    /// JSON, as in [`Write::result`].
+    pub result: Option<Bytes>,
+    /// As in [`Write::exception`].
+    pub exception: Option<Exception>,
+    /// As in [`Write::due`].
+    pub due: Option<Timestamp>,
+    /// The worker that wrote last.
+    pub worker: String,
+    /// What the last run used.
+    pub usage: RunUsage,
+    /// As in [`Write::log`].
+    pub log: Option<String>,
+    /// When the last write happened.
+    pub written_at: Timestamp,
+}
+
+/// What became of a write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// It is stored.
+    Stored,
+    /// A higher fence or a final state stood in the way: nothing changed.
+    Refused,
+}
+
+/// Trouble of a result backend, by what the caller does next.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ResultsError {
+    /// Back off and try again.
+    #[error("result backend {system} is unavailable: {reason}")]
+    Unavailable {
+        /// The driver.
+        system: &'static str,
+        /// What it said.
+        reason: String,
+        /// The cause.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// Fail the start.
+    #[error("result backend {system} cannot be used: {reason}")]
+    Misconfigured {
+        /// The driver.
+        system: &'static str,
+        /// Why, and what to do.
+        reason: String,
+    },
+}
+
+/// A result backend. Methods may be called from many tasks at once.
+#[async_trait]
+pub trait Results: Debug + Send + Sync {
+    /// Returns the driver's name for logs and metrics.
+    fn system(&self) -> &'static str;
+
+    /// Takes the fence of a run that may have had predecessors.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn begin(&self, start: Start) -> Result<Begun, ResultsError>;
+
+    /// Renews the leases of begun runs.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn renew(&self, runs: Vec<(TaskId, Fence)>, until: Timestamp) -> Result<(), ResultsError>;
+
+    /// Stores a state, conditional on the fence.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn write(&self, write: Write) -> Result<Written, ResultsError>;
+
+    /// Returns what is known of a task; `None` is Celery's PENDING.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn get(&self, id: &TaskId) -> Result<Option<Record>, ResultsError>;
+
+    /// Removes records past their time, at most 10,000, and returns how many.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn sweep(&self) -> Result<u64, ResultsError>;
+}

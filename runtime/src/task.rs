@@ -1,0 +1,13 @@
+//! The words of a task: its id, its name, its states.
+//!
+//! The lowest layer: it imports nothing of ours.
+
+mod exception;
+mod id;
+mod name;
+mod state;
+
+pub use exception::Exception;
+pub use id::{Fence, TaskId, TaskIdError};
+pub use name::{ModuleName, NameError, TaskName};
+pub use state::State;

@@ -1,0 +1,63 @@
+//! What all attempts of a worker share.
+
+use super::guests::Guests;
+use super::heartbeat::Leases;
+use super::{Drained, Parts, Settings, WorkerError};
+use crate::broker::Broker;
+use crate::clock::Clock;
+use crate::registry::Resolver;
+use crate::results::Results;
+use crate::shutdown::Shutdown;
+use crate::telemetry::Metrics;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The worker's parts, and what it counts.
+#[derive(Debug)]
+pub(super) struct Crew {
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) results: Arc<dyn Results>,
+    pub(super) resolver: Resolver,
+    pub(super) clock: Clock,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) settings: Settings,
+    pub(super) shutdown: Shutdown,
+    pub(super) guests: Guests,
+    pub(super) leases: Leases,
+    finished: AtomicU64,
+    given_back: AtomicU64,
+}
+
+impl Crew {
+    pub(super) fn new(parts: Parts, shutdown: Shutdown) -> Result<Self, WorkerError> {
+        let guests = Guests::start(parts.settings.guest_threads)?;
+        Ok(Self {
+            broker: parts.broker,
+            results: parts.results,
+            resolver: parts.resolver,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            settings: parts.settings,
+            shutdown,
+            guests,
+            leases: Leases::default(),
+            finished: AtomicU64::new(0),
+            given_back: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn count_finished(&self) {
+        self.finished.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_given_back(&self) {
+        self.given_back.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn drained(&self) -> Drained {
+        Drained {
+            finished: self.finished.load(Ordering::Relaxed),
+            given_back: self.given_back.load(Ordering::Relaxed),
+        }
+    }
+}

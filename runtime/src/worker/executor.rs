@@ -1,0 +1,104 @@
+//! One attempt, from delivery to acknowledgement: the table of contents of the
+//! product.
+//!
+//! A step that ends the attempt early returns [`Left`]. Nothing is
+//! acknowledged before its consequence is stored: the order of the steps is
+//! the promise.
+
+mod admit;
+mod decode;
+mod end;
+mod invoke;
+mod judge;
+mod leave;
+mod record;
+mod report;
+mod start;
+
+use super::crew::Crew;
+use crate::broker::Delivery;
+use crate::policy::limits::effective;
+use crate::policy::retry::Plan;
+use crate::registry::Loaded;
+use crate::celery::Request;
+use crate::task::Fence;
+use celeriac_sandbox::Limits;
+use jiff::Timestamp;
+use leave::Left;
+use report::Story;
+use std::sync::Arc;
+
+/// An admitted attempt: everything the later steps need to know.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    delivery: Delivery,
+    request: Request,
+    code: Arc<Loaded>,
+    limits: Limits,
+    plan: Plan,
+    fence: Fence,
+    /// Whether the run record knows of this run.
+    recorded: bool,
+    started: Timestamp,
+    whose: String,
+}
+
+/// Runs one attempt to its end, whatever that is.
+pub(super) async fn attempt(crew: &Crew, delivery: Delivery) {
+    let mut story = Story::new(crew, &delivery);
+    if let Err(left) = steps(crew, delivery, &mut story).await {
+        leave::leave(crew, left, &mut story).await;
+    }
+    story.tell(crew); // j. report
+}
+
+async fn steps(crew: &Crew, delivery: Delivery, story: &mut Story) -> Result<(), Left> {
+    let (delivery, request) = decode::decode(delivery)?; // a. decode
+    story.knows(&request);
+    let mut attempt = admit::admit(crew, delivery, request).await?; // b. admit
+    story.has(&attempt);
+    start::start(crew, &mut attempt).await?; // c. start
+    let alive = crew.leases.keep(&attempt.delivery.receipt, attempt.run()); // d. keep alive
+    let report = invoke::invoke(crew, &attempt, &alive).await?; // e. invoke
+    story.did(&report);
+    let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
+    story.decided(&verdict);
+    let end = end::of(crew, &attempt, verdict, &report);
+    record::record(crew, &attempt, end.write).await?; // g. record
+    record::follow_up(crew, &attempt, end.follow_up).await?; // h. follow up
+    record::settle(crew, &attempt, end.settlement, story).await?; // i. settle
+    drop(alive);
+    crew.count_finished();
+    Ok(())
+}
+
+impl Attempt {
+    fn new(crew: &Crew, delivery: Delivery, request: Request, code: Arc<Loaded>) -> Self {
+        let settings = &crew.settings;
+        let asked = request.time_limit;
+        Self {
+            limits: effective(&settings.defaults, &code.task.limits, &settings.ceiling, asked.hard, asked.soft),
+            plan: Plan::new(
+                code.task.retry.as_ref(),
+                settings.max_retries.default,
+                settings.retry_delay,
+                settings.max_retries.cap,
+            ),
+            fence: Fence {
+                retries: request.retries,
+                deliveries: delivery.deliveries,
+            },
+            recorded: false,
+            started: crew.clock.now(),
+            whose: format!("module {} {}, task {}", code.module, code.version, code.task.name),
+            delivery,
+            request,
+            code,
+        }
+    }
+
+    /// The run whose record has a lease, if it has one.
+    fn run(&self) -> Option<(crate::task::TaskId, Fence)> {
+        self.recorded.then(|| (self.request.id.clone(), self.fence))
+    }
+}

@@ -1,0 +1,70 @@
+//! Step b, admit: what is expired, early, lost too often or not ours is
+//! refused before an attempt is spent.
+
+use super::Attempt;
+use super::leave::Left;
+use crate::broker::Delivery;
+use crate::celery::Request;
+use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
+use crate::registry::{Loaded, Resolution};
+use crate::task::{Exception, TaskName};
+use crate::worker::crew::Crew;
+use jiff::Timestamp;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a message waits when its code cannot be loaded just now.
+const LOAD_PAUSE: Duration = Duration::from_secs(5);
+
+/// Decides whether the request is run, and finds its code.
+pub(super) async fn admit(crew: &Crew, delivery: Delivery, request: Request) -> Result<Attempt, Left> {
+    let facts = Facts {
+        now: crew.clock.now(),
+        eta: request.eta,
+        expires: request.expires,
+        deliveries: delivery.deliveries,
+        max_deliveries: crew.settings.max_deliveries,
+    };
+    match admission::admit(&facts) {
+        Admission::Run => {}
+        Admission::Expired(exception) => return Err(Left::revoked(delivery, request, exception)),
+        Admission::NotDue(due) => wait(crew, &delivery, due, facts.now).await?,
+        Admission::Lost { exception, reason } => return Err(Left::refused(delivery, request, exception, reason)),
+    }
+    match code(crew, &request.task).await {
+        Ok(Some(code)) => Ok(Attempt::new(crew, delivery, request, code)),
+        Ok(None) => {
+            let exception = Exception::new("celery.exceptions", "NotRegistered", format!("'{}'", request.task));
+            let reason = format!("no task {:?} is registered here", request.task);
+            Err(Left::refused(delivery, request, exception, reason))
+        }
+        Err(error) => {
+            tracing::warn!(%error, task = request.task, "the task's code cannot be loaded; its message waits");
+            Err(Left::parked(delivery, crate::clock::after(facts.now, LOAD_PAUSE)))
+        }
+    }
+}
+
+/// Waits a moment here, or longer in the broker, where it costs nothing.
+async fn wait(crew: &Crew, delivery: &Delivery, due: Timestamp, now: Timestamp) -> Result<(), Left> {
+    let span = Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO);
+    if span >= SHORT_WAIT {
+        return Err(Left::parked(delivery.clone(), due));
+    }
+    tokio::select! {
+        () = tokio::time::sleep(span) => Ok(()),
+        () = crew.shutdown.stopping() => Err(Left::parked(delivery.clone(), due)),
+    }
+}
+
+/// Finds the code of a task by its name or an alias of it.
+async fn code(crew: &Crew, name: &str) -> Result<Option<Arc<Loaded>>, crate::registry::RegistryError> {
+    let name = crew.settings.aliases.get(name).map_or(name, String::as_str);
+    let Ok(name) = name.parse::<TaskName>() else {
+        return Ok(None);
+    };
+    match crew.resolver.resolve(&name).await? {
+        Resolution::Known(code) => Ok(Some(code)),
+        Resolution::Unknown => Ok(None),
+    }
+}

@@ -1,0 +1,142 @@
+//! What a verdict means for the record, the follow-ups and the message.
+
+use super::Attempt;
+use crate::broker::{Outgoing, Settlement};
+use crate::celery::request::retried;
+use crate::clock::after;
+use crate::policy::verdict::Verdict;
+use crate::results::{RunUsage, Write};
+use crate::task::{Exception, State, TaskId};
+use crate::worker::crew::Crew;
+use celeriac_sandbox::Report;
+use jiff::Timestamp;
+use std::time::Duration;
+
+/// Everything that follows from a verdict, in the order it is done.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) write: Option<Write>,
+    pub(super) follow_up: Option<Outgoing>,
+    pub(super) settlement: Settlement,
+}
+
+/// Works out what follows.
+pub(super) fn of(crew: &Crew, attempt: &Attempt, verdict: Verdict, report: &Report) -> End {
+    let told = |state: State| {
+        Some(Write {
+            usage: usage(attempt, report),
+            log: log(report),
+            ..write(crew, attempt, state)
+        })
+    };
+    let failed = |state: State, exception: Exception| {
+        told(state).map(|write| Write {
+            exception: Some(exception),
+            ..write
+        })
+    };
+    let acked = |write: Option<Write>| End {
+        write: write.filter(|_| !attempt.request.ignore_result),
+        follow_up: None,
+        settlement: Settlement::Ack,
+    };
+    match verdict {
+        Verdict::Succeed(result) => acked(told(State::Success).map(|write| Write {
+            result: Some(result),
+            ..write
+        })),
+        Verdict::Fail(exception) => acked(failed(State::Failure, exception)),
+        Verdict::Revoke(exception) => acked(failed(State::Revoked, exception)),
+        Verdict::RetryAt { delay, exception } => {
+            let due = after(crew.clock.now(), delay);
+            let write = failed(State::Retry, exception).map(|write| Write {
+                due: Some(due),
+                ..write
+            });
+            End {
+                // A retry is recorded even where no result is wanted: the
+                // record is what makes a redelivery of this message harmless.
+                write,
+                follow_up: Some(retry(attempt, due)),
+                settlement: Settlement::Ack,
+            }
+        }
+        Verdict::Reject { exception, reason } => End {
+            settlement: Settlement::DeadLetter { reason },
+            ..acked(failed(State::Failure, exception))
+        },
+        Verdict::Ignore => acked(None),
+        Verdict::Return => End {
+            settlement: Settlement::Return,
+            ..acked(None)
+        },
+        Verdict::Defer => End {
+            settlement: Settlement::Requeue,
+            ..acked(None)
+        },
+    }
+}
+
+/// A write about this run, with nothing but its state.
+pub(super) fn write(crew: &Crew, attempt: &Attempt, state: State) -> Write {
+    Write {
+        id: attempt.request.id.clone(),
+        task: attempt.request.task.clone(),
+        fence: attempt.fence,
+        state,
+        result: None,
+        exception: None,
+        due: None,
+        worker: crew.settings.name.clone(),
+        usage: RunUsage {
+            queue_wait_ms: millis(attempt.queue_wait()),
+            ..RunUsage::default()
+        },
+        log: None,
+        keep: crew.settings.result_keep,
+    }
+}
+
+fn retry(attempt: &Attempt, due: Timestamp) -> Outgoing {
+    retry_of(&attempt.delivery, &attempt.request.id, attempt.fence.retries, due)
+}
+
+/// The message of the retry after number `retries`. Its key makes publishing it
+/// twice harmless.
+pub(super) fn retry_of(delivery: &crate::broker::Delivery, id: &TaskId, retries: u32, due: Timestamp) -> Outgoing {
+    let next = retries.saturating_add(1);
+    Outgoing {
+        queue: delivery.queue.clone(),
+        message: retried(&delivery.message, next, due),
+        due: Some(due),
+        key: Some(format!("retry:{id}:{next}")),
+    }
+}
+
+fn usage(attempt: &Attempt, report: &Report) -> RunUsage {
+    let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+    RunUsage {
+        queue_wait_ms: millis(attempt.queue_wait()),
+        run_us: micros(report.usage.wall),
+        cpu_us: micros(report.usage.cpu),
+        memory_peak_bytes: report.usage.memory_peak_bytes,
+    }
+}
+
+fn log(report: &Report) -> Option<String> {
+    let log = &report.log;
+    let is_empty = log.lines.is_empty() && log.dropped_lines == 0;
+    if is_empty { None } else { serde_json::to_string(log).ok() }
+}
+
+fn millis(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl Attempt {
+    /// Time between ready and start.
+    pub(super) fn queue_wait(&self) -> Duration {
+        let wait = self.started.duration_since(self.delivery.ready_at);
+        Duration::try_from(wait).unwrap_or(Duration::ZERO)
+    }
+}

@@ -1,0 +1,123 @@
+//! Step e, invoke: the guest runs, apart from the threads that talk to brokers.
+//!
+//! Meanwhile its progress is stored, a lost lease ends it, and the end of the
+//! drain asks it to stop.
+
+use super::Attempt;
+use super::leave::Left;
+use crate::results::Write;
+use crate::task::{Fence, State};
+use crate::worker::consumer;
+use crate::worker::crew::Crew;
+use crate::worker::guests::Running;
+use crate::worker::heartbeat::Alive;
+use bytes::Bytes;
+use celeriac_sandbox::{Call, Grants, Interrupt, Interruption, Progress, Report, SandboxError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// Shortest time between two stored progress updates.
+const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// How long a message waits when the sandbox has no room for it just now.
+const BUSY_PAUSE: Duration = Duration::from_secs(1);
+
+type Answer = Result<Report, SandboxError>;
+
+/// Runs the guest.
+pub(super) async fn invoke(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Result<Report, Left> {
+    let interrupt = Interrupt::default();
+    let (sender, mut progress) = watch::channel(None);
+    let mut running = launch(crew, attempt, interrupt.clone(), sender);
+    let mut next_update = Instant::now();
+    let mut killed_at = None;
+    loop {
+        tokio::select! {
+            biased;
+            answer = running.end() => return ended(crew, attempt, answer),
+            () = alive.lost() => return Err(Left::Lost),
+            Ok(()) = progress.changed() => {
+                // A burst becomes one update: the latest, when its time has come.
+                let wait = tokio::time::sleep_until(next_update);
+                tokio::select! {
+                    biased;
+                    answer = running.end() => return ended(crew, attempt, answer),
+                    () = wait => {}
+                }
+                next_update = Instant::now() + PROGRESS_EVERY;
+                let latest = progress.borrow_and_update().clone();
+                store(crew, attempt, latest).await;
+            }
+            () = crew.shutdown.cancelled(), if killed_at.is_none() => {
+                interrupt.raise(Interruption::Shutdown);
+                killed_at = Some(Instant::now() + consumer::grace());
+            }
+            () = deadline(killed_at) => return Err(Left::given_back(attempt.delivery.clone())),
+        }
+    }
+}
+
+fn launch(
+    crew: &Crew,
+    attempt: &Attempt,
+    interrupt: Interrupt,
+    progress: watch::Sender<Option<Progress>>,
+) -> Running<Answer> {
+    let Fence { retries, deliveries } = attempt.fence;
+    let facts = celeriac_sandbox::Attempt {
+        id: attempt.request.id.to_string(),
+        root_id: attempt.request.root_id.clone(),
+        parent_id: attempt.request.parent_id.clone(),
+        retries,
+        deliveries,
+        max_retries: Some(attempt.plan.max_retries),
+        queue: attempt.delivery.queue.clone(),
+        headers: attempt.request.headers.clone(),
+        interrupt,
+        progress: Some(progress),
+        ..celeriac_sandbox::Attempt::default()
+    };
+    let call = Call {
+        task: attempt.code.task.name.clone(),
+        args: attempt.request.args.clone(),
+        kwargs: attempt.request.kwargs.clone(),
+    };
+    let (code, limits) = (attempt.code.clone(), attempt.limits.clone());
+    crew.guests.run(async move { code.component.invoke(&call, &limits, &Grants::default(), facts).await })
+}
+
+async fn deadline(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn ended(crew: &Crew, attempt: &Attempt, answer: Result<Answer, tokio::task::JoinError>) -> Result<Report, Left> {
+    let error = match answer {
+        Ok(Ok(report)) => return Ok(report),
+        Ok(Err(error)) => error,
+        // A panic of ours: the message comes back with its lease, counted.
+        Err(error) => {
+            tracing::error!(%error, task = attempt.request.task, "the host panicked while a guest ran; this is a bug, please report it");
+            return Err(Left::Lost);
+        }
+    };
+    tracing::warn!(%error, task = attempt.request.task, "the sandbox could not run the task; its message waits");
+    let until = crate::clock::after(crew.clock.now(), BUSY_PAUSE);
+    Err(Left::parked(attempt.delivery.clone(), until))
+}
+
+async fn store(crew: &Crew, attempt: &Attempt, latest: Option<Progress>) {
+    let Some(progress) = latest.filter(|_| !attempt.request.ignore_result) else {
+        return;
+    };
+    let write = Write {
+        result: Some(Bytes::from(progress.meta)),
+        ..super::end::write(crew, attempt, State::Custom(progress.state))
+    };
+    // Progress that is not stored is not worth a try again: newer follows.
+    if let Err(error) = crew.results.write(write).await {
+        tracing::warn!(%error, "progress not stored");
+    }
+}

@@ -1,0 +1,214 @@
+//! The early ways out of an attempt, and what each of them leaves behind.
+
+use super::end::retry_of;
+use super::report::Story;
+use crate::broker::{BrokerError, Delivery, Settlement};
+use crate::celery::{Malformed, Request};
+use crate::results::{ResultsError, RunUsage, Write};
+use crate::task::{Exception, Fence, State, TaskId};
+use crate::worker::crew::Crew;
+use crate::worker::patience::insist;
+use jiff::Timestamp;
+
+/// Why an attempt ended before its last step.
+#[derive(Debug)]
+pub(super) enum Left {
+    /// The message cannot be read: a dead letter, and a failure for its caller.
+    Unreadable {
+        delivery: Box<Delivery>,
+        malformed: Box<Malformed>,
+    },
+    /// It will not be run: the caller is told.
+    Refused {
+        delivery: Box<Delivery>,
+        request: Box<Request>,
+        exception: Exception,
+        state: State,
+        settlement: Settlement,
+    },
+    /// The message is settled without a word to the caller.
+    Settled {
+        delivery: Box<Delivery>,
+        settlement: Settlement,
+        why: &'static str,
+    },
+    /// This attempt ended in a retry before; its worker died before the rest.
+    Retried {
+        delivery: Box<Delivery>,
+        id: TaskId,
+        retries: u32,
+        due: Timestamp,
+    },
+    /// The message went to somebody else, or comes back by itself.
+    Lost,
+    /// A broker or result backend stayed away until the worker's end.
+    Away(String),
+}
+
+impl Left {
+    pub(super) fn refused(delivery: Delivery, request: Request, exception: Exception, reason: String) -> Self {
+        Self::Refused {
+            delivery: Box::new(delivery),
+            request: Box::new(request),
+            exception,
+            state: State::Failure,
+            settlement: Settlement::DeadLetter { reason },
+        }
+    }
+
+    pub(super) fn revoked(delivery: Delivery, request: Request, exception: Exception) -> Self {
+        Self::Refused {
+            delivery: Box::new(delivery),
+            request: Box::new(request),
+            exception,
+            state: State::Revoked,
+            settlement: Settlement::Ack,
+        }
+    }
+
+    fn settled(delivery: Delivery, settlement: Settlement, why: &'static str) -> Self {
+        Self::Settled {
+            delivery: Box::new(delivery),
+            settlement,
+            why,
+        }
+    }
+
+    pub(super) fn parked(delivery: Delivery, until: Timestamp) -> Self {
+        Self::settled(delivery, Settlement::Park(until), "PARKED")
+    }
+
+    pub(super) fn stale(delivery: Delivery) -> Self {
+        Self::settled(delivery, Settlement::Ack, "STALE")
+    }
+
+    pub(super) fn over(delivery: Delivery, _state: &State) -> Self {
+        Self::settled(delivery, Settlement::Ack, "REPEATED")
+    }
+
+    pub(super) fn given_back(delivery: Delivery) -> Self {
+        Self::settled(delivery, Settlement::Requeue, "GIVEN_BACK")
+    }
+}
+
+impl From<BrokerError> for Left {
+    fn from(error: BrokerError) -> Self {
+        Self::Away(error.to_string())
+    }
+}
+
+impl From<ResultsError> for Left {
+    fn from(error: ResultsError) -> Self {
+        Self::Away(error.to_string())
+    }
+}
+
+/// Does what is left to do, in the same order as a full attempt: store, follow
+/// up, settle.
+pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
+    let done = match left {
+        Left::Unreadable { delivery, malformed } => unreadable(crew, &delivery, &malformed, story).await,
+        Left::Refused {
+            delivery,
+            request,
+            exception,
+            state,
+            settlement,
+        } => {
+            story.ends(&state);
+            let caller = (request.id.clone(), request.task.clone());
+            let tell = !request.ignore_result;
+            let fence = Fence {
+                retries: request.retries,
+                deliveries: delivery.deliveries,
+            };
+            match store(crew, tell.then_some(caller), fence, state, exception).await {
+                Ok(()) => settle(crew, &delivery, settlement, story).await,
+                Err(error) => Err(error),
+            }
+        }
+        Left::Settled {
+            delivery,
+            settlement,
+            why,
+        } => {
+            story.left(why);
+            if settlement == Settlement::Requeue {
+                crew.count_given_back();
+            }
+            settle(crew, &delivery, settlement, story).await
+        }
+        Left::Retried {
+            delivery,
+            id,
+            retries,
+            due,
+        } => {
+            story.left("REPEATED");
+            let again = retry_of(&delivery, &id, retries, due);
+            let published = insist(&crew.shutdown, || crew.broker.publish(vec![again.clone()]));
+            match published.await {
+                Ok(()) => settle(crew, &delivery, Settlement::Ack, story).await,
+                Err(error) => Err(error.into()),
+            }
+        }
+        Left::Lost => {
+            story.left("LOST");
+            Ok(())
+        }
+        away @ Left::Away(_) => Err(away),
+    };
+    if let Err(Left::Away(reason)) = done {
+        story.left("AWAY");
+        tracing::warn!(reason, "the message was not settled; it comes back when its lease lapses");
+    }
+}
+
+async fn unreadable(crew: &Crew, delivery: &Delivery, malformed: &Malformed, story: &mut Story) -> Result<(), Left> {
+    story.ends(&State::Failure);
+    let fence = Fence {
+        retries: 0,
+        deliveries: delivery.deliveries,
+    };
+    store(crew, malformed.caller.clone(), fence, State::Failure, malformed.exception.clone()).await?;
+    let reason = malformed.reason.clone();
+    settle(crew, delivery, Settlement::DeadLetter { reason }, story).await
+}
+
+/// Tells the caller, if there is one, why the task was not run.
+async fn store(
+    crew: &Crew,
+    caller: Option<(TaskId, String)>,
+    fence: Fence,
+    state: State,
+    exception: Exception,
+) -> Result<(), Left> {
+    let Some((id, task)) = caller else {
+        return Ok(());
+    };
+    let write = Write {
+        id,
+        task,
+        fence,
+        state,
+        result: None,
+        exception: Some(exception),
+        due: None,
+        worker: crew.settings.name.clone(),
+        usage: RunUsage::default(),
+        log: None,
+        keep: crew.settings.result_keep,
+    };
+    // A refused write means that the caller has an answer already.
+    insist(&crew.shutdown, || crew.results.write(write.clone())).await?;
+    Ok(())
+}
+
+async fn settle(crew: &Crew, delivery: &Delivery, settlement: Settlement, story: &mut Story) -> Result<(), Left> {
+    story.settles(&settlement);
+    let settled = insist(&crew.shutdown, || crew.broker.settle(delivery, settlement.clone()));
+    match settled.await {
+        Ok(()) | Err(BrokerError::LeaseLost { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,136 @@
+//! Step j, report: one wide event and the metrics of an attempt, told once at
+//! its end.
+
+use super::Attempt;
+use crate::broker::{Delivery, Settlement};
+use crate::celery::Request;
+use crate::policy::verdict::Verdict;
+use crate::task::State;
+use crate::telemetry::{AttemptEvent, OTHER};
+use crate::worker::crew::Crew;
+use celeriac_sandbox::{Outcome, Report, Usage};
+use std::time::Duration;
+
+/// The tenant of every queue, as long as there is one tenant.
+const TENANT: &str = "default";
+
+/// What happened so far.
+#[derive(Debug)]
+pub(super) struct Story {
+    id: String,
+    task: String,
+    known: bool,
+    retries: u32,
+    queue: String,
+    digest: String,
+    state: String,
+    outcome: &'static str,
+    verdict: &'static str,
+    settlement: &'static str,
+    queue_wait: Duration,
+    usage: Usage,
+}
+
+impl Story {
+    pub(super) fn new(crew: &Crew, delivery: &Delivery) -> Self {
+        let wait = crew.clock.now().duration_since(delivery.ready_at);
+        Self {
+            id: String::new(),
+            task: OTHER.to_owned(),
+            known: false,
+            retries: 0,
+            queue: delivery.queue.clone(),
+            digest: String::new(),
+            state: String::new(),
+            outcome: "",
+            verdict: "",
+            settlement: "",
+            queue_wait: Duration::try_from(wait).unwrap_or(Duration::ZERO),
+            usage: Usage::default(),
+        }
+    }
+
+    pub(super) fn knows(&mut self, request: &Request) {
+        self.id = request.id.to_string();
+        self.task.clone_from(&request.task);
+        self.retries = request.retries;
+    }
+
+    pub(super) fn has(&mut self, attempt: &Attempt) {
+        self.known = true;
+        self.digest = attempt.code.digest.to_string();
+    }
+
+    pub(super) fn did(&mut self, report: &Report) {
+        self.outcome = outcome(&report.outcome);
+        self.usage = report.usage;
+    }
+
+    pub(super) fn decided(&mut self, verdict: &Verdict) {
+        self.verdict = verdict.word();
+        self.state = match verdict {
+            Verdict::Succeed(_) => "SUCCESS",
+            Verdict::Fail(_) | Verdict::Reject { .. } => "FAILURE",
+            Verdict::RetryAt { .. } => "RETRY",
+            Verdict::Revoke(_) => "REVOKED",
+            Verdict::Ignore => "IGNORED",
+            Verdict::Return | Verdict::Defer => "REJECTED",
+        }
+        .to_owned();
+    }
+
+    pub(super) fn ends(&mut self, state: &State) {
+        state.as_str().clone_into(&mut self.state);
+    }
+
+    pub(super) fn left(&mut self, why: &str) {
+        why.clone_into(&mut self.state);
+    }
+
+    pub(super) fn settles(&mut self, settlement: &Settlement) {
+        self.settlement = match settlement {
+            Settlement::Ack => "ack",
+            Settlement::Requeue => "requeue",
+            Settlement::Return => "return",
+            Settlement::Park(_) => "park",
+            Settlement::DeadLetter { .. } => "dead letter",
+        };
+    }
+
+    pub(super) fn tell(self, crew: &Crew) {
+        let label = if self.known { self.task.as_str() } else { OTHER };
+        crew.metrics.settled(&self.queue, label, &self.state, self.queue_wait, self.usage.wall);
+        AttemptEvent {
+            id: &self.id,
+            task: &self.task,
+            retries: self.retries,
+            queue: &self.queue,
+            tenant: TENANT,
+            digest: &self.digest,
+            state: &self.state,
+            outcome: self.outcome,
+            verdict: self.verdict,
+            settlement: self.settlement,
+            queue_wait: self.queue_wait,
+            run: self.usage.wall,
+            cpu: self.usage.cpu,
+            memory_peak_bytes: self.usage.memory_peak_bytes,
+        }
+        .emit();
+    }
+}
+
+fn outcome(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::Returned(_) => "returned",
+        Outcome::BadResult { .. } => "bad result",
+        Outcome::Failed(_) => "failed",
+        Outcome::Retry(_) => "retry",
+        Outcome::Reject(_) => "reject",
+        Outcome::Ignore => "ignore",
+        Outcome::Interrupted { .. } => "interrupted",
+        Outcome::LimitHit(_) => "limit hit",
+        Outcome::Trapped(_) => "trapped",
+        Outcome::Exited { .. } => "exited",
+    }
+}

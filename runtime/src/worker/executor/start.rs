@@ -1,0 +1,57 @@
+//! Step c, start: a run that may have had predecessors takes its fence.
+//!
+//! The very first run of a task needs no record before its end, which keeps
+//! the happy path at one write.
+
+use super::Attempt;
+use super::leave::Left;
+use crate::broker::Settlement;
+use crate::clock::after;
+use crate::results::{Begun, Start, Write};
+use crate::task::State;
+use crate::worker::crew::Crew;
+use crate::worker::heartbeat;
+use crate::worker::patience::insist;
+
+/// Takes the fence, and acknowledges early where the task wants it so.
+pub(super) async fn start(crew: &Crew, attempt: &mut Attempt) -> Result<(), Left> {
+    if !attempt.fence.is_first() {
+        begin(crew, attempt).await?;
+        attempt.recorded = true;
+    }
+    if crew.settings.track_started && !attempt.request.ignore_result {
+        super::record::record(crew, attempt, Some(started(crew, attempt))).await?;
+    }
+    if attempt.code.task.at_most_once {
+        super::record::acknowledge(crew, attempt, Settlement::Ack).await?;
+    }
+    Ok(())
+}
+
+async fn begin(crew: &Crew, attempt: &Attempt) -> Result<(), Left> {
+    let start = Start {
+        id: attempt.request.id.clone(),
+        task: attempt.request.task.clone(),
+        fence: attempt.fence,
+        worker: crew.settings.name.clone(),
+        lease_until: after(crew.clock.now(), heartbeat::lease(crew)),
+    };
+    let begun = insist(&crew.shutdown, || crew.results.begin(start.clone())).await?;
+    let delivery = || attempt.delivery.clone();
+    match begun {
+        Begun::Run => Ok(()),
+        Begun::Stale => Err(Left::stale(delivery())),
+        Begun::Over(record) => Err(Left::over(delivery(), &record.state)),
+        Begun::Retried { due } => Err(Left::Retried {
+            delivery: Box::new(delivery()),
+            retries: attempt.fence.retries,
+            id: attempt.request.id.clone(),
+            due: due.unwrap_or_else(|| crew.clock.now()),
+        }),
+        Begun::Held { until } => Err(Left::parked(delivery(), until)),
+    }
+}
+
+fn started(crew: &Crew, attempt: &Attempt) -> Write {
+    super::end::write(crew, attempt, State::Started)
+}

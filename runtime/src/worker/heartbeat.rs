@@ -1,0 +1,137 @@
+//! Keeps the leases of what runs, all in one call, and tells an attempt when
+//! its lease is lost.
+
+use super::crew::Crew;
+use crate::broker::Receipt;
+use crate::clock::after;
+use crate::task::{Fence, TaskId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// The lease of the run record where the broker has none of its own.
+const RUN_LEASE: Duration = Duration::from_secs(30);
+
+/// The leases of this worker's running attempts.
+#[derive(Debug, Default)]
+pub(super) struct Leases(Arc<Mutex<HashMap<Receipt, Held>>>);
+
+#[derive(Debug)]
+struct Held {
+    run: Option<(TaskId, Fence)>,
+    lost: CancellationToken,
+}
+
+/// Keeps one lease while it lives.
+#[derive(Debug)]
+pub(super) struct Alive {
+    receipt: Receipt,
+    lost: CancellationToken,
+    all: Arc<Mutex<HashMap<Receipt, Held>>>,
+}
+
+impl Leases {
+    /// Keeps a lease from now on; `run` is the run record that has it too.
+    pub(super) fn keep(&self, receipt: &Receipt, run: Option<(TaskId, Fence)>) -> Alive {
+        let lost = CancellationToken::new();
+        let held = Held {
+            run,
+            lost: lost.clone(),
+        };
+        lock(&self.0).insert(receipt.clone(), held);
+        Alive {
+            receipt: receipt.clone(),
+            lost,
+            all: self.0.clone(),
+        }
+    }
+
+    fn held(&self) -> (Vec<Receipt>, Vec<(TaskId, Fence)>) {
+        let held = lock(&self.0);
+        let runs = held.values().filter_map(|one| one.run.clone()).collect();
+        (held.keys().cloned().collect(), runs)
+    }
+
+    fn lose(&self, receipts: &[Receipt]) {
+        let held = lock(&self.0);
+        for lost in receipts.iter().filter_map(|receipt| held.get(receipt)) {
+            lost.lost.cancel();
+        }
+    }
+}
+
+impl Alive {
+    /// Resolves when the lease is lost. Cancel-safe.
+    pub(super) async fn lost(&self) {
+        self.lost.cancelled().await;
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        lock(&self.all).remove(&self.receipt);
+    }
+}
+
+/// A map that a panicking thread left is still a map.
+fn lock(leases: &Mutex<HashMap<Receipt, Held>>) -> MutexGuard<'_, HashMap<Receipt, Held>> {
+    leases.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The beating heart; stop it after the last attempt ended.
+#[derive(Debug)]
+pub(super) struct Beat {
+    ended: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Beat {
+    pub(super) async fn stop(self) {
+        self.ended.cancel();
+        if let Err(error) = self.task.await {
+            tracing::error!(%error, "the heartbeat ended early");
+        }
+    }
+}
+
+/// The lease of a run from now on.
+pub(super) fn lease(crew: &Crew) -> Duration {
+    crew.broker.profile().lease.unwrap_or(RUN_LEASE)
+}
+
+/// Starts to renew leases at a third of their length, so that two beats may fail.
+pub(super) fn start(crew: &Arc<Crew>) -> Beat {
+    let ended = CancellationToken::new();
+    let (crew, until) = (crew.clone(), ended.clone());
+    #[expect(clippy::disallowed_methods, reason = "Beat::stop waits for it")]
+    let task = tokio::spawn(async move {
+        let every = lease(&crew) / 3;
+        loop {
+            tokio::select! {
+                () = until.cancelled() => return,
+                () = tokio::time::sleep(every) => beat(&crew).await,
+            }
+        }
+    });
+    Beat { ended, task }
+}
+
+async fn beat(crew: &Crew) {
+    let (receipts, runs) = crew.leases.held();
+    if receipts.is_empty() {
+        return;
+    }
+    match crew.broker.extend(&receipts).await {
+        Ok(lost) => crew.leases.lose(&lost),
+        Err(error) => tracing::warn!(%error, "leases not extended"),
+    }
+    if runs.is_empty() {
+        return;
+    }
+    let until = after(crew.clock.now(), lease(crew));
+    if let Err(error) = crew.results.renew(runs, until).await {
+        tracing::warn!(%error, "run records not renewed");
+    }
+}
