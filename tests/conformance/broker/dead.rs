@@ -1,0 +1,168 @@
+//! Dead letters, and counting.
+
+use crate::stage::{BrokerStage, START, fetch, message, names, outgoing};
+use celeriac::broker::{DEAD_LETTERS, DeadLetter, Depth, Outgoing, Settlement};
+use celeriac::clock::after;
+use std::time::Duration;
+
+pub(crate) async fn dead_letters_keep_the_original(stage: BrokerStage) {
+    let mut bad = message("bad");
+    bad.body = vec![0, 159, 146, 150].into();
+    bad.properties.reply_to = Some("somebody".to_owned());
+    let key = Some("k".to_owned());
+    stage
+        .publish(Outgoing {
+            queue: "q".to_owned(),
+            message: bad.clone(),
+            due: None,
+            key: key.clone(),
+        })
+        .await;
+    stage.publish(outgoing("other")).await;
+    let taken = stage.take(2).await;
+    let reason = "the body is not JSON: ä".to_owned();
+    stage.clock.advance(Duration::from_secs(1));
+    stage
+        .broker
+        .settle(
+            &taken[0],
+            Settlement::DeadLetter {
+                reason: reason.clone(),
+            },
+        )
+        .await
+        .unwrap();
+    stage.clock.advance(Duration::from_secs(1));
+    stage
+        .broker
+        .settle(
+            &taken[1],
+            Settlement::DeadLetter {
+                reason: "too".to_owned(),
+            },
+        )
+        .await
+        .unwrap();
+    let dead = stage.broker.dead_letters("q", 10).await.unwrap();
+    assert_eq!(dead.len(), 2);
+    assert_eq!(
+        (dead[0].reason.as_str(), dead[0].died_at),
+        ("too", after(START, Duration::from_secs(2))),
+        "newest first"
+    );
+    let died_at = after(START, Duration::from_secs(1));
+    assert_eq!(
+        dead[1],
+        DeadLetter {
+            queue: "q".to_owned(),
+            message: bad,
+            reason,
+            died_at
+        }
+    );
+    assert_eq!(stage.broker.dead_letters("q", 1).await.unwrap().len(), 1);
+    assert_eq!(stage.broker.dead_letters("another", 10).await.unwrap(), []);
+    // A dead message no longer lives, so its key is free.
+    stage
+        .publish(Outgoing {
+            key,
+            ..outgoing("again")
+        })
+        .await;
+    assert_eq!(names(&stage.take(1).await), ["again"]);
+}
+
+pub(crate) async fn dead_letters_are_capped_and_the_oldest_go(stage: BrokerStage) {
+    let cap = usize::try_from(DEAD_LETTERS).unwrap();
+    let all = (0..cap + 5).map(|i| outgoing(&i.to_string())).collect();
+    stage.broker.publish(all).await.unwrap();
+    stage
+        .publish(Outgoing {
+            queue: "other".to_owned(),
+            ..outgoing("kept")
+        })
+        .await;
+    let kept = fetch(&*stage.broker, &["other"], 1).await;
+    stage
+        .broker
+        .settle(
+            &kept[0],
+            Settlement::DeadLetter {
+                reason: "r".to_owned(),
+            },
+        )
+        .await
+        .unwrap();
+    let mut died = 0;
+    while died < cap + 5 {
+        let taken = stage.take(1_000).await;
+        died += taken.len();
+        let dead = || Settlement::DeadLetter {
+            reason: "r".to_owned(),
+        };
+        let settled = taken
+            .iter()
+            .map(|delivery| stage.broker.settle(delivery, dead()));
+        futures::future::try_join_all(settled).await.unwrap();
+    }
+    assert_eq!(
+        stage.broker.depth("q").await.unwrap(),
+        Depth {
+            dead: DEAD_LETTERS,
+            ..Depth::default()
+        }
+    );
+    let newest = stage.broker.dead_letters("q", 1).await.unwrap();
+    assert_eq!(newest[0].message, message(&(cap + 4).to_string()));
+    let oldest = stage
+        .broker
+        .dead_letters("q", cap + 5)
+        .await
+        .unwrap()
+        .pop()
+        .unwrap();
+    assert_eq!(oldest.message, message("5"));
+    assert_eq!(
+        stage.broker.dead_letters("other", 10).await.unwrap().len(),
+        1,
+        "the cap is one queue's"
+    );
+}
+
+pub(crate) async fn counts_what_a_queue_holds(stage: BrokerStage) {
+    let later = Some(after(START, Duration::from_secs(3_600)));
+    for name in ["a", "b", "c", "d", "e"] {
+        stage.publish(outgoing(name)).await;
+    }
+    stage
+        .publish(Outgoing {
+            due: later,
+            ..outgoing("f")
+        })
+        .await;
+    let taken = stage.take(3).await;
+    stage
+        .broker
+        .settle(
+            &taken[0],
+            Settlement::DeadLetter {
+                reason: "r".to_owned(),
+            },
+        )
+        .await
+        .unwrap();
+    let depth = stage.other.depth("q").await.unwrap();
+    assert_eq!(
+        depth,
+        Depth {
+            ready: 2,
+            parked: 1,
+            leased: 2,
+            dead: 1
+        }
+    );
+    assert_eq!(
+        stage.other.depth("nothing").await.unwrap(),
+        Depth::default()
+    );
+}

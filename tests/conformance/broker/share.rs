@@ -1,0 +1,144 @@
+//! Several processes on one store, and processes that go away.
+
+use crate::stage::{BrokerStage, PATIENCE, fetch, names, outgoing};
+use celeriac::broker::{Broker, Settlement};
+use std::collections::HashSet;
+use std::time::Duration;
+
+pub(crate) async fn a_waiting_fetch_wakes_when_another_process_publishes(stage: BrokerStage) {
+    let mut waiting = Box::pin(stage.take(1));
+    // Let it look and find nothing first.
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), &mut waiting)
+            .await
+            .is_err()
+    );
+    stage.other.publish(vec![outgoing("m")]).await.unwrap();
+    let taken = tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+    assert_eq!(names(&taken), ["m"]);
+}
+
+pub(crate) async fn a_fetch_without_messages_comes_back_empty(stage: BrokerStage) {
+    let fetched = tokio::time::timeout(PATIENCE, stage.broker.fetch(&["q".to_owned()], 1))
+        .await
+        .unwrap();
+    assert_eq!(fetched.unwrap(), []);
+}
+
+pub(crate) async fn a_cancelled_fetch_loses_nothing(stage: BrokerStage) {
+    let queues = ["q".to_owned()];
+    for i in 0..100_u64 {
+        // Cancelled at another moment each time: before, while and after the take.
+        let fetch = stage.broker.fetch(&queues, 1);
+        let publish = stage.other.publish(vec![outgoing(&i.to_string())]);
+        let wait = Duration::from_micros(i * 40);
+        let (fetched, published) = tokio::join!(tokio::time::timeout(wait, fetch), publish);
+        published.unwrap();
+        for delivery in fetched.into_iter().flat_map(Result::unwrap) {
+            assert_eq!(delivery.deliveries, 1);
+            stage
+                .broker
+                .settle(&delivery, Settlement::Requeue)
+                .await
+                .unwrap();
+        }
+    }
+    let mut seen = HashSet::new();
+    while seen.len() < 100 {
+        for delivery in stage.take(100).await {
+            // What was given back did not count; at worst the lease lapses.
+            assert!(
+                delivery.deliveries == 1 && seen.insert(delivery.receipt.message),
+                "{delivery:?}"
+            );
+        }
+    }
+}
+
+pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: BrokerStage) {
+    const MESSAGES: usize = 2_000;
+    let publish = async {
+        for start in (0..MESSAGES).step_by(100) {
+            let some = (start..start + 100)
+                .map(|i| outgoing(&i.to_string()))
+                .collect();
+            stage.broker.publish(some).await.unwrap();
+        }
+    };
+    let done = std::sync::atomic::AtomicUsize::new(0);
+    let consume = async |broker: &dyn Broker| {
+        let mut names_seen = Vec::new();
+        while done.load(std::sync::atomic::Ordering::Relaxed) < MESSAGES {
+            let taken = broker.fetch(&["q".to_owned()], 16).await.unwrap();
+            for name in names(&taken) {
+                names_seen.push(name.to_owned());
+            }
+            futures::future::try_join_all(
+                taken
+                    .iter()
+                    .map(|delivery| broker.settle(delivery, Settlement::Ack)),
+            )
+            .await
+            .unwrap();
+            done.fetch_add(taken.len(), std::sync::atomic::Ordering::Relaxed);
+        }
+        names_seen
+    };
+    let ((), mut one, two) = tokio::time::timeout(PATIENCE, async {
+        tokio::join!(publish, consume(&*stage.broker), consume(&*stage.other))
+    })
+    .await
+    .unwrap();
+    assert!(
+        !one.is_empty() && !two.is_empty(),
+        "both took some: {} and {}",
+        one.len(),
+        two.len()
+    );
+    one.extend(two);
+    assert_eq!(one.len(), MESSAGES);
+    assert_eq!(
+        one.into_iter().collect::<HashSet<_>>().len(),
+        MESSAGES,
+        "nothing twice"
+    );
+}
+
+pub(crate) async fn what_was_published_and_settled_survives_a_crash(mut stage: BrokerStage) {
+    for name in ["acked", "dead", "parked", "leased", "ready"] {
+        stage.publish(outgoing(name)).await;
+    }
+    let taken = stage.take(4).await;
+    let later = celeriac::clock::after(stage.clock.now(), Duration::from_secs(3_600));
+    stage
+        .broker
+        .settle(&taken[0], Settlement::Ack)
+        .await
+        .unwrap();
+    stage
+        .broker
+        .settle(
+            &taken[1],
+            Settlement::DeadLetter {
+                reason: "r".to_owned(),
+            },
+        )
+        .await
+        .unwrap();
+    stage
+        .broker
+        .settle(&taken[2], Settlement::Park(later))
+        .await
+        .unwrap();
+    stage.crash().await;
+    let depth = stage.broker.depth("q").await.unwrap();
+    assert_eq!(
+        (depth.ready, depth.parked, depth.leased, depth.dead),
+        (1, 1, 1, 1)
+    );
+    assert_eq!(names(&fetch(&*stage.broker, &["q"], 10).await), ["ready"]);
+    stage.clock.advance(Duration::from_secs(3_600));
+    let mut rest = stage.take(10).await;
+    rest.retain(|delivery| names(std::slice::from_ref(delivery)) == ["leased"]);
+    assert_eq!(rest[0].deliveries, 2, "the crash cost a delivery");
+}

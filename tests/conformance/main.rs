@@ -1,0 +1,9 @@
+//! What every driver must do: each behaviour is written once and expanded for
+//! every driver, as in `broker::redelivers_after_lease_expiry::embedded`.
+//!
+//! A driver joins by one line in each table at the end of `broker.rs` and
+//! `results.rs`, and a stage in `stage.rs`.
+
+mod broker;
+mod results;
+mod stage;

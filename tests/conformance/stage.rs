@@ -1,0 +1,160 @@
+//! A fresh place for one test: a driver with an empty store and a clock that
+//! stands still.
+
+use celeriac::broker::embedded::EmbeddedBroker;
+use celeriac::broker::{Broker, Delivery, Outgoing};
+use celeriac::celery::{Message, Properties};
+use celeriac::clock::Clock;
+use celeriac::database::Database;
+use celeriac::results::Results;
+use celeriac::results::embedded::EmbeddedResults;
+use jiff::Timestamp;
+use serde_json::json;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longer than anything takes on a busy machine; a test that waits so long has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// When every manual clock starts.
+pub(crate) const START: Timestamp = Timestamp::constant(1_790_000_000, 0);
+
+/// What a test of a broker needs from its driver.
+pub(crate) struct BrokerStage {
+    /// Moves the time of every handle.
+    pub(crate) clock: Clock,
+    /// Two handles on one store, as two processes have.
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) other: Arc<dyn Broker>,
+    place: Place,
+}
+
+/// What a test of a result backend needs from its driver.
+pub(crate) struct ResultsStage {
+    pub(crate) clock: Clock,
+    pub(crate) results: Arc<dyn Results>,
+    pub(crate) other: Arc<dyn Results>,
+    _place: Place,
+}
+
+/// Keeps the store, and knows how to open it again.
+enum Place {
+    Embedded(tempfile::TempDir),
+}
+
+impl BrokerStage {
+    pub(crate) async fn embedded() -> Self {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
+        let broker = Arc::new(EmbeddedBroker::new(database(&dir, &clock).await));
+        let other = Arc::new(EmbeddedBroker::new(database(&dir, &clock).await));
+        Self {
+            clock,
+            broker,
+            other,
+            place: Place::Embedded(dir),
+        }
+    }
+
+    /// Throws both handles away without closing them, as a killed process does,
+    /// and opens the store again.
+    pub(crate) async fn crash(&mut self) {
+        let Place::Embedded(dir) = &self.place;
+        let fresh: Arc<dyn Broker> =
+            Arc::new(EmbeddedBroker::new(database(dir, &self.clock).await));
+        self.other = Arc::clone(&fresh);
+        self.broker = fresh;
+    }
+
+    /// Publishes one message.
+    pub(crate) async fn publish(&self, outgoing: Outgoing) {
+        self.broker.publish(vec![outgoing]).await.unwrap();
+    }
+
+    /// Takes what is there right now, at most `max` messages of queue `q`.
+    pub(crate) async fn take(&self, max: usize) -> Vec<Delivery> {
+        fetch(&*self.broker, &["q"], max).await
+    }
+
+    /// Asserts that queue `q` has nothing to take now.
+    pub(crate) async fn assert_nothing_ready(&self) {
+        assert_eq!(
+            self.broker.depth("q").await.unwrap().ready,
+            0,
+            "nothing is ready"
+        );
+    }
+}
+
+impl ResultsStage {
+    pub(crate) async fn embedded() -> Self {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
+        let results = Arc::new(EmbeddedResults::new(database(&dir, &clock).await));
+        let other = Arc::new(EmbeddedResults::new(database(&dir, &clock).await));
+        Self {
+            clock,
+            results,
+            other,
+            _place: Place::Embedded(dir),
+        }
+    }
+}
+
+async fn database(dir: &tempfile::TempDir, clock: &Clock) -> Database {
+    Database::open(dir.path(), clock.clone()).await.unwrap()
+}
+
+/// Fetches until there is something; a fetch may come back empty in between.
+pub(crate) async fn fetch(broker: &dyn Broker, queues: &[&str], max: usize) -> Vec<Delivery> {
+    let queues: Vec<String> = queues.iter().map(|queue| (*queue).to_owned()).collect();
+    let fetched = async {
+        loop {
+            let deliveries = broker.fetch(&queues, max).await.unwrap();
+            if !deliveries.is_empty() {
+                return deliveries;
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, fetched)
+        .await
+        .expect("a message in time")
+}
+
+/// A message whose body tells which one it is.
+pub(crate) fn message(name: &str) -> Message {
+    let headers = json!({"id": name, "task": "m.t", "lang": "py", "retries": 0, "meth": null, "ä": [1.5, {"b": true}]});
+    Message {
+        body: format!("[[\"{name}\"], {{}}, {{}}]").into_bytes().into(),
+        content_type: "application/json".to_owned(),
+        content_encoding: "utf-8".to_owned(),
+        headers: headers.as_object().unwrap().clone(),
+        properties: Properties {
+            correlation_id: Some(name.to_owned()),
+            ..Properties::default()
+        },
+    }
+}
+
+/// A message for queue `q`, to be delivered at once.
+pub(crate) fn outgoing(name: &str) -> Outgoing {
+    Outgoing {
+        queue: "q".to_owned(),
+        message: message(name),
+        due: None,
+        key: None,
+    }
+}
+
+/// The names of deliveries, in order.
+pub(crate) fn names(deliveries: &[Delivery]) -> Vec<&str> {
+    deliveries
+        .iter()
+        .map(|delivery| {
+            delivery
+                .message
+                .properties
+                .correlation_id
+                .as_deref()
+                .unwrap()
+        })
+        .collect()
+}
