@@ -17,7 +17,7 @@ use crate::results::{Record, Results};
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::Metrics;
-use crate::worker::{self, Drained, Parts, Settings};
+use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ impl App {
         let messages = file(&mut files, folder, &clock).await?;
         let Address::Embedded(folder) = &config.result_backend;
         let records = file(&mut files, folder, &clock).await?;
-        let broker = Arc::new(EmbeddedBroker::new(messages, config.worker.lease));
+        let broker = Arc::new(EmbeddedBroker::new(messages).with_lease(config.worker.lease));
         let results = Arc::new(EmbeddedResults::new(records.clone()));
         Ok(Self {
             config,
@@ -213,7 +213,7 @@ impl App {
         let parts = Parts {
             broker: Arc::clone(&self.broker) as Arc<dyn Broker>,
             results: Arc::clone(&self.results) as Arc<dyn Results>,
-            resolver: Arc::new(resolver),
+            resolver,
             clock: self.clock.clone(),
             metrics,
             settings,
@@ -247,7 +247,10 @@ impl App {
             guest_threads: worker.guest_threads,
             drain: worker.drain,
             max_deliveries: worker.max_deliveries,
-            max_retries: worker.max_retries,
+            max_retries: Retries {
+                default: worker.max_retries,
+                cap: self.config.max_retries,
+            },
             retry_delay: worker.retry_delay,
             result_keep: worker.result_keep,
             track_started: worker.track_started,

@@ -50,6 +50,8 @@ pub struct Config {
     pub limits: Limits,
     /// The most that tasks of tenant `default` can ask for.
     pub ceiling: Limits,
+    /// The most retries that a task of tenant `default` can have.
+    pub max_retries: u32,
     /// Tasks of ours by the names that callers use.
     pub aliases: BTreeMap<String, String>,
 }
@@ -81,6 +83,7 @@ impl Config {
         let limits = limits::defaults(&mut reader)?;
         let ceiling = limits::ceiling(&mut reader)?;
         limits::compare(&reader, &limits, &ceiling)?;
+        let max_retries = limits::max_retries(&mut reader, &worker)?;
         let aliases = reader.aliases(ALIASES, |target| {
             target
                 .parse::<TaskName>()
@@ -96,6 +99,7 @@ impl Config {
                 worker,
                 limits,
                 ceiling,
+                max_retries,
                 aliases,
             },
             effective,

@@ -12,3 +12,5 @@ pub mod shutdown;
 pub mod telemetry;
 pub mod worker;
 pub mod api;
+pub mod app;
+pub mod cli;

@@ -4,9 +4,13 @@
 use super::error::ConfigError;
 use super::reader::Reader;
 use super::units;
+use super::worker::{RETRIES, WorkerConfig};
 use celeriac_sandbox::Limits;
 use std::time::Duration;
 
+/// Most retries of a task unless told otherwise: with Celery's delay of 180 s,
+/// five hours.
+const DEFAULT_RETRIES: u64 = 100;
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 /// Largest memory of one attempt: the size of a slot in the sandbox's pool.
@@ -58,6 +62,26 @@ fn read(reader: &mut Reader, section: &str, default: &Limits) -> Result<Limits, 
         log_bytes: reader.bytes(&key("log"), default.log_bytes, 0..=TEXT)?,
         log_lines: u32::try_from(lines).unwrap_or(u32::MAX),
         progress_bytes: reader.bytes(&key("progress"), default.progress_bytes, 0..=TEXT)?,
+    })
+}
+
+/// Reads the most retries that a task of tenant `default` can have.
+pub(super) fn max_retries(reader: &mut Reader, worker: &WorkerConfig) -> Result<u32, ConfigError> {
+    let most = reader.number("tenants.default.max_retries", DEFAULT_RETRIES, 0..=RETRIES)?;
+    if u64::from(worker.max_retries) <= most {
+        return Ok(u32::try_from(most).unwrap_or(u32::MAX));
+    }
+    let source_place = match reader.source("worker.max_retries") {
+        super::Source::Default => reader.source("tenants.default.max_retries"),
+        written @ (super::Source::File { .. }
+        | super::Source::Environment(_)
+        | super::Source::Flag(_)) => written,
+    };
+    Err(ConfigError::OutOfRange {
+        key: "worker.max_retries".to_owned(),
+        value: worker.max_retries.to_string(),
+        bound: format!("at most tenants.default.max_retries = {most} is allowed"),
+        source_place,
     })
 }
 

@@ -145,6 +145,10 @@ const WRONG: &[(&str, &str)] = &[
         "limits.wall is 5m; at most tenants.default.wall = 1m is allowed, in celeriac.toml:2",
     ),
     (
+        "[worker]\nmax_retries = 200\n",
+        "worker.max_retries is 200; at most tenants.default.max_retries = 100 is allowed, in celeriac.toml:2",
+    ),
+    (
         "[tenants.acme]\ncpu = \"1m\"\n",
         "there is no key \"tenants.acme.cpu\"; did you mean \"tenants.default.cpu\"?, in celeriac.toml:2",
     ),

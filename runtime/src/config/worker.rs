@@ -16,8 +16,8 @@ const QUEUES: usize = 100;
 const QUEUE_BYTES: usize = 255;
 /// Most deliveries before a message is dead (100).
 const DELIVERIES: u64 = 100;
-/// Most retries that can be allowed by default (1,000).
-const RETRIES: u64 = 1_000;
+/// Most retries that can be allowed (1,000).
+pub(super) const RETRIES: u64 = 1_000;
 /// Longest span of any setting (365 days): a longer one is a slip of the pen.
 pub(super) const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
 /// Where metrics and health are served unless said otherwise.
