@@ -24,12 +24,15 @@ const MAX_STACK_BYTES: u32 = 8 * 1024 * 1024;
 pub(super) const PROFILE: &str = "guest";
 
 /// The profile that is passed on the command line, so that a task's
-/// `Cargo.toml` needs none: small and fast to load, one unit, no debug sections.
+/// `Cargo.toml` needs none. CPU time is what a task is limited by, so it is built
+/// for speed (a quarter larger than for size); link-time optimisation would save
+/// 5 % of the size and triple the time of a rebuild. Function names stay, for
+/// the backtrace of a trap.
 const PROFILE_SETTINGS: [(&str, &str); 6] = [
     ("inherits", "\"release\""),
-    ("opt-level", "\"s\""),
+    ("opt-level", "3"),
     ("codegen-units", "1"),
-    ("lto", "true"),
+    ("lto", "false"),
     ("debug", "false"),
     ("strip", "\"debuginfo\""),
 ];
