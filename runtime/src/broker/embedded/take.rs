@@ -10,11 +10,14 @@ use sqlx::{AssertSqlSafe, Row};
 /// which follows at once, goes on.
 const PROMOTED: i64 = 1_000;
 
+/// A bare parameter in a LIMIT would have SQLite plan the query again whenever
+/// its value changes; a sum does not.
+///
 /// Parked rows that are due and leased rows whose lease lapsed become ready.
 /// Their lease stays valid until somebody takes them.
 const PROMOTE: &str = "UPDATE messages SET state = 0, due = 0 WHERE id IN (
     SELECT m.id FROM json_each(?1) AS q CROSS JOIN messages AS m
-    WHERE m.queue = q.value AND m.state <> 0 AND m.state IN (1, 2) AND m.due <= ?2 LIMIT ?3)";
+    WHERE m.queue = q.value AND m.state <> 0 AND m.state IN (1, 2) AND m.due <= ?2 LIMIT (?3 + 0))";
 
 /// The earliest moment at which one of the queues has something new to take.
 const NEXT_DUE: &str = "SELECT min(due) FROM (
@@ -98,7 +101,7 @@ pub(super) fn lease_sql(queues: usize) -> String {
     let arm = |queue| {
         format!(
             "SELECT * FROM (SELECT id, priority, bytes FROM messages WHERE queue = ?{queue} AND state = 0 \
-             ORDER BY priority DESC, id LIMIT ?1)"
+             ORDER BY priority DESC, id LIMIT (?1 + 0))"
         )
     };
     let arms = (0..queues)
@@ -109,7 +112,7 @@ pub(super) fn lease_sql(queues: usize) -> String {
         "UPDATE messages SET state = 2, due = ?3, lease = lease + 1, deliveries = deliveries + 1 WHERE id IN (
             SELECT id FROM (
                 SELECT id, sum(bytes) OVER (ORDER BY priority DESC, id ROWS UNBOUNDED PRECEDING) - bytes AS before
-                FROM (SELECT * FROM ({arms}) ORDER BY priority DESC, id LIMIT ?1))
+                FROM (SELECT * FROM ({arms}) ORDER BY priority DESC, id LIMIT (?1 + 0)))
             WHERE before < ?2) RETURNING id"
     )
 }
