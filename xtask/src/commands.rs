@@ -14,6 +14,12 @@ struct Command {
 
 const COMMANDS: &[Command] = &[
     Command {
+        name: "demo",
+        flags: &[],
+        about: "set up, run the examples and a hostile module on `celeriac dev`, show what became of them",
+        run: crate::demo::run,
+    },
+    Command {
         name: "test",
         flags: &["--no-check"],
         about: "set up, check, build the guests, run every test (--no-check: without the checks)",
@@ -36,6 +42,12 @@ const COMMANDS: &[Command] = &[
         flags: &["--toolchain"],
         about: "build every guest into target/guests/components (--toolchain: only the compiler)",
         run: crate::guests::run,
+    },
+    Command {
+        name: "bench",
+        flags: &[],
+        about: "measure the sandbox against bare Wasmtime, and the embedded broker",
+        run: crate::bench::run,
     },
 ];
 

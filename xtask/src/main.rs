@@ -1,7 +1,9 @@
 //! The build tool: `cargo xtask COMMAND`.
 
+mod bench;
 mod check;
 mod commands;
+mod demo;
 mod guests;
 mod setup;
 mod steps;

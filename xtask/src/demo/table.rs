@@ -1,0 +1,121 @@
+//! The closing table of the demo.
+
+use serde_json::Value;
+
+use super::cast::Part;
+
+const HEAD: [&str; 6] = ["task", "state", "wall", "cpu", "peak memory", "result"];
+/// Widest cell, characters.
+const WIDTH: usize = 58;
+
+/// Makes the row of one task.
+pub(super) fn row(part: &Part, answer: &Value) -> [String; 6] {
+    let number = |path: &str| answer.pointer(path).and_then(Value::as_f64).unwrap_or(0.0);
+    let text = |path: &str| {
+        answer
+            .pointer(path)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    let result = match answer.get("exception") {
+        Some(Value::Object(_)) => {
+            let message = text("/exception/message");
+            format!(
+                "{}: {}",
+                text("/exception/class"),
+                message.lines().next().unwrap_or_default()
+            )
+        }
+        _ => answer
+            .get("result")
+            .map(Value::to_string)
+            .unwrap_or_default(),
+    };
+    [
+        cut(&format!("{} {}", part.task, part.input.shown()), 44),
+        text("/state"),
+        time(number("/usage/run_us")),
+        time(number("/usage/cpu_us")),
+        format!(
+            "{:.1} MiB",
+            number("/usage/memory_peak_bytes") / f64::from(1 << 20)
+        ),
+        cut(&result, WIDTH),
+    ]
+}
+
+/// Draws the rows under their heading.
+pub(super) fn draw(rows: &[[String; 6]]) -> String {
+    let head = HEAD.map(str::to_owned);
+    let width = |column: usize| {
+        let cells = std::iter::once(&head)
+            .chain(rows)
+            .filter_map(|row| row.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
+    let line = |row: &[String; 6]| {
+        let cells = row.iter().zip(&widths).enumerate();
+        let cells = cells.map(|(column, (cell, width))| match column {
+            2..=4 => format!("{cell:>width$}"),
+            _ => format!("{cell:<width$}"),
+        });
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let rule = widths
+        .iter()
+        .map(|width| "─".repeat(*width))
+        .collect::<Vec<_>>()
+        .join("  ");
+    let lines = rows.iter().map(line);
+    [line(&head), rule]
+        .into_iter()
+        .chain(lines)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn time(micros: f64) -> String {
+    match micros {
+        0.0..1_000.0 => format!("{micros:.0} us"),
+        1_000.0..1_000_000.0 => format!("{:.1} ms", micros / 1e3),
+        _ => format!("{:.2} s", micros / 1e6),
+    }
+}
+
+fn cut(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    let short: String = text.chars().take(most - 1).collect();
+    format!("{short}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_as_wide_as_their_widest_cell() {
+        let row = |task: &str| [task, "SUCCESS", "1 us", "1 us", "0.1 MiB", "4"].map(str::to_owned);
+        let table = draw(&[row("a"), row("text.word_count")]);
+        let starts: Vec<_> = table
+            .lines()
+            .filter_map(|line| line.find("SUCCESS"))
+            .collect();
+        assert_eq!(starts, [17, 17]);
+    }
+
+    #[test]
+    fn times_have_the_unit_that_suits_them() {
+        assert_eq!(time(12.0), "12 us");
+        assert_eq!(time(12_345.0), "12.3 ms");
+        assert_eq!(time(2_500_000.0), "2.50 s");
+    }
+
+    #[test]
+    fn a_long_cell_is_cut() {
+        assert_eq!(cut("abcdef", 4), "abc…");
+    }
+}
