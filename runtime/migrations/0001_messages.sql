@@ -10,31 +10,28 @@ INSERT INTO message_ids VALUES (1);
 CREATE TABLE messages (
     id         INTEGER PRIMARY KEY,
     queue      TEXT    NOT NULL,
-    state      INTEGER NOT NULL CHECK (state IN (0, 1, 2)), -- ready, parked, leased
+    state      INTEGER NOT NULL CHECK (state IN (0, 1, 2, 3)), -- ready, parked, leased, dead
     priority   INTEGER NOT NULL,            -- 0 to 9, 9 first
-    due        INTEGER NOT NULL,            -- parked until, leased until; 0 when ready
-    lease      INTEGER NOT NULL DEFAULT 0,  -- grows with every take and give-back
+    due        INTEGER NOT NULL,            -- parked until, leased until; else 0
+    lease      INTEGER NOT NULL DEFAULT 0,  -- grows with every take and settlement
     deliveries INTEGER NOT NULL DEFAULT 0,
     ready_at   INTEGER NOT NULL,            -- published at or, if delayed, due
-    bytes      INTEGER NOT NULL,            -- of headers and body
-    key        TEXT
+    bytes      INTEGER NOT NULL,            -- of envelope and body
+    key        TEXT                         -- of a message that is not dead
 ) STRICT;
 CREATE INDEX messages_ready ON messages (queue, priority DESC, id) WHERE state = 0;
-CREATE INDEX messages_waiting ON messages (queue, state, due) WHERE state <> 0;
+CREATE INDEX messages_waiting ON messages (queue, state, due) WHERE state IN (1, 2);
 CREATE UNIQUE INDEX messages_key ON messages (key) WHERE key IS NOT NULL;
 
--- What never changes. A dead letter keeps its row.
+-- What never changes. It goes with its message, dead or alive.
 CREATE TABLE payloads (
-    id               INTEGER PRIMARY KEY,
-    content_type     TEXT    NOT NULL,
-    content_encoding TEXT    NOT NULL,
-    headers          TEXT    NOT NULL,
-    correlation_id   TEXT,
-    reply_to         TEXT,
-    priority         INTEGER NOT NULL,
-    expiration       TEXT,
-    body             BLOB    NOT NULL
+    id       INTEGER PRIMARY KEY,
+    envelope TEXT    NOT NULL,              -- JSON: types, headers, properties
+    body     BLOB    NOT NULL
 ) STRICT;
+CREATE TRIGGER messages_gone AFTER DELETE ON messages BEGIN
+    DELETE FROM payloads WHERE id = old.id;
+END;
 
 CREATE TABLE dead_letters (
     number  INTEGER PRIMARY KEY AUTOINCREMENT,

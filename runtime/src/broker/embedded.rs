@@ -25,6 +25,8 @@ use jiff::Timestamp;
 use publish::{Letter, Publish};
 use purge::Purge;
 use settle::Settle;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 use take::{Take, Taken};
 
@@ -37,6 +39,9 @@ pub const FETCH_MESSAGES: usize = 1_000;
 /// Most bytes of one fetch (64 MiB), however many messages were asked for; a
 /// single message always fits.
 pub const FETCH_BYTES: i64 = 64 << 20;
+/// How long a message that is due or whose lease lapsed may wait while its queue
+/// always holds enough others, milliseconds. Otherwise it does not wait.
+const PROMOTE_EVERY: i64 = 100;
 /// Most queues of one fetch: SQLite takes 500 parts in one compound query.
 pub const FETCH_QUEUES: usize = 400;
 
@@ -45,13 +50,19 @@ pub const FETCH_QUEUES: usize = 400;
 pub struct EmbeddedBroker {
     db: Database,
     lease: Duration,
+    /// When what was due or lapsed was last looked for, milliseconds since 1970.
+    promoted: Arc<AtomicI64>,
 }
 
 impl EmbeddedBroker {
     /// Uses an open database.
     #[must_use]
     pub fn new(db: Database) -> Self {
-        Self { db, lease: LEASE }
+        Self {
+            db,
+            lease: LEASE,
+            promoted: Arc::default(),
+        }
     }
 
     /// Chooses how long a delivery stays ours without being extended.
@@ -98,11 +109,17 @@ impl EmbeddedBroker {
     }
 
     async fn take(&self, queues: &[String], max: usize) -> Result<Taken, BrokerError> {
+        let now = self.db.clock().now_ms();
+        let promote = now.saturating_sub(self.promoted.load(Ordering::Relaxed)) >= PROMOTE_EVERY;
+        if promote {
+            self.promoted.store(now, Ordering::Relaxed);
+        }
         let take = Take {
             queues: queues.to_vec(),
             max: max.clamp(1, FETCH_MESSAGES),
-            now: self.db.clock().now_ms(),
+            now,
             lease_end: self.lease_end(),
+            promote,
             poster: self.db.poster(),
         };
         self.db.write(take).await.map_err(unavailable)
@@ -147,7 +164,7 @@ impl Broker for EmbeddedBroker {
         loop {
             let taken = self.take(queues, max).await?;
             let due = taken.next_due();
-            if let Some(deliveries) = taken.keep() {
+            if let Some(deliveries) = taken.keep().map_err(|error| unavailable(error.into()))? {
                 return Ok(deliveries);
             }
             tokio::select! {

@@ -92,6 +92,7 @@ async fn connect(
         // Commits survive a power loss, not only a killed process.
         .synchronous(SqliteSynchronous::Full)
         .pragma("cache_size", "-65536")
+        .pragma("temp_store", "MEMORY")
         .pragma("wal_autocheckpoint", "4000")
         .pragma("journal_size_limit", "67108864");
     let mut connection = options.connect().await?;

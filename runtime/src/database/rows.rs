@@ -9,39 +9,41 @@ pub const ROWS: usize = 128;
 /// Powers of two up to [`ROWS`].
 const SIZES: usize = 8;
 
-/// An `INSERT … VALUES (?, …), (?, …) …`, by number of rows.
+/// An insert of several rows. Its texts are for 1, 2, 4, … rows; rows that are
+/// not bound read as NULL and are left out, so any number needs one statement.
+/// The first column must not be NULL.
 #[derive(Debug)]
 pub struct Insert {
-    head: &'static str,
+    into: &'static str,
     columns: usize,
     tail: &'static str,
     texts: [OnceLock<String>; SIZES],
 }
 
 impl Insert {
-    /// Takes what stands before the rows (up to `VALUES`), the number of
-    /// columns, and what stands after them.
+    /// Takes table and columns as in `t (a, b)`, the number of columns, and what
+    /// stands after the rows.
     #[must_use]
-    pub const fn new(head: &'static str, columns: usize, tail: &'static str) -> Self {
+    pub const fn new(into: &'static str, columns: usize, tail: &'static str) -> Self {
+        let texts = [const { OnceLock::new() }; SIZES];
         Self {
-            head,
+            into,
             columns,
             tail,
-            texts: [const { OnceLock::new() }; SIZES],
+            texts,
         }
     }
 
     /// Returns the SQL for a part as [`parts`] makes them.
     #[must_use]
     pub fn sql(&'static self, rows: usize) -> &'static str {
-        let size = rows.max(1).ilog2() as usize;
+        let size = rows.max(1).next_power_of_two().ilog2() as usize;
         let make = || {
             let row = format!("({})", vec!["?"; self.columns].join(", "));
+            let rows = vec![row; 1 << size].join(", ");
             format!(
-                "{} {} {}",
-                self.head,
-                vec![row; 1 << size].join(", "),
-                self.tail
+                "INSERT INTO {} SELECT * FROM (VALUES {rows}) WHERE column1 IS NOT NULL {}",
+                self.into, self.tail
             )
         };
         // `parts` never makes a part of more rows; the smallest text is a harmless answer.
@@ -52,44 +54,51 @@ impl Insert {
     }
 }
 
-/// Divides items into parts whose lengths are powers of two, at most [`ROWS`].
+/// Divides items into parts of at most [`ROWS`].
 pub fn parts<T>(items: &[T]) -> impl Iterator<Item = &[T]> {
-    let mut left = items;
-    std::iter::from_fn(move || {
-        let size = 1 << left.len().min(ROWS).checked_ilog2()?;
-        let (part, rest) = left.split_at(size);
-        left = rest;
-        Some(part)
-    })
+    items.chunks(ROWS)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sqlx::{Connection, SqliteConnection};
 
-    #[test]
-    fn parts_are_powers_of_two_and_lose_nothing() {
-        for count in [0, 1, 2, 3, 127, 128, 129, 400] {
-            let items: Vec<usize> = (0..count).collect();
-            let sizes: Vec<usize> = parts(&items).map(<[usize]>::len).collect();
-            assert!(
-                sizes
-                    .iter()
-                    .all(|size| size.is_power_of_two() && *size <= ROWS),
-                "{sizes:?}"
-            );
-            assert_eq!(parts(&items).flatten().copied().collect::<Vec<_>>(), items);
+    #[tokio::test]
+    async fn any_number_of_rows_is_inserted_and_no_more() {
+        static INSERT: Insert = Insert::new("t (a, b)", 2, "RETURNING a");
+        let mut conn = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::query("CREATE TABLE t (a INTEGER NOT NULL, b TEXT) STRICT")
+            .execute(&mut conn)
+            .await
+            .unwrap();
+        let mut expected = 0;
+        for count in [1, 2, 3, 127, 128, 129, 400] {
+            let items: Vec<i64> = (0..count).collect();
+            for part in parts(&items) {
+                assert!(part.len() <= ROWS);
+                let mut query = sqlx::query_scalar::<_, i64>(INSERT.sql(part.len()));
+                for item in part {
+                    query = query
+                        .bind(item)
+                        .bind(Some("text").filter(|_| item % 2 == 0));
+                }
+                assert_eq!(query.fetch_all(&mut conn).await.unwrap(), part);
+            }
+            expected += count;
         }
+        let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM t")
+            .fetch_one(&mut conn)
+            .await
+            .unwrap();
+        assert_eq!(rows, expected);
     }
 
     #[test]
-    fn the_text_has_one_group_of_parameters_for_each_row() {
-        static INSERT: Insert = Insert::new("INSERT INTO t VALUES", 2, "RETURNING a");
-        assert_eq!(INSERT.sql(1), "INSERT INTO t VALUES (?, ?) RETURNING a");
-        assert_eq!(
-            INSERT.sql(2),
-            "INSERT INTO t VALUES (?, ?), (?, ?) RETURNING a"
-        );
+    fn a_few_texts_serve_all_sizes() {
+        static INSERT: Insert = Insert::new("t (a, b)", 2, "");
+        let texts: std::collections::HashSet<_> = (1..=ROWS).map(|rows| INSERT.sql(rows)).collect();
+        assert_eq!(texts.len(), SIZES);
         assert_eq!(INSERT.sql(ROWS).matches("(?, ?)").count(), ROWS);
     }
 }

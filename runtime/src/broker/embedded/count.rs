@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 const ALL: &str = "SELECT queue, 0, count(*) FROM messages WHERE state = 0 GROUP BY queue
     UNION ALL
     SELECT queue, CASE WHEN due <= ?1 THEN 0 ELSE state END AS now, count(*) FROM messages
-    WHERE state <> 0 GROUP BY queue, now
+    WHERE state IN (1, 2) GROUP BY queue, now
     UNION ALL
     SELECT queue, 3, count(*) FROM dead_letters GROUP BY queue";
 
 const ONE: &str = "SELECT ?2, 0, count(*) FROM messages WHERE state = 0 AND queue = ?2
     UNION ALL
     SELECT queue, CASE WHEN due <= ?1 THEN 0 ELSE state END AS now, count(*) FROM messages
-    WHERE state <> 0 AND queue = ?2 GROUP BY queue, now
+    WHERE state IN (1, 2) AND queue = ?2 GROUP BY queue, now
     UNION ALL
     SELECT ?2, 3, count(*) FROM dead_letters WHERE queue = ?2";
 

@@ -1,35 +1,34 @@
 //! Dead letters: moved in one transaction, payload kept as it was, capped.
 
-use super::payload::{COLUMNS, Payload};
-use super::settle::remove_payloads;
-use super::{DeadLetter, FETCH_BYTES, Receipt, list, moment};
+use super::payload::Payload;
+use super::{DeadLetter, FETCH_BYTES, Receipt, list, moment, pairs};
 use crate::broker::DEAD_LETTERS;
 use crate::database::SqliteConnection;
-use sqlx::{AssertSqlSafe, Row};
-use std::collections::BTreeSet;
-use std::sync::LazyLock;
+use bytes::Bytes;
+use sqlx::Row;
+use std::collections::{BTreeSet, HashMap};
 
 /// Longest reason that is kept, bytes; the rest is cut off.
 const REASON_BYTES: usize = 4 << 10;
 
-const BURY: &str = "INSERT OR IGNORE INTO dead_letters (message, queue, reason, died_at)
-    SELECT m.id, m.queue, s.value ->> 2, s.value ->> 3 FROM json_each(?1) AS s CROSS JOIN messages AS m
-    WHERE m.id = s.value ->> 0 AND m.lease = s.value ->> 1
-    RETURNING message, queue";
+/// A dead message keeps its row and payload; its key is free again.
+const DIE: &str =
+    "UPDATE messages SET state = 3, due = 0, lease = lease + 1, key = NULL WHERE id IN (
+    SELECT m.id FROM json_each(?1) AS s CROSS JOIN messages AS m
+    WHERE m.id = s.value ->> 0 AND m.lease = s.value ->> 1) RETURNING id, queue";
+
+const BURY: &str = "INSERT INTO dead_letters (message, queue, reason, died_at)
+    SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3 FROM json_each(?1)";
 
 const OVER_THE_CAP: &str = "DELETE FROM dead_letters WHERE queue = ?1 AND number <= (
-    SELECT number FROM dead_letters WHERE queue = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2) RETURNING message";
+    SELECT number FROM dead_letters WHERE queue = ?1 ORDER BY number DESC LIMIT 1 OFFSET (?2 + 0)) RETURNING message";
 
-static NEWEST: LazyLock<String> = LazyLock::new(|| {
-    format!(
-        "SELECT queue, reason, died_at, {COLUMNS} FROM (
-            SELECT d.*, sum(length(q.body)) OVER (ORDER BY d.number DESC ROWS UNBOUNDED PRECEDING)
-                - length(q.body) AS before
-            FROM (SELECT * FROM dead_letters WHERE queue = ?1 ORDER BY number DESC LIMIT ?2) AS d
-            JOIN payloads AS q ON q.id = d.message) AS d
-         JOIN payloads AS p ON p.id = d.message WHERE before < ?3 ORDER BY d.number DESC"
-    )
-});
+const NEWEST: &str = "SELECT queue, reason, died_at, envelope, body FROM (
+        SELECT d.*, p.envelope, p.body, sum(length(p.body)) OVER (ORDER BY number DESC ROWS UNBOUNDED PRECEDING)
+            - length(p.body) AS before
+        FROM (SELECT * FROM dead_letters WHERE queue = ?1 ORDER BY number DESC LIMIT ?2) AS d
+        JOIN payloads AS p ON p.id = d.message)
+    WHERE before < ?3 ORDER BY number DESC";
 
 /// A delivery to bury.
 pub(super) struct Grave<'a> {
@@ -47,26 +46,27 @@ pub(super) async fn bury(
     if graves.is_empty() {
         return Ok(Vec::new());
     }
-    let rows: Vec<_> = graves
-        .iter()
-        .map(
-            |Grave {
-                 receipt,
-                 reason,
-                 died_at,
-             }| {
-                let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
-                serde_json::json!([receipt.message, receipt.lease, reason, died_at])
-            },
-        )
-        .collect();
-    let buried: Vec<(i64, String)> = sqlx::query_as(BURY)
-        .bind(serde_json::Value::from(rows).to_string())
+    let receipts = pairs(graves.iter().map(|grave| grave.receipt));
+    let buried: Vec<(i64, String)> = sqlx::query_as(DIE)
+        .bind(receipts)
         .fetch_all(&mut *conn)
         .await?;
-    let ids: Vec<i64> = buried.iter().map(|(id, _)| *id).collect();
-    sqlx::query("DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?1))")
-        .bind(list(&ids))
+    let graves: HashMap<i64, &Grave<'_>> = graves
+        .iter()
+        .map(|grave| (grave.receipt.message, grave))
+        .collect();
+    let rows: Vec<_> = buried
+        .iter()
+        .filter_map(|(id, queue)| {
+            let Grave {
+                reason, died_at, ..
+            } = graves.get(id)?;
+            let reason = &reason[..reason.floor_char_boundary(REASON_BYTES)];
+            Some(serde_json::json!([id, queue, reason, died_at]))
+        })
+        .collect();
+    sqlx::query(BURY)
+        .bind(serde_json::Value::from(rows).to_string())
         .execute(&mut *conn)
         .await?;
     for queue in buried
@@ -79,9 +79,12 @@ pub(super) async fn bury(
             .bind(i64::try_from(DEAD_LETTERS).unwrap_or(i64::MAX))
             .fetch_all(&mut *conn)
             .await?;
-        remove_payloads(conn, &gone).await?;
+        sqlx::query("DELETE FROM messages WHERE id IN (SELECT value FROM json_each(?1))")
+            .bind(list(&gone))
+            .execute(&mut *conn)
+            .await?;
     }
-    Ok(ids)
+    Ok(buried.into_iter().map(|(id, _)| id).collect())
 }
 
 /// Reads the newest dead letters of a queue, newest first.
@@ -90,7 +93,7 @@ pub(super) async fn newest(
     queue: &str,
     max: usize,
 ) -> Result<Vec<DeadLetter>, sqlx::Error> {
-    let rows = sqlx::query(AssertSqlSafe(NEWEST.as_str()))
+    let rows = sqlx::query(NEWEST)
         .bind(queue)
         .bind(i64::try_from(max).unwrap_or(i64::MAX))
         .bind(FETCH_BYTES)
@@ -102,7 +105,11 @@ pub(super) async fn newest(
                 queue: row.try_get(0)?,
                 reason: row.try_get(1)?,
                 died_at: moment(row.try_get(2)?),
-                message: Payload::read(row, 3)?.0,
+                message: Payload {
+                    envelope: row.try_get(3)?,
+                    body: Bytes::from(row.try_get::<Vec<u8>, _>(4)?),
+                }
+                .read()?,
             })
         })
         .collect()

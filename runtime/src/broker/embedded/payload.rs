@@ -2,33 +2,60 @@
 
 use crate::celery::{Message, Properties};
 use bytes::Bytes;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
 
-/// The columns of `payloads p` in the order that [`Payload`] reads.
-pub(super) const COLUMNS: &str = "p.content_type, p.content_encoding, p.headers, p.correlation_id, \
-     p.reply_to, p.priority, p.expiration, p.body";
+/// All of a message but its body, as it is stored.
+#[derive(Serialize, Deserialize)]
+struct Envelope<'a> {
+    content_type: Cow<'a, str>,
+    content_encoding: Cow<'a, str>,
+    headers: Cow<'a, Map<String, Value>>,
+    properties: Cow<'a, Properties>,
+}
 
-/// A message read from a row that ends with [`COLUMNS`].
-pub(super) struct Payload(pub(super) Message);
+/// A message as it is stored.
+#[derive(Debug)]
+pub(super) struct Payload {
+    pub(super) envelope: String,
+    pub(super) body: Bytes,
+}
 
 impl Payload {
-    /// Reads the columns from the given one on.
-    pub(super) fn read(row: &SqliteRow, first: usize) -> Result<Self, sqlx::Error> {
-        let headers: &str = row.try_get(first + 2)?;
-        let headers =
-            serde_json::from_str(headers).map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        Ok(Self(Message {
-            content_type: row.try_get(first)?,
-            content_encoding: row.try_get(first + 1)?,
-            headers,
-            properties: Properties {
-                correlation_id: row.try_get(first + 3)?,
-                reply_to: row.try_get(first + 4)?,
-                priority: row.try_get(first + 5)?,
-                expiration: row.try_get(first + 6)?,
-            },
-            body: Bytes::from(row.try_get::<Vec<u8>, _>(first + 7)?),
-        }))
+    /// Writes a message.
+    pub(super) fn write(message: Message) -> Self {
+        let envelope = Envelope {
+            content_type: Cow::Borrowed(&message.content_type),
+            content_encoding: Cow::Borrowed(&message.content_encoding),
+            headers: Cow::Borrowed(&message.headers),
+            properties: Cow::Borrowed(&message.properties),
+        };
+        #[expect(
+            clippy::expect_used,
+            reason = "text and maps with text keys are always JSON"
+        )]
+        let envelope = serde_json::to_string(&envelope).expect("an envelope is JSON");
+        Self {
+            envelope,
+            body: message.body,
+        }
+    }
+
+    /// Reads the message back.
+    pub(super) fn read(self) -> Result<Message, sqlx::Error> {
+        let envelope: Envelope<'_> = serde_json::from_str(&self.envelope)
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
+        Ok(Message {
+            body: self.body,
+            content_type: envelope.content_type.into_owned(),
+            content_encoding: envelope.content_encoding.into_owned(),
+            headers: envelope.headers.into_owned(),
+            properties: envelope.properties.into_owned(),
+        })
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.envelope.len() + self.body.len()
     }
 }

@@ -1,7 +1,7 @@
 //! Publishing: many messages of many callers as few multi-row inserts.
 
+use super::payload::Payload;
 use super::{BODY_BYTES, BrokerError, Outgoing, milliseconds};
-use crate::celery::Message;
 use crate::database::rows::{Insert, parts};
 use crate::database::{QUEUE_BYTES, SqliteConnection, Statement};
 use std::collections::HashSet;
@@ -11,23 +11,17 @@ const LETTERS: usize = 1_000;
 /// First priority that does not exist.
 const PRIORITIES: u8 = 10;
 
-const MESSAGE: &str =
-    "INSERT INTO messages (id, queue, state, priority, due, ready_at, bytes, key) VALUES";
+const MESSAGE: &str = "messages (id, queue, state, priority, due, ready_at, bytes, key)";
 static MESSAGES: Insert = Insert::new(MESSAGE, 8, "");
 static KEYED: Insert = Insert::new(MESSAGE, 8, "ON CONFLICT DO NOTHING RETURNING id");
-static PAYLOADS: Insert = Insert::new(
-    "INSERT INTO payloads (id, content_type, content_encoding, headers, correlation_id, reply_to, \
-     priority, expiration, body) VALUES",
-    9,
-    "",
-);
+static PAYLOADS: Insert = Insert::new("payloads (id, envelope, body)", 3, "");
 
 /// A message on its way into the file.
 #[derive(Debug)]
 pub(super) struct Letter {
     queue: String,
-    message: Message,
-    headers: String,
+    payload: Payload,
+    priority: u8,
     /// Zero is at once.
     due: i64,
     ready_at: i64,
@@ -39,13 +33,13 @@ impl Letter {
     pub(super) fn new(outgoing: Outgoing, now: i64) -> Result<Self, BrokerError> {
         let Outgoing {
             queue,
-            mut message,
+            message,
             due,
             key,
         } = outgoing;
-        let headers = std::mem::take(&mut message.headers);
-        let headers = serde_json::Value::Object(headers).to_string();
-        let bytes = message.body.len().max(headers.len());
+        let priority = message.properties.priority.min(PRIORITIES - 1);
+        let payload = Payload::write(message);
+        let bytes = payload.body.len().max(payload.envelope.len());
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
         if bytes > BODY_BYTES {
             return Err(BrokerError::TooLarge {
@@ -56,8 +50,8 @@ impl Letter {
         let due = due.map(milliseconds).filter(|due| *due > now);
         Ok(Self {
             queue,
-            message,
-            headers,
+            payload,
+            priority,
             due: due.unwrap_or(0),
             ready_at: due.unwrap_or(now),
             key,
@@ -65,7 +59,7 @@ impl Letter {
     }
 
     fn bytes(&self) -> usize {
-        self.message.body.len() + self.headers.len()
+        self.payload.bytes()
     }
 }
 
@@ -84,7 +78,7 @@ impl Publish {
             bytes += letter.bytes();
             match divided.last_mut() {
                 Some(last) if last.letters.len() < LETTERS && bytes <= QUEUE_BYTES => {
-                    last.letters.push(letter)
+                    last.letters.push(letter);
                 }
                 _ => {
                     bytes = letter.bytes();
@@ -150,7 +144,7 @@ async fn insert_messages(
             .bind(id)
             .bind(&letter.queue)
             .bind(i64::from(letter.due > 0))
-            .bind(letter.message.properties.priority.min(PRIORITIES - 1))
+            .bind(letter.priority)
             .bind(letter.due)
             .bind(letter.ready_at)
             .bind(i64::try_from(letter.bytes()).unwrap_or(i64::MAX))
@@ -173,23 +167,10 @@ async fn insert_payloads(
 ) -> Result<(), sqlx::Error> {
     let mut query = sqlx::query(PAYLOADS.sql(part.len()));
     for (id, letter) in part {
-        let Message {
-            body,
-            content_type,
-            content_encoding,
-            properties,
-            ..
-        } = &letter.message;
         query = query
             .bind(id)
-            .bind(content_type)
-            .bind(content_encoding)
-            .bind(&letter.headers)
-            .bind(properties.correlation_id.as_deref())
-            .bind(properties.reply_to.as_deref())
-            .bind(properties.priority)
-            .bind(properties.expiration.as_deref())
-            .bind(body.as_ref());
+            .bind(&letter.payload.envelope)
+            .bind(letter.payload.body.as_ref());
     }
     query.execute(conn).await.map(drop)
 }

@@ -1,15 +1,14 @@
 //! Emptying a queue.
 
-use super::settle::remove_payloads;
 use crate::database::{SqliteConnection, Statement};
 
 /// Most messages removed in one transaction, so that workers are not held up.
 const PURGED: i64 = 10_000;
 
 const READY: &str = "DELETE FROM messages WHERE id IN (
-    SELECT id FROM messages WHERE queue = ?1 AND state = 0 LIMIT ?2) RETURNING id";
+    SELECT id FROM messages WHERE queue = ?1 AND state = 0 LIMIT (?2 + 0))";
 const PARKED: &str = "DELETE FROM messages WHERE id IN (
-    SELECT id FROM messages WHERE queue = ?1 AND state <> 0 AND state = 1 LIMIT ?2) RETURNING id";
+    SELECT id FROM messages WHERE queue = ?1 AND state IN (1, 2) AND state = 1 LIMIT (?2 + 0))";
 
 /// Removes some waiting and parked messages; the output is how many.
 #[derive(Debug)]
@@ -25,13 +24,12 @@ impl Statement for Purge {
         for purge in batch {
             let mut removed = 0;
             for sql in [READY, PARKED] {
-                let ids: Vec<i64> = sqlx::query_scalar(sql)
+                let done = sqlx::query(sql)
                     .bind(&purge.queue)
                     .bind(PURGED)
-                    .fetch_all(&mut *conn)
+                    .execute(&mut *conn)
                     .await?;
-                remove_payloads(conn, &ids).await?;
-                removed += u64::try_from(ids.len()).unwrap_or(u64::MAX);
+                removed += done.rows_affected();
             }
             outputs.push(removed);
         }

@@ -1,7 +1,7 @@
 //! Settling: the end of a delivery, for those that still hold the lease.
 
 use super::graves::{self, Grave};
-use super::{Receipt, Settlement, list, milliseconds, pairs};
+use super::{Receipt, Settlement, milliseconds, pairs};
 use crate::database::{SqliteConnection, Statement};
 use std::collections::HashSet;
 
@@ -90,15 +90,12 @@ async fn ack(conn: &mut SqliteConnection, receipts: &[&Receipt]) -> Result<Vec<i
     if receipts.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<i64> = sqlx::query_scalar(ACK)
+    sqlx::query_scalar(ACK)
         .bind(pairs(receipts.iter().copied()))
-        .fetch_all(&mut *conn)
-        .await?;
-    remove_payloads(conn, &ids).await?;
-    Ok(ids)
+        .fetch_all(conn)
+        .await
 }
 
-/// Makes messages ready at once, taking back so many of their deliveries.
 async fn requeue(
     conn: &mut SqliteConnection,
     receipts: &[&Receipt],
@@ -129,22 +126,6 @@ async fn park(
         .bind(serde_json::Value::from(rows).to_string())
         .fetch_all(conn)
         .await
-}
-
-/// Removes the payloads of messages that are gone.
-pub(super) async fn remove_payloads(
-    conn: &mut SqliteConnection,
-    ids: &[i64],
-) -> Result<(), sqlx::Error> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    let sql = "DELETE FROM payloads WHERE id IN (SELECT value FROM json_each(?1))";
-    sqlx::query(sql)
-        .bind(list(ids))
-        .execute(conn)
-        .await
-        .map(drop)
 }
 
 /// The fixed queries, for the test that none of them reads a whole table.

@@ -1,31 +1,33 @@
-//! Taking messages: what is due or lapsed becomes ready, the best become ours.
+//! Taking messages: the best that are ready become ours.
 
-use super::payload::{COLUMNS, Payload};
+use super::payload::Payload;
 use super::settle::GiveBack;
-use super::{Delivery, FETCH_BYTES, Receipt, list, moment};
+use super::{Delivery, FETCH_BYTES, Receipt, moment};
 use crate::database::{Poster, SqliteConnection, Statement};
+use bytes::Bytes;
+use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row};
 
 /// Most parked or lapsed messages that one fetch makes ready; the next fetch,
 /// which follows at once, goes on.
 const PROMOTED: i64 = 1_000;
 
-/// A bare parameter in a LIMIT would have SQLite plan the query again whenever
-/// its value changes; a sum does not.
-///
 /// Parked rows that are due and leased rows whose lease lapsed become ready.
 /// Their lease stays valid until somebody takes them.
+///
+/// A bare parameter in a LIMIT would have SQLite plan the query again whenever
+/// its value changes; a sum does not.
 const PROMOTE: &str = "UPDATE messages SET state = 0, due = 0 WHERE id IN (
     SELECT m.id FROM json_each(?1) AS q CROSS JOIN messages AS m
-    WHERE m.queue = q.value AND m.state <> 0 AND m.state IN (1, 2) AND m.due <= ?2 LIMIT (?3 + 0))";
+    WHERE m.queue = q.value AND m.state IN (1, 2) AND m.due <= ?2 LIMIT (?3 + 0))";
 
 /// The earliest moment at which one of the queues has something new to take.
 const NEXT_DUE: &str = "SELECT min(due) FROM (
-    SELECT (SELECT due FROM messages WHERE queue = q.value AND state <> 0 AND state = 1 ORDER BY due LIMIT 1) AS due
-    FROM json_each(?1) AS q
+    SELECT (SELECT due FROM messages WHERE queue = q.value AND state IN (1, 2) AND state = 1
+        ORDER BY due LIMIT 1) AS due FROM json_each(?1) AS q
     UNION ALL
-    SELECT (SELECT due FROM messages WHERE queue = q.value AND state <> 0 AND state = 2 ORDER BY due LIMIT 1)
-    FROM json_each(?1) AS q)";
+    SELECT (SELECT due FROM messages WHERE queue = q.value AND state IN (1, 2) AND state = 2
+        ORDER BY due LIMIT 1) FROM json_each(?1) AS q)";
 
 /// Takes the best ready messages of some queues.
 #[derive(Debug)]
@@ -34,6 +36,9 @@ pub(super) struct Take {
     pub(super) max: usize,
     pub(super) now: i64,
     pub(super) lease_end: i64,
+    /// Whether to look first for what is due or lapsed. Otherwise that is done
+    /// only when the queues hold less than what is wanted.
+    pub(super) promote: bool,
     pub(super) poster: Poster,
 }
 
@@ -56,42 +61,65 @@ impl Statement for Take {
 impl Take {
     async fn run(&self, conn: &mut SqliteConnection) -> Result<Taken, sqlx::Error> {
         let queues = serde_json::Value::from(self.queues.clone()).to_string();
-        sqlx::query(PROMOTE)
-            .bind(&queues)
-            .bind(self.now)
-            .bind(PROMOTED)
-            .execute(&mut *conn)
-            .await?;
-        let ids = self.lease(conn).await?;
-        let (deliveries, next_due) = if ids.is_empty() {
-            (
-                Vec::new(),
+        if self.promote {
+            self.promote(conn, &queues).await?;
+        }
+        let mut rows = self.lease(conn).await?;
+        if !self.promote
+            && rows.len() < self.max
+            && self.promote(conn, &queues).await?
+            && rows.is_empty()
+        {
+            rows = self.lease(conn).await?;
+        }
+        let next_due = match rows.is_empty() {
+            true => {
                 sqlx::query_scalar(NEXT_DUE)
                     .bind(&queues)
                     .fetch_one(&mut *conn)
-                    .await?,
-            )
-        } else {
-            (read(conn, &ids).await?, None)
+                    .await?
+            }
+            false => None,
         };
         Ok(Taken {
-            deliveries,
+            rows,
             next_due,
             poster: self.poster.clone(),
         })
     }
 
-    /// Leases the best messages, and returns their ids in no particular order.
-    async fn lease(&self, conn: &mut SqliteConnection) -> Result<Vec<i64>, sqlx::Error> {
+    /// Makes ready what is due or lapsed, and tells whether there was anything.
+    async fn promote(
+        &self,
+        conn: &mut SqliteConnection,
+        queues: &str,
+    ) -> Result<bool, sqlx::Error> {
+        let done = sqlx::query(PROMOTE)
+            .bind(queues)
+            .bind(self.now)
+            .bind(PROMOTED)
+            .execute(conn)
+            .await?;
+        Ok(done.rows_affected() > 0)
+    }
+
+    /// Leases the best messages, and returns them best first.
+    async fn lease(&self, conn: &mut SqliteConnection) -> Result<Vec<TakenRow>, sqlx::Error> {
         let sql = lease_sql(self.queues.len());
-        let mut query = sqlx::query_scalar(AssertSqlSafe(sql))
+        let mut query = sqlx::query(AssertSqlSafe(sql))
             .bind(i64::try_from(self.max).unwrap_or(i64::MAX))
             .bind(FETCH_BYTES)
             .bind(self.lease_end);
         for queue in &self.queues {
             query = query.bind(queue);
         }
-        query.fetch_all(conn).await
+        let rows = query.fetch_all(conn).await?;
+        let mut rows = rows
+            .iter()
+            .map(TakenRow::read)
+            .collect::<Result<Vec<_>, _>>()?;
+        rows.sort_unstable_by_key(|row| (std::cmp::Reverse(row.priority), row.receipt.message));
+        Ok(rows)
     }
 }
 
@@ -113,52 +141,73 @@ pub(super) fn lease_sql(queues: usize) -> String {
             SELECT id FROM (
                 SELECT id, sum(bytes) OVER (ORDER BY priority DESC, id ROWS UNBOUNDED PRECEDING) - bytes AS before
                 FROM (SELECT * FROM ({arms}) ORDER BY priority DESC, id LIMIT (?1 + 0)))
-            WHERE before < ?2) RETURNING id"
+            WHERE before < ?2)
+         RETURNING id, lease, priority, queue, deliveries, ready_at,
+            (SELECT envelope FROM payloads AS p WHERE p.id = messages.id),
+            (SELECT body FROM payloads AS p WHERE p.id = messages.id)"
     )
 }
 
-async fn read(conn: &mut SqliteConnection, ids: &[i64]) -> Result<Vec<Delivery>, sqlx::Error> {
-    static SQL: std::sync::LazyLock<String> = std::sync::LazyLock::new(|| {
-        format!(
-            "SELECT m.id, m.lease, m.queue, m.deliveries, m.ready_at, {COLUMNS} \
-             FROM json_each(?1) AS taken CROSS JOIN messages AS m CROSS JOIN payloads AS p \
-             WHERE m.id = taken.value AND p.id = m.id ORDER BY m.priority DESC, m.id"
-        )
-    });
-    let rows = sqlx::query(AssertSqlSafe(SQL.as_str()))
-        .bind(list(ids))
-        .fetch_all(conn)
-        .await?;
-    rows.iter()
-        .map(|row| {
-            Ok(Delivery {
-                receipt: Receipt {
-                    message: row.try_get(0)?,
-                    lease: row.try_get(1)?,
-                },
-                queue: row.try_get(2)?,
-                deliveries: row.try_get(3)?,
-                ready_at: moment(row.try_get(4)?),
-                message: Payload::read(row, 5)?.0,
-            })
+/// A message that was taken, not decoded yet: that is work for the caller, not
+/// for the one writer.
+#[derive(Debug)]
+struct TakenRow {
+    receipt: Receipt,
+    priority: i64,
+    queue: String,
+    deliveries: u32,
+    ready_at: i64,
+    payload: Payload,
+}
+
+impl TakenRow {
+    fn read(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let body = Bytes::from(row.try_get::<Vec<u8>, _>(7)?);
+        Ok(Self {
+            receipt: Receipt {
+                message: row.try_get(0)?,
+                lease: row.try_get(1)?,
+            },
+            priority: row.try_get(2)?,
+            queue: row.try_get(3)?,
+            deliveries: row.try_get(4)?,
+            ready_at: row.try_get(5)?,
+            payload: Payload {
+                envelope: row.try_get(6)?,
+                body,
+            },
         })
-        .collect()
+    }
+
+    fn decode(self) -> Result<Delivery, sqlx::Error> {
+        Ok(Delivery {
+            queue: self.queue,
+            message: self.payload.read()?,
+            receipt: self.receipt,
+            deliveries: self.deliveries,
+            ready_at: moment(self.ready_at),
+        })
+    }
 }
 
 /// What was taken. When nobody keeps it, because the caller of the fetch went
 /// away, it gives the messages back.
 #[derive(Debug)]
 pub(super) struct Taken {
-    deliveries: Vec<Delivery>,
+    rows: Vec<TakenRow>,
     next_due: Option<i64>,
     poster: Poster,
 }
 
 impl Taken {
     /// Returns the deliveries, if there are any.
-    pub(super) fn keep(mut self) -> Option<Vec<Delivery>> {
-        let deliveries = std::mem::take(&mut self.deliveries);
-        (!deliveries.is_empty()).then_some(deliveries)
+    pub(super) fn keep(mut self) -> Result<Option<Vec<Delivery>>, sqlx::Error> {
+        let rows = std::mem::take(&mut self.rows);
+        let deliveries = rows
+            .into_iter()
+            .map(TakenRow::decode)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok((!deliveries.is_empty()).then_some(deliveries))
     }
 
     /// Returns when there will be something, if nothing was taken.
@@ -169,14 +218,10 @@ impl Taken {
 
 impl Drop for Taken {
     fn drop(&mut self) {
-        if self.deliveries.is_empty() {
+        if self.rows.is_empty() {
             return;
         }
-        let receipts = self
-            .deliveries
-            .drain(..)
-            .map(|delivery| delivery.receipt)
-            .collect();
+        let receipts = self.rows.drain(..).map(|row| row.receipt).collect();
         // Without room in the queue of the writer, the lease lapses instead.
         self.poster.post(GiveBack { receipts });
     }

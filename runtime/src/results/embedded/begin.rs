@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 /// Unconditional: the decision was made within the same transaction.
 static BEGIN: Insert = Insert::new(
-    "INSERT INTO results (id, task, retries, deliveries, state, worker, written_at, lease_until, expires_at) VALUES",
+    "results (id, task, retries, deliveries, state, worker, written_at, lease_until, expires_at)",
     9,
     "ON CONFLICT (id) DO UPDATE SET task = excluded.task, retries = excluded.retries,
      deliveries = excluded.deliveries, state = excluded.state, final = 0, result = NULL, exception = NULL,

@@ -11,8 +11,8 @@ use std::collections::HashSet;
 /// A record past its time does not stand in the way. A run that goes on keeps
 /// its lease.
 static WRITE: Insert = Insert::new(
-    "INSERT INTO results (id, task, retries, deliveries, state, final, result, exception, due, worker,
-     queue_wait_ms, run_us, cpu_us, memory_peak_bytes, log, written_at, expires_at) VALUES",
+    "results (id, task, retries, deliveries, state, final, result, exception, due, worker,
+     queue_wait_ms, run_us, cpu_us, memory_peak_bytes, log, written_at, expires_at)",
     17,
     "ON CONFLICT (id) DO UPDATE SET task = excluded.task, retries = excluded.retries,
      deliveries = excluded.deliveries, state = excluded.state, final = excluded.final, result = excluded.result,
