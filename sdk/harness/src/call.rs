@@ -4,7 +4,9 @@ use crate::host::host;
 use crate::module::Module;
 use crate::run::Run;
 use bytes::Bytes;
-use celeriac_sandbox::{Attempt, Call, Grants, Interruption, Limits, Report, SandboxError};
+use celeriac_sandbox::{
+    Attempt, Call, Grants, Interrupt, Interruption, Limits, Report, SandboxError,
+};
 use serde_json::{Map, Value};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -158,8 +160,10 @@ impl TaskCall {
         }
     }
 
-    async fn invoke(self) -> Result<Report, SandboxError> {
-        let interrupt = self.attempt.interrupt.clone();
+    async fn invoke(mut self) -> Result<Report, SandboxError> {
+        // A call that was cloned and ran already may have raised its own.
+        let interrupt = Interrupt::default();
+        self.attempt.interrupt = interrupt.clone();
         let component = self.module.component().clone();
         let grants = Grants::default();
         let raise = async {
