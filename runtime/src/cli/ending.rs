@@ -207,7 +207,7 @@ mod tests {
             allowed: 10_000,
             wanted: Some(10_004),
         };
-        assert_eq!(limit(&hit), "cpu limit of 10.0 s reached (10.0 s wanted)");
+        assert_eq!(limit(&hit), "cpu limit of 10 s reached (10 s wanted)");
         let hit = LimitHit {
             limit: Limit::Memory,
             allowed: 64 << 20,

@@ -27,7 +27,7 @@ pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
         0 => "just now".to_owned(),
         seconds => format!(
             "{} ago",
-            human::span(Duration::from_secs(seconds)).replace(".0 s", " s")
+            human::span(Duration::from_secs(seconds))
         ),
     }
 }
