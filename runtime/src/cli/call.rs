@@ -148,7 +148,12 @@ fn origin() -> String {
 
 /// Reads an argument that is JSON of one kind, from the command line or a file:
 /// a command line holds 128 KiB, a message more.
-pub(super) fn json_argument(flag: &str, text: &str, kind: &str, start: char) -> anyhow::Result<String> {
+pub(super) fn json_argument(
+    flag: &str,
+    text: &str,
+    kind: &str,
+    start: char,
+) -> anyhow::Result<String> {
     let json = match text.strip_prefix('@') {
         None => text.to_owned(),
         Some("-") => read(flag, "standard input", io::stdin().lock())?,

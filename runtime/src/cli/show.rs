@@ -25,10 +25,7 @@ pub(crate) fn ago(now: Timestamp, then: Timestamp) -> String {
     let span = Duration::try_from(now.duration_since(then)).unwrap_or_default();
     match span.as_secs() {
         0 => "just now".to_owned(),
-        seconds => format!(
-            "{} ago",
-            human::span(Duration::from_secs(seconds))
-        ),
+        seconds => format!("{} ago", human::span(Duration::from_secs(seconds))),
     }
 }
 
