@@ -58,6 +58,8 @@ fn define(options: &Options, function: &ItemFn, parameters: Parameters) -> Resul
         #[allow(non_camel_case_types, dead_code, unreachable_pub)]
         #visibility enum #ident {}
 
+        // The author's own expressions and types stand in it, in places of ours.
+        #[allow(clippy::redundant_closure, clippy::let_unit_value)]
         #[automatically_derived]
         impl ::celeriac_sdk::__private::Task for #ident {
             const DEFINITION: ::celeriac_sdk::__private::Definition = #definition;
@@ -251,7 +253,6 @@ fn run(signature: &Signature, parameters: &Parameters, returns: &Returns) -> Tok
         #(#lets)*
         ::core::mem::drop(bound);
         ::core::mem::drop(call);
-        #[allow(clippy::let_unit_value)]
         let result = #result;
         ::celeriac_sdk::__private::encode(&result)
     }

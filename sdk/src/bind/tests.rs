@@ -401,3 +401,25 @@ fn arguments_that_are_no_array_or_no_object_are_refused() {
         "not UTF-8"
     );
 }
+
+#[test]
+fn a_text_with_an_endless_name_or_value_is_cut() {
+    let long = "ä".repeat(4_000);
+    let kwargs = format!(r#"{{"{long}":1}}"#);
+    let name = signature("none")
+        .bind(b"[]", kwargs.as_bytes())
+        .expect_err("there is no such name");
+    let args = format!(r#"["{long}"]"#);
+    let bound = signature("one")
+        .bind(args.as_bytes(), b"{}")
+        .expect("it fits");
+    let value = bound.required::<u8>(0).expect_err("it is no number");
+    for error in [name, value] {
+        let text = error.to_string();
+        assert!(
+            text.len() < 2_100 && text.ends_with('…'),
+            "{} bytes",
+            text.len()
+        );
+    }
+}

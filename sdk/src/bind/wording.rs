@@ -8,8 +8,17 @@ use crate::TaskError;
 /// The kind of every binding failure.
 const KIND: &str = "TypeError";
 
+/// The longest text about a call, in bytes: names and values in it are the caller's, and as long as
+/// the caller likes. The contract allows 64 KiB for a whole failure.
+const MAX_TEXT: usize = 2048;
+
 fn error(signature: Signature, text: impl Display) -> TaskError {
-    TaskError::fail(KIND, format_args!("{}() {text}", signature.name)).retryable(false)
+    let mut text = format!("{}() {text}", signature.name);
+    if text.len() > MAX_TEXT {
+        text.truncate(text.floor_char_boundary(MAX_TEXT));
+        text.push('…');
+    }
+    TaskError::fail(KIND, text).retryable(false)
 }
 
 pub(super) fn missing(signature: Signature, kind: ParamKind, names: &[&str]) -> TaskError {

@@ -67,10 +67,6 @@ impl<'de> Wrapped<'de> for Bytes {
             _ => Err(None),
         }
     }
-
-    fn from_text(_: &str) -> Option<Self> {
-        None
-    }
 }
 
 impl<'de> Deserialize<'de> for Bytes {
@@ -136,7 +132,7 @@ mod tests {
         for (json, message) in [
             (
                 r#""abc""#,
-                r#"invalid value: string "abc", expected bytes as"#,
+                r#"invalid type: string "abc", expected bytes as"#,
             ),
             ("3", "invalid type: integer `3`, expected bytes as"),
             (

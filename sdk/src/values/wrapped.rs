@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use schemars::{Schema, json_schema};
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Unexpected, Visitor};
 use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::borrowed::Text;
@@ -47,8 +47,11 @@ pub(super) trait Wrapped<'de>: Sized {
     /// Makes the value; `Err(None)` where the type is none of its own.
     fn unwrap(kind: &str, value: Self::Value) -> Result<Self, Option<String>>;
 
-    /// Makes the value from a bare text, for callers whose language has no kombu.
-    fn from_text(text: &str) -> Option<Self>;
+    /// Makes the value from a bare text, for callers whose language has no kombu; by default there
+    /// is no such form.
+    fn from_text(_: &str) -> Option<Self> {
+        None
+    }
 }
 
 /// Reads a wrapped value.
@@ -68,7 +71,7 @@ impl<'de, T: Wrapped<'de>> Visitor<'de> for WrappedVisitor<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        T::from_text(text).ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        T::from_text(text).ok_or_else(|| E::invalid_type(Unexpected::Str(text), &self))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<T, A::Error> {

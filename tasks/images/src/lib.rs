@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     fn picture(format: ImageFormat, width: u32, height: u32) -> Bytes {
-        let pixel = |x: u32, y: u32| Rgb([(x % 256) as u8, (y % 256) as u8, 128]);
+        let pixel = |x: u32, y: u32| Rgb([x.to_le_bytes()[0], y.to_le_bytes()[0], 128]);
         let picture = DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, pixel));
         let mut bytes = Cursor::new(Vec::new());
         picture

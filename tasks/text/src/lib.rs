@@ -1,5 +1,6 @@
 //! Tasks over texts, and every way a parameter can take its argument.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use celeriac_sdk::prelude::*;
@@ -69,7 +70,7 @@ fn top_words(
     let mut frequencies: Vec<_> = kept
         .map(|(word, count)| Frequency { word, count })
         .collect();
-    frequencies.sort_by(|left, right| right.count.cmp(&left.count));
+    frequencies.sort_by_key(|frequency| Reverse(frequency.count));
     frequencies.truncate(limit);
     frequencies
 }
