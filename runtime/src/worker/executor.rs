@@ -16,6 +16,7 @@ mod report;
 mod start;
 
 use super::crew::Crew;
+use super::heartbeat::Alive;
 use crate::broker::Delivery;
 use crate::policy::limits::effective;
 use crate::policy::retry::Plan;
@@ -37,8 +38,6 @@ pub(super) struct Attempt {
     limits: Limits,
     plan: Plan,
     fence: Fence,
-    /// Whether the run record knows of this run.
-    recorded: bool,
     started: Timestamp,
     whose: String,
 }
@@ -46,20 +45,20 @@ pub(super) struct Attempt {
 /// Runs one attempt to its end, whatever that is.
 pub(super) async fn attempt(crew: &Crew, delivery: Delivery) {
     let mut story = Story::new(crew, &delivery);
-    if let Err(left) = steps(crew, delivery, &mut story).await {
+    let alive = crew.leases.keep(&delivery.receipt); // d. keep alive, from the first moment
+    if let Err(left) = steps(crew, delivery, &alive, &mut story).await {
         leave::leave(crew, left, &mut story).await;
     }
     story.tell(crew); // j. report
 }
 
-async fn steps(crew: &Crew, delivery: Delivery, story: &mut Story) -> Result<(), Left> {
+async fn steps(crew: &Crew, delivery: Delivery, alive: &Alive, story: &mut Story) -> Result<(), Left> {
     let (delivery, request) = decode::decode(delivery)?; // a. decode
     story.knows(&request);
-    let mut attempt = admit::admit(crew, delivery, request).await?; // b. admit
+    let attempt = admit::admit(crew, delivery, request).await?; // b. admit
     story.has(&attempt);
-    start::start(crew, &mut attempt).await?; // c. start
-    let alive = crew.leases.keep(&attempt.delivery.receipt, attempt.run()); // d. keep alive
-    let report = invoke::invoke(crew, &attempt, &alive).await?; // e. invoke
+    start::start(crew, &attempt, alive).await?; // c. start
+    let report = invoke::invoke(crew, &attempt, alive).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
     story.decided(&verdict);
@@ -67,7 +66,6 @@ async fn steps(crew: &Crew, delivery: Delivery, story: &mut Story) -> Result<(),
     record::record(crew, &attempt, end.write).await?; // g. record
     record::follow_up(crew, &attempt, end.follow_up).await?; // h. follow up
     record::settle(crew, &attempt, end.settlement, story).await?; // i. settle
-    drop(alive);
     crew.count_finished();
     Ok(())
 }
@@ -88,17 +86,11 @@ impl Attempt {
                 retries: request.retries,
                 deliveries: delivery.deliveries,
             },
-            recorded: false,
             started: crew.clock.now(),
             whose: format!("module {} {}, task {}", code.module, code.version, code.task.name),
             delivery,
             request,
             code,
         }
-    }
-
-    /// The run whose record has a lease, if it has one.
-    fn run(&self) -> Option<(crate::task::TaskId, Fence)> {
-        self.recorded.then(|| (self.request.id.clone(), self.fence))
     }
 }

@@ -33,11 +33,11 @@ pub(super) struct Alive {
 }
 
 impl Leases {
-    /// Keeps a lease from now on; `run` is the run record that has it too.
-    pub(super) fn keep(&self, receipt: &Receipt, run: Option<(TaskId, Fence)>) -> Alive {
+    /// Keeps a lease from now on.
+    pub(super) fn keep(&self, receipt: &Receipt) -> Alive {
         let lost = CancellationToken::new();
         let held = Held {
-            run,
+            run: None,
             lost: lost.clone(),
         };
         lock(&self.0).insert(receipt.clone(), held);
@@ -63,6 +63,13 @@ impl Leases {
 }
 
 impl Alive {
+    /// Keeps the lease of the run record as well.
+    pub(super) fn has_run(&self, id: TaskId, fence: Fence) {
+        if let Some(held) = lock(&self.all).get_mut(&self.receipt) {
+            held.run = Some((id, fence));
+        }
+    }
+
     /// Resolves when the lease is lost. Cancel-safe.
     pub(super) async fn lost(&self) {
         self.lost.cancelled().await;

@@ -40,6 +40,7 @@ pub(super) fn of(crew: &Crew, attempt: &Attempt, verdict: Verdict, report: &Repo
         follow_up: None,
         settlement: Settlement::Ack,
     };
+    let verdict = if attempt.code.task.at_most_once { once(verdict) } else { verdict };
     match verdict {
         Verdict::Succeed(result) => acked(told(State::Success).map(|write| Write {
             result: Some(result),
@@ -75,6 +76,21 @@ pub(super) fn of(crew: &Crew, attempt: &Attempt, verdict: Verdict, report: &Repo
             ..acked(None)
         },
     }
+}
+
+/// A message that was acknowledged before its task started cannot be given
+/// back: what would be tried again has failed.
+fn once(verdict: Verdict) -> Verdict {
+    match verdict {
+        Verdict::Defer | Verdict::Return => Verdict::Fail(lost()),
+        verdict => verdict,
+    }
+}
+
+/// What an at-most-once task fails with when its worker stops under it.
+pub(super) fn lost() -> Exception {
+    let text = "its worker stopped while it ran; an at_most_once task is not run again";
+    Exception::new("billiard.exceptions", "WorkerLostError", text)
 }
 
 /// A write about this run, with nothing but its state.

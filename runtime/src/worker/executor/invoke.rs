@@ -52,7 +52,7 @@ pub(super) async fn invoke(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Res
                 interrupt.raise(Interruption::Shutdown);
                 killed_at = Some(Instant::now() + consumer::grace());
             }
-            () = deadline(killed_at) => return Err(Left::given_back(attempt.delivery.clone())),
+            () = deadline(killed_at) => return Err(killed(crew, attempt)),
         }
     }
 }
@@ -84,6 +84,18 @@ fn launch(
     };
     let (code, limits) = (attempt.code.clone(), attempt.limits.clone());
     crew.guests.run(async move { code.component.invoke(&call, &limits, &Grants::default(), facts).await })
+}
+
+/// The guest did not unwind in time.
+fn killed(crew: &Crew, attempt: &Attempt) -> Left {
+    if !attempt.code.task.at_most_once {
+        return Left::given_back(attempt.delivery.clone());
+    }
+    let write = super::end::write(crew, attempt, State::Failure);
+    Left::Dropped(Box::new(Write {
+        exception: Some(super::end::lost()),
+        ..write
+    }))
 }
 
 async fn deadline(at: Option<Instant>) {

@@ -39,6 +39,8 @@ pub(super) enum Left {
         retries: u32,
         due: Timestamp,
     },
+    /// It was acknowledged early and its guest killed: the caller is told.
+    Dropped(Box<Write>),
     /// The message went to somebody else, or comes back by itself.
     Lost,
     /// A broker or result backend stayed away until the worker's end.
@@ -82,8 +84,15 @@ impl Left {
         Self::settled(delivery, Settlement::Ack, "STALE")
     }
 
-    pub(super) fn over(delivery: Delivery, _state: &State) -> Self {
-        Self::settled(delivery, Settlement::Ack, "REPEATED")
+    /// Its record is final; only the last step was missing.
+    pub(super) fn over(delivery: Delivery, exception: Option<Exception>) -> Self {
+        let settlement = match exception {
+            Some(exception) if exception.class == "Reject" => Settlement::DeadLetter {
+                reason: format!("rejected: {}", exception.message),
+            },
+            _ => Settlement::Ack,
+        };
+        Self::settled(delivery, settlement, "REPEATED")
     }
 
     pub(super) fn given_back(delivery: Delivery) -> Self {
@@ -151,6 +160,11 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
                 Ok(()) => settle(crew, &delivery, Settlement::Ack, story).await,
                 Err(error) => Err(error.into()),
             }
+        }
+        Left::Dropped(write) => {
+            story.ends(&State::Failure);
+            let written = insist(&crew.shutdown, || crew.results.write((*write).clone()));
+            written.await.map(drop).map_err(Left::from)
         }
         Left::Lost => {
             story.left("LOST");

@@ -10,14 +10,14 @@ use crate::clock::after;
 use crate::results::{Begun, Start, Write};
 use crate::task::State;
 use crate::worker::crew::Crew;
-use crate::worker::heartbeat;
+use crate::worker::heartbeat::{self, Alive};
 use crate::worker::patience::insist;
 
 /// Takes the fence, and acknowledges early where the task wants it so.
-pub(super) async fn start(crew: &Crew, attempt: &mut Attempt) -> Result<(), Left> {
+pub(super) async fn start(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Result<(), Left> {
     if !attempt.fence.is_first() {
         begin(crew, attempt).await?;
-        attempt.recorded = true;
+        alive.has_run(attempt.request.id.clone(), attempt.fence);
     }
     if crew.settings.track_started && !attempt.request.ignore_result {
         super::record::record(crew, attempt, Some(started(crew, attempt))).await?;
@@ -41,7 +41,7 @@ async fn begin(crew: &Crew, attempt: &Attempt) -> Result<(), Left> {
     match begun {
         Begun::Run => Ok(()),
         Begun::Stale => Err(Left::stale(delivery())),
-        Begun::Over(record) => Err(Left::over(delivery(), &record.state)),
+        Begun::Over(record) => Err(Left::over(delivery(), record.exception)),
         Begun::Retried { due } => Err(Left::Retried {
             delivery: Box::new(delivery()),
             retries: attempt.fence.retries,
