@@ -182,6 +182,7 @@ mod tests {
             findings(path, "#[cfg(test)]\nmod tests {\n use anyhow::Result;\n}"),
             0
         );
+        assert_eq!(findings("tests/guests/raw.rs", "use wit_component::X;"), 0);
         assert_eq!(
             findings(path, "#[cfg(test)]\nmod tests {\n use sqlx::Row;\n}"),
             1
