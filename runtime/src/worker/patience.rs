@@ -84,7 +84,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_away_is_tried_until_it_is_back() {
         let mut tries = 0;
-        let answer = insist(&Shutdown::new(), || {
+        let shutdown = Shutdown::new();
+        let answer = insist(&shutdown, || {
             tries += 1;
             std::future::ready(if tries < 4 { Err(away()) } else { Ok(tries) })
         });
