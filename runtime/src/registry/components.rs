@@ -131,15 +131,17 @@ impl Components {
         if let Some(sealed) = self.blocking(move |files| files.artifact(digest)).await? {
             match self.load(digest, sealed).await {
                 Ok(Some(held)) => return Ok(held),
-                Ok(None) => tracing::warn!(
-                    component.digest = %digest,
-                    "the compiled artifact was changed by somebody, it is not loaded; compiling again"
-                ),
+                Ok(None) => {
+                    tracing::warn!(
+                        component.digest = %digest,
+                        "the compiled artifact was changed by somebody, it is not loaded; compiling again"
+                    );
+                }
                 Err(RegistryError::Sandbox(SandboxError::Incompatible { reason })) => {
                     tracing::warn!(
                         component.digest = %digest, reason,
                         "the compiled artifact does not fit this engine; compiling again"
-                    )
+                    );
                 }
                 Err(error) => return Err(error),
             }

@@ -1,5 +1,6 @@
 //! The child's side: `celeriac compile`.
 
+use super::CODE_BYTES;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -49,8 +50,8 @@ pub(in crate::registry) fn limit_this_process() -> io::Result<()> {
         (Resource::Cpu, CPU_SECONDS, CPU_SECONDS + 2),
         (Resource::As, ADDRESS_BYTES, ADDRESS_BYTES),
         (Resource::Nofile, OPEN_FILES, OPEN_FILES),
-        // It writes to pipes only.
-        (Resource::Fsize, 0, 0),
+        // Its output is a pipe; by hand it may be a file.
+        (Resource::Fsize, CODE_BYTES, CODE_BYTES),
         (Resource::Core, 0, 0),
     ];
     for (resource, soft, hard) in limits {

@@ -173,7 +173,7 @@ async fn the_child_limits_itself() {
     let pair = |soft: &str, hard: &str| (soft.to_owned(), hard.to_owned());
     assert_eq!(limit("Max cpu time"), pair("60", "62"));
     assert_eq!(limit("Max address space"), pair("4294967296", "4294967296"));
-    assert_eq!(limit("Max file size"), pair("0", "0"));
+    assert_eq!(limit("Max file size"), pair("268435456", "268435456"));
     assert_eq!(limit("Max core file size"), pair("0", "0"));
     assert_eq!(limit("Max open files"), pair("64", "64"));
 }

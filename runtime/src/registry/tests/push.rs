@@ -8,6 +8,33 @@ use futures::future::join_all;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+/// Takes only what a task of a multi-threaded runtime can run.
+fn sendable<T: Send>(future: T) -> T {
+    future
+}
+
+#[tokio::test]
+async fn every_answer_of_the_registry_can_be_awaited_on_any_thread() {
+    let house = House::open().await;
+    let (registry, images) = (&house.registry, name("images"));
+    let bytes = component(&["run"], "");
+    sendable(registry.push(&images, bytes, &mut |_| {}))
+        .await
+        .unwrap();
+    sendable(registry.modules()).await.unwrap();
+    sendable(registry.versions(&images)).await.unwrap();
+    sendable(registry.rollback(&images, Some(1))).await.unwrap();
+    let resolver = sendable(registry.resolver("w")).await.unwrap();
+    sendable(resolver.resolve(&"images.run".parse().unwrap()))
+        .await
+        .unwrap();
+    sendable(registry.wait_live(1, Duration::ZERO))
+        .await
+        .unwrap();
+    sendable(registry.collect_garbage()).await.unwrap();
+    sendable(registry.remove(&images)).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_push_makes_version_1_and_tells_how_far_it_is() {
     let house = House::open().await;
