@@ -179,10 +179,8 @@ fn config_hint(error: &ConfigError) -> Option<String> {
 fn registry(error: &RegistryError) -> (Exit, Option<String>) {
     match error {
         RegistryError::Refused(_) => (Exit::Refused, None),
-        RegistryError::UnknownModule { .. } => (
-            Exit::NotFound,
-            Some("`celeriac modules` lists what there is".to_owned()),
-        ),
+        // Its text says already what there is instead.
+        RegistryError::UnknownModule { .. } => (Exit::NotFound, None),
         RegistryError::UnknownVersion { module, .. } | RegistryError::NoEarlier { module, .. } => (
             Exit::NotFound,
             Some(format!("`celeriac modules {module}` lists its versions")),

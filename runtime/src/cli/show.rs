@@ -5,10 +5,9 @@ use crate::registry::Digest;
 use crate::results::{Exception, Record, RunUsage};
 use crate::task::State;
 use crate::telemetry::human;
-use celeriac_sandbox::{ParamKind, TaskInfo};
+use celeriac_sandbox::{Log, ParamKind, TaskInfo};
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
@@ -140,26 +139,30 @@ pub(crate) fn record(screen: &mut Screen, record: &Record) {
     }
 }
 
-/// Shows the log of the last attempt.
+/// Shows the log of the last attempt, and how much of it was dropped.
 pub(crate) fn log(screen: &mut Screen, record: &Record) {
-    let lines: Vec<Value> = record
+    let log = record
         .log
         .as_deref()
-        .and_then(|log| serde_json::from_str(log).ok())
-        .unwrap_or_default();
-    for line in lines {
-        let field = |name: &str| {
-            line.get(name)
-                .and_then(Value::as_str)
-                .unwrap_or_default()
-                .to_owned()
-        };
-        match line.as_str() {
-            Some(text) => screen.line(Line::new().dim(text)),
-            None => {
-                screen.line(Line::new().dim(format!("{:<5} {}", field("level"), field("message"))));
-            }
-        }
+        .and_then(|log| serde_json::from_str::<Log>(log).ok());
+    let Some(log) = log else {
+        return;
+    };
+    for line in log.lines {
+        let level = format!("{:?}", line.level).to_lowercase();
+        let fields = line
+            .fields
+            .iter()
+            .map(|(name, value)| format!(" {name}={value}"))
+            .collect::<String>();
+        screen.line(Line::new().dim(format!("{level:<5} {}{fields}", line.message)));
+    }
+    if log.dropped_lines > 0 {
+        let lines = human::count(log.dropped_lines, "line");
+        screen.line(Line::new().dim(format!(
+            "and {lines} more ({}) over the limit of the log",
+            human::size(log.dropped_bytes)
+        )));
     }
 }
 
@@ -299,7 +302,7 @@ mod tests {
                 cpu_us: 9_000,
                 memory_peak_bytes: 3_355_444,
             },
-            log: Some("[{\"level\":\"info\",\"message\":\"half \\u001b[2J\"}]".to_owned()),
+            log: Some("{\"lines\":[{\"level\":\"info\",\"message\":\"half \\u001b[2J\",\"fields\":[[\"page\",\"3\"]]}],\"dropped_lines\":2,\"dropped_bytes\":4096}".to_owned()),
             written_at: Timestamp::UNIX_EPOCH,
         }
     }
@@ -354,7 +357,8 @@ mod tests {
             printed.out(),
             "SUCCESS in 14 ms (queue 1 ms, cpu 9 ms, peak 3.2 MiB)\n\
              {\"z\":1.10,\"a\":123456789012345678901234567890}\n\
-             info  half \\u001b[2J\n"
+             info  half \\u001b[2J page=3\n\
+             and 2 lines more (4 KiB) over the limit of the log\n"
         );
     }
 

@@ -52,7 +52,8 @@ fn help_says_what_there_is() {
 #[test]
 fn help_of_a_command_says_what_it_takes() {
     for command in [
-        "dev", "worker", "push", "modules", "rollback", "remove", "call", "result", "queues", "gc",
+        "new", "build", "test", "run", "dev", "worker", "push", "modules", "rollback", "remove",
+        "call", "result", "queues", "gc",
     ] {
         insta::assert_snapshot!(format!("help_{command}"), help(&[command]));
     }

@@ -12,9 +12,16 @@ pub fn span(span: Duration) -> String {
         0 if micros < 950 => format!("{:.1} ms", (span.as_secs_f64() * 1e3).max(0.1)),
         0 => format!("{} ms", (micros + 500) / 1_000),
         1..60 => format!("{:.1} s", span.as_secs_f64()).replace(".0 s", " s"),
-        60..3_600 => format!("{} min {} s", seconds / 60, seconds % 60),
-        3_600..86_400 => format!("{} h {} min", seconds / 3_600, seconds / 60 % 60),
-        _ => format!("{} d {} h", seconds / 86_400, seconds / 3_600 % 24),
+        60..3_600 => two(seconds / 60, "min", seconds % 60, "s"),
+        3_600..86_400 => two(seconds / 3_600, "h", seconds / 60 % 60, "min"),
+        _ => two(seconds / 86_400, "d", seconds / 3_600 % 24, "h"),
+    }
+}
+
+fn two(large: u64, unit: &str, small: u64, smaller: &str) -> String {
+    match small {
+        0 => format!("{large} {unit}"),
+        _ => format!("{large} {unit} {small} {smaller}"),
     }
 }
 
@@ -60,6 +67,8 @@ mod tests {
             (3_140_000, "3.1 s"),
             (10_000_000, "10 s"),
             (192_000_000, "3 min 12 s"),
+            (600_000_000, "10 min"),
+            (3_600_000_000, "1 h"),
             (7_500_000_000, "2 h 5 min"),
             (273_600_000_000, "3 d 4 h"),
         ] {
