@@ -1,16 +1,52 @@
-//! Celeriac.
-pub mod broker;
-pub mod celery;
-pub mod clock;
-pub mod database;
-pub mod registry;
-pub mod policy;
-pub mod results;
+//! Celeriac: a task queue whose tasks are WebAssembly components.
+//!
+//! A message's way: a driver of [`broker`] delivers it; [`worker`] decodes,
+//! admits and runs it in a fresh sandbox (the crate `celeriac_sandbox`), with
+//! the code that [`registry`] names; [`policy`] judges what the guest did;
+//! [`results`] keeps the state; then, and not before, the message is
+//! acknowledged. `worker/executor.rs` is the table of contents.
+//!
+//! The layers, from the ground up. Each imports only what is below it, and
+//! `cargo xtask tidy` checks that:
+//!
+//! | layer | module | what it holds |
+//! |---|---|---|
+//! | words | [`task`] | ids, names, states, exceptions, the fence of a run |
+//! | leaves | [`clock`] | what time it is; tests set it |
+//! | | [`shutdown`] | the two phases of a stop |
+//! | | [`telemetry`] | log lines, names of fields, metrics |
+//! | policy | [`policy`] | pure decisions: admission, limits, retries, the verdict |
+//! | wire | [`celery`] | Celery's message format; no I/O |
+//! | store | [`database`] | the one SQLite file and its one writer |
+//! | seams | [`broker`] | where messages wait, and its drivers |
+//! | | [`results`] | where states and results are, and its drivers |
+//! | engine | [`registry`] | modules, their versions, native code made of them |
+//! | | [`worker`] | takes messages and runs them |
+//! | edges | [`config`] | what was written in file, environment and flags, typed |
+//! | | [`api`] | metrics and health over HTTP |
+//! | | [`cli`] | the command line |
+//! | root | [`app`] | puts a process together |
+
 pub mod task;
-pub mod config;
+
+pub mod clock;
 pub mod shutdown;
 pub mod telemetry;
+
+pub mod policy;
+
+pub mod celery;
+
+pub mod database;
+
+pub mod broker;
+pub mod results;
+
+pub mod registry;
 pub mod worker;
+
 pub mod api;
-pub mod app;
 pub mod cli;
+pub mod config;
+
+pub mod app;
