@@ -3,6 +3,7 @@
 use super::compare::differences;
 use super::ending::ending;
 use crate::config::units;
+use crate::telemetry::human;
 use anyhow::{Context as _, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -156,7 +157,8 @@ impl Case {
             if let Some(most) = most.filter(|most| took > *most) {
                 let most = units::print_duration(most);
                 problems.push(format!(
-                    "wanted at most {most} of {what}, it took {took:.1?}"
+                    "wanted at most {most} of {what}, it took {}",
+                    human::span(took)
                 ));
             }
         }

@@ -88,7 +88,7 @@ fn words(failure: &Failure) -> String {
     }
 }
 
-/// Tells which limit was reached, its value and what was wanted.
+/// Tells which limit was reached, its value, what was wanted, and what raises it.
 fn limit(hit: &LimitHit) -> String {
     let amount = |n: u64| match hit.limit {
         Limit::Wall | Limit::Cpu => human::span(Duration::from_millis(n)),
@@ -100,11 +100,16 @@ fn limit(hit: &LimitHit) -> String {
         .wanted
         .map(|n| format!(" ({} wanted)", amount(n)))
         .unwrap_or_default();
-    format!(
-        "{} limit of {} reached{wanted}",
-        hit.limit.name(),
-        amount(hit.allowed)
-    )
+    let attribute = match hit.limit {
+        Limit::Wall => "#[task(time_limit = \"10m\")]",
+        Limit::Cpu => "#[task(cpu = \"60s\")]",
+        Limit::Memory => "#[task(memory = \"128MiB\")]",
+        Limit::Result | Limit::HostCall => "#[task(result = \"8MiB\")]",
+        Limit::Stack => "[package.metadata.celeriac] stack = \"1MiB\" in Cargo.toml",
+        Limit::Arguments => "[limits] arguments in celeriac.toml",
+    };
+    let (name, allowed) = (hit.limit.name(), amount(hit.allowed));
+    format!("{name} limit of {allowed} reached{wanted}\nraise it, for example: {attribute}")
 }
 
 /// Says what an attempt took: `in 14 ms (cpu 9 ms, peak 3.2 MiB)`.
@@ -123,7 +128,10 @@ pub(crate) fn headline(report: &Report) -> Line {
     if is_success(report) {
         return Line::new().good("SUCCESS").text(took);
     }
-    let kind = end.kind.map(|kind| format!("  {kind}")).unwrap_or_default();
+    let kind = end
+        .kind
+        .map(|kind| format!("  {kind} "))
+        .unwrap_or_default();
     Line::new()
         .bad(end.word.to_uppercase())
         .text(kind)
@@ -207,13 +215,16 @@ mod tests {
             allowed: 10_000,
             wanted: Some(10_004),
         };
-        assert_eq!(limit(&hit), "cpu limit of 10 s reached (10 s wanted)");
+        assert_eq!(
+            limit(&hit),
+            "cpu limit of 10 s reached (10 s wanted)\nraise it, for example: #[task(cpu = \"60s\")]"
+        );
         let hit = LimitHit {
             limit: Limit::Memory,
             allowed: 64 << 20,
             wanted: None,
         };
-        assert_eq!(limit(&hit), "memory limit of 64 MiB reached");
+        assert!(limit(&hit).starts_with("memory limit of 64 MiB reached\nraise it"));
     }
 
     #[test]

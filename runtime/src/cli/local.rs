@@ -11,7 +11,7 @@ use celeriac_build::{Built, Guest, Target};
 use celeriac_sandbox::{
     Attempt, Call, Component, Engine, EngineSettings, Grants, Limits, Report, TaskInfo,
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 /// Attempts at once: the commands run one task after another.
@@ -21,7 +21,6 @@ const NEAR: usize = 3;
 
 /// A component, taken in as a worker would take it in.
 pub(crate) struct Local {
-    path: PathBuf,
     component: Component,
     tasks: Vec<TaskInfo>,
     defaults: Limits,
@@ -50,7 +49,8 @@ pub(crate) async fn load(path: &Path, options: &Options, screen: &Screen) -> any
     let (config, _) = options.read(Vec::new())?;
     let spinner = screen.spinner(format!("compiling {}", path.display()));
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
-    let refused = |reason| Problem::new(Exit::Refused, format!("refused: {} {reason}", name(path)));
+    let refused =
+        |reason| Problem::new(Exit::Refused, format!("refused: {}: {reason}", name(path)));
     let compiled = tokio::task::spawn_blocking(move || celeriac_sandbox::compile(&bytes));
     let artifact = compiled.await?.map_err(refused)?;
     let settings = EngineSettings {
@@ -64,7 +64,6 @@ pub(crate) async fn load(path: &Path, options: &Options, screen: &Screen) -> any
         limits, ceiling, ..
     } = config;
     Ok(Local {
-        path: path.to_owned(),
         component,
         tasks,
         defaults: limits,
@@ -73,11 +72,6 @@ pub(crate) async fn load(path: &Path, options: &Options, screen: &Screen) -> any
 }
 
 impl Local {
-    /// Returns the component's file.
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
-    }
-
     /// Returns the tasks, as the component described them.
     pub(crate) fn tasks(&self) -> &[TaskInfo] {
         &self.tasks
@@ -133,9 +127,8 @@ impl Local {
             kwargs: Bytes::from(kwargs),
         };
         let grants = Grants::default();
-        let report = self
-            .component
-            .invoke(&call, &self.limits(task), &grants, attempt);
+        let limits = self.limits(task);
+        let report = self.component.invoke(&call, &limits, &grants, attempt);
         Ok(report.await?)
     }
 

@@ -54,8 +54,9 @@ pub(crate) async fn run(
     let cases = find(&args.path.join("cases"), &args.names)?;
     let built = local::build(&args.path, args.target, screen).await?;
     let module = local::load(&built.component, options, screen).await?;
+    let name = stem(&built.component).replace(".unknown", "");
     screen.line(format!(
-        "built for {} in {}",
+        "built {name} ({}) in {}",
         args.target,
         human::span(built.elapsed)
     ));
