@@ -38,6 +38,7 @@ pub(super) async fn run(
                 if taken == 0 {
                     break;
                 }
+                gather(&mut queue, &mut jobs).await;
                 writer.commit(lane::sort(&mut jobs)).await;
                 if waited_for && writer.looked.elapsed() >= LOOK {
                     writer.look_for_others().await;
@@ -50,6 +51,23 @@ pub(super) async fn run(
     changes.end();
     if let Err(error) = writer.connection.close().await {
         tracing::warn!(%error, "the database was not closed cleanly; nothing is lost");
+    }
+}
+
+/// Lets tasks that are about to write do so, as long as each round brings more.
+///
+/// Those that one commit has answered write again at the same time. Without
+/// this, the first of them would have a commit of its own.
+async fn gather(queue: &mut mpsc::Receiver<Job>, jobs: &mut Vec<Job>) {
+    let mut before = 0;
+    while before < jobs.len() && jobs.len() < BATCH_STATEMENTS {
+        before = jobs.len();
+        tokio::task::yield_now().await;
+        while jobs.len() < BATCH_STATEMENTS
+            && let Ok(job) = queue.try_recv()
+        {
+            jobs.push(job);
+        }
     }
 }
 
