@@ -57,7 +57,7 @@ const MODULES: [(&str, Layer); 22] = [
     ("app", Root),
 ];
 
-/// What each layer may import besides itself where [`closed`] says nothing else.
+/// What each layer may import where [`EXCEPTIONS`] says nothing more.
 const fn may_import(layer: Layer) -> &'static [Layer] {
     match layer {
         Words => &[],
