@@ -1,1 +1,23 @@
-//! Celeriac.
+//! The stage on which the end-to-end tests play: a folder of its own, the real
+//! program in it, and the doors that a stranger has too.
+//!
+//! It knows the command line, HTTP and the tables of the embedded file, and
+//! nothing of the code behind them.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails here is a failed test, told by panicking"
+)]
+
+pub mod file;
+pub mod http;
+pub mod raw;
+pub mod server;
+pub mod stage;
+pub mod wait;
+
+pub use raw::{Letter, Tally};
+pub use server::{Ended, Server};
+pub use stage::{Ran, Stage};
+pub use wait::until;
