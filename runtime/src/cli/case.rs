@@ -19,8 +19,6 @@ const FILE: &str = "$file";
 /// A case, read and checked.
 #[derive(Debug)]
 pub(crate) struct Case {
-    /// The file's name without its ending.
-    pub(crate) name: String,
     /// The task; without one the module's only task.
     pub(crate) task: Option<String>,
     /// A JSON array.
@@ -93,15 +91,10 @@ impl Case {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let text =
             std::fs::read_to_string(path).with_context(|| format!("cannot read {path:?}"))?;
-        let name = path
-            .file_stem()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        Self::parse(name, &text, path.parent().unwrap_or(Path::new(".")))
+        Self::parse(&text, path.parent().unwrap_or(Path::new(".")))
     }
 
-    fn parse(name: String, text: &str, folder: &Path) -> anyhow::Result<Self> {
+    fn parse(text: &str, folder: &Path) -> anyhow::Result<Self> {
         let written: Written = toml::from_str(text)?;
         let Expect {
             cpu,
@@ -124,7 +117,6 @@ impl Case {
             None => None,
         };
         Ok(Self {
-            name,
             args: arguments("args", written.args, Value::Array(Vec::new()), folder)?,
             kwargs: arguments("kwargs", written.kwargs, Value::Object(Map::new()), folder)?,
             task: written.task,
@@ -294,7 +286,7 @@ mod tests {
     use celeriac_sandbox::{Failure, Log, Usage};
 
     fn parse(text: &str) -> anyhow::Result<Case> {
-        Case::parse("a_case".to_owned(), text, Path::new("."))
+        Case::parse(text, Path::new("."))
     }
 
     fn report(outcome: Outcome) -> Report {
@@ -345,7 +337,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("a.bin"), [0, 255]).unwrap();
         let text = "kwargs = { b = { '$file' = 'a.bin' } }\n[expect]\nresult = 1";
-        let case = Case::parse("c".to_owned(), text, folder.path()).unwrap();
+        let case = Case::parse(text, folder.path()).unwrap();
         assert_eq!(
             case.kwargs,
             r#"{"b":{"__type__":"base64","__value__":"AP8="}}"#

@@ -9,13 +9,14 @@ fn typed(bytes: &[u8]) -> Value {
     value(celeriac_sdk::Bytes::from(bytes))
 }
 
+#[expect(clippy::expect_used, reason = "a test reports by panicking")]
 fn picture(format: ImageFormat, width: u32, height: u32) -> Value {
     let pixel = |x: u32, y: u32| Rgb([x.to_le_bytes()[0], y.to_le_bytes()[0], 128]);
     let picture = DynamicImage::ImageRgb8(RgbImage::from_fn(width, height, pixel));
     let mut bytes = Cursor::new(Vec::new());
     picture
         .write_to(&mut bytes, format)
-        .unwrap_or_else(|error| panic!("{error}"));
+        .expect("the picture is encodable");
     typed(&bytes.into_inner())
 }
 
