@@ -76,7 +76,8 @@ pub struct Write {
     pub worker: String,
     /// What the run used.
     pub usage: RunUsage,
-    /// The attempt's log as a JSON array of lines; `None` when it is empty.
+    /// The attempt's log, a JSON object of `lines`, `dropped_lines` and
+    /// `dropped_bytes`; `None` when it is empty.
     pub log: Option<String>,
     /// How long the record is kept from now; `None` is for ever.
     pub keep: Option<Duration>,

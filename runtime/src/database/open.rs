@@ -6,7 +6,7 @@ use crate::clock::Clock;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -52,8 +52,16 @@ fn why_no_folder(error: &io::Error) -> String {
     }
 }
 
+/// Makes the file where it is missing, for its owner only: SQLite gives its
+/// other files the same mode. What goes wrong here SQLite meets and tells.
+fn make_private(path: &Path) {
+    let mut options = std::fs::OpenOptions::new();
+    drop(options.append(true).create(true).mode(0o600).open(path));
+}
+
 /// Opens the connection for writing, and brings the schema up to date.
 pub(super) async fn writer(path: &Path, clock: &Clock) -> Result<SqliteConnection, DatabaseError> {
+    make_private(path);
     let deadline = Instant::now() + BUSY;
     loop {
         let error = match connect(path, clock).await {

@@ -18,8 +18,9 @@ pub const TASK_LABELS: usize = 1_000;
 /// The label of everything that gets none of its own.
 pub const OTHER: &str = "other";
 /// States that are labels.
-const STATES: [&str; 7] = [
-    "SUCCESS", "FAILURE", "RETRY", "REVOKED", "REJECTED", "IGNORED", "DEFERRED",
+const STATES: [&str; 12] = [
+    "SUCCESS", "FAILURE", "RETRY", "REVOKED", "IGNORED", "RETURNED", "GIVEN_BACK", "PARKED", "STALE", "REPEATED",
+    "LOST", "AWAY",
 ];
 /// Upper bounds of the histograms, seconds: from a no-op to the longest default.
 const BUCKETS: [f64; 14] = [

@@ -3,7 +3,7 @@
 use super::guests::Guests;
 use super::heartbeat::Leases;
 use super::{Drained, Parts, Settings, WorkerError};
-use crate::broker::Broker;
+use crate::broker::{Broker, Settlement};
 use crate::clock::Clock;
 use crate::registry::Resolver;
 use crate::results::Results;
@@ -46,12 +46,10 @@ impl Crew {
         })
     }
 
-    pub(super) fn count_finished(&self) {
-        self.finished.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(super) fn count_given_back(&self) {
-        self.given_back.fetch_add(1, Ordering::Relaxed);
+    /// Counts an attempt that is about to be settled so.
+    pub(super) fn count(&self, settlement: &Settlement) {
+        let counter = if *settlement == Settlement::Requeue { &self.given_back } else { &self.finished };
+        counter.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(super) fn drained(&self) -> Drained {

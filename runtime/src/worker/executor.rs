@@ -65,9 +65,8 @@ async fn steps(crew: &Crew, delivery: Delivery, alive: &Alive, story: &mut Story
     let end = end::of(crew, &attempt, verdict, &report);
     record::record(crew, &attempt, end.write).await?; // g. record
     record::follow_up(crew, &attempt, end.follow_up).await?; // h. follow up
-    record::settle(crew, &attempt, end.settlement, story).await?; // i. settle
-    crew.count_finished();
-    Ok(())
+    crew.count(&end.settlement);
+    record::settle(crew, &attempt, end.settlement, story).await // i. settle
 }
 
 impl Attempt {

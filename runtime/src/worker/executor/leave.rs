@@ -143,7 +143,7 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
         } => {
             story.left(why);
             if settlement == Settlement::Requeue {
-                crew.count_given_back();
+                crew.count(&settlement);
             }
             settle(crew, &delivery, settlement, story).await
         }

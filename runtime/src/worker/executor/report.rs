@@ -74,7 +74,8 @@ impl Story {
             Verdict::RetryAt { .. } => "RETRY",
             Verdict::Revoke(_) => "REVOKED",
             Verdict::Ignore => "IGNORED",
-            Verdict::Return | Verdict::Defer => "REJECTED",
+            Verdict::Return => "RETURNED",
+            Verdict::Defer => "GIVEN_BACK",
         }
         .to_owned();
     }
