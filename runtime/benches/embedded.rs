@@ -5,7 +5,10 @@
 //! Argument: a component whose task `echo` returns its argument.
 
 #![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
-#![expect(clippy::expect_used, reason = "a benchmark that cannot run has nothing to measure")]
+#![expect(
+    clippy::expect_used,
+    reason = "a benchmark that cannot run has nothing to measure"
+)]
 
 use celeriac::broker::embedded::EmbeddedBroker;
 use celeriac::broker::{Broker, Outgoing};
@@ -31,13 +34,20 @@ const TASKS: usize = 20_000;
 const RUNS: usize = 3;
 
 fn main() {
-    let component = std::env::args().find(|argument| argument.ends_with(".wasm")).expect("a component is named");
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime starts");
+    let component = std::env::args()
+        .find(|argument| argument.ends_with(".wasm"))
+        .expect("a component is named");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime starts");
     println!("| attempts in flight | durable no-op tasks per second | against 64 |");
     println!("|---|---|---|");
     let mut base = None;
     for concurrency in [64, 16, 256] {
-        let mut rates: Vec<f64> = (0..RUNS).map(|_| runtime.block_on(burn_down(&component, concurrency))).collect();
+        let mut rates: Vec<f64> = (0..RUNS)
+            .map(|_| runtime.block_on(burn_down(&component, concurrency)))
+            .collect();
         rates.sort_by(f64::total_cmp);
         let rate = rates.get(RUNS / 2).copied().unwrap_or(f64::NAN);
         let base = *base.get_or_insert(rate);
@@ -47,7 +57,9 @@ fn main() {
 
 async fn burn_down(component: &str, concurrency: usize) -> f64 {
     let folder = tempfile::tempdir().expect("a folder can be made");
-    let database = Database::open(folder.path(), Clock::System).await.expect("the database opens");
+    let database = Database::open(folder.path(), Clock::System)
+        .await
+        .expect("the database opens");
     let broker = Arc::new(EmbeddedBroker::new(database.clone()));
     let results = Arc::new(EmbeddedResults::new(database.clone()));
     let resolver = resolver(&database, folder.path(), component, concurrency).await;
@@ -83,25 +95,43 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
     TASKS as f64 / took.as_secs_f64()
 }
 
-async fn resolver(database: &Database, folder: &Path, component: &str, concurrency: usize) -> Resolver {
+async fn resolver(
+    database: &Database,
+    folder: &Path,
+    component: &str,
+    concurrency: usize,
+) -> Resolver {
     let engine = Engine::new(&EngineSettings {
         attempts: u32::try_from(concurrency).expect("it is small"),
         ..EngineSettings::default()
     });
     let compiler = Compiler::program(env!("CARGO_BIN_EXE_celeriac"), ["compile"]);
-    let registry = Registry::open(database.clone(), folder, engine.expect("the engine starts"), compiler).await;
+    let registry = Registry::open(
+        database.clone(),
+        folder,
+        engine.expect("the engine starts"),
+        compiler,
+    )
+    .await;
     let registry = registry.expect("the registry opens");
     let bytes = std::fs::read(component).expect("the component can be read");
     let name = "bench".parse().expect("it is a name");
-    registry.push(&name, bytes.into(), &mut |_| {}).await.expect("the component is accepted");
-    registry.resolver("bench").await.expect("the registry answers")
+    registry
+        .push(&name, bytes.into(), &mut |_| {})
+        .await
+        .expect("the component is accepted");
+    registry
+        .resolver("bench")
+        .await
+        .expect("the registry answers")
 }
 
 async fn fill(broker: &EmbeddedBroker) -> Vec<TaskId> {
     let mut ids = Vec::with_capacity(TASKS);
     let mut all = Vec::with_capacity(TASKS);
     for number in 0..TASKS {
-        let call = TaskCall::new("bench.echo", &format!("[{number}]"), "{}").expect("the call is good");
+        let call =
+            TaskCall::new("bench.echo", &format!("[{number}]"), "{}").expect("the call is good");
         ids.push(call.id.clone());
         all.push(Outgoing {
             queue: "celery".to_owned(),
@@ -111,16 +141,26 @@ async fn fill(broker: &EmbeddedBroker) -> Vec<TaskId> {
         });
     }
     for part in all.chunks(1_000) {
-        broker.publish(part.to_vec()).await.expect("the broker takes messages");
+        broker
+            .publish(part.to_vec())
+            .await
+            .expect("the broker takes messages");
     }
     ids
 }
 
 async fn verify(results: &EmbeddedResults, ids: &[TaskId]) {
     for (number, id) in ids.iter().enumerate() {
-        let record = results.get(id).await.expect("the backend answers").expect("there is a result");
+        let record = results
+            .get(id)
+            .await
+            .expect("the backend answers")
+            .expect("there is a result");
         assert_eq!(record.state, State::Success);
-        assert_eq!(record.result.expect("a success has a result"), number.to_string());
+        assert_eq!(
+            record.result.expect("a success has a result"),
+            number.to_string()
+        );
     }
 }
 
@@ -132,7 +172,10 @@ fn settings(concurrency: usize) -> Settings {
         guest_threads: 2,
         drain: Duration::from_secs(30),
         max_deliveries: 5,
-        max_retries: Retries { default: 3, cap: 100 },
+        max_retries: Retries {
+            default: 3,
+            cap: 100,
+        },
         retry_delay: Duration::from_secs(180),
         result_keep: Some(Duration::from_secs(86_400)),
         track_started: false,

@@ -146,7 +146,9 @@ pub enum BrokerError {
         receipt: Receipt,
     },
     /// Refuse the message.
-    #[error("a message of {bytes} bytes is over the limit of {allowed}; send less, or a reference to the data")]
+    #[error(
+        "a message of {bytes} bytes is over the limit of {allowed}; send less, or a reference to the data"
+    )]
     TooLarge {
         /// Size of the body.
         bytes: u64,

@@ -173,7 +173,8 @@ pub trait Results: Debug + Send + Sync {
     ///
     /// # Errors
     /// [`ResultsError::Unavailable`].
-    async fn renew(&self, runs: Vec<(TaskId, Fence)>, until: Timestamp) -> Result<(), ResultsError>;
+    async fn renew(&self, runs: Vec<(TaskId, Fence)>, until: Timestamp)
+    -> Result<(), ResultsError>;
 
     /// Stores a state, conditional on the fence.
     ///

@@ -94,7 +94,9 @@ pub struct Drained {
 #[non_exhaustive]
 pub enum WorkerError {
     /// The threads for guests do not start.
-    #[error("the threads that run tasks do not start: {source}; lower [worker] guest_threads or raise the limit of threads (ulimit -u)")]
+    #[error(
+        "the threads that run tasks do not start: {source}; lower [worker] guest_threads or raise the limit of threads (ulimit -u)"
+    )]
     Threads {
         /// The cause.
         source: std::io::Error,

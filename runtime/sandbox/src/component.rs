@@ -40,12 +40,19 @@ impl Component {
         // SAFETY: see the reason above and the documentation of Engine::load.
         let component =
             unsafe { wasmtime::component::Component::deserialize(engine.wasmtime(), artifact) };
-        let component = component.map_err(|error| SandboxError::Incompatible {
-            reason: format!("{error:#}"),
-        })?;
         let broken = |error: wasmtime::Error| SandboxError::Broken {
             reason: format!("{error:#}"),
         };
+        let component = component.map_err(|error| {
+            // More instances, memories or tables than a slot has: compiling
+            // again would not help, and the engine has no type for it.
+            if format!("{error:#}").contains("pooling allocator") {
+                return broken(error);
+            }
+            SandboxError::Incompatible {
+                reason: format!("{error:#}"),
+            }
+        })?;
         // The first attempt should not pay for mapping the image.
         component.initialize_copy_on_write_image().map_err(broken)?;
         let ty = component.component_type();
@@ -118,6 +125,9 @@ fn words(outcome: &Outcome) -> String {
             hit.limit.name(),
             hit.allowed
         ),
+        Outcome::Trapped(trap) if trap.code == "host-call" => {
+            format!("its types do not fit celeriac:task@0.1: {}", trap.message)
+        }
         Outcome::Trapped(trap) => format!("describe() trapped: {}", trap.message),
         Outcome::Exited { code } => format!("describe() called exit({code})"),
         other => format!("describe() ended with {other:?}"),

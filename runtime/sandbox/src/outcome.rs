@@ -151,7 +151,9 @@ pub struct LimitHit {
 /// A trap: the guest's code did what no code may do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trap {
-    /// A stable name, such as `unreachable` or `integer-divide-by-zero`.
+    /// A stable name, such as `unreachable-code-reached` or
+    /// `integer-division-by-zero`; `host-call` where a call between guest and
+    /// host broke the contract.
     pub code: String,
     /// The panic's text where the guest told it, else the engine's words.
     pub message: String,

@@ -1,11 +1,16 @@
 //! A component built when `celeriac:task` 0.1 was frozen runs for ever. Its
 //! source is `tests/guests/frozen`; the file itself is never built again.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
 
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, Component, Engine, EngineSettings, Grants, Interruption, Level, Limits, Outcome, Report, compile,
+    Attempt, Call, Component, Engine, EngineSettings, Grants, Interruption, Level, Limits, Outcome,
+    Report, compile,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -14,7 +19,10 @@ const FROZEN: &[u8] = include_bytes!("../../../tests/fixtures/frozen-0.1.0.wasm"
 
 fn component() -> Component {
     let artifact = compile(FROZEN).unwrap();
-    Engine::new(&EngineSettings::default()).unwrap().load(&artifact).unwrap()
+    Engine::new(&EngineSettings::default())
+        .unwrap()
+        .load(&artifact)
+        .unwrap()
 }
 
 async fn run(task: &str) -> Report {
@@ -40,19 +48,38 @@ async fn run(task: &str) -> Report {
         soft: Some(Duration::from_secs(60)),
         ..Limits::default()
     };
-    component().invoke(&call, &limits, &Grants::default(), attempt).await.unwrap()
+    component()
+        .invoke(&call, &limits, &Grants::default(), attempt)
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
 async fn the_frozen_component_describes_itself_as_ever() {
     let tasks = component().describe().await.unwrap();
     let names: Vec<_> = tasks.iter().map(|task| task.name.as_str()).collect();
-    assert_eq!(names, ["everything", "retry", "reject", "ignore", "failure", "interrupted"]);
+    assert_eq!(
+        names,
+        [
+            "everything",
+            "retry",
+            "reject",
+            "ignore",
+            "failure",
+            "interrupted"
+        ]
+    );
     let first = &tasks[0];
-    assert_eq!(first.signature(), "everything(plain=1, *rest, named=1, **others)");
+    assert_eq!(
+        first.signature(),
+        "everything(plain=1, *rest, named=1, **others)"
+    );
     assert_eq!(first.limits.memory_bytes, Some(16 << 20));
     let retry = first.retry.as_ref().unwrap();
-    assert_eq!((retry.max_retries, retry.factor_milli, retry.jitter), (Some(2), 2_000, true));
+    assert_eq!(
+        (retry.max_retries, retry.factor_milli, retry.jitter),
+        (Some(2), 2_000, true)
+    );
     assert_eq!(first.wants, ["http"]);
     assert_eq!(first.extra, [("hint".to_owned(), "value".to_owned())]);
 }
@@ -72,8 +99,15 @@ async fn the_frozen_component_sees_every_import_as_ever() {
     });
     assert_eq!(result, expected);
     let levels: Vec<_> = report.log.lines.iter().map(|line| line.level).collect();
-    assert_eq!(levels, [Level::Debug, Level::Info, Level::Warn, Level::Error]);
-    let states: Vec<_> = report.progress.iter().map(|one| one.state.as_str()).collect();
+    assert_eq!(
+        levels,
+        [Level::Debug, Level::Info, Level::Warn, Level::Error]
+    );
+    let states: Vec<_> = report
+        .progress
+        .iter()
+        .map(|one| one.state.as_str())
+        .collect();
     assert_eq!(states, ["PROGRESS", "PACKING"]);
     assert!(report.usage.memory_peak_bytes > 0 && report.usage.cpu > Duration::ZERO);
 }
@@ -83,7 +117,10 @@ async fn the_frozen_component_ends_in_every_way_as_ever() {
     let Outcome::Retry(retry) = run("retry").await.outcome else {
         panic!("no retry");
     };
-    assert_eq!((retry.countdown, retry.max_retries), (Some(Duration::from_millis(1_500)), Some(1)));
+    assert_eq!(
+        (retry.countdown, retry.max_retries),
+        (Some(Duration::from_millis(1_500)), Some(1))
+    );
     assert_eq!(retry.reason.kind, "ConnectionError");
     let Outcome::Reject(rejection) = run("reject").await.outcome else {
         panic!("no rejection");
@@ -93,7 +130,16 @@ async fn the_frozen_component_ends_in_every_way_as_ever() {
     let Outcome::Failed(failure) = run("failure").await.outcome else {
         panic!("no failure");
     };
-    assert_eq!((failure.message.as_str(), failure.retryable), ("away", Some(true)));
+    assert_eq!(
+        (failure.message.as_str(), failure.retryable),
+        ("away", Some(true))
+    );
     let claimed = Interruption::Shutdown;
-    assert_eq!(run("interrupted").await.outcome, Outcome::Interrupted { claimed, raised: None });
+    assert_eq!(
+        run("interrupted").await.outcome,
+        Outcome::Interrupted {
+            claimed,
+            raised: None
+        }
+    );
 }

@@ -163,8 +163,10 @@ fn check_type(message: &Message) -> Result<(), Wrong> {
 
 /// Cuts a body `[args, kwargs, embed]` into its first two parts.
 fn body(body: &Bytes) -> Result<(Bytes, Bytes), Wrong> {
-    let text = std::str::from_utf8(body).map_err(|error| Wrong::decode(format!("the body is not UTF-8: {error}")))?;
-    let parts: Vec<&RawValue> = serde_json::from_str(text).map_err(|error| no_json(text, &error))?;
+    let text = std::str::from_utf8(body)
+        .map_err(|error| Wrong::decode(format!("the body is not UTF-8: {error}")))?;
+    let parts: Vec<&RawValue> =
+        serde_json::from_str(text).map_err(|error| no_json(text, &error))?;
     let [args, kwargs, ..] = parts.as_slice() else {
         return Err(Wrong::decode(format!(
             "the body has {} parts; it must be [args, kwargs, embed]",
@@ -178,7 +180,9 @@ fn body(body: &Bytes) -> Result<(Bytes, Bytes), Wrong> {
         )));
     }
     if !args.get().starts_with('[') {
-        return Err(Wrong::decode("the positional arguments are not a JSON array"));
+        return Err(Wrong::decode(
+            "the positional arguments are not a JSON array",
+        ));
     }
     if !kwargs.get().starts_with('{') {
         return Err(Wrong::decode("the keyword arguments are not a JSON object"));
@@ -192,7 +196,10 @@ fn body(body: &Bytes) -> Result<(Bytes, Bytes), Wrong> {
 /// Says what is wrong with a body that is not JSON. Python writes `NaN` and
 /// `Infinity` where JSON has no word for them: the caller should hear of that.
 fn no_json(text: &str, error: &serde_json::Error) -> Wrong {
-    let line = text.lines().nth(error.line().saturating_sub(1)).unwrap_or("");
+    let line = text
+        .lines()
+        .nth(error.line().saturating_sub(1))
+        .unwrap_or("");
     let near = line.get(error.column().saturating_sub(4)..).unwrap_or("");
     let near: String = near.chars().take(12).collect();
     if near.contains("NaN") || near.contains("Inf") || near.contains("aN,") {
@@ -250,9 +257,18 @@ mod tests {
 
     #[test]
     fn nan_and_infinity_are_a_type_error_to_the_caller() {
-        for body in ["[[NaN],{},{}]", "[[1, Infinity],{},{}]", "[[-Infinity],{},{}]", "[[],{\"a\": NaN},{}]"] {
+        for body in [
+            "[[NaN],{},{}]",
+            "[[1, Infinity],{},{}]",
+            "[[-Infinity],{},{}]",
+            "[[],{\"a\": NaN},{}]",
+        ] {
             let malformed = Request::decode(&message(body)).unwrap_err();
-            assert_eq!(malformed.exception.class, "TypeError", "{body}: {}", malformed.reason);
+            assert_eq!(
+                malformed.exception.class, "TypeError",
+                "{body}: {}",
+                malformed.reason
+            );
             assert!(malformed.caller.is_some());
         }
     }
@@ -267,7 +283,8 @@ mod tests {
         bad.content_encoding = "utf-16".to_owned();
         assert!(reason(&bad).contains("utf-16"));
         let mut bad = good;
-        bad.headers.insert("compression".to_owned(), json!("application/x-gzip"));
+        bad.headers
+            .insert("compression".to_owned(), json!("application/x-gzip"));
         assert!(reason(&bad).contains("x-gzip"));
     }
 

@@ -125,8 +125,11 @@ fn print(pushed: &Pushed, live: &LiveReport, screen: &mut Screen) {
         [task] => screen.line(format!("{head} {}", show::signature(task))),
         tasks => {
             screen.line(head);
-            for task in tasks {
+            for task in tasks.iter().take(show::MENTIONED) {
                 screen.line(format!("  {}", show::signature(task)));
+            }
+            if let Some(more) = show::more(tasks) {
+                screen.line(format!("  {more}: celeriac modules {}", pushed.module));
             }
         }
     }

@@ -173,7 +173,7 @@ impl Screen {
     /// Prints a remark while a spinner turns.
     pub(crate) fn note_beside(&mut self, spinner: &Spinner, text: &str) {
         match self.progress {
-            true => spinner.0.println(plain(text)),
+            true => spinner.bar.println(plain(text)),
             false => self.note(text),
         }
     }
@@ -214,32 +214,44 @@ impl Screen {
             bar.set_style(style);
         }
         bar.enable_steady_tick(SPIN);
-        let spinner = Spinner(bar);
+        let spinner = Spinner {
+            bar,
+            in_lines: !self.progress && !self.json,
+        };
         spinner.say(text);
         spinner
     }
 }
 
-/// A line that moves while something goes on, and disappears at its end.
-pub(crate) struct Spinner(ProgressBar);
+/// A line that moves while something goes on, and disappears at its end. Where
+/// standard error is a file, only how far it is, in lines that stay.
+pub(crate) struct Spinner {
+    bar: ProgressBar,
+    in_lines: bool,
+}
 
 impl Spinner {
     /// Changes the text.
     pub(crate) fn say(&self, text: impl AsRef<str>) {
-        self.0.set_message(beside(text.as_ref()));
+        self.bar.set_message(beside(text.as_ref()));
     }
 
     /// Shows how far it is, as a bar where the end is known.
     pub(crate) fn progress(&self, current: u64, total: Option<u64>, text: &str) {
+        if self.in_lines {
+            let of = total.map(|total| format!("/{total}")).unwrap_or_default();
+            put(&mut io::stderr(), &beside(&format!("{current}{of} {text}")));
+            return;
+        }
         match total.filter(|total| *total > 0) {
             Some(total) => {
-                self.0.set_length(total);
+                self.bar.set_length(total);
                 if let Ok(style) =
                     ProgressStyle::with_template("{bar:24} {pos}/{len} {msg} {elapsed:.dim}")
                 {
-                    self.0.set_style(style);
+                    self.bar.set_style(style);
                 }
-                self.0.set_position(current.min(total));
+                self.bar.set_position(current.min(total));
                 self.say(text);
             }
             None => self.say(format!("{current} {text}")),
@@ -249,7 +261,7 @@ impl Spinner {
 
 impl Drop for Spinner {
     fn drop(&mut self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 

@@ -56,13 +56,22 @@ pub(crate) fn signature(task: &TaskInfo) -> String {
     format!("{}({})", task.name, shown.join(", "))
 }
 
-/// Shows the names of tasks.
+/// Most tasks that are named where a module is only mentioned.
+pub(crate) const MENTIONED: usize = 12;
+
+/// Says how many tasks of a module were not mentioned, if there are such.
+pub(crate) fn more(tasks: &[TaskInfo]) -> Option<String> {
+    let more = tasks
+        .len()
+        .checked_sub(MENTIONED)
+        .filter(|more| *more > 0)?;
+    Some(format!("… and {more} more"))
+}
+
+/// Shows the names of tasks, the first twelve.
 pub(crate) fn task_names(tasks: &[TaskInfo]) -> String {
-    tasks
-        .iter()
-        .map(|task| task.name.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+    let names = tasks.iter().take(MENTIONED).map(|task| task.name.clone());
+    names.chain(more(tasks)).collect::<Vec<_>>().join(", ")
 }
 
 /// Shows what a task asks for.

@@ -45,7 +45,11 @@ pub enum Admission {
 pub fn admit(facts: &Facts) -> Admission {
     if let Some(expires) = facts.expires.filter(|expires| *expires <= facts.now) {
         let text = format!("expired at {expires}");
-        return Admission::Expired(Exception::new("celery.exceptions", "TaskRevokedError", text));
+        return Admission::Expired(Exception::new(
+            "celery.exceptions",
+            "TaskRevokedError",
+            text,
+        ));
     }
     if facts.deliveries > facts.max_deliveries {
         let times = facts.max_deliveries;
@@ -100,7 +104,11 @@ mod tests {
             (None, Some(0), 6, "expired"),
             (Some(1), None, 6, "lost"),
         ] {
-            assert_eq!(word(eta, expires, deliveries), expected, "{eta:?} {expires:?} {deliveries}");
+            assert_eq!(
+                word(eta, expires, deliveries),
+                expected,
+                "{eta:?} {expires:?} {deliveries}"
+            );
         }
     }
 }

@@ -9,12 +9,38 @@ use std::time::Duration;
 
 /// Python's exceptions that take one text and are subclasses of `Exception`.
 const BUILTINS: [&str; 32] = [
-    "ArithmeticError", "AssertionError", "AttributeError", "BlockingIOError", "BrokenPipeError", "BufferError",
-    "ChildProcessError", "ConnectionAbortedError", "ConnectionError", "ConnectionRefusedError",
-    "ConnectionResetError", "EOFError", "Exception", "FileExistsError", "FileNotFoundError", "FloatingPointError",
-    "IndexError", "InterruptedError", "KeyError", "LookupError", "MemoryError", "NameError", "NotImplementedError",
-    "OSError", "OverflowError", "PermissionError", "RecursionError", "RuntimeError", "TimeoutError", "TypeError",
-    "ValueError", "ZeroDivisionError",
+    "ArithmeticError",
+    "AssertionError",
+    "AttributeError",
+    "BlockingIOError",
+    "BrokenPipeError",
+    "BufferError",
+    "ChildProcessError",
+    "ConnectionAbortedError",
+    "ConnectionError",
+    "ConnectionRefusedError",
+    "ConnectionResetError",
+    "EOFError",
+    "Exception",
+    "FileExistsError",
+    "FileNotFoundError",
+    "FloatingPointError",
+    "IndexError",
+    "InterruptedError",
+    "KeyError",
+    "LookupError",
+    "MemoryError",
+    "NameError",
+    "NotImplementedError",
+    "OSError",
+    "OverflowError",
+    "PermissionError",
+    "RecursionError",
+    "RuntimeError",
+    "TimeoutError",
+    "TypeError",
+    "ValueError",
+    "ZeroDivisionError",
 ];
 
 /// Longest class name of ours, characters.
@@ -40,15 +66,26 @@ pub fn of_failure(failure: &Failure) -> Exception {
 #[must_use]
 pub fn of_limit(hit: &LimitHit, whose: &str) -> Exception {
     let (module, class, knob) = match hit.limit {
-        Limit::Wall => ("billiard.exceptions", "TimeLimitExceeded", Some(("time_limit", "wall"))),
-        Limit::Cpu => ("billiard.exceptions", "TimeLimitExceeded", Some(("cpu", "cpu"))),
+        Limit::Wall => (
+            "billiard.exceptions",
+            "TimeLimitExceeded",
+            Some(("time_limit", "wall")),
+        ),
+        Limit::Cpu => (
+            "billiard.exceptions",
+            "TimeLimitExceeded",
+            Some(("cpu", "cpu")),
+        ),
         Limit::Memory => ("builtins", "MemoryError", Some(("memory", "memory"))),
         Limit::Stack => ("builtins", "RecursionError", None),
         Limit::Result => ("celeriac", "LimitExceeded", Some(("result", "result"))),
         Limit::Arguments => ("celeriac", "LimitExceeded", None),
         Limit::HostCall => ("celeriac", "LimitExceeded", None),
     };
-    let (allowed, wanted) = (shown(hit.limit, hit.allowed), hit.wanted.map(|wanted| shown(hit.limit, wanted)));
+    let (allowed, wanted) = (
+        shown(hit.limit, hit.allowed),
+        hit.wanted.map(|wanted| shown(hit.limit, wanted)),
+    );
     let after = match (hit.limit, wanted) {
         (Limit::Cpu, Some(used)) => format!(" after {used}"),
         (_, Some(wanted)) => format!(": {wanted} wanted"),
@@ -60,7 +97,11 @@ pub fn of_limit(hit: &LimitHit, whose: &str) -> Exception {
         )
     });
     let name = hit.limit.name();
-    Exception::new(module, class, format!("{name} limit of {allowed} reached{after} ({whose}){raise}"))
+    Exception::new(
+        module,
+        class,
+        format!("{name} limit of {allowed} reached{after} ({whose}){raise}"),
+    )
 }
 
 /// The exception of a trap.
@@ -71,7 +112,11 @@ pub fn of_trap(trap: &Trap) -> Exception {
     } else {
         format!("{}: {}", trap.code, trap.message)
     };
-    let frames = trap.frames.iter().map(|frame| format!("  in {frame}")).collect::<Vec<_>>();
+    let frames = trap
+        .frames
+        .iter()
+        .map(|frame| format!("  in {frame}"))
+        .collect::<Vec<_>>();
     Exception {
         trace: (!frames.is_empty()).then(|| frames.join("\n")),
         ..Exception::new("celeriac", "Trap", message)
@@ -82,31 +127,48 @@ fn shown(limit: Limit, value: u64) -> String {
     match limit {
         Limit::Wall | Limit::Cpu => {
             let span = Duration::from_millis(value);
-            if value < 1_000 { format!("{value} ms") } else { format!("{} s", span.as_secs_f64()) }
+            if value < 1_000 {
+                format!("{value} ms")
+            } else {
+                format!("{} s", span.as_secs_f64())
+            }
         }
-        Limit::Memory | Limit::Result | Limit::Arguments | Limit::Stack | Limit::HostCall => match value {
-            0..0x400 => format!("{value} bytes"),
-            0x400..0x10_0000 => format!("{} KiB", rounded(value, 10)),
-            _ => format!("{} MiB", rounded(value, 20)),
-        },
+        Limit::Memory | Limit::Result | Limit::Arguments | Limit::Stack | Limit::HostCall => {
+            match value {
+                0..0x400 => format!("{value} bytes"),
+                0x400..0x10_0000 => format!("{} KiB", rounded(value, 10)),
+                _ => format!("{} MiB", rounded(value, 20)),
+            }
+        }
     }
 }
 
 fn rounded(value: u64, shift: u32) -> String {
     let tenths = (u128::from(value) * 10) >> shift;
-    if tenths.is_multiple_of(10) { format!("{}", tenths / 10) } else { format!("{}.{}", tenths / 10, tenths % 10) }
+    if tenths.is_multiple_of(10) {
+        format!("{}", tenths / 10)
+    } else {
+        format!("{}.{}", tenths / 10, tenths % 10)
+    }
 }
 
 /// `http.timeout` becomes `HttpTimeout`; nothing usable becomes `Failure`.
 fn camel_case(kind: &str) -> String {
     let mut class = String::new();
-    for word in kind.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+    for word in kind
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
         let mut chars = word.chars();
         class.extend(chars.next().map(|first| first.to_ascii_uppercase()));
         class.extend(chars);
     }
     class.truncate(CLASS);
-    if class.starts_with(|c: char| c.is_ascii_alphabetic()) { class } else { "Failure".to_owned() }
+    if class.starts_with(|c: char| c.is_ascii_alphabetic()) {
+        class
+    } else {
+        "Failure".to_owned()
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +187,14 @@ mod tests {
     #[test]
     fn only_listed_kinds_are_builtins() {
         assert_eq!(failure("ValueError").module, "builtins");
-        for kind in ["SystemExit", "KeyboardInterrupt", "BaseException", "eval", "UnicodeDecodeError", "os.system"] {
+        for kind in [
+            "SystemExit",
+            "KeyboardInterrupt",
+            "BaseException",
+            "eval",
+            "UnicodeDecodeError",
+            "os.system",
+        ] {
             assert_eq!(failure(kind).module, "celeriac", "{kind}");
         }
     }
@@ -164,7 +233,11 @@ mod tests {
         };
         let exception = of_limit(&hit, "x");
         assert_eq!(exception.class, "MemoryError");
-        assert!(exception.message.starts_with("memory limit of 64 MiB reached: 64 MiB wanted (x)"));
+        assert!(
+            exception
+                .message
+                .starts_with("memory limit of 64 MiB reached: 64 MiB wanted (x)")
+        );
     }
 
     #[test]

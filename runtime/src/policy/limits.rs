@@ -21,16 +21,25 @@ pub fn effective(
     };
     let wall = time(asked.wall_ms, defaults.wall, ceiling.wall);
     let wall = hard.map_or(wall, |hard| hard.min(wall));
-    let wanted = asked.soft_wall_ms.map(Duration::from_millis).or(defaults.soft);
+    let wanted = asked
+        .soft_wall_ms
+        .map(Duration::from_millis)
+        .or(defaults.soft);
     let wanted = [wanted, ceiling.soft, soft].into_iter().flatten().min();
     Limits {
         wall,
         // A soft limit after the hard one would never be seen.
         soft: wanted.filter(|soft| *soft < wall),
         cpu: time(asked.cpu_ms, defaults.cpu, ceiling.cpu),
-        memory: asked.memory_bytes.unwrap_or(defaults.memory).min(ceiling.memory),
+        memory: asked
+            .memory_bytes
+            .unwrap_or(defaults.memory)
+            .min(ceiling.memory),
         arguments_bytes: defaults.arguments_bytes.min(ceiling.arguments_bytes),
-        result_bytes: asked.result_bytes.unwrap_or(defaults.result_bytes).min(ceiling.result_bytes),
+        result_bytes: asked
+            .result_bytes
+            .unwrap_or(defaults.result_bytes)
+            .min(ceiling.result_bytes),
         failure_bytes: defaults.failure_bytes.min(ceiling.failure_bytes),
         log_bytes: defaults.log_bytes.min(ceiling.log_bytes),
         log_lines: defaults.log_lines.min(ceiling.log_lines),
@@ -60,7 +69,13 @@ mod tests {
 
     #[test]
     fn a_task_that_asks_for_nothing_gets_the_defaults() {
-        let limits = effective(&Limits::default(), &AskedLimits::default(), &ceiling(), None, None);
+        let limits = effective(
+            &Limits::default(),
+            &AskedLimits::default(),
+            &ceiling(),
+            None,
+            None,
+        );
         assert_eq!(limits, Limits::default());
     }
 
@@ -74,7 +89,10 @@ mod tests {
             soft_wall_ms: Some(500),
         };
         let limits = effective(&Limits::default(), &modest, &ceiling(), None, None);
-        assert_eq!((limits.wall, limits.cpu, limits.soft), (seconds(1), seconds(45), Some(Duration::from_millis(500))));
+        assert_eq!(
+            (limits.wall, limits.cpu, limits.soft),
+            (seconds(1), seconds(45), Some(Duration::from_millis(500)))
+        );
         assert_eq!((limits.memory, limits.result_bytes), (100 * MIB, 1));
         let greedy = AskedLimits {
             wall_ms: Some(u64::MAX),
@@ -84,7 +102,10 @@ mod tests {
             soft_wall_ms: Some(u64::MAX),
         };
         let limits = effective(&Limits::default(), &greedy, &ceiling(), None, None);
-        assert_eq!((limits.wall, limits.cpu, limits.soft), (seconds(600), seconds(60), None));
+        assert_eq!(
+            (limits.wall, limits.cpu, limits.soft),
+            (seconds(600), seconds(60), None)
+        );
         assert_eq!((limits.memory, limits.result_bytes), (128 * MIB, 8 * MIB));
     }
 

@@ -52,7 +52,9 @@ impl Plan {
     /// Tells whether a plain failure of this kind is retried.
     #[must_use]
     pub fn covers(&self, kind: &str) -> bool {
-        self.kinds.iter().any(|prefix| kind.starts_with(prefix.as_str()))
+        self.kinds
+            .iter()
+            .any(|prefix| kind.starts_with(prefix.as_str()))
     }
 
     /// Returns the delay before retry number `retries + 1`. `dice` is a random
@@ -61,8 +63,11 @@ impl Plan {
     pub fn delay(&self, retries: u32, dice: u64) -> Duration {
         let factor = f64::from(self.factor_milli.max(1)) / 1_000.0;
         // Past 64 doublings everything is the longest delay.
-        let grown = self.first.as_secs_f64() * factor.powi(i32::try_from(retries.min(64)).unwrap_or(64));
-        let computed = Duration::try_from_secs_f64(grown).unwrap_or(LONGEST_DELAY).min(self.longest);
+        let grown =
+            self.first.as_secs_f64() * factor.powi(i32::try_from(retries.min(64)).unwrap_or(64));
+        let computed = Duration::try_from_secs_f64(grown)
+            .unwrap_or(LONGEST_DELAY)
+            .min(self.longest);
         if !self.jitter {
             return computed;
         }
@@ -102,7 +107,9 @@ mod tests {
     #[test]
     fn the_delay_doubles_up_to_the_longest() {
         let plan = plan(&policy());
-        let delays: Vec<u64> = (0..12).map(|retries| plan.delay(retries, 0).as_secs()).collect();
+        let delays: Vec<u64> = (0..12)
+            .map(|retries| plan.delay(retries, 0).as_secs())
+            .collect();
         assert_eq!(delays, [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600]);
     }
 

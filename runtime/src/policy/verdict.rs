@@ -80,11 +80,18 @@ pub fn judge(outcome: Outcome, facts: &Facts<'_>) -> Verdict {
         Outcome::BadResult { reason } => Verdict::Fail(Exception::new(
             "kombu.exceptions",
             "EncodeError",
-            format!("the result is not one JSON value: {reason} ({})", facts.whose),
+            format!(
+                "the result is not one JSON value: {reason} ({})",
+                facts.whose
+            ),
         )),
         Outcome::Failed(failure) => failed(&failure, facts),
         Outcome::Retry(retry) => asked(&retry, facts),
-        Outcome::Reject(rejection) if rejection.requeue && facts.deliveries < facts.max_deliveries => Verdict::Return,
+        Outcome::Reject(rejection)
+            if rejection.requeue && facts.deliveries < facts.max_deliveries =>
+        {
+            Verdict::Return
+        }
         Outcome::Reject(rejection) => Verdict::Reject {
             exception: Exception::new("celery.exceptions", "Reject", rejection.reason.clone()),
             reason: format!("rejected: {}", rejection.reason),
@@ -96,26 +103,41 @@ pub fn judge(outcome: Outcome, facts: &Facts<'_>) -> Verdict {
         Outcome::Exited { code } => Verdict::Fail(Exception::new(
             "celeriac",
             "Exited",
-            format!("the task called exit({code}) instead of returning a result ({})", facts.whose),
+            format!(
+                "the task called exit({code}) instead of returning a result ({})",
+                facts.whose
+            ),
         )),
     }
 }
 
 /// A failure is final unless the guest or the plan says that another try may help.
 fn failed(failure: &Failure, facts: &Facts<'_>) -> Verdict {
-    let again = failure.retryable.unwrap_or_else(|| facts.plan.covers(&failure.kind));
+    let again = failure
+        .retryable
+        .unwrap_or_else(|| facts.plan.covers(&failure.kind));
     let exception = of_failure(failure);
-    if again && facts.retries < facts.plan.max_retries { later(None, exception, facts) } else { Verdict::Fail(exception) }
+    if again && facts.retries < facts.plan.max_retries {
+        later(None, exception, facts)
+    } else {
+        Verdict::Fail(exception)
+    }
 }
 
 /// What the host noticed is final unless the plan covers its class.
 fn repeated(exception: Exception, facts: &Facts<'_>) -> Verdict {
     let again = facts.plan.covers(&exception.class) && facts.retries < facts.plan.max_retries;
-    if again { later(None, exception, facts) } else { Verdict::Fail(exception) }
+    if again {
+        later(None, exception, facts)
+    } else {
+        Verdict::Fail(exception)
+    }
 }
 
 fn asked(retry: &Retry, facts: &Facts<'_>) -> Verdict {
-    let most = retry.max_retries.map_or(facts.plan.max_retries, |most| most.min(facts.plan.max_retries));
+    let most = retry.max_retries.map_or(facts.plan.max_retries, |most| {
+        most.min(facts.plan.max_retries)
+    });
     let exception = of_failure(&retry.reason);
     if facts.retries < most {
         return later(retry.countdown, exception, facts);
@@ -124,7 +146,11 @@ fn asked(retry: &Retry, facts: &Facts<'_>) -> Verdict {
     if !plain {
         return Verdict::Fail(exception);
     }
-    let times = if most == 1 { "1 retry".to_owned() } else { format!("{most} retries") };
+    let times = if most == 1 {
+        "1 retry".to_owned()
+    } else {
+        format!("{most} retries")
+    };
     Verdict::Fail(Exception {
         trace: exception.trace,
         ..Exception::new(
@@ -148,9 +174,11 @@ fn later(countdown: Option<Duration>, exception: Exception, facts: &Facts<'_>) -
 fn interrupted(claimed: Interruption, raised: Option<Interruption>, facts: &Facts<'_>) -> Verdict {
     match raised {
         Some(Interruption::Shutdown) => Verdict::Defer,
-        Some(Interruption::Cancelled) => {
-            Verdict::Revoke(Exception::new("celery.exceptions", "TaskRevokedError", "revoked"))
-        }
+        Some(Interruption::Cancelled) => Verdict::Revoke(Exception::new(
+            "celery.exceptions",
+            "TaskRevokedError",
+            "revoked",
+        )),
         Some(Interruption::SoftLimit) => repeated(
             Exception::new(
                 "billiard.exceptions",
@@ -162,7 +190,10 @@ fn interrupted(claimed: Interruption, raised: Option<Interruption>, facts: &Fact
         None => Verdict::Fail(Exception::new(
             "builtins",
             "RuntimeError",
-            format!("the task says it was interrupted ({claimed}), but nothing interrupted it ({})", facts.whose),
+            format!(
+                "the task says it was interrupted ({claimed}), but nothing interrupted it ({})",
+                facts.whose
+            ),
         )),
     }
 }

@@ -109,13 +109,19 @@ mod tests {
         assert!(TaskId::parse("order-17/ä").is_ok());
         assert_eq!(TaskId::parse(""), Err(TaskIdError::Empty));
         assert!(TaskId::parse(&"x".repeat(255)).is_ok());
-        assert_eq!(TaskId::parse(&"x".repeat(256)), Err(TaskIdError::TooLong { bytes: 256 }));
+        assert_eq!(
+            TaskId::parse(&"x".repeat(256)),
+            Err(TaskIdError::TooLong { bytes: 256 })
+        );
         assert!(TaskId::parse("a\u{1b}[31m").is_err());
     }
 
     #[test]
     fn a_later_retry_outranks_any_number_of_deliveries() {
-        let fence = |retries, deliveries| Fence { retries, deliveries };
+        let fence = |retries, deliveries| Fence {
+            retries,
+            deliveries,
+        };
         assert!(fence(1, 1) > fence(0, 5));
         assert!(fence(0, 2) > fence(0, 1));
         assert!(fence(0, 1).is_first() && !fence(0, 2).is_first() && !fence(1, 1).is_first());

@@ -15,7 +15,9 @@ pub struct ModuleName(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// A module name of a wrong form.
-    #[error("{0:?} is not a module name; use letters, digits, _ and -, parts joined by dots, at most {MODULE_NAME_BYTES} bytes")]
+    #[error(
+        "{0:?} is not a module name; use letters, digits, _ and -, parts joined by dots, at most {MODULE_NAME_BYTES} bytes"
+    )]
     Module(String),
     /// A task name without a module.
     #[error("{0:?} is not a task name of ours; it must be MODULE.TASK")]
@@ -36,12 +38,16 @@ impl FromStr for ModuleName {
     fn from_str(text: &str) -> Result<Self, NameError> {
         let part_is_good = |part: &str| {
             part.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-                && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+                && part
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
         };
         if text.len() <= MODULE_NAME_BYTES && text.split('.').all(part_is_good) {
             Ok(Self(text.to_owned()))
         } else {
-            Err(NameError::Module(text.chars().take(MODULE_NAME_BYTES).collect()))
+            Err(NameError::Module(
+                text.chars().take(MODULE_NAME_BYTES).collect(),
+            ))
         }
     }
 }
@@ -99,7 +105,17 @@ mod tests {
 
     #[test]
     fn a_name_of_another_form_is_refused() {
-        for bad in ["thumbnail", ".t", "m.", "m..t", "m.1t", "m.a-b", "m/x.t", "../x.t", "m.t\n"] {
+        for bad in [
+            "thumbnail",
+            ".t",
+            "m.",
+            "m..t",
+            "m.1t",
+            "m.a-b",
+            "m/x.t",
+            "../x.t",
+            "m.t\n",
+        ] {
             assert!(bad.parse::<TaskName>().is_err(), "{bad:?}");
         }
         let long = "x".repeat(MODULE_NAME_BYTES + 1);

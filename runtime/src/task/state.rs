@@ -36,9 +36,12 @@ impl State {
     #[must_use]
     pub fn may_become(&self, next: &Self) -> bool {
         match next {
-            Self::Started | Self::Custom(_) | Self::Retry | Self::Success | Self::Failure | Self::Revoked => {
-                !self.is_final()
-            }
+            Self::Started
+            | Self::Custom(_)
+            | Self::Retry
+            | Self::Success
+            | Self::Failure
+            | Self::Revoked => !self.is_final(),
         }
     }
 
@@ -80,9 +83,11 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<State> {
-        ["STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]
-            .map(State::from_word)
-            .to_vec()
+        [
+            "STARTED", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "REVOKED",
+        ]
+        .map(State::from_word)
+        .to_vec()
     }
 
     #[test]
@@ -99,6 +104,9 @@ mod tests {
         for state in all() {
             assert_eq!(State::from_word(state.as_str()), state);
         }
-        assert_eq!(State::from_word("PROGRESS"), State::Custom("PROGRESS".to_owned()));
+        assert_eq!(
+            State::from_word("PROGRESS"),
+            State::Custom("PROGRESS".to_owned())
+        );
     }
 }

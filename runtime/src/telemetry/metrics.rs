@@ -19,8 +19,18 @@ pub const TASK_LABELS: usize = 1_000;
 pub const OTHER: &str = "other";
 /// States that are labels.
 const STATES: [&str; 12] = [
-    "SUCCESS", "FAILURE", "RETRY", "REVOKED", "IGNORED", "RETURNED", "GIVEN_BACK", "PARKED", "STALE", "REPEATED",
-    "LOST", "AWAY",
+    "SUCCESS",
+    "FAILURE",
+    "RETRY",
+    "REVOKED",
+    "IGNORED",
+    "RETURNED",
+    "GIVEN_BACK",
+    "PARKED",
+    "STALE",
+    "REPEATED",
+    "LOST",
+    "AWAY",
 ];
 /// Upper bounds of the histograms, seconds: from a no-op to the longest default.
 const BUCKETS: [f64; 14] = [

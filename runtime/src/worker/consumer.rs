@@ -50,7 +50,10 @@ pub(super) async fn consume(crew: &Arc<Crew>) {
 type Taken = (Vec<Delivery>, Vec<OwnedSemaphorePermit>);
 
 /// Takes as many messages as there are permits; `None` once the worker stops.
-async fn take(crew: &Crew, permits: &Arc<Semaphore>) -> Option<Result<Taken, crate::broker::BrokerError>> {
+async fn take(
+    crew: &Crew,
+    permits: &Arc<Semaphore>,
+) -> Option<Result<Taken, crate::broker::BrokerError>> {
     let first = tokio::select! {
         biased;
         () = crew.shutdown.stopping() => return None,

@@ -48,7 +48,11 @@ impl Crew {
 
     /// Counts an attempt that is about to be settled so.
     pub(super) fn count(&self, settlement: &Settlement) {
-        let counter = if *settlement == Settlement::Requeue { &self.given_back } else { &self.finished };
+        let counter = if *settlement == Settlement::Requeue {
+            &self.given_back
+        } else {
+            &self.finished
+        };
         counter.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -18,10 +18,10 @@ mod start;
 use super::crew::Crew;
 use super::heartbeat::Alive;
 use crate::broker::Delivery;
+use crate::celery::Request;
 use crate::policy::limits::effective;
 use crate::policy::retry::Plan;
 use crate::registry::Loaded;
-use crate::celery::Request;
 use crate::task::Fence;
 use celeriac_sandbox::Limits;
 use jiff::Timestamp;
@@ -52,7 +52,12 @@ pub(super) async fn attempt(crew: &Crew, delivery: Delivery) {
     story.tell(crew); // j. report
 }
 
-async fn steps(crew: &Crew, delivery: Delivery, alive: &Alive, story: &mut Story) -> Result<(), Left> {
+async fn steps(
+    crew: &Crew,
+    delivery: Delivery,
+    alive: &Alive,
+    story: &mut Story,
+) -> Result<(), Left> {
     let (delivery, request) = decode::decode(delivery)?; // a. decode
     story.knows(&request);
     let attempt = admit::admit(crew, delivery, request).await?; // b. admit
@@ -74,7 +79,13 @@ impl Attempt {
         let settings = &crew.settings;
         let asked = request.time_limit;
         Self {
-            limits: effective(&settings.defaults, &code.task.limits, &settings.ceiling, asked.hard, asked.soft),
+            limits: effective(
+                &settings.defaults,
+                &code.task.limits,
+                &settings.ceiling,
+                asked.hard,
+                asked.soft,
+            ),
             plan: Plan::new(
                 code.task.retry.as_ref(),
                 settings.max_retries.default,
@@ -86,7 +97,10 @@ impl Attempt {
                 deliveries: delivery.deliveries,
             },
             started: crew.clock.now(),
-            whose: format!("module {} {}, task {}", code.module, code.version, code.task.name),
+            whose: format!(
+                "module {} {}, task {}",
+                code.module, code.version, code.task.name
+            ),
             delivery,
             request,
             code,

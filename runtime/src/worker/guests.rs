@@ -21,7 +21,10 @@ impl Guests {
     }
 
     /// Runs `work` on a guest thread. Dropping the answer ends the work.
-    pub(super) fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Running<T> {
+    pub(super) fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Running<T> {
         match &self.0 {
             Some(runtime) => Running(runtime.spawn(work)),
             None => unreachable_runtime(),
@@ -30,7 +33,10 @@ impl Guests {
 }
 
 /// The runtime is taken only by `drop`.
-#[expect(clippy::panic, reason = "no method can be called while the value is dropped")]
+#[expect(
+    clippy::panic,
+    reason = "no method can be called while the value is dropped"
+)]
 fn unreachable_runtime<T>() -> Running<T> {
     panic!("the guests' runtime is gone")
 }

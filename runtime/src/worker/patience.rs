@@ -47,7 +47,10 @@ impl Backoff {
 
 /// Repeats `work` until it succeeds or fails for good; gives up with the last
 /// error when the worker's drain is over.
-pub(super) async fn insist<T, E, Work>(shutdown: &Shutdown, mut work: impl FnMut() -> Work) -> Result<T, E>
+pub(super) async fn insist<T, E, Work>(
+    shutdown: &Shutdown,
+    mut work: impl FnMut() -> Work,
+) -> Result<T, E>
 where
     E: Passing,
     Work: Future<Output = Result<T, E>>,

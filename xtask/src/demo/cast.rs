@@ -92,10 +92,14 @@ pub(super) const CAST: &[Part] = &[
     ),
     part("hostile.spin", NONE, Expected::Class("TimeLimitExceeded")),
     part("hostile.eat_memory", NONE, Expected::Class("MemoryError")),
-    part("hostile.recurse", NONE, Expected::Class("RecursionError")),
+    part("hostile.recurse", NONE, Expected::Class("Trap")),
     part("hostile.panic", NONE, Expected::Class("Trap")),
     part("hostile.exit_1", NONE, Expected::Class("Exited")),
-    part("hostile.big_result", NONE, Expected::Class("LimitExceeded")),
+    part(
+        "hostile.result_over_its_limit",
+        NONE,
+        Expected::Class("LimitExceeded"),
+    ),
     part("hostile.not_json", NONE, Expected::Class("EncodeError")),
     part(
         "hostile.sleep_in_wasi",

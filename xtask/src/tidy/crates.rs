@@ -214,7 +214,9 @@ mod tests {
         let found = check_one("xtask", "xtask", "clap", false);
         assert_eq!(
             found,
-            ["xtask/Cargo.toml:1: 'xtask' must stay light: 'clap' is not among anyhow, base64, serde_json"]
+            [
+                "xtask/Cargo.toml:1: 'xtask' must stay light: 'clap' is not among anyhow, base64, serde_json"
+            ]
         );
     }
 

@@ -184,7 +184,11 @@ fn frames(error: &wasmtime::Error) -> Vec<String> {
         return Vec::new();
     };
     let named = |frame: &wasmtime::FrameInfo| match frame.func_name() {
-        Some(name) => cut(name, FRAME_BYTES as u64),
+        // The alternate form leaves the hash out.
+        Some(name) => cut(
+            &format!("{:#}", rustc_demangle::demangle(name)),
+            FRAME_BYTES as u64,
+        ),
         None => format!("function {}", frame.func_index()),
     };
     trace.frames().iter().take(FRAMES).map(named).collect()

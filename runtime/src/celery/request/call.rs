@@ -58,7 +58,8 @@ impl TaskCall {
     /// [`CallError`] when the arguments are not JSON of the right kind.
     pub fn new(task: &str, args: &str, kwargs: &str) -> Result<Self, CallError> {
         check::<Vec<IgnoredAny>>(args).map_err(|reason| CallError::Args { reason })?;
-        check::<BTreeMap<String, IgnoredAny>>(kwargs).map_err(|reason| CallError::Kwargs { reason })?;
+        check::<BTreeMap<String, IgnoredAny>>(kwargs)
+            .map_err(|reason| CallError::Kwargs { reason })?;
         Ok(Self {
             id: TaskId::random(),
             task: task.to_owned(),
@@ -123,8 +124,10 @@ impl TaskCall {
 #[must_use]
 pub fn retried(message: &Message, retries: u32, due: Timestamp) -> Message {
     let mut next = message.clone();
-    next.headers.insert("retries".to_owned(), Value::from(retries));
-    next.headers.insert("eta".to_owned(), Value::String(iso(due)));
+    next.headers
+        .insert("retries".to_owned(), Value::from(retries));
+    next.headers
+        .insert("eta".to_owned(), Value::String(iso(due)));
     next
 }
 
@@ -135,13 +138,20 @@ fn iso(moment: Timestamp) -> String {
 }
 
 fn check<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<(), String> {
-    serde_json::from_str::<T>(text).map(|_| ()).map_err(|error| error.to_string())
+    serde_json::from_str::<T>(text)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
 }
 
 fn shortened(text: &str) -> String {
     let mut short: String = text.chars().take(REPR).collect();
     if short.len() < text.len() {
-        short.truncate(short.char_indices().nth(REPR - 3).map_or(short.len(), |(at, _)| at));
+        short.truncate(
+            short
+                .char_indices()
+                .nth(REPR - 3)
+                .map_or(short.len(), |(at, _)| at),
+        );
         short.push_str("...");
     }
     short
@@ -159,16 +169,28 @@ mod tests {
         call.headers.insert("x-shop".to_owned(), "7".to_owned());
         let request = Request::decode(&call.message("gen1@host")).unwrap();
         assert_eq!(request.id, call.id);
-        assert_eq!((request.args, request.kwargs), (call.args.into(), call.kwargs.into()));
+        assert_eq!(
+            (request.args, request.kwargs),
+            (call.args.into(), call.kwargs.into())
+        );
         assert_eq!(request.eta, call.eta);
         assert_eq!(request.headers.len(), 1);
     }
 
     #[test]
     fn arguments_must_be_an_array_and_an_object() {
-        assert!(matches!(TaskCall::new("t", "{}", "{}"), Err(CallError::Args { .. })));
-        assert!(matches!(TaskCall::new("t", "[", "{}"), Err(CallError::Args { .. })));
-        assert!(matches!(TaskCall::new("t", "[]", "[]"), Err(CallError::Kwargs { .. })));
+        assert!(matches!(
+            TaskCall::new("t", "{}", "{}"),
+            Err(CallError::Args { .. })
+        ));
+        assert!(matches!(
+            TaskCall::new("t", "[", "{}"),
+            Err(CallError::Args { .. })
+        ));
+        assert!(matches!(
+            TaskCall::new("t", "[]", "[]"),
+            Err(CallError::Kwargs { .. })
+        ));
     }
 
     #[test]

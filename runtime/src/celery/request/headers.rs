@@ -11,9 +11,27 @@ use std::time::Duration;
 
 /// Headers of the protocol; all others are the caller's own.
 const PROTOCOL: [&str; 21] = [
-    "lang", "task", "id", "shadow", "eta", "expires", "group", "group_index", "retries", "timelimit", "root_id",
-    "parent_id", "argsrepr", "kwargsrepr", "origin", "ignore_result", "replaced_task_nesting", "stamped_headers",
-    "stamps", "compression", "utc",
+    "lang",
+    "task",
+    "id",
+    "shadow",
+    "eta",
+    "expires",
+    "group",
+    "group_index",
+    "retries",
+    "timelimit",
+    "root_id",
+    "parent_id",
+    "argsrepr",
+    "kwargsrepr",
+    "origin",
+    "ignore_result",
+    "replaced_task_nesting",
+    "stamped_headers",
+    "stamps",
+    "compression",
+    "utc",
 ];
 /// Most own headers a guest may read, and bytes of each: they are copied into
 /// every attempt.
@@ -31,15 +49,25 @@ impl Headers<'_> {
     }
 
     pub(super) fn id(&self) -> Result<TaskId, Wrong> {
-        let id = self.text("id")?.ok_or_else(|| Wrong::decode("the header id is missing"))?;
+        let id = self
+            .text("id")?
+            .ok_or_else(|| Wrong::decode("the header id is missing"))?;
         TaskId::parse(&id).map_err(|error| Wrong::decode(format!("the header id: {error}")))
     }
 
     pub(super) fn task(&self) -> Result<String, Wrong> {
         let name = self.text("task")?;
-        let name = name.ok_or_else(|| Wrong::decode("the header task is missing: not a protocol 2 task message"))?;
-        let fits = !name.is_empty() && name.len() <= TASK_NAME_BYTES && !name.chars().any(char::is_control);
-        if fits { Ok(name) } else { Err(Wrong::decode("the header task is not a name")) }
+        let name = name.ok_or_else(|| {
+            Wrong::decode("the header task is missing: not a protocol 2 task message")
+        })?;
+        let fits = !name.is_empty()
+            && name.len() <= TASK_NAME_BYTES
+            && !name.chars().any(char::is_control);
+        if fits {
+            Ok(name)
+        } else {
+            Err(Wrong::decode("the header task is not a name"))
+        }
     }
 
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, Wrong> {
@@ -73,7 +101,10 @@ impl Headers<'_> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
-        let naive = |text: &str| text.parse::<DateTime>().and_then(|at| TimeZone::UTC.to_timestamp(at));
+        let naive = |text: &str| {
+            text.parse::<DateTime>()
+                .and_then(|at| TimeZone::UTC.to_timestamp(at))
+        };
         let moment = text.parse::<Timestamp>().or_else(|_| naive(&text));
         match moment {
             Ok(moment) => Ok(Some(moment)),
@@ -106,12 +137,20 @@ impl Headers<'_> {
 
     /// The caller's own headers as text, the first 64 that are not over 4 KiB.
     pub(super) fn own(&self) -> BTreeMap<String, String> {
-        let own = self.0.iter().filter(|(name, value)| !PROTOCOL.contains(&name.as_str()) && !value.is_null());
+        let own = self
+            .0
+            .iter()
+            .filter(|(name, value)| !PROTOCOL.contains(&name.as_str()) && !value.is_null());
         let texts = own.map(|(name, value)| {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             (name.clone(), text)
         });
-        texts.filter(|(name, text)| name.len() + text.len() <= OWN_BYTES).take(OWN).collect()
+        texts
+            .filter(|(name, text)| name.len() + text.len() <= OWN_BYTES)
+            .take(OWN)
+            .collect()
     }
 }
 

@@ -38,12 +38,16 @@ fn failure(kind: &str, retryable: Option<bool>) -> Failure {
 
 fn class(verdict: &Verdict) -> String {
     match verdict {
-        Verdict::Fail(exception) | Verdict::Revoke(exception) | Verdict::Reject { exception, .. } => {
+        Verdict::Fail(exception)
+        | Verdict::Revoke(exception)
+        | Verdict::Reject { exception, .. } => {
             format!("{}.{}", exception.module, exception.class)
         }
-        Verdict::Succeed(_) | Verdict::RetryAt { .. } | Verdict::Return | Verdict::Ignore | Verdict::Defer => {
-            verdict.word().to_owned()
-        }
+        Verdict::Succeed(_)
+        | Verdict::RetryAt { .. }
+        | Verdict::Return
+        | Verdict::Ignore
+        | Verdict::Defer => verdict.word().to_owned(),
     }
 }
 
@@ -53,7 +57,12 @@ fn a_failure_is_final_unless_the_plan_or_the_guest_says_otherwise() {
     for (kind, retryable, retries, expected) in [
         ("ValueError", None, 0, "builtins.ValueError"),
         ("ConnectionError", None, 0, "retry"),
-        ("ConnectionError", Some(false), 0, "builtins.ConnectionError"),
+        (
+            "ConnectionError",
+            Some(false),
+            0,
+            "builtins.ConnectionError",
+        ),
         ("ValueError", Some(true), 1, "retry"),
         ("ValueError", Some(true), 2, "builtins.ValueError"),
         ("ConnectionError", None, 2, "builtins.ConnectionError"),
@@ -88,10 +97,22 @@ fn a_retry_takes_its_own_countdown_or_the_backoff() {
 fn a_guest_can_lower_the_number_of_retries_and_never_raise_it() {
     let plan = plan(&[]);
     let gave_up = "celery.exceptions.MaxRetriesExceededError";
-    assert_eq!(class(&judged(retry("Retry", None, Some(0)), &plan, 0)), gave_up);
-    assert_eq!(class(&judged(retry("Retry", None, Some(1_000)), &plan, 1)), "retry");
-    assert_eq!(class(&judged(retry("Retry", None, Some(1_000)), &plan, 2)), gave_up);
-    assert_eq!(class(&judged(retry("ConnectionError", None, None), &plan, 2)), "builtins.ConnectionError");
+    assert_eq!(
+        class(&judged(retry("Retry", None, Some(0)), &plan, 0)),
+        gave_up
+    );
+    assert_eq!(
+        class(&judged(retry("Retry", None, Some(1_000)), &plan, 1)),
+        "retry"
+    );
+    assert_eq!(
+        class(&judged(retry("Retry", None, Some(1_000)), &plan, 2)),
+        gave_up
+    );
+    assert_eq!(
+        class(&judged(retry("ConnectionError", None, None), &plan, 2)),
+        "builtins.ConnectionError"
+    );
 }
 
 #[test]
@@ -107,7 +128,10 @@ fn a_requeue_is_bounded_by_the_deliveries() {
             dice: 0,
         };
         let reason = "no".to_owned();
-        class(&judge(Outcome::Reject(Rejection { requeue, reason }), &facts))
+        class(&judge(
+            Outcome::Reject(Rejection { requeue, reason }),
+            &facts,
+        ))
     };
     assert_eq!(rejected(true, 4), "return");
     assert_eq!(rejected(true, 5), "celery.exceptions.Reject");
@@ -120,8 +144,14 @@ fn only_an_interruption_of_the_host_is_believed() {
     let claimed = Interruption::Shutdown;
     for (raised, expected) in [
         (Some(Interruption::Shutdown), "defer"),
-        (Some(Interruption::Cancelled), "celery.exceptions.TaskRevokedError"),
-        (Some(Interruption::SoftLimit), "billiard.exceptions.SoftTimeLimitExceeded"),
+        (
+            Some(Interruption::Cancelled),
+            "celery.exceptions.TaskRevokedError",
+        ),
+        (
+            Some(Interruption::SoftLimit),
+            "billiard.exceptions.SoftTimeLimitExceeded",
+        ),
         (None, "builtins.RuntimeError"),
     ] {
         let verdict = judged(Outcome::Interrupted { claimed, raised }, &plan, 0);
@@ -143,9 +173,15 @@ fn limits_traps_and_exits_fail_unless_the_plan_covers_their_class() {
         frames: Vec::new(),
     });
     let none = plan(&[]);
-    assert_eq!(class(&judged(hit.clone(), &none, 0)), "builtins.MemoryError");
+    assert_eq!(
+        class(&judged(hit.clone(), &none, 0)),
+        "builtins.MemoryError"
+    );
     assert_eq!(class(&judged(trap.clone(), &none, 0)), "celeriac.Trap");
-    assert_eq!(class(&judged(Outcome::Exited { code: 0 }, &none, 0)), "celeriac.Exited");
+    assert_eq!(
+        class(&judged(Outcome::Exited { code: 0 }, &none, 0)),
+        "celeriac.Exited"
+    );
     let covered = plan(&["MemoryError", "Trap"]);
     assert_eq!(class(&judged(hit, &covered, 0)), "retry");
     assert_eq!(class(&judged(trap, &covered, 2)), "celeriac.Trap");
@@ -155,8 +191,14 @@ fn limits_traps_and_exits_fail_unless_the_plan_covers_their_class() {
 fn results_and_ignores_are_what_they_are() {
     let none = plan(&[]);
     let result = Bytes::from_static(b"1");
-    assert_eq!(judged(Outcome::Returned(result.clone()), &none, 0), Verdict::Succeed(result));
+    assert_eq!(
+        judged(Outcome::Returned(result.clone()), &none, 0),
+        Verdict::Succeed(result)
+    );
     assert_eq!(judged(Outcome::Ignore, &none, 0), Verdict::Ignore);
     let reason = "empty".to_owned();
-    assert_eq!(class(&judged(Outcome::BadResult { reason }, &none, 0)), "kombu.exceptions.EncodeError");
+    assert_eq!(
+        class(&judged(Outcome::BadResult { reason }, &none, 0)),
+        "kombu.exceptions.EncodeError"
+    );
 }

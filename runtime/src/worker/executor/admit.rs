@@ -17,7 +17,11 @@ use std::time::Duration;
 const LOAD_PAUSE: Duration = Duration::from_secs(5);
 
 /// Decides whether the request is run, and finds its code.
-pub(super) async fn admit(crew: &Crew, delivery: Delivery, request: Request) -> Result<Attempt, Left> {
+pub(super) async fn admit(
+    crew: &Crew,
+    delivery: Delivery,
+    request: Request,
+) -> Result<Attempt, Left> {
     let facts = Facts {
         now: crew.clock.now(),
         eta: request.eta,
@@ -29,24 +33,38 @@ pub(super) async fn admit(crew: &Crew, delivery: Delivery, request: Request) -> 
         Admission::Run => {}
         Admission::Expired(exception) => return Err(Left::revoked(delivery, request, exception)),
         Admission::NotDue(due) => wait(crew, &delivery, due, facts.now).await?,
-        Admission::Lost { exception, reason } => return Err(Left::refused(delivery, request, exception, reason)),
+        Admission::Lost { exception, reason } => {
+            return Err(Left::refused(delivery, request, exception, reason));
+        }
     }
     match code(crew, &request.task).await {
         Ok(Some(code)) => Ok(Attempt::new(crew, delivery, request, code)),
         Ok(None) => {
-            let exception = Exception::new("celery.exceptions", "NotRegistered", format!("'{}'", request.task));
+            let exception = Exception::new(
+                "celery.exceptions",
+                "NotRegistered",
+                format!("'{}'", request.task),
+            );
             let reason = format!("no task {:?} is registered here", request.task);
             Err(Left::refused(delivery, request, exception, reason))
         }
         Err(error) => {
             tracing::warn!(%error, task = request.task, "the task's code cannot be loaded; its message waits");
-            Err(Left::parked(delivery, crate::clock::after(facts.now, LOAD_PAUSE)))
+            Err(Left::parked(
+                delivery,
+                crate::clock::after(facts.now, LOAD_PAUSE),
+            ))
         }
     }
 }
 
 /// Waits a moment here, or longer in the broker, where it costs nothing.
-async fn wait(crew: &Crew, delivery: &Delivery, due: Timestamp, now: Timestamp) -> Result<(), Left> {
+async fn wait(
+    crew: &Crew,
+    delivery: &Delivery,
+    due: Timestamp,
+    now: Timestamp,
+) -> Result<(), Left> {
     let span = Duration::try_from(due.duration_since(now)).unwrap_or(Duration::ZERO);
     if span >= SHORT_WAIT {
         return Err(Left::parked(delivery.clone(), due));
@@ -58,7 +76,10 @@ async fn wait(crew: &Crew, delivery: &Delivery, due: Timestamp, now: Timestamp) 
 }
 
 /// Finds the code of a task by its name or an alias of it.
-async fn code(crew: &Crew, name: &str) -> Result<Option<Arc<Loaded>>, crate::registry::RegistryError> {
+async fn code(
+    crew: &Crew,
+    name: &str,
+) -> Result<Option<Arc<Loaded>>, crate::registry::RegistryError> {
     let name = crew.settings.aliases.get(name).map_or(name, String::as_str);
     let Ok(name) = name.parse::<TaskName>() else {
         return Ok(None);

@@ -8,7 +8,11 @@ use crate::task::Exception;
 /// Reads the message of a delivery.
 pub(super) fn decode(delivery: Delivery) -> Result<(Delivery, Request), Left> {
     let bytes = delivery.message.body.len() as u64;
-    let read = if bytes > BODY_BYTES { Err(too_large(&delivery, bytes)) } else { Request::decode(&delivery.message) };
+    let read = if bytes > BODY_BYTES {
+        Err(too_large(&delivery, bytes))
+    } else {
+        Request::decode(&delivery.message)
+    };
     match read {
         Ok(request) => Ok((delivery, request)),
         Err(malformed) => Err(Left::Unreadable {
@@ -27,6 +31,8 @@ fn too_large(delivery: &Delivery, bytes: u64) -> Malformed {
     Malformed {
         exception: Exception::new("celeriac", "LimitExceeded", reason.clone()),
         reason,
-        caller: Request::decode(&headers_only).err().and_then(|malformed| malformed.caller),
+        caller: Request::decode(&headers_only)
+            .err()
+            .and_then(|malformed| malformed.caller),
     }
 }

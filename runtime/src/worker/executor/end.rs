@@ -40,7 +40,11 @@ pub(super) fn of(crew: &Crew, attempt: &Attempt, verdict: Verdict, report: &Repo
         follow_up: None,
         settlement: Settlement::Ack,
     };
-    let verdict = if attempt.code.task.at_most_once { once(verdict) } else { verdict };
+    let verdict = if attempt.code.task.at_most_once {
+        once(verdict)
+    } else {
+        verdict
+    };
     match verdict {
         Verdict::Succeed(result) => acked(told(State::Success).map(|write| Write {
             result: Some(result),
@@ -114,12 +118,22 @@ pub(super) fn write(crew: &Crew, attempt: &Attempt, state: State) -> Write {
 }
 
 fn retry(attempt: &Attempt, due: Timestamp) -> Outgoing {
-    retry_of(&attempt.delivery, &attempt.request.id, attempt.fence.retries, due)
+    retry_of(
+        &attempt.delivery,
+        &attempt.request.id,
+        attempt.fence.retries,
+        due,
+    )
 }
 
 /// The message of the retry after number `retries`. Its key makes publishing it
 /// twice harmless.
-pub(super) fn retry_of(delivery: &crate::broker::Delivery, id: &TaskId, retries: u32, due: Timestamp) -> Outgoing {
+pub(super) fn retry_of(
+    delivery: &crate::broker::Delivery,
+    id: &TaskId,
+    retries: u32,
+    due: Timestamp,
+) -> Outgoing {
     let next = retries.saturating_add(1);
     Outgoing {
         queue: delivery.queue.clone(),
@@ -142,7 +156,11 @@ fn usage(attempt: &Attempt, report: &Report) -> RunUsage {
 fn log(report: &Report) -> Option<String> {
     let log = &report.log;
     let is_empty = log.lines.is_empty() && log.dropped_lines == 0;
-    if is_empty { None } else { serde_json::to_string(log).ok() }
+    if is_empty {
+        None
+    } else {
+        serde_json::to_string(log).ok()
+    }
 }
 
 fn millis(span: Duration) -> u64 {

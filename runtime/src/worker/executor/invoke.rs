@@ -63,7 +63,10 @@ fn launch(
     interrupt: Interrupt,
     progress: watch::Sender<Option<Progress>>,
 ) -> Running<Answer> {
-    let Fence { retries, deliveries } = attempt.fence;
+    let Fence {
+        retries,
+        deliveries,
+    } = attempt.fence;
     let facts = celeriac_sandbox::Attempt {
         id: attempt.request.id.to_string(),
         root_id: attempt.request.root_id.clone(),
@@ -83,7 +86,11 @@ fn launch(
         kwargs: attempt.request.kwargs.clone(),
     };
     let (code, limits) = (attempt.code.clone(), attempt.limits.clone());
-    crew.guests.run(async move { code.component.invoke(&call, &limits, &Grants::default(), facts).await })
+    crew.guests.run(async move {
+        code.component
+            .invoke(&call, &limits, &Grants::default(), facts)
+            .await
+    })
 }
 
 /// The guest did not unwind in time.
@@ -105,7 +112,11 @@ async fn deadline(at: Option<Instant>) {
     }
 }
 
-fn ended(crew: &Crew, attempt: &Attempt, answer: Result<Answer, tokio::task::JoinError>) -> Result<Report, Left> {
+fn ended(
+    crew: &Crew,
+    attempt: &Attempt,
+    answer: Result<Answer, tokio::task::JoinError>,
+) -> Result<Report, Left> {
     let error = match answer {
         Ok(Ok(report)) => return Ok(report),
         Ok(Err(error)) => error,

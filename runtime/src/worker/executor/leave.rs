@@ -48,7 +48,12 @@ pub(super) enum Left {
 }
 
 impl Left {
-    pub(super) fn refused(delivery: Delivery, request: Request, exception: Exception, reason: String) -> Self {
+    pub(super) fn refused(
+        delivery: Delivery,
+        request: Request,
+        exception: Exception,
+        reason: String,
+    ) -> Self {
         Self::Refused {
             delivery: Box::new(delivery),
             request: Box::new(request),
@@ -116,7 +121,10 @@ impl From<ResultsError> for Left {
 /// up, settle.
 pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
     let done = match left {
-        Left::Unreadable { delivery, malformed } => unreadable(crew, &delivery, &malformed, story).await,
+        Left::Unreadable {
+            delivery,
+            malformed,
+        } => unreadable(crew, &delivery, &malformed, story).await,
         Left::Refused {
             delivery,
             request,
@@ -174,17 +182,32 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
     };
     if let Err(Left::Away(reason)) = done {
         story.left("AWAY");
-        tracing::warn!(reason, "the message was not settled; it comes back when its lease lapses");
+        tracing::warn!(
+            reason,
+            "the message was not settled; it comes back when its lease lapses"
+        );
     }
 }
 
-async fn unreadable(crew: &Crew, delivery: &Delivery, malformed: &Malformed, story: &mut Story) -> Result<(), Left> {
+async fn unreadable(
+    crew: &Crew,
+    delivery: &Delivery,
+    malformed: &Malformed,
+    story: &mut Story,
+) -> Result<(), Left> {
     story.ends(&State::Failure);
     let fence = Fence {
         retries: 0,
         deliveries: delivery.deliveries,
     };
-    store(crew, malformed.caller.clone(), fence, State::Failure, malformed.exception.clone()).await?;
+    store(
+        crew,
+        malformed.caller.clone(),
+        fence,
+        State::Failure,
+        malformed.exception.clone(),
+    )
+    .await?;
     let reason = malformed.reason.clone();
     settle(crew, delivery, Settlement::DeadLetter { reason }, story).await
 }
@@ -218,9 +241,16 @@ async fn store(
     Ok(())
 }
 
-async fn settle(crew: &Crew, delivery: &Delivery, settlement: Settlement, story: &mut Story) -> Result<(), Left> {
+async fn settle(
+    crew: &Crew,
+    delivery: &Delivery,
+    settlement: Settlement,
+    story: &mut Story,
+) -> Result<(), Left> {
     story.settles(&settlement);
-    let settled = insist(&crew.shutdown, || crew.broker.settle(delivery, settlement.clone()));
+    let settled = insist(&crew.shutdown, || {
+        crew.broker.settle(delivery, settlement.clone())
+    });
     match settled.await {
         Ok(()) | Err(BrokerError::LeaseLost { .. }) => Ok(()),
         Err(error) => Err(error.into()),

@@ -10,7 +10,11 @@ use crate::worker::crew::Crew;
 use crate::worker::patience::insist;
 
 /// Step g: stores the state, unless somebody else has gone further.
-pub(super) async fn record(crew: &Crew, attempt: &Attempt, write: Option<Write>) -> Result<(), Left> {
+pub(super) async fn record(
+    crew: &Crew,
+    attempt: &Attempt,
+    write: Option<Write>,
+) -> Result<(), Left> {
     let Some(write) = write else {
         return Ok(());
     };
@@ -21,16 +25,28 @@ pub(super) async fn record(crew: &Crew, attempt: &Attempt, write: Option<Write>)
 }
 
 /// Step h: publishes what follows from the attempt.
-pub(super) async fn follow_up(crew: &Crew, _attempt: &Attempt, outgoing: Option<Outgoing>) -> Result<(), Left> {
+pub(super) async fn follow_up(
+    crew: &Crew,
+    _attempt: &Attempt,
+    outgoing: Option<Outgoing>,
+) -> Result<(), Left> {
     let Some(outgoing) = outgoing else {
         return Ok(());
     };
-    insist(&crew.shutdown, || crew.broker.publish(vec![outgoing.clone()])).await?;
+    insist(&crew.shutdown, || {
+        crew.broker.publish(vec![outgoing.clone()])
+    })
+    .await?;
     Ok(())
 }
 
 /// Step i: ends the delivery, exactly once.
-pub(super) async fn settle(crew: &Crew, attempt: &Attempt, settlement: Settlement, story: &mut Story) -> Result<(), Left> {
+pub(super) async fn settle(
+    crew: &Crew,
+    attempt: &Attempt,
+    settlement: Settlement,
+    story: &mut Story,
+) -> Result<(), Left> {
     story.settles(&settlement);
     if attempt.code.task.at_most_once {
         // It was acknowledged before the guest started.
@@ -40,8 +56,14 @@ pub(super) async fn settle(crew: &Crew, attempt: &Attempt, settlement: Settlemen
 }
 
 /// Settles the message of an attempt.
-pub(super) async fn acknowledge(crew: &Crew, attempt: &Attempt, settlement: Settlement) -> Result<(), Left> {
-    let settled = insist(&crew.shutdown, || crew.broker.settle(&attempt.delivery, settlement.clone()));
+pub(super) async fn acknowledge(
+    crew: &Crew,
+    attempt: &Attempt,
+    settlement: Settlement,
+) -> Result<(), Left> {
+    let settled = insist(&crew.shutdown, || {
+        crew.broker.settle(&attempt.delivery, settlement.clone())
+    });
     match settled.await {
         Ok(()) => Ok(()),
         Err(BrokerError::LeaseLost { .. }) => Err(Left::Lost),

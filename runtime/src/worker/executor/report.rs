@@ -99,8 +99,18 @@ impl Story {
     }
 
     pub(super) fn tell(self, crew: &Crew) {
-        let label = if self.known { self.task.as_str() } else { OTHER };
-        crew.metrics.settled(&self.queue, label, &self.state, self.queue_wait, self.usage.wall);
+        let label = if self.known {
+            self.task.as_str()
+        } else {
+            OTHER
+        };
+        crew.metrics.settled(
+            &self.queue,
+            label,
+            &self.state,
+            self.queue_wait,
+            self.usage.wall,
+        );
         AttemptEvent {
             id: &self.id,
             task: &self.task,

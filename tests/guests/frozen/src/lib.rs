@@ -14,7 +14,9 @@ use bindings::celeriac::task::submit::{Job, SubmitError, When};
 use bindings::celeriac::task::types::{Failure, Interruption, OutcomeError, Rejection, Retry};
 use bindings::celeriac::task::{ambient, context, log, progress};
 use bindings::exports::celeriac::task::handler::{self, Call, Payload};
-use bindings::exports::celeriac::task::manifest::{self, Limits, Param, ParamKind, RetryPolicy, TaskInfo};
+use bindings::exports::celeriac::task::manifest::{
+    self, Limits, Param, ParamKind, RetryPolicy, TaskInfo,
+};
 
 struct Frozen;
 
@@ -26,7 +28,14 @@ impl manifest::Guest for Frozen {
             ("named", ParamKind::KeywordOnly),
             ("others", ParamKind::VarKeyword),
         ];
-        let names = ["everything", "retry", "reject", "ignore", "failure", "interrupted"];
+        let names = [
+            "everything",
+            "retry",
+            "reject",
+            "ignore",
+            "failure",
+            "interrupted",
+        ];
         let info = |name: &str| TaskInfo {
             name: name.to_owned(),
             doc: "Frozen.".to_owned(),
@@ -96,7 +105,13 @@ fn everything(call: &Call) -> Payload {
     progress::set_state("PACKING", "{\"box\": 1}");
     let kept = log::enabled(Level::Info);
     let fields = [("a".to_owned(), "b".to_owned())];
-    for level in [Level::Trace, Level::Debug, Level::Info, Level::Warn, Level::Error] {
+    for level in [
+        Level::Trace,
+        Level::Debug,
+        Level::Info,
+        Level::Warn,
+        Level::Error,
+    ] {
         log::emit(level, "line", &fields);
     }
     let submitted = submit();
