@@ -1,7 +1,8 @@
-//! The words of a task: its id, its name, its states.
+//! The words of a task: its id, its name, its states, what a trap ran through.
 //!
 //! The lowest layer: it imports nothing of ours.
 
+pub mod backtrace;
 mod exception;
 mod id;
 mod name;

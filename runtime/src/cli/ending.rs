@@ -1,6 +1,7 @@
 //! How an attempt ended, in words and as JSON, for commands that run a task here.
 
 use super::screen::Line;
+use crate::task::backtrace;
 use crate::telemetry::human;
 use celeriac_sandbox::{Failure, Limit, LimitHit, Outcome, Report, Usage};
 use serde::Serialize;
@@ -62,16 +63,14 @@ pub(crate) fn ending(outcome: &Outcome) -> Ending {
         }
         Outcome::LimitHit(hit) => of("limit", Some(hit.limit.name()), limit(hit)),
         Outcome::Trapped(trap) => {
-            let frames: String = trap
-                .frames
+            let advice = backtrace::advice(&trap.code, &trap.frames);
+            let advice = advice.map(|advice| format!("\n{advice}"));
+            let frames: String = backtrace::told(&trap.frames)
                 .iter()
                 .map(|frame| format!("\n  at {frame}"))
                 .collect();
-            of(
-                "trapped",
-                Some(&trap.code),
-                format!("{}{frames}", trap.message),
-            )
+            let text = format!("{}{}{frames}", trap.message, advice.unwrap_or_default());
+            of("trapped", Some(&trap.code), text)
         }
         Outcome::Exited { code } => of(
             "exited",

@@ -3,7 +3,7 @@
 //! A guest never chooses the exception's module: a kind on the list below is
 //! that builtin class; anything else becomes a class of ours.
 
-use crate::task::Exception;
+use crate::task::{Exception, backtrace};
 use celeriac_sandbox::{Failure, Limit, LimitHit, Trap};
 use std::time::Duration;
 
@@ -107,13 +107,16 @@ pub fn of_limit(hit: &LimitHit, whose: &str) -> Exception {
 /// The exception of a trap.
 #[must_use]
 pub fn of_trap(trap: &Trap) -> Exception {
-    let message = if trap.panicked {
+    let mut message = if trap.panicked {
         trap.message.clone()
     } else {
         format!("{}: {}", trap.code, trap.message)
     };
-    let frames = trap
-        .frames
+    if let Some(advice) = backtrace::advice(&trap.code, &trap.frames) {
+        message.push('\n');
+        message.push_str(advice);
+    }
+    let frames = backtrace::told(&trap.frames)
         .iter()
         .map(|frame| format!("  in {frame}"))
         .collect::<Vec<_>>();
@@ -238,6 +241,24 @@ mod tests {
                 .message
                 .starts_with("memory limit of 64 MiB reached: 64 MiB wanted (x)")
         );
+    }
+
+    #[test]
+    fn a_trap_in_endless_recursion_says_so_in_two_lines() {
+        let exception = of_trap(&Trap {
+            code: "memory-out-of-bounds".to_owned(),
+            message: "wasm trap: out of bounds memory access".to_owned(),
+            panicked: false,
+            frames: vec!["words::recurse".to_owned(); 20],
+        });
+        assert_eq!(
+            exception.message,
+            "memory-out-of-bounds: wasm trap: out of bounds memory access\n\
+             this looks like recursion without end; a deeper stack: \
+             [package.metadata.celeriac] stack = \"1MiB\" in Cargo.toml"
+        );
+        let trace = exception.trace.as_deref();
+        assert_eq!(trace, Some("  in words::recurse (20 times)"));
     }
 
     #[test]
