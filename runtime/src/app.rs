@@ -16,7 +16,7 @@ use crate::results::embedded::EmbeddedResults;
 use crate::results::{Record, Results};
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, human};
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use std::net::SocketAddr;
@@ -285,8 +285,8 @@ async fn follow_signals(
     let said = |phase| match phase {
         Phase::Draining => tracing::info!(
             tasks = metrics.running(),
-            "draining for at most {} s; a second signal gives running tasks back at once",
-            drain.as_secs()
+            "draining for at most {}; a second signal gives running tasks back at once",
+            human::span(drain)
         ),
         Phase::Cancelling => tracing::info!(tasks = metrics.running(), "giving running tasks back"),
     };

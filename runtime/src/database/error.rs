@@ -12,6 +12,8 @@ mod code {
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
     pub(super) const NOTADB: i32 = 26;
+    /// Extended: the shared memory file beside the database cannot grow.
+    pub(super) const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
 }
 
 /// Trouble of the database.
@@ -101,6 +103,7 @@ impl From<Arc<sqlx::Error>> for DatabaseError {
             Some(code::READONLY | code::CANTOPEN) => Self::ReadOnly { source },
             Some(code::CORRUPT | code::NOTADB) => Self::Damaged { source },
             Some(code::FULL) => Self::Full { source },
+            _ if extended_code(&source) == Some(code::IOERR_SHMSIZE) => Self::Full { source },
             _ if matches!(*source, sqlx::Error::PoolClosed) => Self::Closed,
             _ if matches!(*source, sqlx::Error::PoolTimedOut) => Self::Busy { source },
             _ => Self::Statement { source },
@@ -114,10 +117,14 @@ impl From<sqlx::Error> for DatabaseError {
     }
 }
 
+/// Returns SQLite's extended result code.
+fn extended_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
+}
+
 /// Returns SQLite's primary result code: the low byte of the extended one.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error()?.code()?;
-    Some(code.parse::<i32>().ok()? & 0xff)
+    Some(extended_code(error)? & 0xff)
 }
 
 /// Tells whether the error is that another connection holds the file.

@@ -24,6 +24,7 @@ pub(super) async fn consume(crew: &Arc<Crew>) {
     let permits = Arc::new(Semaphore::new(crew.settings.concurrency));
     let mut attempts = JoinSet::new();
     let mut backoff = Backoff::default();
+    greet(crew).await;
     while let Some(taken) = take(crew, &permits).await {
         match taken {
             Ok((deliveries, permits)) => {
@@ -45,6 +46,16 @@ pub(super) async fn consume(crew: &Arc<Crew>) {
         }
     }
     drain(crew, &mut attempts).await;
+}
+
+/// Asks the broker anything: an answer makes the worker ready at once, where a
+/// fetch from empty queues answers only after a while.
+async fn greet(crew: &Crew) {
+    if let Some(queue) = crew.settings.queues.first()
+        && crew.broker.depth(queue).await.is_ok()
+    {
+        crew.metrics.fetched();
+    }
 }
 
 type Taken = (Vec<Delivery>, Vec<OwnedSemaphorePermit>);

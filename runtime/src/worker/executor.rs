@@ -16,7 +16,7 @@ mod report;
 mod start;
 
 use super::crew::Crew;
-use super::heartbeat::Alive;
+use super::heartbeat::{self, Alive};
 use crate::broker::Delivery;
 use crate::celery::Request;
 use crate::policy::limits::effective;
@@ -47,6 +47,9 @@ pub(super) async fn attempt(crew: &Crew, delivery: Delivery) {
     let mut story = Story::new(crew, &delivery);
     let alive = crew.leases.keep(&delivery.receipt); // d. keep alive, from the first moment
     if let Err(left) = steps(crew, delivery, &alive, &mut story).await {
+        if left.goes_back() {
+            heartbeat::let_go(crew, &alive).await;
+        }
         leave::leave(crew, left, &mut story).await;
     }
     story.tell(crew); // j. report
@@ -71,6 +74,9 @@ async fn steps(
     record::record(crew, &attempt, end.write).await?; // g. record
     record::follow_up(crew, &attempt, end.follow_up).await?; // h. follow up
     crew.count(&end.settlement);
+    if leave::goes_back(&end.settlement) {
+        heartbeat::let_go(crew, alive).await;
+    }
     record::settle(crew, &attempt, end.settlement, story).await // i. settle
 }
 

@@ -70,6 +70,17 @@ impl Alive {
         }
     }
 
+    /// Keeps nothing any more: the message was acknowledged, so nobody else can
+    /// get it, and a beat must not take its absence for a loss.
+    pub(super) fn is_settled(&self) {
+        lock(&self.all).remove(&self.receipt);
+    }
+
+    /// Takes the run record away from the beat.
+    fn take_run(&self) -> Option<(TaskId, Fence)> {
+        lock(&self.all).get_mut(&self.receipt)?.run.take()
+    }
+
     /// Resolves when the lease is lost. Cancel-safe.
     pub(super) async fn lost(&self) {
         self.lost.cancelled().await;
@@ -106,6 +117,18 @@ impl Beat {
 /// The lease of a run from now on.
 pub(super) fn lease(crew: &Crew) -> Duration {
     crew.broker.profile().lease.unwrap_or(RUN_LEASE)
+}
+
+/// Ends the lease of a run record whose message goes back to its queue, so that
+/// whoever takes it next need not wait until the lease lapses.
+pub(super) async fn let_go(crew: &Crew, alive: &Alive) {
+    let Some(run) = alive.take_run() else {
+        return;
+    };
+    // Where this is not heard, the next one waits; nothing else is lost.
+    if let Err(error) = crew.results.renew(vec![run], crew.clock.now()).await {
+        tracing::warn!(%error, "the lease of a run record was not ended");
+    }
 }
 
 /// Starts to renew leases at a third of their length, so that two beats may fail.

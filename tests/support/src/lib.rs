@@ -7,6 +7,8 @@
 #![expect(
     clippy::expect_used,
     clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stderr,
     reason = "what fails here is a failed test, told by panicking"
 )]
 

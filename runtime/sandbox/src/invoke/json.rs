@@ -12,7 +12,45 @@ pub(crate) fn check_json(bytes: &[u8]) -> Result<(), String> {
     }
     check_depth(bytes)?;
     serde_json::from_str::<serde::de::IgnoredAny>(text).map_err(|error| error.to_string())?;
+    if text.contains("\\u") {
+        check_surrogates(bytes)
+    } else {
+        Ok(())
+    }
+}
+
+/// Refuses half a surrogate pair: it is JSON by its grammar, but no text, and
+/// breaks whoever reads the document that holds it. `bytes` are valid JSON.
+fn check_surrogates(bytes: &[u8]) -> Result<(), String> {
+    let mut rest = bytes;
+    let mut high = None;
+    while let [first, tail @ ..] = rest {
+        let at = bytes.len() - rest.len();
+        let unit = match rest {
+            [b'\\', b'u', digits @ ..] => digits.first_chunk::<4>().and_then(hex),
+            _ => None,
+        };
+        let low = unit.is_some_and(|unit| (0xdc00..0xe000).contains(&unit));
+        if low != high.is_some() {
+            let at = high.unwrap_or(at);
+            return Err(format!(
+                "half a surrogate pair at byte {at}, which is no text"
+            ));
+        }
+        let is_high = unit.is_some_and(|unit| (0xd800..0xdc00).contains(&unit));
+        high = is_high.then_some(at);
+        let length = match (first, unit) {
+            (b'\\', Some(_)) => 6,
+            (b'\\', None) => 2,
+            _ => 1,
+        };
+        rest = rest.get(length..).unwrap_or(tail);
+    }
     Ok(())
+}
+
+fn hex(digits: &[u8; 4]) -> Option<u16> {
+    u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
 }
 
 fn check_depth(bytes: &[u8]) -> Result<(), String> {
@@ -52,6 +90,7 @@ mod tests {
             "\"ä\\\"[\"",
             "[{},[1,2]]",
             "{\"a\":{\"b\":[]}}",
+            r#""\ud83c\uDF31 \\ud800 \u00e4 \ue000""#,
         ] {
             assert_eq!(check_json(good.as_bytes()), Ok(()), "{good}");
         }
@@ -70,6 +109,12 @@ mod tests {
             b"\"\xff\"",
             b"'a'",
             b"{}x",
+            br#""\ud800""#,
+            br#""\ud800x""#,
+            br#""\ud800\n""#,
+            br#""\ud800\ud800""#,
+            br#""\udc00""#,
+            br#"{"\udfff": 1}"#,
         ] {
             assert!(check_json(bad).is_err(), "{bad:?}");
         }

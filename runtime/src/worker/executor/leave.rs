@@ -73,6 +73,11 @@ impl Left {
         }
     }
 
+    /// Tells whether the message is to be taken again.
+    pub(super) fn goes_back(&self) -> bool {
+        matches!(self, Self::Settled { settlement, .. } if goes_back(settlement))
+    }
+
     fn settled(delivery: Delivery, settlement: Settlement, why: &'static str) -> Self {
         Self::Settled {
             delivery: Box::new(delivery),
@@ -102,6 +107,14 @@ impl Left {
 
     pub(super) fn given_back(delivery: Delivery) -> Self {
         Self::settled(delivery, Settlement::Requeue, "GIVEN_BACK")
+    }
+}
+
+/// Tells whether a settlement lets the message be taken again.
+pub(super) fn goes_back(settlement: &Settlement) -> bool {
+    match settlement {
+        Settlement::Requeue | Settlement::Return | Settlement::Park(_) => true,
+        Settlement::Ack | Settlement::DeadLetter { .. } => false,
     }
 }
 

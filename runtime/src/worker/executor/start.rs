@@ -24,6 +24,7 @@ pub(super) async fn start(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Resu
     }
     if attempt.code.task.at_most_once {
         super::record::acknowledge(crew, attempt, Settlement::Ack).await?;
+        alive.is_settled();
     }
     Ok(())
 }

@@ -23,10 +23,18 @@ fn stays(ctx: &Context, ms: u64) -> Result<(u32, u32), TaskError> {
     Ok((ctx.deliveries(), ctx.retries()))
 }
 
+/// Tells how often it was delivered and retried, after a while that an interruption ends.
+#[task(time_limit = "5m")]
+fn waits(ctx: &Context, ms: u64) -> Result<(u32, u32), TaskError> {
+    ctx.set_state("WAITING", &ms)?;
+    ctx.sleep(Duration::from_millis(ms))?;
+    Ok((ctx.deliveries(), ctx.retries()))
+}
+
 /// Tells the header of the caller's choice.
 #[task]
 fn header(ctx: &Context, name: String) -> Option<String> {
     ctx.header(&name)
 }
 
-celeriac_sdk::export!(pays, stays, header);
+celeriac_sdk::export!(pays, stays, waits, header);

@@ -1,0 +1,46 @@
+//! Tasks for which a second run is worse than none.
+
+use crate::{failure, stage, success};
+use support::until;
+
+fn paying(stage: &support::Stage, id: &str) {
+    until("paying", || {
+        (stage.stored(id)["state"] == "PAYING").then_some(())
+    });
+}
+
+#[test]
+fn its_message_is_gone_before_it_starts_and_a_kill_does_not_bring_it_back() {
+    let stage = stage().with("worker.lease", "1s");
+    let first = stage.dev();
+    stage.push("odd");
+    let id = stage.send("odd.pays", &["-a", "[60000]"]);
+    paying(&stage, &id);
+    assert_eq!(stage.tally().messages, 0);
+    first.kill();
+    let second = stage.dev();
+    // Longer than the lease of the killed worker.
+    success(&stage.call("odd.stays", "[1500]"));
+    assert_eq!(stage.stored(&id)["state"], "PAYING");
+    let runs = second.metric("celeriac_task_run_seconds_count", &[("task", "odd.pays")]);
+    assert!(runs < 0.5, "{runs}");
+}
+
+#[test]
+fn it_may_take_longer_than_a_lease() {
+    let stage = stage().with("worker.lease", "1s");
+    let _dev = stage.dev();
+    stage.push("odd");
+    assert_eq!(*success(&stage.call("odd.pays", "[3000]")), 1);
+}
+
+#[test]
+fn its_caller_hears_of_a_stop_that_ended_it() {
+    let stage = stage().with("worker.drain", "100ms");
+    let dev = stage.dev();
+    stage.push("odd");
+    let id = stage.send("odd.pays", &["-a", "[60000]"]);
+    paying(&stage, &id);
+    assert_eq!(dev.stop().code, Some(0));
+    failure(&stage.stored(&id), "billiard.exceptions.WorkerLostError");
+}

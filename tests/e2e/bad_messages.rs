@@ -1,0 +1,200 @@
+//! Messages that no worker can run: kept with a reason, told to their callers.
+
+use crate::{failure, stage, success};
+use serde_json::json;
+use support::{Letter, until};
+
+const DECODE: &str = "kombu.exceptions.DecodeError";
+const CONTENT: &str = "kombu.exceptions.ContentDisallowed";
+const TYPE: &str = "builtins.TypeError";
+
+fn letter(id: &str) -> Letter {
+    Letter::new("text.echo", id, "[1]")
+}
+
+/// A message that cannot be read, the class its caller catches, and a word of the reason.
+type Row = (Letter, &'static str, &'static str);
+
+fn bodies() -> Vec<Row> {
+    let of = |id: &str, body: &str| letter(id).body(body);
+    vec![
+        (of("empty", ""), DECODE, "not a JSON array"),
+        (of("broken", "[[1, {}, {}]"), DECODE, "not JSON"),
+        (of("trailing", "[[],{},{}] x"), DECODE, "not JSON"),
+        (of("object", "{}"), DECODE, "not a JSON array"),
+        (of("short", "[[]]"), DECODE, "1 parts"),
+        (of("long", "[[],{},{},{}]"), DECODE, "4 parts"),
+        (of("swapped", "[{},[],{}]"), DECODE, "positional arguments"),
+        (of("listed", "[[],[],{}]"), DECODE, "keyword arguments"),
+        (of("nan", "[[NaN],{},{}]"), TYPE, "NaN"),
+        (
+            letter("latin").body(*b"[[\"\xe4\"],{},{}]"),
+            DECODE,
+            "not UTF-8",
+        ),
+        (letter("zeros").body([0; 1000]), DECODE, "not a JSON array"),
+    ]
+}
+
+fn contents() -> Vec<Row> {
+    let pickle = Letter {
+        content_type: "application/x-python-serialize".to_owned(),
+        ..letter("pickle")
+    };
+    let encoded = Letter {
+        content_encoding: "utf-16".to_owned(),
+        ..letter("encoded")
+    };
+    let zipped = letter("zipped").header("compression", json!("application/x-gzip"));
+    vec![
+        (pickle, CONTENT, "x-python-serialize"),
+        (encoded, CONTENT, "utf-16"),
+        (zipped, CONTENT, "x-gzip"),
+    ]
+}
+
+fn headers() -> Vec<Row> {
+    let wrong = [
+        ("eta", json!("tomorrow")),
+        ("eta", json!(12)),
+        ("expires", json!([])),
+        ("retries", json!(-1)),
+        ("retries", json!("many")),
+        ("timelimit", json!([1])),
+        ("ignore_result", json!("yes")),
+        ("root_id", json!(7)),
+        ("task", json!(7)),
+        ("task", json!("x".repeat(10_000))),
+    ];
+    let mut rows: Vec<Row> = Vec::new();
+    for (at, (name, value)) in wrong.into_iter().enumerate() {
+        let letter = letter(&format!("{name}-{at}")).header(name, value);
+        rows.push((letter, DECODE, name));
+    }
+    rows.push((
+        letter("no_task").without("task"),
+        DECODE,
+        "the header task is missing",
+    ));
+    rows
+}
+
+#[test]
+fn each_has_a_reason_among_the_dead_and_a_failure_for_its_caller() {
+    let rows = [bodies(), contents(), headers()].concat();
+    let stage = stage();
+    let _dev = stage.dev();
+    stage.push("text");
+    let letters: Vec<_> = rows.iter().map(|(letter, ..)| letter.clone()).collect();
+    stage.post(&letters);
+    for (letter, expected, word) in &rows {
+        let id = letter.headers["id"].as_str().expect("it has one");
+        let ended = stage.ended(id);
+        assert!(failure(&ended, expected).contains(word), "{ended}");
+    }
+    until("all buried", || (stage.tally().messages == 0).then_some(()));
+    let dead = stage.json(&["queues", "celery", "--dead"]);
+    let reasons: Vec<_> = dead["dead"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|one| one["reason"].to_string())
+        .collect();
+    assert_eq!(reasons.len(), rows.len(), "{dead}");
+    for (letter, _, word) in &rows {
+        assert!(
+            reasons.iter().any(|reason| reason.contains(word)),
+            "{word}: {:?}",
+            letter.headers
+        );
+    }
+    assert_eq!(*success(&stage.call("text.echo", "[1]")), 1);
+}
+
+#[test]
+fn those_without_a_caller_are_kept_all_the_same() {
+    let stage = stage();
+    let dev = stage.dev();
+    stage.push("text");
+    stage.post(&[
+        letter("x").without("id"),
+        letter("x").header("id", json!(7)),
+        letter("x").header("id", json!("")),
+        letter("x").header("id", json!("i".repeat(100_000))),
+        letter("x").header("id", json!("a\u{0}b")),
+        letter("x").header("id", json!({"a": "b"})),
+    ]);
+    until("all buried", || (stage.tally().dead == 6).then_some(()));
+    assert!(stage.tally().states.is_empty(), "{:?}", stage.tally());
+    assert_eq!(*success(&stage.call("text.echo", "[1]")), 1);
+    assert!(!dev.log().contains("panicked"), "{}", dev.log());
+}
+
+#[test]
+fn a_body_of_50_mb_is_refused_wherever_it_comes_from() {
+    let stage = stage();
+    let dev = stage.dev();
+    stage.push("text");
+    let long = format!("[\"{}\"]", "x".repeat(50_000_000));
+    let ran = stage.run_with(&["call", "text.echo", "-a", "@-"], long.as_bytes());
+    ran.refused(3, &["16777216 bytes"]);
+    stage.post(&[letter("huge").body(format!("[{long}, {{}}, {{}}]"))]);
+    let ended = stage.ended("huge");
+    assert!(
+        failure(&ended, "celeriac.LimitExceeded").contains("at most 16777216"),
+        "{ended}"
+    );
+    assert_eq!(stage.tally().dead, 1);
+    // The body lies in the file; the worker gave its memory back.
+    assert_eq!(*success(&stage.call("text.echo", "[1]")), 1);
+    assert!(dev.memory() < 300 << 20, "{}", dev.memory());
+}
+
+#[test]
+fn arguments_over_their_own_limit_fail_the_task() {
+    let stage = stage();
+    let _dev = stage.dev();
+    stage.push("text");
+    let long = format!("[\"{}\"]", "x".repeat(5 << 20));
+    let ran = stage.run_with(
+        &["call", "text.echo", "-a", "@-", "--wait", "--json"],
+        long.as_bytes(),
+    );
+    assert!(
+        failure(&ran.json(), "celeriac.LimitExceeded").contains("4 MiB"),
+        "{ran}"
+    );
+}
+
+#[test]
+fn a_body_nested_without_end_harms_nobody() {
+    let stage = stage();
+    let _dev = stage.dev();
+    stage.push("text");
+    stage.push("hostile");
+    let deep = format!(
+        "[{}{}, {{}}, {{}}]",
+        "[".repeat(500_000),
+        "]".repeat(500_000)
+    );
+    stage.post(&[
+        letter("deep").body(deep.clone()),
+        Letter::new("hostile.use_nothing", "raw", "[]").body(deep),
+    ]);
+    assert_eq!(stage.ended("deep")["state"], "FAILURE");
+    // The bytes are handed on, not built: a guest that does not look is not harmed.
+    assert_eq!(stage.ended("raw")["state"], "SUCCESS");
+}
+
+#[test]
+fn a_guest_sees_the_headers_of_its_caller_and_no_other() {
+    let stage = stage();
+    let _dev = stage.dev();
+    stage.push("odd");
+    let ask = |id: &str, name: &str| {
+        Letter::new("odd.header", id, &format!("[\"{name}\"]")).header("x-shop", json!("7"))
+    };
+    stage.post(&[ask("own", "x-shop"), ask("none", "x-other")]);
+    assert_eq!(*success(&stage.ended("own")), "7");
+    assert!(success(&stage.ended("none")).is_null());
+}

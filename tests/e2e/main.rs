@@ -1,0 +1,60 @@
+//! The real program from outside: its command line, its HTTP side, its signals
+//! and its files. No code of the product is imported.
+
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test reports by panicking"
+)]
+
+mod at_most_once;
+mod bad_messages;
+mod calls;
+mod configuration;
+mod crash;
+mod data_folder;
+mod health;
+mod limits;
+mod memory;
+mod priority;
+mod refusals;
+mod registry;
+mod retry;
+mod stop;
+mod timing;
+mod tutorial;
+
+use serde_json::Value;
+use std::path::Path;
+use support::Stage;
+
+/// Makes a stage for the program that was built with these tests.
+fn stage() -> Stage {
+    let components = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../guests/components");
+    Stage::new(env!("CARGO_BIN_EXE_celeriac"), components)
+}
+
+/// Returns the class of a stored exception, as Python imports it.
+fn class(stored: &Value) -> String {
+    let part = |name: &str| stored["exception"][name].as_str().unwrap_or_default();
+    format!("{}.{}", part("module"), part("class"))
+}
+
+/// Returns the message of a stored exception.
+fn message(stored: &Value) -> &str {
+    stored["exception"]["message"].as_str().unwrap_or_default()
+}
+
+/// Checks that a task ended in a failure of a class, and returns its message.
+fn failure<'a>(stored: &'a Value, expected: &str) -> &'a str {
+    assert_eq!(stored["state"], "FAILURE", "{stored}");
+    assert_eq!(class(stored), expected, "{stored}");
+    message(stored)
+}
+
+/// Checks that a task succeeded, and returns its result.
+fn success(stored: &Value) -> &Value {
+    assert_eq!(stored["state"], "SUCCESS", "{stored}");
+    &stored["result"]
+}

@@ -1,0 +1,35 @@
+//! The memory of a worker does not grow with the number of its tasks.
+
+use crate::stage;
+use support::{Letter, Server, Stage, until};
+
+/// Allowed growth between the two looks (24 MiB): caches and the allocator's
+/// slack; 15,000 leaked stores or messages would be far more.
+const SLACK: u64 = 24 << 20;
+
+fn run_to(stage: &Stage, dev: &Server, from: u32, to: u32) -> u64 {
+    let letters: Vec<_> = (from..to)
+        .map(|n| Letter::new("hostile.use_nothing", &format!("t-{n}"), "[]"))
+        .collect();
+    stage.post(&letters);
+    until("all done", || {
+        (stage.tally().state("SUCCESS") == u64::from(to)).then_some(())
+    });
+    dev.memory()
+}
+
+#[test]
+fn twenty_thousand_tasks_leave_it_flat() {
+    let stage = stage();
+    let dev = stage.server(&["worker", "-l", "warning"]);
+    stage.push("hostile");
+    let after_few = run_to(&stage, &dev, 0, 5_000);
+    let after_many = run_to(&stage, &dev, 5_000, 20_000);
+    let grown = after_many.saturating_sub(after_few);
+    assert!(
+        grown < SLACK,
+        "{} KiB after 5,000 tasks, {} KiB after 20,000",
+        after_few >> 10,
+        after_many >> 10
+    );
+}
