@@ -68,7 +68,7 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
     let parts = Parts {
         broker: broker.clone(),
         results: results.clone(),
-        resolver: Arc::new(resolver),
+        resolver,
         clock: Clock::System,
         metrics: Arc::new(Metrics::new()),
         settings: settings(concurrency),

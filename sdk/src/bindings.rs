@@ -845,7 +845,8 @@ pub mod celeriac {
                 }
             }
             #[allow(unused_unsafe, clippy::all)]
-            /// Appends a line. Control characters in it are escaped.
+            /// Appends a line. Control characters in it are escaped, but for line feeds
+            /// and tabs.
             ///
             /// A field named `panic` marks the text of a panic: when the guest traps
             /// next, the text becomes the failure's message.
@@ -1525,8 +1526,9 @@ pub mod exports {
                 pub struct RetryPolicy {
                     /// Retries after the first attempt. `none` takes the host's default of 3.
                     pub max_retries: Option<u32>,
-                    /// Delay before the first retry, milliseconds.
-                    pub first_delay_ms: u64,
+                    /// Delay before the first retry, milliseconds. `none` takes the host's
+                    /// default, for this and every later one.
+                    pub first_delay_ms: Option<u64>,
                     /// Longest delay, milliseconds.
                     pub max_delay_ms: u64,
                     /// Growth of the delay from one retry to the next, in thousandths:
@@ -1675,7 +1677,7 @@ pub mod exports {
                         let len21 = vec21.len();
                         let layout21 = _rt::alloc::Layout::from_size_align(
                                 vec21.len()
-                                    * (136 + 14 * ::core::mem::size_of::<*const u8>()),
+                                    * (144 + 14 * ::core::mem::size_of::<*const u8>()),
                                 8,
                             )
                             .unwrap();
@@ -1687,7 +1689,7 @@ pub mod exports {
                         }
                         for (i, e) in vec21.into_iter().enumerate() {
                             let base = result21
-                                .add(i * (136 + 14 * ::core::mem::size_of::<*const u8>()));
+                                .add(i * (144 + 14 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let TaskInfo {
                                     name: name2,
@@ -1943,17 +1945,29 @@ pub mod exports {
                                                     .cast::<u8>() = (0i32) as u8;
                                             }
                                         };
-                                        *base
-                                            .add(104 + 8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i64>() = _rt::as_i64(first_delay_ms12);
-                                        *base
-                                            .add(112 + 8 * ::core::mem::size_of::<*const u8>())
-                                            .cast::<i64>() = _rt::as_i64(max_delay_ms12);
+                                        match first_delay_ms12 {
+                                            Some(e) => {
+                                                *base
+                                                    .add(104 + 8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (1i32) as u8;
+                                                *base
+                                                    .add(112 + 8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<i64>() = _rt::as_i64(e);
+                                            }
+                                            None => {
+                                                *base
+                                                    .add(104 + 8 * ::core::mem::size_of::<*const u8>())
+                                                    .cast::<u8>() = (0i32) as u8;
+                                            }
+                                        };
                                         *base
                                             .add(120 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .cast::<i64>() = _rt::as_i64(max_delay_ms12);
+                                        *base
+                                            .add(128 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<i32>() = _rt::as_i32(factor_milli12);
                                         *base
-                                            .add(124 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .add(132 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<u8>() = (match jitter12 {
                                             true => 1,
                                             false => 0,
@@ -1986,10 +2000,10 @@ pub mod exports {
                                             }
                                         }
                                         *base
-                                            .add(128 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .add(136 + 9 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>() = len14;
                                         *base
-                                            .add(128 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .add(136 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>() = result14;
                                     }
                                     None => {
@@ -1999,7 +2013,7 @@ pub mod exports {
                                     }
                                 };
                                 *base
-                                    .add(128 + 10 * ::core::mem::size_of::<*const u8>())
+                                    .add(136 + 10 * ::core::mem::size_of::<*const u8>())
                                     .cast::<u8>() = (match at_most_once2 {
                                     true => 1,
                                     false => 0,
@@ -2032,10 +2046,10 @@ pub mod exports {
                                     }
                                 }
                                 *base
-                                    .add(128 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .add(136 + 12 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len16;
                                 *base
-                                    .add(128 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .add(136 + 11 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = result16;
                                 let vec20 = extra2;
                                 let len20 = vec20.len();
@@ -2076,10 +2090,10 @@ pub mod exports {
                                     }
                                 }
                                 *base
-                                    .add(128 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .add(136 + 14 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>() = len20;
                                 *base
-                                    .add(128 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .add(136 + 13 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>() = result20;
                             }
                         }
@@ -2100,7 +2114,7 @@ pub mod exports {
                         let len38 = l1;
                         for i in 0..len38 {
                             let base = base38
-                                .add(i * (136 + 14 * ::core::mem::size_of::<*const u8>()));
+                                .add(i * (144 + 14 * ::core::mem::size_of::<*const u8>()));
                             {
                                 let l2 = *base.add(0).cast::<*mut u8>();
                                 let l3 = *base
@@ -2198,10 +2212,10 @@ pub mod exports {
                                     0 => {}
                                     _ => {
                                         let l21 = *base
-                                            .add(128 + 8 * ::core::mem::size_of::<*const u8>())
+                                            .add(136 + 8 * ::core::mem::size_of::<*const u8>())
                                             .cast::<*mut u8>();
                                         let l22 = *base
-                                            .add(128 + 9 * ::core::mem::size_of::<*const u8>())
+                                            .add(136 + 9 * ::core::mem::size_of::<*const u8>())
                                             .cast::<usize>();
                                         let base25 = l21;
                                         let len25 = l22;
@@ -2224,10 +2238,10 @@ pub mod exports {
                                     }
                                 }
                                 let l26 = *base
-                                    .add(128 + 11 * ::core::mem::size_of::<*const u8>())
+                                    .add(136 + 11 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l27 = *base
-                                    .add(128 + 12 * ::core::mem::size_of::<*const u8>())
+                                    .add(136 + 12 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base30 = l26;
                                 let len30 = l27;
@@ -2248,10 +2262,10 @@ pub mod exports {
                                     ::core::mem::size_of::<*const u8>(),
                                 );
                                 let l31 = *base
-                                    .add(128 + 13 * ::core::mem::size_of::<*const u8>())
+                                    .add(136 + 13 * ::core::mem::size_of::<*const u8>())
                                     .cast::<*mut u8>();
                                 let l32 = *base
-                                    .add(128 + 14 * ::core::mem::size_of::<*const u8>())
+                                    .add(136 + 14 * ::core::mem::size_of::<*const u8>())
                                     .cast::<usize>();
                                 let base37 = l31;
                                 let len37 = l32;
@@ -2282,7 +2296,7 @@ pub mod exports {
                         }
                         _rt::cabi_dealloc(
                             base38,
-                            len38 * (136 + 14 * ::core::mem::size_of::<*const u8>()),
+                            len38 * (144 + 14 * ::core::mem::size_of::<*const u8>()),
                             8,
                         );
                     }
@@ -3022,7 +3036,7 @@ header\x01\x0e\x01j\x01s\x01\x03\x01@\x02\x03job\x07\x04when\x05\0\x0f\x04\0\x12
 leny\0\x01\x04\0\x0crandom-bytes\x01\x02\x03\0\x1bceleriac:task/ambient@0.1.0\x05\
 \x07\x01B\x15\x01kw\x01r\x05\x07wall-ms\0\x0csoft-wall-ms\0\x06cpu-ms\0\x0cmemor\
 y-bytes\0\x0cresult-bytes\0\x04\0\x06limits\x03\0\x01\x01ky\x01ps\x01r\x06\x0bma\
-x-retries\x03\x0efirst-delay-msw\x0cmax-delay-msw\x0cfactor-milliy\x06jitter\x7f\
+x-retries\x03\x0efirst-delay-ms\0\x0cmax-delay-msw\x0cfactor-milliy\x06jitter\x7f\
 \x0bretry-kinds\x04\x04\0\x0cretry-policy\x03\0\x05\x01m\x04\x15positional-or-ke\
 yword\x0evar-positional\x0ckeyword-only\x0bvar-keyword\x04\0\x0aparam-kind\x03\0\
 \x07\x01ks\x01r\x05\x04names\x04kind\x08\x08required\x7f\x07default\x09\x06schem\

@@ -83,8 +83,8 @@ pub struct Limits {
 pub struct RetryPolicy {
     /// Retries after the first attempt; `None` takes the worker's default.
     pub max_retries: Option<u32>,
-    /// Delay before the first retry, milliseconds.
-    pub first_delay_ms: u64,
+    /// Delay before the first retry, milliseconds; `None` takes the worker's.
+    pub first_delay_ms: Option<u64>,
     /// Longest delay, milliseconds.
     pub max_delay_ms: u64,
     /// Growth from one delay to the next, in thousandths.

@@ -54,8 +54,9 @@ pub struct AskedLimits {
 pub struct RetryPolicy {
     /// Retries after the first attempt; `None` takes the host's default.
     pub max_retries: Option<u32>,
-    /// Delay before the first retry, milliseconds.
-    pub first_delay_ms: u64,
+    /// Delay before the first retry, milliseconds; `None` takes the host's for
+    /// every retry.
+    pub first_delay_ms: Option<u64>,
     /// Longest delay, milliseconds.
     pub max_delay_ms: u64,
     /// Growth of the delay, thousandths.

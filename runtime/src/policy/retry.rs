@@ -29,23 +29,31 @@ impl Plan {
     /// `delay` where it asks for nothing, and never more than `cap` retries.
     #[must_use]
     pub fn new(asked: Option<&RetryPolicy>, max_retries: u32, delay: Duration, cap: u32) -> Self {
+        let constant = Self {
+            max_retries: max_retries.min(cap),
+            first: delay,
+            longest: delay,
+            factor_milli: 1_000,
+            jitter: false,
+            kinds: Vec::new(),
+        };
         let Some(asked) = asked else {
-            return Self {
-                max_retries: max_retries.min(cap),
-                first: delay,
-                longest: delay,
-                factor_milli: 1_000,
-                jitter: false,
-                kinds: Vec::new(),
-            };
+            return constant;
+        };
+        let asked_for = Self {
+            max_retries: asked.max_retries.unwrap_or(max_retries).min(cap),
+            kinds: asked.retry_kinds.clone(),
+            jitter: asked.jitter,
+            ..constant
+        };
+        let Some(first) = asked.first_delay_ms else {
+            return asked_for;
         };
         Self {
-            max_retries: asked.max_retries.unwrap_or(max_retries).min(cap),
-            first: Duration::from_millis(asked.first_delay_ms),
+            first: Duration::from_millis(first),
             longest: Duration::from_millis(asked.max_delay_ms).min(LONGEST_DELAY),
             factor_milli: asked.factor_milli,
-            jitter: asked.jitter,
-            kinds: asked.retry_kinds.clone(),
+            ..asked_for
         }
     }
 
@@ -84,7 +92,7 @@ mod tests {
     fn policy() -> RetryPolicy {
         RetryPolicy {
             max_retries: Some(5),
-            first_delay_ms: 1_000,
+            first_delay_ms: Some(1_000),
             max_delay_ms: 600_000,
             factor_milli: 2_000,
             jitter: false,
@@ -102,6 +110,17 @@ mod tests {
         assert_eq!(plan.max_retries, 3);
         assert_eq!(plan.delay(0, 7), plan.delay(2, 9));
         assert_eq!(plan.delay(0, 0), Duration::from_secs(180));
+    }
+
+    #[test]
+    fn a_task_that_names_no_delay_gets_the_hosts() {
+        let asked = RetryPolicy {
+            first_delay_ms: None,
+            ..policy()
+        };
+        let plan = plan(&asked);
+        assert_eq!((plan.max_retries, plan.covers("http.x")), (5, true));
+        assert_eq!(plan.delay(4, 0), Duration::from_secs(180));
     }
 
     #[test]
@@ -136,7 +155,7 @@ mod tests {
             jitter in any::<bool>(), retries in any::<u32>(), dice in any::<u64>(),
         ) {
             let wild = RetryPolicy {
-                max_retries: None, first_delay_ms: first, max_delay_ms: longest,
+                max_retries: None, first_delay_ms: Some(first), max_delay_ms: longest,
                 factor_milli: factor, jitter, retry_kinds: Vec::new(),
             };
             let plan = plan(&wild);

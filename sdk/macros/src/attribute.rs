@@ -12,9 +12,6 @@ use crate::{duration, size};
 const KEYS: &str = "time_limit, soft_time_limit, cpu, memory, result, max_retries, backoff, jitter, retry_on, \
                     at_most_once, wants";
 
-/// Milliseconds before a retry where only other retry keys are given: Celery's `default_retry_delay`.
-const DEFAULT_RETRY_DELAY_MS: u64 = 180_000;
-
 /// Growth of the delay over a range of backoff, in thousandths.
 const DOUBLING: u32 = 2000;
 
@@ -37,7 +34,7 @@ pub(crate) struct Options {
 /// A retry policy.
 pub(crate) struct Retry {
     pub(crate) max_retries: Option<u32>,
-    pub(crate) first_delay_ms: u64,
+    pub(crate) first_delay_ms: Option<u64>,
     pub(crate) max_delay_ms: u64,
     pub(crate) factor_milli: u32,
     pub(crate) jitter: bool,
@@ -119,9 +116,9 @@ impl RetryKeys {
         if max_retries.is_none() && backoff.is_none() && jitter.is_none() && kinds.is_none() {
             return None;
         }
-        let (first_delay_ms, max_delay_ms) =
-            backoff.unwrap_or((DEFAULT_RETRY_DELAY_MS, DEFAULT_RETRY_DELAY_MS));
-        let grows = first_delay_ms < max_delay_ms;
+        let first_delay_ms = backoff.map(|(first, _)| first);
+        let max_delay_ms = backoff.map_or(0, |(_, most)| most);
+        let grows = backoff.is_some_and(|(first, most)| first < most);
         Some(Retry {
             max_retries,
             first_delay_ms,
@@ -272,7 +269,7 @@ mod tests {
 
     use super::*;
 
-    fn retry(tokens: TokenStream) -> Option<(Option<u32>, u64, u64, u32, bool)> {
+    fn retry(tokens: TokenStream) -> Option<(Option<u32>, Option<u64>, u64, u32, bool)> {
         let retry = parse(tokens).expect("it is well formed").retry?;
         Some((
             retry.max_retries,
@@ -288,23 +285,23 @@ mod tests {
         assert_eq!(retry(quote!(cpu = "1s")), None);
         assert_eq!(
             retry(quote!(max_retries = 5)),
-            Some((Some(5), 180_000, 180_000, CONSTANT, false))
+            Some((Some(5), None, 0, CONSTANT, false))
         );
         assert_eq!(
             retry(quote!(backoff = "1s..10m")),
-            Some((None, 1000, 600_000, DOUBLING, true))
+            Some((None, Some(1000), 600_000, DOUBLING, true))
         );
         assert_eq!(
             retry(quote!(backoff = "1s..10m", jitter = false)),
-            Some((None, 1000, 600_000, DOUBLING, false))
+            Some((None, Some(1000), 600_000, DOUBLING, false))
         );
         assert_eq!(
             retry(quote!(backoff = "30s", jitter)),
-            Some((None, 30_000, 30_000, CONSTANT, true))
+            Some((None, Some(30_000), 30_000, CONSTANT, true))
         );
         assert_eq!(
             retry(quote!(backoff = "0s")),
-            Some((None, 0, 0, CONSTANT, false))
+            Some((None, Some(0), 0, CONSTANT, false))
         );
     }
 

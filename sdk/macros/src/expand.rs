@@ -202,6 +202,7 @@ fn policy(retry: &Retry) -> TokenStream {
         kinds,
     } = retry;
     let max_retries = option(max_retries);
+    let first_delay_ms = option(first_delay_ms);
     quote! {
         ::celeriac_sdk::__private::RetryPolicy {
             max_retries: #max_retries,

@@ -42,7 +42,7 @@ use proc_macro::TokenStream;
 /// | `memory` | `"32MiB"` | hard limit on memory |
 /// | `result` | `"1MiB"` | hard limit on the size of the result |
 /// | `max_retries` | `5` | retries after the first attempt |
-/// | `backoff` | `"1s..10m"` or `"30s"` | delay of the first retry, doubled up to the second; or one delay for all; 180 s where only other retry keys are given |
+/// | `backoff` | `"1s..10m"` or `"30s"` | delay of the first retry, doubled up to the second; or one delay for all; without it the worker's, 180 s as in Celery |
 /// | `jitter` | `true` | a random delay between zero and the computed one; on by default with a range, as in Celery |
 /// | `retry_on` | `["ConnectionError"]` | prefixes of failure kinds that are retried |
 /// | `at_most_once` | | acknowledge before the start: a second run is worse than none |

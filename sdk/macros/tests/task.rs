@@ -191,7 +191,7 @@ fn the_description_tells_all_that_the_attribute_says() {
     let retry = retry.expect("it has a policy");
     assert_eq!(
         (retry.max_retries, retry.first_delay_ms, retry.max_delay_ms),
-        (Some(5), 1_000, 600_000)
+        (Some(5), Some(1_000), 600_000)
     );
     assert_eq!(
         (retry.factor_milli, retry.jitter, retry.retry_kinds),

@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(policy.retry_kinds, ["ConnectionError"]);
         assert_eq!(
             (policy.max_retries, policy.first_delay_ms, policy.jitter),
-            (Some(2), 100, false)
+            (Some(2), Some(100), false)
         );
         assert_eq!(connects(&Context::test().retries(1).build(), 1), Ok(1));
     }

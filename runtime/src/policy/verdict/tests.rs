@@ -6,7 +6,7 @@ use celeriac_sandbox::{Limit, LimitHit, Rejection, RetryPolicy, Trap};
 fn plan(kinds: &[&str]) -> Plan {
     let policy = RetryPolicy {
         max_retries: Some(2),
-        first_delay_ms: 1_000,
+        first_delay_ms: Some(1_000),
         max_delay_ms: 10_000,
         factor_milli: 2_000,
         jitter: false,

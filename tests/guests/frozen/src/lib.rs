@@ -50,7 +50,7 @@ impl manifest::Guest for Frozen {
             },
             retry: Some(RetryPolicy {
                 max_retries: Some(2),
-                first_delay_ms: 100,
+                first_delay_ms: Some(100),
                 max_delay_ms: 1_000,
                 factor_milli: 2_000,
                 jitter: true,
