@@ -7,8 +7,10 @@
 //! for it; attempts that run keep what they have.
 
 mod follow;
+mod missing;
 mod module;
 
+pub use missing::Missing;
 pub use module::Loaded;
 
 use super::components::Components;

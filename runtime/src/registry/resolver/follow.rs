@@ -14,6 +14,8 @@ const BEAT: Duration = Duration::from_secs(2);
 const PACE: Duration = Duration::from_millis(50);
 /// How long to wait after trouble with the database.
 const BACK_OFF: Duration = Duration::from_secs(1);
+/// Most modules that a line of the log names.
+const NAMED: usize = 12;
 
 impl Resolver {
     /// Follows the registry until `stop`: loads new versions, forgets removed
@@ -63,17 +65,26 @@ impl Resolver {
             let known = before.modules.get(module.name());
             !known.is_some_and(|known| Arc::ptr_eq(known, module))
         });
+        let mut loaded = Vec::new();
         for module in changed.take(self.0.room.modules) {
-            if let Err(error) = module.load(self.components()).await {
-                tracing::warn!(module = %module.name(), %error, "a new version cannot be loaded; its first task tries again");
+            match module.load(self.components()).await {
+                Ok(()) => loaded.push(module.label()),
+                Err(error) => {
+                    tracing::warn!(module = %module.name(), %error, "a new version cannot be loaded; its first task tries again");
+                }
             }
         }
+        let gone = before
+            .order
+            .iter()
+            .filter(|module| !next.modules.contains_key(module.name()));
+        let removed = gone.map(|module| module.name().to_string()).collect();
         let generation = next.generation;
         if let Some(newest) = next.order.first() {
             next.evict(self.0.room, newest);
         }
         self.replace(next);
-        tracing::info!(generation, "loaded the modules that changed");
+        say(generation, loaded, removed);
         self.announce(true).await
     }
 
@@ -117,5 +128,38 @@ impl Resolver {
             news,
         };
         Ok(self.0.registry.database().write(announce).await?)
+    }
+}
+
+/// Logs what a new generation changed for this worker.
+fn say(generation: u64, loaded: Vec<String>, removed: Vec<String>) {
+    if !loaded.is_empty() {
+        tracing::info!(generation, "loaded {}", listed(loaded));
+    }
+    if !removed.is_empty() {
+        tracing::info!(generation, "removed {}", listed(removed));
+    }
+}
+
+/// Joins names, the first twelve of them.
+fn listed(mut names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(NAMED);
+    names.truncate(NAMED);
+    if more > 0 {
+        names.push(format!("… and {more} more"));
+    }
+    names.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_are_named_up_to_twelve() {
+        let names = |most: usize| (1..=most).map(|n| format!("m{n} 1")).collect::<Vec<_>>();
+        assert_eq!(listed(names(2)), "m1 1, m2 1");
+        assert!(listed(names(NAMED)).ends_with(", m12 1"));
+        assert!(listed(names(NAMED + 3)).ends_with(", m12 1, … and 3 more"));
     }
 }

@@ -54,6 +54,11 @@ impl Module {
         &self.pointer.module
     }
 
+    /// Returns its name and version for people.
+    pub(super) fn label(&self) -> String {
+        format!("{} {}", self.pointer.module, self.pointer.version)
+    }
+
     /// Tells whether it is what a pointer names.
     pub(super) fn is(&self, pointer: &Pointer) -> bool {
         self.pointer.version == pointer.version && self.pointer.digest == pointer.digest

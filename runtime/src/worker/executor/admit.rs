@@ -43,7 +43,7 @@ pub(super) async fn admit(
             let exception = Exception::new(
                 "celery.exceptions",
                 "NotRegistered",
-                format!("'{}'", request.task),
+                not_registered(crew, &request.task),
             );
             let reason = format!("no task {:?} is registered here", request.task);
             Err(Left::refused(delivery, request, exception, reason))
@@ -75,13 +75,30 @@ async fn wait(
     }
 }
 
+/// Says as Celery does which task is not there, and then what there is.
+fn not_registered(crew: &Crew, name: &str) -> String {
+    let ours = ours(crew, name);
+    let alias = match ours == name {
+        true => String::new(),
+        false => format!("an alias of {ours}: "),
+    };
+    match ours.parse::<TaskName>() {
+        Ok(ours) => format!("'{name}': {alias}{}", crew.resolver.missing(&ours)),
+        Err(_) => format!("'{name}': {alias}tasks here are named MODULE.TASK, or have an alias"),
+    }
+}
+
+/// Returns our own name of a task.
+fn ours<'a>(crew: &'a Crew, name: &'a str) -> &'a str {
+    crew.settings.aliases.get(name).map_or(name, String::as_str)
+}
+
 /// Finds the code of a task by its name or an alias of it.
 async fn code(
     crew: &Crew,
     name: &str,
 ) -> Result<Option<Arc<Loaded>>, crate::registry::RegistryError> {
-    let name = crew.settings.aliases.get(name).map_or(name, String::as_str);
-    let Ok(name) = name.parse::<TaskName>() else {
+    let Ok(name) = ours(crew, name).parse::<TaskName>() else {
         return Ok(None);
     };
     match crew.resolver.resolve(&name).await? {
