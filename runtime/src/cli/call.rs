@@ -80,7 +80,7 @@ pub(crate) async fn run(
         let due = outgoing.due;
         app.broker().publish(vec![outgoing]).await?;
         match args.wait {
-            true => wait(&app, &id, timeout, args.log, screen).await,
+            true => wait(&app, &id, &args.queue, timeout, args.log, screen).await,
             false => {
                 let due = due.map(|due| due.to_string());
                 screen.document(
@@ -99,12 +99,13 @@ pub(crate) async fn run(
 async fn wait(
     app: &App,
     id: &TaskId,
+    queue: &str,
     timeout: Option<Duration>,
     log: bool,
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     tokio::select! {
-        ended = result::wait(app, id, timeout, log, screen) => return ended,
+        ended = result::wait(app, id, Some(queue), timeout, log, screen) => return ended,
         _ = tokio::signal::ctrl_c() => {}
     }
     screen.note(&format!("the task goes on: celeriac result {id} --wait"));

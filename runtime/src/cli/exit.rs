@@ -6,6 +6,7 @@ use crate::config::ConfigError;
 use crate::database::DatabaseError;
 use crate::registry::RegistryError;
 use crate::results::ResultsError;
+use crate::task::ModuleName;
 use std::error::Error;
 use std::process::ExitCode;
 
@@ -19,6 +20,10 @@ Exit codes:
   4  unavailable: broker, results, registry or disk; try again
   5  not found: a module, a version, a result
   6  not finished within --timeout; the task goes on";
+
+/// Where keys are, for one that is like none.
+const KEYS: &str = "remove it; the keys are data, broker, result_backend, and those of [worker], \
+    [limits], [tenants.default] and [aliases]; CELERIAC_WORKER__DRAIN is drain in [worker]";
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -166,13 +171,13 @@ fn results(error: &ResultsError) -> (Exit, Option<String>) {
 fn config_hint(error: &ConfigError) -> Option<String> {
     match error {
         ConfigError::Unreadable { .. } => Some("name another file with --config".to_owned()),
-        ConfigError::TooLarge { .. } | ConfigError::Syntax { .. } => None,
-        ConfigError::Unknown { .. }
+        // Their texts name the place, and what may stand there.
+        ConfigError::TooLarge { .. }
+        | ConfigError::Syntax { .. }
         | ConfigError::Wrong { .. }
-        | ConfigError::OutOfRange { .. } => Some(
-            "`celeriac config check` shows every key with its value and where it comes from"
-                .to_owned(),
-        ),
+        | ConfigError::OutOfRange { .. } => None,
+        // No command lists the keys as long as this one is there.
+        ConfigError::Unknown { nearest, .. } => nearest.is_none().then(|| KEYS.to_owned()),
     }
 }
 
@@ -181,10 +186,19 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
         RegistryError::Refused(_) => (Exit::Refused, None),
         // Its text says already what there is instead.
         RegistryError::UnknownModule { .. } => (Exit::NotFound, None),
-        RegistryError::UnknownVersion { module, .. } | RegistryError::NoEarlier { module, .. } => (
-            Exit::NotFound,
-            Some(format!("`celeriac modules {module}` lists its versions")),
-        ),
+        RegistryError::UnknownVersion { module, have, .. } => {
+            (Exit::NotFound, other_version(module, have.iter().max()))
+        }
+        RegistryError::NoEarlier {
+            module,
+            current,
+            have,
+        } => {
+            let others = have.iter().filter(|version| *version != current);
+            let push = || format!("`celeriac push FILE --name {module}` adds a version");
+            let hint = other_version(module, others.max()).unwrap_or_else(push);
+            (Exit::NotFound, Some(hint))
+        }
         RegistryError::Database(_) => database(),
         RegistryError::Full { .. }
         | RegistryError::Collected
@@ -196,10 +210,14 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
     }
 }
 
+fn other_version(module: &ModuleName, version: Option<&u32>) -> Option<String> {
+    version.map(|version| format!("such as `celeriac rollback {module} {version}`"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::RawConfig;
+    use crate::config::{Config, RawConfig};
     use std::path::Path;
 
     fn exit(error: impl Into<anyhow::Error>) -> Exit {
@@ -229,6 +247,45 @@ mod tests {
             .unwrap_err();
         assert_eq!(exit(unreadable), Exit::Usage);
         assert_eq!(exit(anyhow::anyhow!("anything else")), Exit::Failed);
+    }
+
+    fn hint(error: impl Into<anyhow::Error>) -> Option<String> {
+        classify(&error.into()).1
+    }
+
+    #[test]
+    fn a_hint_is_something_else_to_do() {
+        let refusal = |text: &str| {
+            let mut raw = RawConfig::default();
+            raw.read_text(Path::new("celeriac.toml"), text).unwrap();
+            Config::check(raw).unwrap_err()
+        };
+        assert_eq!(hint(refusal("zzz = 1\n")).as_deref(), Some(KEYS));
+        assert_eq!(hint(refusal("dta = \"x\"\n")), None);
+        assert_eq!(hint(refusal("[worker]\nconcurrency = 0\n")), None);
+        let module = || "words".parse::<ModuleName>().unwrap();
+        let no_earlier = |have| RegistryError::NoEarlier {
+            module: module(),
+            current: 3,
+            have,
+        };
+        assert_eq!(
+            hint(no_earlier(vec![3, 4])).as_deref(),
+            Some("such as `celeriac rollback words 4`")
+        );
+        assert_eq!(
+            hint(no_earlier(vec![3])).as_deref(),
+            Some("`celeriac push FILE --name words` adds a version")
+        );
+        let unknown = RegistryError::UnknownVersion {
+            module: module(),
+            version: 9,
+            have: vec![2, 3],
+        };
+        assert_eq!(
+            hint(unknown).as_deref(),
+            Some("such as `celeriac rollback words 3`")
+        );
     }
 
     #[test]

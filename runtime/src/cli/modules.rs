@@ -2,10 +2,10 @@
 
 use super::exit::{Exit, Problem};
 use super::options::Options;
-use super::screen::{Line, Screen};
+use super::screen::Screen;
 use super::show;
 use crate::app::App;
-use crate::registry::LiveReport;
+use crate::registry::{LiveReport, RegistryError};
 use crate::task::ModuleName;
 use crate::telemetry::human;
 use serde_json::{Value, json};
@@ -50,6 +50,19 @@ pub(crate) struct RemoveArgs {
 pub(crate) fn module_name(text: &str) -> Result<ModuleName, Problem> {
     text.parse()
         .map_err(|error| Problem::usage(format!("{error}")))
+}
+
+/// Splits what is wrong with a module's name from what to do about it.
+fn named(command: &str, error: RegistryError) -> anyhow::Error {
+    let RegistryError::UnknownModule { module, similar } = error else {
+        return error.into();
+    };
+    let hint = match similar {
+        Some(name) => format!("did you mean `celeriac {command} {name}`?"),
+        None => "`celeriac modules` lists those there are".to_owned(),
+    };
+    let what = format!("there is no module {:?}", module.as_str());
+    Problem::new(Exit::NotFound, what).hint(hint).into()
 }
 
 pub(crate) fn live_json(live: &LiveReport) -> Value {
@@ -113,7 +126,8 @@ async fn all(app: &App, screen: &mut Screen) -> anyhow::Result<Exit> {
 }
 
 async fn versions(app: &App, name: &ModuleName, screen: &mut Screen) -> anyhow::Result<Exit> {
-    let versions = app.registry().await?.versions(name).await?;
+    let versions = app.registry().await?.versions(name).await;
+    let versions = versions.map_err(|error| named("modules", error))?;
     let documents: Vec<_> = versions
         .iter()
         .map(|version| {
@@ -148,14 +162,7 @@ async fn versions(app: &App, name: &ModuleName, screen: &mut Screen) -> anyhow::
         rows.collect(),
     );
     if let Some(current) = versions.iter().find(|version| version.current) {
-        for task in &current.tasks {
-            screen.line("");
-            screen.line(Line::new().strong(format!("{name}.{}", show::signature(task))));
-            for line in task.doc.trim().lines() {
-                screen.line(format!("  {}", line.trim()));
-            }
-            screen.line(Line::new().dim(format!("  {}", show::asked(task))));
-        }
+        show::tasks(screen, name, &current.tasks);
     }
     Ok(Exit::Done)
 }
@@ -170,7 +177,8 @@ pub(crate) async fn rollback(
     let app = options.open().await?;
     let moved = async {
         let registry = app.registry().await?;
-        let moved = registry.rollback(&name, args.version).await?;
+        let moved = registry.rollback(&name, args.version).await;
+        let moved = moved.map_err(|error| named("rollback", error))?;
         let live = registry.wait_live(moved.generation, LIVE).await?;
         anyhow::Ok((moved, live))
     }
@@ -204,7 +212,8 @@ pub(crate) async fn remove(
     let app = options.open().await?;
     let removed = async {
         let registry = app.registry().await?;
-        let generation = registry.remove(&name).await?;
+        let generation = registry.remove(&name).await;
+        let generation = generation.map_err(|error| named("remove", error))?;
         anyhow::Ok(registry.wait_live(generation, LIVE).await?)
     }
     .await;
@@ -215,4 +224,22 @@ pub(crate) async fn remove(
         "{name} removed; calls of its tasks fail from now on"
     ));
     Ok(Exit::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::exit::classify;
+
+    #[test]
+    fn a_name_that_is_nearly_right_is_put_into_the_command() {
+        let error = RegistryError::UnknownModule {
+            module: "imagse".parse().unwrap(),
+            similar: Some("images".to_owned()),
+        };
+        let error = named("rollback", error);
+        assert_eq!(error.to_string(), "there is no module \"imagse\"");
+        let hint = "did you mean `celeriac rollback images`?".to_owned();
+        assert_eq!(classify(&error), (Exit::NotFound, Some(hint)));
+    }
 }

@@ -50,7 +50,7 @@ pub(crate) async fn run(
         .transpose()?;
     let app = options.open().await?;
     let shown = match args.wait {
-        true => wait(&app, &id, timeout, args.log, screen).await,
+        true => wait(&app, &id, None, timeout, args.log, screen).await,
         false => show_now(&app, &id, args.log, screen).await,
     };
     app.close().await;
@@ -67,10 +67,12 @@ async fn show_now(app: &App, id: &TaskId, log: bool, screen: &mut Screen) -> any
     Ok(told(&record, log, screen))
 }
 
-/// Waits until a task is over, showing how far it is.
+/// Waits until a task is over, showing how far it is. `queue` is where its
+/// message is, if that is known.
 pub(crate) async fn wait(
     app: &App,
     id: &TaskId,
+    queue: Option<&str>,
     timeout: Option<Duration>,
     log: bool,
     screen: &mut Screen,
@@ -82,7 +84,7 @@ pub(crate) async fn wait(
     let early = deadline.map_or(patience, |deadline| deadline.min(patience));
     let mut record = app.wait(id, Some(early), &mut changed).await?;
     if record.is_none() && deadline.is_none_or(|deadline| deadline > patience) {
-        mention_workers(app, &spinner, screen).await?;
+        mention_workers(app, queue, &spinner, screen).await?;
     }
     if !record
         .as_ref()
@@ -110,15 +112,32 @@ pub(crate) async fn wait(
     }
 }
 
-async fn mention_workers(app: &App, spinner: &Spinner, screen: &mut Screen) -> anyhow::Result<()> {
+async fn mention_workers(
+    app: &App,
+    queue: Option<&str>,
+    spinner: &Spinner,
+    screen: &mut Screen,
+) -> anyhow::Result<()> {
     let live = app.registry().await?.wait_live(0, Duration::ZERO).await?;
     if live.workers == 0 {
-        screen.note_beside(
-            spinner,
-            "no worker is running: start one with `celeriac dev`",
-        );
+        screen.note_beside(spinner, &no_worker(queue, &app.config().worker.queues));
     }
     Ok(())
+}
+
+/// Says where the message waits, and what starts a worker that takes it from
+/// there. `served` are the queues that `celeriac dev` takes from by itself.
+fn no_worker(queue: Option<&str>, served: &[String]) -> String {
+    let Some(queue) = queue else {
+        return "no worker is running: start one with `celeriac dev`".to_owned();
+    };
+    let option = match served.iter().any(|served| served == queue) {
+        true => String::new(),
+        false => format!(" -Q {queue}"),
+    };
+    format!(
+        "no worker is running, the task waits in queue {queue}: start one with `celeriac dev{option}`"
+    )
 }
 
 fn progress(spinner: &Spinner, record: &Record) {
@@ -147,5 +166,28 @@ fn told(record: &Record, log: bool, screen: &mut Screen) -> Exit {
     match record.state {
         State::Failure | State::Revoked => Exit::Failed,
         State::Success | State::Started | State::Retry | State::Custom(_) => Exit::Done,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_nothing_is_told_where_the_task_is() {
+        let served = ["celery".to_owned()];
+        for (queue, text) in [
+            (None, "no worker is running: start one with `celeriac dev`"),
+            (
+                Some("celery"),
+                "no worker is running, the task waits in queue celery: start one with `celeriac dev`",
+            ),
+            (
+                Some("images"),
+                "no worker is running, the task waits in queue images: start one with `celeriac dev -Q images`",
+            ),
+        ] {
+            assert_eq!(no_worker(queue, &served), text);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use super::screen::{Line, Screen};
 use crate::registry::Digest;
 use crate::results::{Exception, Record, RunUsage};
-use crate::task::State;
+use crate::task::{ModuleName, State};
 use crate::telemetry::human;
 use celeriac_sandbox::{Log, ParamKind, TaskInfo};
 use jiff::Timestamp;
@@ -101,8 +101,33 @@ pub(crate) fn asked(task: &TaskInfo) -> String {
         shown.push("at most once".to_owned());
     }
     match shown.is_empty() {
-        true => "the limits of the worker".to_owned(),
+        true => "default limits".to_owned(),
         false => shown.join(", "),
+    }
+}
+
+/// Most tasks that get a paragraph each (4): more are a table.
+const PARAGRAPHS: usize = 4;
+
+/// Shows the tasks of a module: how they are called, what they do, what they ask for.
+pub(crate) fn tasks(screen: &mut Screen, module: &ModuleName, tasks: &[TaskInfo]) {
+    let call = |task: &TaskInfo| format!("{module}.{}", signature(task));
+    if tasks.len() > PARAGRAPHS {
+        let first = |task: &TaskInfo| task.doc.trim().lines().next().unwrap_or("").to_owned();
+        let rows = tasks
+            .iter()
+            .map(|task| vec![call(task), asked(task), first(task)]);
+        screen.line("");
+        screen.table(&["task", "asks for", ""], rows.collect());
+        return;
+    }
+    for task in tasks {
+        screen.line("");
+        screen.line(Line::new().strong(call(task)));
+        for line in task.doc.trim().lines() {
+            screen.line(format!("  {}", line.trim()));
+        }
+        screen.line(Line::new().dim(format!("  {}", asked(task))));
     }
 }
 
@@ -355,6 +380,33 @@ mod tests {
         ] {
             assert_eq!(signature(&task(params)), shown);
         }
+    }
+
+    #[test]
+    fn a_few_tasks_are_paragraphs_and_many_are_a_table() {
+        let described = |n: usize| TaskInfo {
+            name: format!("t{n}"),
+            doc: "Counts.\n\nSlowly.".to_owned(),
+            ..task(vec![])
+        };
+        let shown = |most: usize| {
+            let (mut screen, printed) = screen(false);
+            let all: Vec<_> = (1..=most).map(described).collect();
+            tasks(&mut screen, &"m".parse().unwrap(), &all);
+            printed.out()
+        };
+        assert_eq!(
+            shown(1),
+            "\nm.t1()\n  Counts.\n  \n  Slowly.\n  default limits\n"
+        );
+        assert_eq!(shown(PARAGRAPHS).matches("\n\n").count(), PARAGRAPHS - 1);
+        let table = shown(PARAGRAPHS + 1);
+        assert!(
+            table.starts_with("\ntask    asks for        \nm.t1()  default limits  Counts.\n")
+                || table.starts_with("\ntask    asks for\nm.t1()  default limits  Counts.\n"),
+            "{table:?}"
+        );
+        assert_eq!(table.lines().count(), PARAGRAPHS + 3);
     }
 
     #[test]

@@ -75,7 +75,7 @@ fn wrong_usage_is_answered_with_the_right_one() {
 }
 
 #[test]
-fn a_wrong_value_names_its_flag_and_ends_with_a_hint() {
+fn a_wrong_value_names_its_flag_and_what_is_accepted() {
     let (exit, out, err) = run_in_memory(&["config", "check", "--broker", "kafka://me:secret@h"]);
     assert_eq!(exit, Exit::Usage);
     assert_eq!(out, "");
@@ -100,6 +100,18 @@ fn a_wrong_name_of_a_module_is_a_usage_error_without_a_trace_on_disk() {
         "{err}"
     );
     assert!(!data.exists());
+}
+
+#[test]
+fn a_module_that_is_not_there_is_answered_with_the_next_step() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().to_string_lossy().into_owned();
+    let (exit, out, err) = run_in_memory(&["remove", "nope", "--data", &data]);
+    assert_eq!((exit, out.as_str()), (Exit::NotFound, ""), "{err}");
+    assert_eq!(
+        err,
+        "error: there is no module \"nope\"\nhint: `celeriac modules` lists those there are\n"
+    );
 }
 
 #[test]

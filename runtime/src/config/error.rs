@@ -1,6 +1,6 @@
 //! What can be wrong with a configuration.
 
-use super::raw::Source;
+use super::raw::{ENV_PREFIX, Source};
 use std::path::PathBuf;
 
 /// A configuration that cannot be used. Each one names the key, its value, the
@@ -36,7 +36,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// A key that does not exist.
-    #[error("there is no key {key:?}{}, in {source_place}", suggestion(.nearest.as_deref()))]
+    #[error("there is no key {key:?} in {source_place}{}", suggestion(.nearest.as_deref(), .source_place))]
     Unknown {
         /// The key as it was written.
         key: String,
@@ -71,7 +71,27 @@ pub enum ConfigError {
     },
 }
 
-fn suggestion(key: Option<&str>) -> String {
-    key.map(|key| format!("; did you mean {key:?}?"))
-        .unwrap_or_default()
+/// Names the key that was meant, as it is written where the wrong one stands.
+fn suggestion(key: Option<&str>, place: &Source) -> String {
+    let Some(key) = key else {
+        return String::new();
+    };
+    match (place, variable(key)) {
+        (Source::Environment(_), Some(variable)) => {
+            format!("; did you mean {variable} ({key})?")
+        }
+        _ => format!("; did you mean {key:?}?"),
+    }
+}
+
+/// Returns the environment variable of a key: `a.b` is `CELERIAC_A__B`. An alias
+/// has none that a person would write.
+fn variable(key: &str) -> Option<String> {
+    let is_alias = key.starts_with("aliases.");
+    (!is_alias).then(|| {
+        format!(
+            "{ENV_PREFIX}{}",
+            key.replace('.', "__").to_ascii_uppercase()
+        )
+    })
 }

@@ -97,13 +97,13 @@ fn the_reference_names_every_key_with_a_value_of_its_own() {
 const WRONG: &[(&str, &str)] = &[
     (
         "[worker]\nconcurency = 4\n",
-        "there is no key \"worker.concurency\"; did you mean \"worker.concurrency\"?, in celeriac.toml:2",
+        "there is no key \"worker.concurency\" in celeriac.toml:2; did you mean \"worker.concurrency\"?",
     ),
     (
         "concurrency = 4\n",
-        "there is no key \"concurrency\"; did you mean \"worker.concurrency\"?, in celeriac.toml:1",
+        "there is no key \"concurrency\" in celeriac.toml:1; did you mean \"worker.concurrency\"?",
     ),
-    ("[zzz]\n", "there is no key \"zzz\", in celeriac.toml:1"),
+    ("[zzz]\n", "there is no key \"zzz\" in celeriac.toml:1"),
     (
         "[worker]\nconcurrency = 9000\n",
         "worker.concurrency is 9000; at most 4000 is allowed, in celeriac.toml:2",
@@ -150,7 +150,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "[tenants.acme]\ncpu = \"1m\"\n",
-        "there is no key \"tenants.acme.cpu\"; did you mean \"tenants.default.cpu\"?, in celeriac.toml:2",
+        "there is no key \"tenants.acme.cpu\" in celeriac.toml:2; did you mean \"tenants.default.cpu\"?",
     ),
     (
         "[worker]\nqueues = []\n",
@@ -212,7 +212,13 @@ fn the_environment_is_as_strict_as_the_file_but_leaves_what_is_not_ours() {
     raw.read_environment(variables(&[("CELERIAC_WORKER__CONCURRENT", "4")]));
     assert_eq!(
         refusal(raw),
-        "there is no key \"worker.concurrent\"; did you mean \"worker.concurrency\"?, in environment CELERIAC_WORKER__CONCURRENT"
+        "there is no key \"worker.concurrent\" in environment CELERIAC_WORKER__CONCURRENT; did you mean CELERIAC_WORKER__CONCURRENCY (worker.concurrency)?"
+    );
+    let mut raw = RawConfig::default();
+    raw.read_environment(variables(&[("CELERIAC_WORKER_RETRY_DELAY", "3s")]));
+    assert_eq!(
+        refusal(raw),
+        "there is no key \"worker_retry_delay\" in environment CELERIAC_WORKER_RETRY_DELAY; did you mean CELERIAC_WORKER__RETRY_DELAY (worker.retry_delay)?"
     );
     let mut raw = RawConfig::default();
     raw.read_environment(variables(&[
