@@ -282,15 +282,27 @@ async fn follow_signals(
     drain: Duration,
     metrics: Arc<Metrics>,
 ) {
-    let said = |phase| match phase {
-        Phase::Draining => tracing::info!(
-            tasks = metrics.running(),
+    let said = |phase| {
+        let tasks = metrics.running();
+        if let Some(words) = stopping(phase, tasks, drain) {
+            tracing::info!(tasks, "{words}");
+        }
+    };
+    shutdown.listen(signals, said).await;
+}
+
+/// Says what a signal does to the tasks that run, if any does.
+fn stopping(phase: Phase, tasks: i64, drain: Duration) -> Option<String> {
+    if tasks == 0 {
+        return None;
+    }
+    Some(match phase {
+        Phase::Draining => format!(
             "draining for at most {}; a second signal gives running tasks back at once",
             human::span(drain)
         ),
-        Phase::Cancelling => tracing::info!(tasks = metrics.running(), "giving running tasks back"),
-    };
-    shutdown.listen(signals, said).await;
+        Phase::Cancelling => "giving running tasks back".to_owned(),
+    })
 }
 
 async fn drain(shutdown: Shutdown, drain: Duration) {

@@ -85,6 +85,9 @@ pub struct Retries {
 pub struct Drained {
     /// Attempts that ended by themselves.
     pub finished: u64,
+    /// Messages that were not run: unreadable, expired, of a task that is not
+    /// here, delivered too often.
+    pub refused: u64,
     /// Messages given back because the drain was over.
     pub given_back: u64,
 }

@@ -97,3 +97,14 @@ async fn waiting_ends_at_its_deadline_with_what_is_known() {
     assert_eq!(known.unwrap().state, State::Started);
     app.close().await;
 }
+
+#[test]
+fn a_stop_is_told_only_where_something_runs() {
+    let drain = Duration::from_secs(30);
+    assert_eq!(stopping(Phase::Draining, 0, drain), None);
+    assert_eq!(stopping(Phase::Cancelling, 0, drain), None);
+    let words = stopping(Phase::Draining, 2, drain).unwrap();
+    assert!(words.starts_with("draining for at most 30 s;"), "{words}");
+    let words = stopping(Phase::Cancelling, 1, drain).unwrap();
+    assert_eq!(words, "giving running tasks back");
+}

@@ -63,17 +63,27 @@ pub(crate) async fn run(
     let app = App::open(config, Clock::System).await?;
     let drained = app.work(|started| banner(role, started, screen)).await;
     app.close().await;
-    let Drained {
-        finished,
-        given_back,
-    } = drained?;
+    let drained = drained?;
     if !screen.is_json() {
-        screen.note(&format!(
-            "stopped: {} finished, {given_back} given back",
-            human::count(finished, "task")
-        ));
+        screen.note(&closing(&drained));
     }
     Ok(Exit::Done)
+}
+
+/// Says what the worker did.
+fn closing(drained: &Drained) -> String {
+    let Drained {
+        finished,
+        refused,
+        given_back,
+    } = *drained;
+    let mut words = format!("stopped: {} finished", human::count(finished, "task"));
+    for (number, what) in [(refused, "refused"), (given_back, "given back")] {
+        if number > 0 {
+            words.push_str(&format!(", {number} {what}"));
+        }
+    }
+    words
 }
 
 /// Says what became of Celery's flags that have nothing to switch here.
@@ -156,6 +166,22 @@ fn banner(role: Role, started: &Started<'_>, screen: &mut Screen) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_last_line_counts_what_became_of_every_message() {
+        let mut drained = Drained {
+            finished: 1,
+            refused: 0,
+            given_back: 0,
+        };
+        assert_eq!(closing(&drained), "stopped: 1 task finished");
+        drained.refused = 3;
+        drained.given_back = 2;
+        assert_eq!(
+            closing(&drained),
+            "stopped: 1 task finished, 3 refused, 2 given back"
+        );
+    }
 
     #[test]
     fn flags_of_celery_that_choose_nothing_are_explained() {

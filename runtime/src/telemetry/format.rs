@@ -79,11 +79,23 @@ impl Lines {
             Style::new().dim(),
             plain(fields.get(field::TASK_ID)).into_owned(),
         );
-        let run = human::span(fields.millis(field::RUN_MS));
-        let cpu = human::span(fields.millis(field::CPU_MS));
-        let peak = human::size(fields.get(field::MEMORY_PEAK_BYTES).parse().unwrap_or(0));
-        format!("{state} {task}  {run}  cpu {cpu}  peak {peak}  {id}")
+        format!("{state} {task}{}  {id}", cost(fields))
     }
+}
+
+/// Says what an attempt took, as far as it is known: a guest that was cut off
+/// told nothing of its CPU time and memory, and what did not run took nothing.
+fn cost(fields: &Fields) -> String {
+    let run = fields.millis(field::RUN_MS);
+    if fields.get(field::OUTCOME).is_empty() {
+        return match run.is_zero() {
+            true => String::new(),
+            false => format!("  {}", human::span(run)),
+        };
+    }
+    let cpu = human::span(fields.millis(field::CPU_MS));
+    let peak = human::size(fields.get(field::MEMORY_PEAK_BYTES).parse().unwrap_or(0));
+    format!("  {}  cpu {cpu}  peak {peak}", human::span(run))
 }
 
 fn level_style(level: Level) -> Style {
@@ -171,31 +183,52 @@ mod tests {
             .join("\n")
     }
 
+    const EVENT: AttemptEvent<'static> = AttemptEvent {
+        id: "7f3a",
+        task: "images.thumbnail\u{1b}[2J",
+        retries: 0,
+        queue: "celery",
+        tenant: "default",
+        digest: "9c41",
+        state: "SUCCESS",
+        outcome: "returned",
+        verdict: "succeed",
+        settlement: "ack",
+        queue_wait: Duration::from_millis(1),
+        run: Duration::from_millis(14),
+        cpu: Duration::from_millis(9),
+        memory_peak_bytes: 3_355_444,
+    };
+
     #[test]
     fn an_attempt_is_one_readable_line() {
-        let text = lines(|| {
-            AttemptEvent {
-                id: "7f3a",
-                task: "images.thumbnail\u{1b}[2J",
-                retries: 0,
-                queue: "celery",
-                tenant: "default",
-                digest: "9c41",
-                state: "SUCCESS",
-                outcome: "returned",
-                verdict: "succeed",
-                settlement: "ack",
-                queue_wait: Duration::from_millis(1),
-                run: Duration::from_millis(14),
-                cpu: Duration::from_millis(9),
-                memory_peak_bytes: 3_355_444,
-            }
-            .emit();
-        });
         assert_eq!(
-            text,
+            lines(|| EVENT.emit()),
             "SUCCESS  images.thumbnail\\u001b[2J  14 ms  cpu 9 ms  peak 3.2 MiB  7f3a"
         );
+    }
+
+    #[test]
+    fn an_attempt_without_an_outcome_shows_only_what_is_known() {
+        let cut_off = AttemptEvent {
+            task: "images.resize",
+            state: "GIVEN_BACK",
+            outcome: "",
+            run: Duration::from_millis(2_100),
+            cpu: Duration::ZERO,
+            memory_peak_bytes: 0,
+            ..EVENT
+        };
+        let refused = AttemptEvent {
+            state: "FAILURE",
+            run: Duration::ZERO,
+            ..cut_off
+        };
+        assert_eq!(
+            lines(|| cut_off.emit()),
+            "GIVEN_BACK images.resize  2.1 s  7f3a"
+        );
+        assert_eq!(lines(|| refused.emit()), "FAILURE  images.resize  7f3a");
     }
 
     #[test]

@@ -25,6 +25,7 @@ pub(super) struct Crew {
     pub(super) guests: Guests,
     pub(super) leases: Leases,
     finished: AtomicU64,
+    refused: AtomicU64,
     given_back: AtomicU64,
 }
 
@@ -42,6 +43,7 @@ impl Crew {
             guests,
             leases: Leases::default(),
             finished: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
             given_back: AtomicU64::new(0),
         })
     }
@@ -56,9 +58,15 @@ impl Crew {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Counts a message that is not run.
+    pub(super) fn refuse(&self) {
+        self.refused.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(super) fn drained(&self) -> Drained {
         Drained {
             finished: self.finished.load(Ordering::Relaxed),
+            refused: self.refused.load(Ordering::Relaxed),
             given_back: self.given_back.load(Ordering::Relaxed),
         }
     }

@@ -145,6 +145,7 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             state,
             settlement,
         } => {
+            crew.refuse();
             story.ends(&state);
             let caller = (request.id.clone(), request.task.clone());
             let tell = !request.ignore_result;
@@ -208,6 +209,7 @@ async fn unreadable(
     malformed: &Malformed,
     story: &mut Story,
 ) -> Result<(), Left> {
+    crew.refuse();
     story.ends(&State::Failure);
     let fence = Fence {
         retries: 0,

@@ -4,15 +4,21 @@
 use super::Attempt;
 use crate::broker::{Delivery, Settlement};
 use crate::celery::Request;
+use crate::clock::Clock;
 use crate::policy::verdict::Verdict;
 use crate::task::State;
 use crate::telemetry::{AttemptEvent, OTHER};
 use crate::worker::crew::Crew;
 use celeriac_sandbox::{Outcome, Report, Usage};
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// The tenant of every queue, as long as there is one tenant.
 const TENANT: &str = "default";
+
+/// States of an attempt that was admitted and has no outcome because its guest
+/// was cut off: given back, gone to another worker, or failed as at-most-once.
+const CUT_OFF: [&str; 3] = ["GIVEN_BACK", "LOST", "FAILURE"];
 
 /// What happened so far.
 #[derive(Debug)]
@@ -28,6 +34,7 @@ pub(super) struct Story {
     verdict: &'static str,
     settlement: &'static str,
     queue_wait: Duration,
+    began: Option<Timestamp>,
     usage: Usage,
 }
 
@@ -46,6 +53,7 @@ impl Story {
             verdict: "",
             settlement: "",
             queue_wait: Duration::try_from(wait).unwrap_or(Duration::ZERO),
+            began: None,
             usage: Usage::default(),
         }
     }
@@ -59,6 +67,7 @@ impl Story {
     pub(super) fn has(&mut self, attempt: &Attempt) {
         self.known = true;
         self.digest = attempt.code.digest.to_string();
+        self.began = Some(attempt.started);
     }
 
     pub(super) fn did(&mut self, report: &Report) {
@@ -98,19 +107,27 @@ impl Story {
         };
     }
 
+    /// The time in the sandbox. A guest that was cut off left no report; the time
+    /// since its admission is known all the same.
+    fn run(&self, clock: &Clock) -> Duration {
+        let cut_off = self.outcome.is_empty() && CUT_OFF.contains(&self.state.as_str());
+        match self.began {
+            Some(began) if cut_off => {
+                Duration::try_from(clock.now().duration_since(began)).unwrap_or_default()
+            }
+            _ => self.usage.wall,
+        }
+    }
+
     pub(super) fn tell(self, crew: &Crew) {
+        let run = self.run(&crew.clock);
         let label = if self.known {
             self.task.as_str()
         } else {
             OTHER
         };
-        crew.metrics.settled(
-            &self.queue,
-            label,
-            &self.state,
-            self.queue_wait,
-            self.usage.wall,
-        );
+        crew.metrics
+            .settled(&self.queue, label, &self.state, self.queue_wait, run);
         AttemptEvent {
             id: &self.id,
             task: &self.task,
@@ -123,7 +140,7 @@ impl Story {
             verdict: self.verdict,
             settlement: self.settlement,
             queue_wait: self.queue_wait,
-            run: self.usage.wall,
+            run,
             cpu: self.usage.cpu,
             memory_peak_bytes: self.usage.memory_peak_bytes,
         }
@@ -143,5 +160,43 @@ fn outcome(outcome: &Outcome) -> &'static str {
         Outcome::LimitHit(_) => "limit hit",
         Outcome::Trapped(_) => "trapped",
         Outcome::Exited { .. } => "exited",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_a_guest_that_was_cut_off_is_known() {
+        let clock = Clock::manual(Timestamp::UNIX_EPOCH);
+        let mut story = Story {
+            id: "7f3a".to_owned(),
+            task: "images.resize".to_owned(),
+            known: true,
+            retries: 0,
+            queue: "celery".to_owned(),
+            digest: String::new(),
+            state: String::new(),
+            outcome: "",
+            verdict: "",
+            settlement: "",
+            queue_wait: Duration::ZERO,
+            began: Some(clock.now()),
+            usage: Usage::default(),
+        };
+        clock.advance(Duration::from_secs(2));
+        for (state, seconds) in [("GIVEN_BACK", 2), ("LOST", 2), ("PARKED", 0), ("STALE", 0)] {
+            story.left(state);
+            assert_eq!(story.run(&clock), Duration::from_secs(seconds), "{state}");
+        }
+        story.left("GIVEN_BACK");
+        story.outcome = "interrupted";
+        story.usage.wall = Duration::from_millis(1_900);
+        assert_eq!(story.run(&clock), Duration::from_millis(1_900));
+        story.outcome = "";
+        story.began = None;
+        story.usage = Usage::default();
+        assert_eq!(story.run(&clock), Duration::ZERO);
     }
 }
