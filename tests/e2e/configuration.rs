@@ -60,12 +60,15 @@ fn a_value_of_the_wrong_kind_or_out_of_range_names_the_bound() {
             "[limits]\nmemory = \"1GiB\"\n",
             ["limits.memory", "at most"],
         ),
-        ("[worker]\nlisten = \"here\"\n", ["worker.listen", "here"]),
         ("[worker]\nqueues = []\n", ["worker.queues", "1"]),
         ("[worker\n", ["celeriac.toml", "TOML"]),
     ] {
         with_file(text).run(&["config", "check"]).refused(2, &words);
     }
+    let stage = stage().with("worker.listen", "here");
+    stage
+        .run(&["config", "check"])
+        .refused(2, &["worker.listen", "here", "CELERIAC_WORKER__LISTEN"]);
 }
 
 #[test]

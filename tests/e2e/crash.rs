@@ -98,6 +98,37 @@ fn kills_at_any_moment_under_load_lose_nothing_and_double_nothing() {
 }
 
 #[test]
+fn kills_among_retries_lose_none_and_add_none() {
+    const TASKS: u64 = 200;
+    let stage = short_leases().with("worker.max_deliveries", "100");
+    stage.push("flaky");
+    let letters: Vec<_> = (0..TASKS)
+        .map(|n| Letter::new("flaky.fails_until", &format!("t-{n}"), "[3, 20]"))
+        .collect();
+    stage.post(&letters);
+    for kill in 1..=5 {
+        let worker = stage.dev();
+        // Retries are counted from zero by every process.
+        let enough = f64::from(kill * 25);
+        until("some retried", || {
+            (worker.metric("celeriac_tasks_settled_total", &[]) >= enough).then_some(())
+        });
+        worker.kill();
+    }
+    let _last = stage.dev();
+    until("all done", || (stage.tally().messages == 0).then_some(()));
+    let tally = stage.tally();
+    assert_eq!(
+        (tally.state("SUCCESS"), tally.states.len(), tally.dead),
+        (TASKS, 1, 0),
+        "{tally:?}"
+    );
+    for id in ["t-0", "t-99", "t-199"] {
+        assert_eq!(*success(&stage.stored(id)), "succeeded after 3 retries");
+    }
+}
+
+#[test]
 fn a_task_that_takes_its_worker_along_is_given_up_after_its_deliveries() {
     let stage = short_leases().with("worker.max_deliveries", "2");
     stage.push("odd");
