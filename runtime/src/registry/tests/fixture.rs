@@ -17,7 +17,7 @@ use tempfile::TempDir;
 use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 /// Bytes of one `task-info` in memory, by the canonical ABI.
-const INFO: usize = 192;
+const INFO: usize = 200;
 /// Where the list of `task-info` begins, and where its texts do.
 const INFOS: usize = 1_024;
 const TEXTS: usize = 16_384;
