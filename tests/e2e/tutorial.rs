@@ -69,18 +69,21 @@ fn words(command: &str) -> Vec<String> {
     words.collect()
 }
 
-/// Takes out of a line what differs from run to run.
+/// Takes out of a line what differs from run to run: digests, numbers and their
+/// units, so that `54 s` and `1 min 15 s` are the same.
 fn lasting(line: &str) -> String {
+    const UNITS: [&str; 10] = ["µs", "ms", "s", "min", "h", "d", "B", "KiB", "MiB", "GiB"];
     let mut kept = String::new();
+    let mut after_number = false;
     for word in line.split_whitespace() {
         let core = word.trim_matches(|c: char| "(),".contains(c));
-        let varies = core.starts_with("sha256:")
-            || core.starts_with(|c: char| c.is_ascii_digit())
-            || ["ms", "s", "µs", "KiB", "MiB"].contains(&core);
-        if !varies {
+        let is_number = core.starts_with(|c: char| c.is_ascii_digit());
+        let is_unit = after_number && UNITS.contains(&core);
+        if !is_number && !is_unit && !core.starts_with("sha256:") {
             kept.push_str(word);
             kept.push(' ');
         }
+        after_number = is_number;
     }
     kept
 }
