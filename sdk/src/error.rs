@@ -267,10 +267,11 @@ mod tests {
     use super::*;
 
     fn retry(error: TaskError) -> Retry {
-        match error.into_disposition() {
-            Disposition::Retry(retry) => retry,
-            other => panic!("not a retry: {other:?}"),
-        }
+        let disposition = error.into_disposition();
+        let Disposition::Retry(retry) = disposition else {
+            panic!("not a retry: {disposition:?}");
+        };
+        retry
     }
 
     #[test]

@@ -3,6 +3,8 @@
 //! The bindings are checked in because wit-bindgen's macro would cost every guest's clean build
 //! half a minute. `UPDATE_BINDINGS=1 cargo nextest run -p celeriac-sdk bindings` rewrites them.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use wit_bindgen_core::Files;

@@ -130,7 +130,14 @@ fn words(outcome: &Outcome) -> String {
         }
         Outcome::Trapped(trap) => format!("describe() trapped: {}", trap.message),
         Outcome::Exited { code } => format!("describe() called exit({code})"),
-        other => format!("describe() ended with {other:?}"),
+        // `describe` has no other way to end.
+        Outcome::Returned(_)
+        | Outcome::BadResult { .. }
+        | Outcome::Failed(_)
+        | Outcome::Retry(_)
+        | Outcome::Reject(_)
+        | Outcome::Ignore
+        | Outcome::Interrupted { .. } => "describe() did not answer".to_owned(),
     }
 }
 

@@ -1,11 +1,7 @@
 //! A component built when `celeriac:task` 0.1 was frozen runs for ever. Its
 //! source is `tests/guests/frozen`; the file itself is never built again.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use celeriac_sandbox::{

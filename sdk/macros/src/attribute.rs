@@ -269,7 +269,10 @@ mod tests {
 
     use super::*;
 
-    fn retry(tokens: TokenStream) -> Option<(Option<u32>, Option<u64>, u64, u32, bool)> {
+    /// Retries, first delay, longest delay, growth, jitter.
+    type Told = (Option<u32>, Option<u64>, u64, u32, bool);
+
+    fn retry(tokens: TokenStream) -> Option<Told> {
         let retry = parse(tokens).expect("it is well formed").retry?;
         Some((
             retry.max_retries,

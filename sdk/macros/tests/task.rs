@@ -1,5 +1,7 @@
 //! What `#[task]` makes of a function, through the SDK.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 

@@ -103,10 +103,11 @@ mod tests {
     }
 
     fn failure(error: impl Into<TaskError>) -> Failure {
-        match error.into().into_disposition() {
-            Disposition::Failure(failure) => failure,
-            other => panic!("not a failure: {other:?}"),
-        }
+        let disposition = error.into().into_disposition();
+        let Disposition::Failure(failure) = disposition else {
+            panic!("not a failure: {disposition:?}");
+        };
+        failure
     }
 
     #[test]

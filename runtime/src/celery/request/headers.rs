@@ -121,13 +121,13 @@ impl Headers<'_> {
         let Some([hard, soft]) = value.as_array().map(Vec::as_slice) else {
             return Err(wrong());
         };
-        let span = |value: &Value| match value {
-            Value::Null => Ok(None),
-            number => {
-                let seconds = number.as_f64().filter(|seconds| *seconds > 0.0);
-                let span = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-                span.map(Some).ok_or_else(wrong)
+        let span = |value: &Value| {
+            if value.is_null() {
+                return Ok(None);
             }
+            let seconds = value.as_f64().filter(|seconds| *seconds > 0.0);
+            let span = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+            span.map(Some).ok_or_else(wrong)
         };
         Ok(TimeLimit {
             hard: span(hard)?,

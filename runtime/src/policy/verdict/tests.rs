@@ -83,9 +83,12 @@ fn retry(kind: &str, countdown: Option<Duration>, max_retries: Option<u32>) -> O
 #[test]
 fn a_retry_takes_its_own_countdown_or_the_backoff() {
     let plan = plan(&[]);
-    let delay = |countdown, retries| match judged(retry("Retry", countdown, None), &plan, retries) {
-        Verdict::RetryAt { delay, .. } => delay,
-        other => panic!("{other:?}"),
+    let delay = |countdown, retries| {
+        let verdict = judged(retry("Retry", countdown, None), &plan, retries);
+        let Verdict::RetryAt { delay, .. } = verdict else {
+            panic!("{verdict:?}");
+        };
+        delay
     };
     assert_eq!(delay(Some(Duration::ZERO), 0), Duration::ZERO);
     assert_eq!(delay(None, 0), Duration::from_secs(1));

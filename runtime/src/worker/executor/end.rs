@@ -87,7 +87,12 @@ pub(super) fn of(crew: &Crew, attempt: &Attempt, verdict: Verdict, report: &Repo
 fn once(verdict: Verdict) -> Verdict {
     match verdict {
         Verdict::Defer | Verdict::Return => Verdict::Fail(lost()),
-        verdict => verdict,
+        Verdict::Succeed(_)
+        | Verdict::Fail(_)
+        | Verdict::RetryAt { .. }
+        | Verdict::Revoke(_)
+        | Verdict::Reject { .. }
+        | Verdict::Ignore => verdict,
     }
 }
 
