@@ -95,7 +95,7 @@ impl Database {
     /// # Errors
     /// [`DatabaseError::Unusable`] when the folder or file cannot be used,
     /// [`DatabaseError::Newer`] when a newer version of Celeriac wrote it,
-    /// [`DatabaseError::Full`], [`DatabaseError::Unavailable`].
+    /// [`DatabaseError::Full`], [`DatabaseError::Busy`].
     pub async fn open(dir: &Path, clock: Clock) -> Result<Self, DatabaseError> {
         let path = open::folder(dir)?.join(FILE_NAME);
         let connection = open::writer(&path, &clock).await?;
@@ -178,7 +178,7 @@ impl Database {
     /// Takes a connection for reading only. It sees all that was answered.
     ///
     /// # Errors
-    /// [`DatabaseError::Unavailable`], [`DatabaseError::Closed`].
+    /// [`DatabaseError::Busy`], [`DatabaseError::Closed`].
     pub async fn read(&self) -> Result<PoolConnection<Sqlite>, DatabaseError> {
         Ok(self.inner.readers.acquire().await?)
     }

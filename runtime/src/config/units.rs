@@ -67,7 +67,7 @@ pub fn print_duration(span: Duration) -> String {
     print(total, &TIMES, "0s")
 }
 
-/// Prints a number of bytes in the form that [`bytes`] reads.
+/// Prints a number of bytes in the form that [`bytes()`] reads.
 #[must_use]
 pub fn print_bytes(count: u64) -> String {
     let whole = SIZES

@@ -20,7 +20,7 @@ use proc_macro::TokenStream;
 
 /// Makes a task of a function.
 ///
-/// ```ignore
+/// ```text
 /// /// Counts the words of a text.
 /// #[task(time_limit = "30s", memory = "32MiB", max_retries = 5, backoff = "1s..10m")]
 /// fn word_count(ctx: &Context, text: String, #[task(default = false)] unique: bool) -> Result<u64, TaskError> {
