@@ -187,7 +187,9 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
         // Its text says already what there is instead.
         RegistryError::UnknownModule { .. } => (Exit::NotFound, None),
         RegistryError::UnknownVersion { module, have, .. } => {
-            (Exit::NotFound, other_version(module, have.iter().max()))
+            // The only one is the one that runs.
+            let another = have.iter().max().filter(|_| have.len() > 1);
+            (Exit::NotFound, other_version(module, another))
         }
         RegistryError::NoEarlier {
             module,

@@ -35,7 +35,7 @@ pub enum RegistryError {
         have: Vec<u32>,
     },
     /// Nothing to roll back to.
-    #[error("module {module} has no version before {current}; name one of those it has: {}", list(.have))]
+    #[error("module {module} has no version before {current}{}", others(.have, *.current))]
     NoEarlier {
         /// The module.
         module: ModuleName,
@@ -157,6 +157,18 @@ fn hint(similar: Option<&String>) -> String {
     )
 }
 
+fn others(versions: &[u32], current: u32) -> String {
+    let others: Vec<_> = versions
+        .iter()
+        .copied()
+        .filter(|version| *version != current)
+        .collect();
+    match others.is_empty() {
+        true => ", and no other".to_owned(),
+        false => format!("; name one of those it has: {}", list(&others)),
+    }
+}
+
 fn list(versions: &[u32]) -> String {
     let all: Vec<String> = versions.iter().map(u32::to_string).collect();
     if all.is_empty() {
@@ -225,8 +237,21 @@ mod tests {
             error.to_string(),
             "there is no module \"imagse\"; did you mean \"images\"?"
         );
+        let no_earlier = |have| RegistryError::NoEarlier {
+            module: module.clone(),
+            current: 3,
+            have,
+        };
+        assert_eq!(
+            no_earlier(vec![3]).to_string(),
+            "module imagse has no version before 3, and no other"
+        );
+        assert_eq!(
+            no_earlier(vec![3, 4, 5]).to_string(),
+            "module imagse has no version before 3; name one of those it has: 4, 5"
+        );
         let error = RegistryError::UnknownVersion {
-            module,
+            module: module.clone(),
             version: 9,
             have: vec![3, 4],
         };
