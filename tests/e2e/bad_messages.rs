@@ -92,7 +92,7 @@ fn each_has_a_reason_among_the_dead_and_a_failure_for_its_caller() {
         let ended = stage.ended(id);
         assert!(failure(&ended, expected).contains(word), "{ended}");
     }
-    until("all buried", || (stage.tally().messages == 0).then_some(()));
+    stage.settled();
     let dead = stage.json(&["queues", "celery", "--dead"]);
     let reasons: Vec<_> = dead["dead"]
         .as_array()
@@ -144,7 +144,7 @@ fn a_body_of_50_mb_is_refused_wherever_it_comes_from() {
         failure(&ended, "celeriac.LimitExceeded").contains("at most 16777216"),
         "{ended}"
     );
-    assert_eq!(stage.tally().dead, 1);
+    assert_eq!(stage.settled().dead, 1);
     // The body lies in the file; the worker gave its memory back.
     assert_eq!(*success(&stage.call("text.echo", "[1]")), 1);
     assert!(dev.memory() < 300 << 20, "{}", dev.memory());

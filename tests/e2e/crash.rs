@@ -32,7 +32,7 @@ fn a_task_whose_worker_is_killed_runs_again_and_its_result_arrives() {
             .is_some_and(|worker| worker.starts_with("second@")),
         "{ended}"
     );
-    assert_eq!(stage.tally().messages, 0);
+    stage.settled();
 }
 
 #[test]
@@ -87,8 +87,7 @@ fn kills_at_any_moment_under_load_lose_nothing_and_double_nothing() {
         );
     }
     let last = stage.dev();
-    until("all done", || (stage.tally().messages == 0).then_some(()));
-    let tally = stage.tally();
+    let tally = stage.settled();
     assert_eq!(
         (tally.state("SUCCESS"), tally.states.len(), tally.dead),
         (TASKS, 1, 0),
@@ -116,8 +115,7 @@ fn kills_among_retries_lose_none_and_add_none() {
         worker.kill();
     }
     let _last = stage.dev();
-    until("all done", || (stage.tally().messages == 0).then_some(()));
-    let tally = stage.tally();
+    let tally = stage.settled();
     assert_eq!(
         (tally.state("SUCCESS"), tally.states.len(), tally.dead),
         (TASKS, 1, 0),
@@ -149,6 +147,7 @@ fn a_task_that_takes_its_worker_along_is_given_up_after_its_deliveries() {
         failure(&ended, "billiard.exceptions.WorkerLostError").contains("2 times"),
         "{ended}"
     );
+    stage.settled();
     let dead = stage.json(&["queues", "--dead"]);
     assert!(
         dead["dead"][0]["reason"]
@@ -174,7 +173,7 @@ fn a_worker_that_wakes_after_its_lease_writes_nothing_over_its_successor() {
     success(&stage.ended(&next));
     assert_eq!(frozen.stop().code, Some(0));
     assert_eq!(stage.stored(&id), ended);
-    assert_eq!(stage.tally().messages, 0);
+    stage.settled();
 }
 
 #[test]

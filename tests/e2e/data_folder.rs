@@ -165,8 +165,7 @@ fn a_worker_whose_disk_fills_up_waits_and_loses_nothing() {
     assert!(fill.is_err(), "the disk is not full");
     until("a warning", || dev.log().contains("full").then_some(()));
     std::fs::remove_file(&ballast).expect("it is there");
-    until("all done", || (stage.tally().messages == 0).then_some(()));
-    let tally = stage.tally();
+    let tally = stage.settled();
     assert_eq!(
         (tally.state("SUCCESS"), tally.dead),
         (TASKS, 0),

@@ -15,6 +15,7 @@ fn run_to(stage: &Stage, dev: &Server, from: u32, to: u32) -> u64 {
     until("all done", || {
         (stage.tally().state("SUCCESS") == u64::from(to)).then_some(())
     });
+    stage.settled();
     dev.memory()
 }
 

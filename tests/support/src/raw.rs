@@ -5,6 +5,7 @@
 
 use crate::file::File;
 use crate::stage::Stage;
+use crate::wait::until;
 use serde_json::{Value, json};
 use sqlx::Row as _;
 use std::collections::BTreeMap;
@@ -115,6 +116,17 @@ impl Stage {
             file.insert(id, letter);
         }
         file.run("COMMIT");
+    }
+
+    /// Waits until every message is settled, which is after its result is
+    /// stored, and counts what is there.
+    ///
+    /// # Panics
+    /// When messages remain.
+    pub fn settled(&self) -> Tally {
+        until("all settled", || {
+            Some(self.tally()).filter(|tally| tally.messages == 0)
+        })
     }
 
     /// Counts what is stored.
