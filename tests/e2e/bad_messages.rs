@@ -131,6 +131,20 @@ fn those_without_a_caller_are_kept_all_the_same() {
 }
 
 #[test]
+fn headers_nested_without_end_do_not_stop_the_queue() {
+    let stage = stage();
+    let _dev = stage.dev();
+    stage.push("text");
+    let deep = (0..500).fold(json!(1), |inner, _| json!([inner]));
+    stage.post(&[letter("deep").header("x", deep), letter("next")]);
+    assert_eq!(*success(&stage.ended("next")), 1);
+    assert_eq!(stage.settled().dead, 1);
+    let dead = stage.json(&["queues", "celery", "--dead"]);
+    let reason = dead["dead"][0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("the header id is missing"), "{dead}");
+}
+
+#[test]
 fn a_body_of_50_mb_is_refused_wherever_it_comes_from() {
     let stage = stage();
     let dev = stage.dev();

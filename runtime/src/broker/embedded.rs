@@ -164,7 +164,7 @@ impl Broker for EmbeddedBroker {
         loop {
             let taken = self.take(queues, max).await?;
             let due = taken.next_due();
-            if let Some(deliveries) = taken.keep().map_err(|error| unavailable(error.into()))? {
+            if let Some(deliveries) = taken.keep() {
                 return Ok(deliveries);
             }
             tokio::select! {

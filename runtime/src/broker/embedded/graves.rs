@@ -109,7 +109,7 @@ pub(super) async fn newest(
                     envelope: row.try_get(3)?,
                     body: Bytes::from(row.try_get::<Vec<u8>, _>(4)?),
                 }
-                .read()?,
+                .read(),
             })
         })
         .collect()

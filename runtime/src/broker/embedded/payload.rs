@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
+/// The content type of a message of which nothing but the body is known.
+const UNREADABLE: &str = "application/octet-stream";
+
 /// All of a message but its body, as it is stored.
 #[derive(Serialize, Deserialize)]
 struct Envelope<'a> {
@@ -42,17 +45,27 @@ impl Payload {
         }
     }
 
-    /// Reads the message back.
-    pub(super) fn read(self) -> Result<Message, sqlx::Error> {
-        let envelope: Envelope<'_> = serde_json::from_str(&self.envelope)
-            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?;
-        Ok(Message {
+    /// Reads the message back. One whose envelope cannot be read has no headers:
+    /// it ends among the dead letters like any other that says too little,
+    /// where an error would keep all others from being taken.
+    pub(super) fn read(self) -> Message {
+        let envelope: Option<Envelope<'_>> = serde_json::from_str(&self.envelope).ok();
+        let Some(envelope) = envelope else {
+            return Message {
+                body: self.body,
+                content_type: UNREADABLE.to_owned(),
+                content_encoding: "binary".to_owned(),
+                headers: Map::new(),
+                properties: Properties::default(),
+            };
+        };
+        Message {
             body: self.body,
             content_type: envelope.content_type.into_owned(),
             content_encoding: envelope.content_encoding.into_owned(),
             headers: envelope.headers.into_owned(),
             properties: envelope.properties.into_owned(),
-        })
+        }
     }
 
     pub(super) fn bytes(&self) -> usize {

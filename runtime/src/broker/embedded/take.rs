@@ -179,14 +179,14 @@ impl TakenRow {
         })
     }
 
-    fn decode(self) -> Result<Delivery, sqlx::Error> {
-        Ok(Delivery {
+    fn decode(self) -> Delivery {
+        Delivery {
             queue: self.queue,
-            message: self.payload.read()?,
+            message: self.payload.read(),
             receipt: self.receipt,
             deliveries: self.deliveries,
             ready_at: moment(self.ready_at),
-        })
+        }
     }
 }
 
@@ -201,13 +201,10 @@ pub(super) struct Taken {
 
 impl Taken {
     /// Returns the deliveries, if there are any.
-    pub(super) fn keep(mut self) -> Result<Option<Vec<Delivery>>, sqlx::Error> {
+    pub(super) fn keep(mut self) -> Option<Vec<Delivery>> {
         let rows = std::mem::take(&mut self.rows);
-        let deliveries = rows
-            .into_iter()
-            .map(TakenRow::decode)
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok((!deliveries.is_empty()).then_some(deliveries))
+        let deliveries: Vec<_> = rows.into_iter().map(TakenRow::decode).collect();
+        (!deliveries.is_empty()).then_some(deliveries)
     }
 
     /// Returns when there will be something, if nothing was taken.
