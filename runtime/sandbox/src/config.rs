@@ -16,7 +16,7 @@ const FIBER_STACK: usize = 1 << 20;
 const FRAMES: usize = 20;
 /// Zero-padded memory image the compiler may build from sparse data segments:
 /// larger ones are initialised piece by piece, so that a few bytes of upload
-/// cannot become gigabytes (SANDBOX vector 32).
+/// cannot become gigabytes.
 const DENSE_IMAGE: u64 = 1 << 20;
 
 /// Core instances of one component: Python needs 14.
