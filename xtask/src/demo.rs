@@ -39,14 +39,14 @@ pub(crate) fn run(_: &Flags) -> Result<()> {
     stage.close()?;
     shown?;
     steps.report();
+    let program = Stage::program(&target);
+    let program = program.display();
     say("\nkeep it running:");
-    say(&format!(
-        "  cd {} && {} dev",
-        folder.display(),
-        Stage::program(&target).display()
-    ));
+    say(&format!("  cd {} && {program} dev", folder.display()));
     say("then, in another terminal in that folder:");
-    say("  celeriac call text.word_count -a '[\"to be or not to be\"]' --wait");
+    say(&format!(
+        "  {program} call text.word_count -a '[\"to be or not to be\"]' --wait"
+    ));
     Ok(())
 }
 
