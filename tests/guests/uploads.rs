@@ -122,3 +122,26 @@ fn a_function_of_a_later_version_is_named() {
     );
     assert!(text.contains("shout"), "{text}");
 }
+
+#[test]
+fn data_far_apart_does_not_become_a_large_image() {
+    let segments = [65_600, 16_777_000, 33_000_000];
+    let more = segments.map(|at| format!("(data (i32.const {at}) \"x\")"));
+    let raw = Raw {
+        memory: "600".to_owned(),
+        more: more.concat(),
+        ..Raw::default()
+    };
+    let code = celeriac_sandbox::compile(&raw.component()).expect("it is sound");
+    assert!(code.len() < 1 << 20, "{} bytes of code", code.len());
+}
+
+#[test]
+fn an_instance_that_needs_more_than_its_slot_is_refused() {
+    let raw = Raw {
+        more: "(global i32 (i32.const 0))".repeat(40_000),
+        ..Raw::default()
+    };
+    let text = refusal(&raw.component());
+    assert!(text.contains("instance"), "{text}");
+}
