@@ -24,8 +24,9 @@ use std::time::{Duration, Instant};
 
 /// Dispatches of one turn.
 const TURN: u32 = 5_000;
-/// Turns of each side.
-const TURNS: usize = 9;
+/// Turns of each side. A turn takes some 50 ms, and a shared machine changes its
+/// speed within seconds: few turns scatter widely.
+const TURNS: usize = 41;
 
 fn main() {
     let files: Vec<String> = std::env::args()
@@ -33,9 +34,9 @@ fn main() {
         .filter(|argument| argument.ends_with(".wasm"))
         .collect();
     println!(
-        "| component | threads | bare, us | sandbox, us | ratio | sandbox, per second | against one thread |"
+        "| component | threads | bare, us | sandbox, us | ratio | its quartiles | sandbox, per second | against one thread |"
     );
-    println!("|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     for (file, kind) in files
         .iter()
         .zip(["wasm32-wasip2", "wasm32-unknown-unknown"])
@@ -45,26 +46,31 @@ fn main() {
         let bare = bare::Bare::new(&wasm);
         let mut one = None;
         for threads in [1, 2] {
-            let (bare, ours) = turns(threads, &bare, &ours);
+            let turns = turns(threads, &bare, &ours);
+            let [_, bare, _] = quartiles(turns.iter().map(|(bare, _)| *bare));
+            let [_, ours, _] = quartiles(turns.iter().map(|(_, ours)| *ours));
+            let [low, ratio, high] = quartiles(turns.iter().map(|(bare, ours)| ours / bare));
             let rate = 1e6 / ours * f64::from(threads);
             let one = *one.get_or_insert(rate);
             println!(
-                "| {kind} | {threads} | {bare:.1} | {ours:.1} | {:.2} | {rate:.0} | {:.2} |",
-                ours / bare,
+                "| {kind} | {threads} | {bare:.1} | {ours:.1} | {ratio:.2} | {low:.2} to {high:.2} | {rate:.0} | {:.2} |",
                 rate / one
             );
         }
     }
 }
 
-/// Returns the medians of both sides, microseconds for one dispatch on one thread.
-fn turns(threads: u32, bare: &bare::Bare, ours: &Ours) -> (f64, f64) {
-    let (mut of_bare, mut of_ours) = (Vec::new(), Vec::new());
-    for _ in 0..TURNS {
-        of_bare.push(spread(threads, || bare.turn(TURN)));
-        of_ours.push(spread(threads, || ours.turn(TURN)));
-    }
-    (median(of_bare), median(of_ours))
+/// Returns the turns of both sides in pairs, microseconds for one dispatch on one
+/// thread. The two of a pair follow each other, so that their ratio is of one
+/// moment of the machine.
+fn turns(threads: u32, bare: &bare::Bare, ours: &Ours) -> Vec<(f64, f64)> {
+    let pair = |_| {
+        (
+            spread(threads, || bare.turn(TURN)),
+            spread(threads, || ours.turn(TURN)),
+        )
+    };
+    (0..TURNS).map(pair).collect()
 }
 
 /// Runs a turn on each thread and returns microseconds for one dispatch.
@@ -78,9 +84,14 @@ fn spread(threads: u32, turn: impl Fn() + Sync) -> f64 {
     began.elapsed().as_secs_f64() * 1e6 / f64::from(TURN)
 }
 
-fn median(mut all: Vec<f64>) -> f64 {
+/// Returns the lower quartile, the median and the upper quartile.
+fn quartiles(all: impl Iterator<Item = f64>) -> [f64; 3] {
+    let mut all: Vec<f64> = all.collect();
     all.sort_by(f64::total_cmp);
-    all.get(all.len() / 2).copied().unwrap_or(f64::NAN)
+    [1, 2, 3].map(|quarter| {
+        let at = (all.len() - 1) * quarter / 4;
+        all.get(at).copied().unwrap_or(f64::NAN)
+    })
 }
 
 /// The sandbox with every limit on.

@@ -1,7 +1,9 @@
 //! Uses every function, record and variant of `celeriac:task` 0.1.0 once.
 //!
-//! Its component, as it was built when 0.1 was frozen, is checked in as
-//! `tests/fixtures/frozen-0.1.0.wasm`; this is its source, for people.
+//! Its component, built when 0.1 was frozen, is checked in as
+//! `tests/fixtures/frozen-0.1.0.wasm`; this is its source, for people. In that
+//! file the folder of the standard library in panic messages was overwritten,
+//! at the same length, with `/usr/lib` and slashes; nothing else was touched.
 #![cfg(target_arch = "wasm32")]
 
 #[rustfmt::skip]
