@@ -40,9 +40,8 @@ pub struct App {
     config: Config,
     clock: Clock,
     data: Database,
-    records: Database,
-    broker: Arc<EmbeddedBroker>,
-    results: Arc<EmbeddedResults>,
+    broker: Arc<dyn Broker>,
+    results: Arc<dyn Results>,
     /// Every open file once, by its folder.
     files: Vec<(PathBuf, Database)>,
 }
@@ -70,13 +69,13 @@ impl App {
         let messages = file(&mut files, folder, &clock).await?;
         let Address::Embedded(folder) = &config.result_backend;
         let records = file(&mut files, folder, &clock).await?;
-        let broker = Arc::new(EmbeddedBroker::new(messages).with_lease(config.worker.lease));
-        let results = Arc::new(EmbeddedResults::new(records.clone()));
+        let broker: Arc<dyn Broker> =
+            Arc::new(EmbeddedBroker::new(messages).with_lease(config.worker.lease));
+        let results: Arc<dyn Results> = Arc::new(EmbeddedResults::new(records));
         Ok(Self {
             config,
             clock,
             data,
-            records,
             broker,
             results,
             files,
@@ -97,14 +96,14 @@ impl App {
 
     /// Returns the broker.
     #[must_use]
-    pub fn broker(&self) -> &EmbeddedBroker {
-        &self.broker
+    pub fn broker(&self) -> &dyn Broker {
+        &*self.broker
     }
 
     /// Returns the result backend.
     #[must_use]
-    pub fn results(&self) -> &EmbeddedResults {
-        &self.results
+    pub fn results(&self) -> &dyn Results {
+        &*self.results
     }
 
     /// Opens the registry for a command: it runs no tasks.
@@ -130,7 +129,7 @@ impl App {
         deadline: Option<Instant>,
         changed: &mut (dyn FnMut(&Record) + Send),
     ) -> Result<Option<Record>, StartError> {
-        let mut watcher = self.records.watch();
+        let mut watcher = self.results.watch(id).await?;
         let mut known: Option<Record> = None;
         loop {
             let record = self.results.get(id).await?;
@@ -211,8 +210,8 @@ impl App {
             modules: registry.modules().await?,
         });
         let parts = Parts {
-            broker: Arc::clone(&self.broker) as Arc<dyn Broker>,
-            results: Arc::clone(&self.results) as Arc<dyn Results>,
+            broker: Arc::clone(&self.broker),
+            results: Arc::clone(&self.results),
             resolver,
             clock: self.clock.clone(),
             metrics,

@@ -206,6 +206,12 @@ pub trait Broker: Debug + Send + Sync {
     /// [`BrokerError::Unavailable`].
     async fn depth(&self, queue: &str) -> Result<Depth, BrokerError>;
 
+    /// Counts the messages of every queue the driver knows of, by name.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    async fn queues(&self) -> Result<Vec<(String, Depth)>, BrokerError>;
+
     /// Returns the newest dead letters of a queue, at most `max`.
     ///
     /// # Errors

@@ -55,6 +55,19 @@ pub enum Begun {
     },
 }
 
+/// Where a task belongs, for those who wait for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Reply {
+    /// The queue where an `rpc://` client waits, if it does.
+    pub to: Option<String>,
+    /// What that client knows the answer by; else the task id.
+    pub correlation: Option<String>,
+    /// The group the task belongs to.
+    pub group: Option<String>,
+    /// The task that sent it.
+    pub parent: Option<String>,
+}
+
 /// What is written when a run ends, or tells how far it is.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Write {
@@ -81,6 +94,8 @@ pub struct Write {
     pub log: Option<String>,
     /// How long the record is kept from now; `None` is for ever.
     pub keep: Option<Duration>,
+    /// Where the task belongs.
+    pub reply: Reply,
 }
 
 /// What one run used.
@@ -188,9 +203,26 @@ pub trait Results: Debug + Send + Sync {
     /// [`ResultsError::Unavailable`].
     async fn get(&self, id: &TaskId) -> Result<Option<Record>, ResultsError>;
 
+    /// Watches a task: make it, [`Results::get`], and wait only then, so that no
+    /// change is missed.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn watch(&self, id: &TaskId) -> Result<Box<dyn Watch>, ResultsError>;
+
     /// Removes records past their time, at most 10,000, and returns how many.
     ///
     /// # Errors
     /// [`ResultsError::Unavailable`].
     async fn sweep(&self) -> Result<u64, ResultsError>;
+}
+
+/// Notices when what is known of a task may have changed.
+#[async_trait]
+pub trait Watch: Send {
+    /// Waits for the next change; it may come for nothing. Cancel-safe.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`] when no change can be heard any more.
+    async fn changed(&mut self) -> Result<(), ResultsError>;
 }

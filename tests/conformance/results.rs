@@ -38,7 +38,7 @@ behaviours! {
     of_many_that_begin_at_once_one_runs,
 }
 
-use celeriac::results::{Exception, RunUsage, Start, Write};
+use celeriac::results::{Exception, Reply, RunUsage, Start, Write};
 use celeriac::task::{Fence, State, TaskId};
 use std::time::Duration;
 
@@ -79,6 +79,7 @@ fn write(name: &str, fence: Fence, state: &str) -> Write {
         },
         log: Some("[\"a line\"]".to_owned()),
         keep: Some(Duration::from_secs(86_400)),
+        reply: Reply::default(),
     }
 }
 

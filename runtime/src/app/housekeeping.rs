@@ -2,7 +2,6 @@
 
 use crate::registry::Registry;
 use crate::results::Results;
-use crate::results::embedded::EmbeddedResults;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,13 +14,13 @@ const SWEEPS_PER_COLLECTION: u32 = 60;
 const ROUNDS: u32 = 100;
 
 /// Sweeps for ever; it is ended from outside, at any moment.
-pub(super) async fn run(results: Arc<EmbeddedResults>, registry: Registry) {
+pub(super) async fn run(results: Arc<dyn Results>, registry: Registry) {
     let mut ticks = interval(SWEEP);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut sweeps: u32 = 0;
     loop {
         ticks.tick().await;
-        sweep(&results).await;
+        sweep(&*results).await;
         if sweeps.is_multiple_of(SWEEPS_PER_COLLECTION)
             && let Err(error) = registry.collect_garbage().await
         {
@@ -31,7 +30,7 @@ pub(super) async fn run(results: Arc<EmbeddedResults>, registry: Registry) {
     }
 }
 
-async fn sweep(results: &EmbeddedResults) {
+async fn sweep(results: &dyn Results) {
     for _ in 0..ROUNDS {
         match results.sweep().await {
             Ok(0) => return,

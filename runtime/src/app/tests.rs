@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::config::RawConfig;
-use crate::results::{RunUsage, Write, Written};
+use crate::results::{Reply, RunUsage, Write, Written};
 use crate::task::{Fence, State};
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -37,6 +37,7 @@ fn write(id: &TaskId, state: State, result: &'static str) -> Write {
         usage: RunUsage::default(),
         log: None,
         keep: None,
+        reply: Reply::default(),
     }
 }
 

@@ -93,17 +93,6 @@ impl EmbeddedBroker {
         }
     }
 
-    /// Counts the messages of every queue that holds any, by name.
-    ///
-    /// # Errors
-    /// [`BrokerError::Unavailable`].
-    pub async fn queues(&self) -> Result<Vec<(String, Depth)>, BrokerError> {
-        let mut conn = self.db.read().await.map_err(unavailable)?;
-        count::all(&mut conn, self.db.clock().now_ms())
-            .await
-            .map_err(|error| unavailable(error.into()))
-    }
-
     fn lease_end(&self) -> i64 {
         after(self.db.clock().now(), self.lease).as_millisecond()
     }
@@ -206,6 +195,13 @@ impl Broker for EmbeddedBroker {
     async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
         let mut conn = self.db.read().await.map_err(unavailable)?;
         count::one(&mut conn, queue, self.db.clock().now_ms())
+            .await
+            .map_err(|error| unavailable(error.into()))
+    }
+
+    async fn queues(&self) -> Result<Vec<(String, Depth)>, BrokerError> {
+        let mut conn = self.db.read().await.map_err(unavailable)?;
+        count::all(&mut conn, self.db.clock().now_ms())
             .await
             .map_err(|error| unavailable(error.into()))
     }

@@ -28,8 +28,9 @@ pub struct Properties {
     pub correlation_id: Option<String>,
     /// Where an `rpc://` client waits for the result.
     pub reply_to: Option<String>,
-    /// 0 to 9; 9 is first on the embedded broker.
-    pub priority: u8,
+    /// 0 to 9, 9 first, whatever the broker's own order is; `None` is the
+    /// broker's default place.
+    pub priority: Option<u8>,
     /// Milliseconds until the message expires, as text.
     pub expiration: Option<String>,
 }

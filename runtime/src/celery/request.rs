@@ -41,6 +41,8 @@ pub struct Request {
     pub root_id: Option<String>,
     /// Id of the task that sent this one.
     pub parent_id: Option<String>,
+    /// Id of the group it belongs to.
+    pub group: Option<String>,
     /// The caller's own time limits.
     pub time_limit: TimeLimit,
     /// Whether no result is to be stored.
@@ -99,6 +101,7 @@ impl Request {
             expires: headers.moment("expires")?,
             root_id: headers.text("root_id")?,
             parent_id: headers.text("parent_id")?,
+            group: headers.text("group")?,
             time_limit: headers.time_limit()?,
             ignore_result: headers.flag("ignore_result")?,
             headers: headers.own(),

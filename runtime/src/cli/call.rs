@@ -5,7 +5,7 @@ use super::options::Options;
 use super::screen::Screen;
 use super::{Exit, moment, result};
 use crate::app::App;
-use crate::broker::{Broker as _, Outgoing};
+use crate::broker::Outgoing;
 use crate::celery::TaskCall;
 use crate::clock::after;
 use crate::config::check_queue;
@@ -43,9 +43,9 @@ pub(crate) struct Args {
     /// Not after this moment, or this much time from now
     #[arg(long, value_name = "MOMENT|TIME")]
     expires: Option<String>,
-    /// 0 to 9, 9 is first
-    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=9))]
-    priority: u8,
+    /// 0 to 9, 9 is first [default: the broker's own]
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=9))]
+    priority: Option<u8>,
     /// The queue
     #[arg(short = 'Q', long, default_value = "celery")]
     queue: String,

@@ -4,7 +4,6 @@ use super::exit::Exit;
 use super::options::Options;
 use super::screen::Screen;
 use crate::app::App;
-use crate::results::Results as _;
 use crate::telemetry::human;
 use serde_json::json;
 

@@ -5,7 +5,7 @@ use super::options::Options;
 use super::screen::Screen;
 use super::show;
 use crate::app::App;
-use crate::broker::{Broker as _, Depth};
+use crate::broker::Depth;
 use serde_json::{Value, json};
 
 /// Most dead letters that are shown of one queue.

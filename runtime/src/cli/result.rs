@@ -5,7 +5,7 @@ use super::options::Options;
 use super::screen::{Screen, Spinner};
 use super::{moment, show};
 use crate::app::App;
-use crate::results::{Record, Results as _};
+use crate::results::Record;
 use crate::task::{State, TaskId};
 use serde_json::Value;
 use std::time::Duration;

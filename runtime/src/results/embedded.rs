@@ -7,8 +7,8 @@ mod renew;
 mod sweep;
 mod write;
 
-use super::{Begun, Record, Results, ResultsError, Start, Write, Written};
-use crate::database::{Database, DatabaseError};
+use super::{Begun, Record, Results, ResultsError, Start, Watch, Write, Written};
+use crate::database::{Database, DatabaseError, Watcher};
 use crate::task::{Fence, TaskId};
 use async_trait::async_trait;
 use begin::Begin;
@@ -110,6 +110,10 @@ impl Results for EmbeddedResults {
             .map_err(|error| unavailable(error.into()))
     }
 
+    async fn watch(&self, _id: &TaskId) -> Result<Box<dyn Watch>, ResultsError> {
+        Ok(Box::new(Commits(self.db.watch())))
+    }
+
     async fn sweep(&self) -> Result<u64, ResultsError> {
         self.db
             .write(Sweep {
@@ -117,6 +121,16 @@ impl Results for EmbeddedResults {
             })
             .await
             .map_err(unavailable)
+    }
+}
+
+/// Every commit may be about the watched task.
+struct Commits(Watcher);
+
+#[async_trait]
+impl Watch for Commits {
+    async fn changed(&mut self) -> Result<(), ResultsError> {
+        self.0.changed().await.map_err(unavailable)
     }
 }
 

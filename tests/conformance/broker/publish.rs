@@ -9,7 +9,7 @@ pub(crate) async fn delivers_what_was_published(stage: BrokerStage) {
     sent.properties = Properties {
         correlation_id: Some("m".to_owned()),
         reply_to: Some("reply-here".to_owned()),
-        priority: 7,
+        priority: Some(7),
         expiration: Some("60000".to_owned()),
     };
     sent.body = (0..=255).collect::<Vec<u8>>().into();
@@ -45,9 +45,9 @@ pub(crate) async fn delivers_what_was_published(stage: BrokerStage) {
 }
 
 pub(crate) async fn delivers_high_priority_first_and_then_the_oldest(stage: BrokerStage) {
-    let prioritized = |name: &str, priority| {
+    let prioritized = |name: &str, priority: u8| {
         let mut outgoing = outgoing(name);
-        outgoing.message.properties.priority = priority;
+        outgoing.message.properties.priority = Some(priority);
         outgoing
     };
     let first = vec![

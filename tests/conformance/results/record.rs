@@ -18,6 +18,7 @@ fn expected(write: &Write) -> Record {
         usage,
         log,
         keep: _,
+        reply: _,
     } = write.clone();
     Record {
         id,

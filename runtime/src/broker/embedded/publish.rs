@@ -37,7 +37,7 @@ impl Letter {
             due,
             key,
         } = outgoing;
-        let priority = message.properties.priority.min(PRIORITIES - 1);
+        let priority = message.properties.priority.unwrap_or(0).min(PRIORITIES - 1);
         let payload = Payload::write(message);
         let bytes = payload.body.len().max(payload.envelope.len());
         let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);

@@ -26,8 +26,8 @@ pub struct TaskCall {
     pub eta: Option<Timestamp>,
     /// Not to run after.
     pub expires: Option<Timestamp>,
-    /// 0 to 9.
-    pub priority: u8,
+    /// 0 to 9, 9 first; `None` is the broker's default place.
+    pub priority: Option<u8>,
     /// Retries so far.
     pub retries: u32,
     /// Headers of one's own.
@@ -52,7 +52,7 @@ pub enum CallError {
 }
 
 impl TaskCall {
-    /// Makes a call with a new id, no delay, priority 0.
+    /// Makes a call with a new id, no delay, no priority.
     ///
     /// # Errors
     /// [`CallError`] when the arguments are not JSON of the right kind.
@@ -67,7 +67,7 @@ impl TaskCall {
             kwargs: kwargs.trim().to_owned(),
             eta: None,
             expires: None,
-            priority: 0,
+            priority: None,
             retries: 0,
             headers: BTreeMap::new(),
         })

@@ -1,6 +1,6 @@
 //! What only this driver does: waiting. The rest is in the conformance suite.
 
-use super::super::RunUsage;
+use super::super::{Reply, RunUsage};
 use super::*;
 use crate::clock::Clock;
 use crate::task::State;
@@ -32,6 +32,7 @@ fn write(state: State) -> Write {
         usage: RunUsage::default(),
         log: None,
         keep: None,
+        reply: Reply::default(),
     }
 }
 

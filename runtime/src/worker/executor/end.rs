@@ -3,9 +3,10 @@
 use super::Attempt;
 use crate::broker::{Outgoing, Settlement};
 use crate::celery::request::retried;
+use crate::celery::{Message, Request};
 use crate::clock::after;
 use crate::policy::verdict::Verdict;
-use crate::results::{RunUsage, Write};
+use crate::results::{Reply, RunUsage, Write};
 use crate::task::{Exception, State, TaskId};
 use crate::worker::crew::Crew;
 use celeriac_sandbox::Report;
@@ -119,6 +120,25 @@ pub(super) fn write(crew: &Crew, attempt: &Attempt, state: State) -> Write {
         },
         log: None,
         keep: crew.settings.result_keep,
+        reply: reply(&attempt.delivery.message, &attempt.request),
+    }
+}
+
+/// Where the task of a message belongs.
+pub(super) fn reply(message: &Message, request: &Request) -> Reply {
+    Reply {
+        group: request.group.clone(),
+        parent: request.parent_id.clone(),
+        ..reply_to(message)
+    }
+}
+
+/// Who waits for a message of which nothing else could be read.
+pub(super) fn reply_to(message: &Message) -> Reply {
+    Reply {
+        to: message.properties.reply_to.clone(),
+        correlation: message.properties.correlation_id.clone(),
+        ..Reply::default()
     }
 }
 

@@ -1,10 +1,10 @@
 //! The early ways out of an attempt, and what each of them leaves behind.
 
-use super::end::retry_of;
+use super::end::{reply, reply_to, retry_of};
 use super::report::Story;
 use crate::broker::{BrokerError, Delivery, Settlement};
 use crate::celery::{Malformed, Request};
-use crate::results::{ResultsError, RunUsage, Write};
+use crate::results::{Reply, ResultsError, RunUsage, Write};
 use crate::task::{Exception, Fence, State, TaskId};
 use crate::worker::crew::Crew;
 use crate::worker::patience::insist;
@@ -148,12 +148,13 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             crew.refuse();
             story.ends(&state);
             let caller = (request.id.clone(), request.task.clone());
-            let tell = !request.ignore_result;
+            let caller = (!request.ignore_result).then_some(caller);
+            let reply = reply(&delivery.message, &request);
             let fence = Fence {
                 retries: request.retries,
                 deliveries: delivery.deliveries,
             };
-            match store(crew, tell.then_some(caller), fence, state, exception).await {
+            match store(crew, caller, fence, state, exception, reply).await {
                 Ok(()) => settle(crew, &delivery, settlement, story).await,
                 Err(error) => Err(error),
             }
@@ -221,6 +222,7 @@ async fn unreadable(
         fence,
         State::Failure,
         malformed.exception.clone(),
+        reply_to(&delivery.message),
     )
     .await?;
     let reason = malformed.reason.clone();
@@ -234,6 +236,7 @@ async fn store(
     fence: Fence,
     state: State,
     exception: Exception,
+    reply: Reply,
 ) -> Result<(), Left> {
     let Some((id, task)) = caller else {
         return Ok(());
@@ -250,6 +253,7 @@ async fn store(
         usage: RunUsage::default(),
         log: None,
         keep: crew.settings.result_keep,
+        reply,
     };
     // A refused write means that the caller has an answer already.
     insist(&crew.shutdown, || crew.results.write(write.clone())).await?;
