@@ -18,6 +18,7 @@
 //! | policy | [`policy`] | pure decisions: admission, limits, retries, the verdict |
 //! | wire | [`celery`] | Celery's message format; no I/O |
 //! | store | [`database`] | the one SQLite file and its one writer |
+//! | | [`resp`] | connections to Redis |
 //! | seams | [`broker`] | where messages wait, and its drivers |
 //! | | [`results`] | where states and results are, and its drivers |
 //! | engine | [`registry`] | modules, their versions, native code made of them |
@@ -38,6 +39,7 @@ pub mod policy;
 pub mod celery;
 
 pub mod database;
+pub mod resp;
 
 pub mod broker;
 pub mod results;

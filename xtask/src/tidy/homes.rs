@@ -47,7 +47,11 @@ const HOMES: &[Home] = &[
     },
     Home {
         name: "redis",
-        places: &["runtime/src/broker/redis", "runtime/src/results/redis"],
+        places: &[
+            "runtime/src/resp",
+            "runtime/src/broker/redis",
+            "runtime/src/results/redis",
+        ],
     },
     Home {
         name: "lapin",

@@ -32,7 +32,7 @@ enum Layer {
 use Layer::{Config, Edge, Engine, Leaf, Policy, Root, Seam, Store, Wire, Words};
 
 /// Every top-level module and its layer.
-const MODULES: [(&str, Layer); 22] = [
+const MODULES: [(&str, Layer); 23] = [
     ("task", Words),
     ("tenant", Words),
     ("clock", Leaf),
@@ -42,6 +42,7 @@ const MODULES: [(&str, Layer); 22] = [
     ("celery", Wire),
     ("database", Store),
     ("amqp", Store),
+    ("resp", Store),
     ("broker", Seam),
     ("results", Seam),
     ("registry", Engine),
@@ -287,7 +288,7 @@ mod tests {
         );
         assert!(
             text.ends_with(
-                "it may import task, tenant, clock, telemetry, shutdown, celery, database, amqp"
+                "it may import task, tenant, clock, telemetry, shutdown, celery, database, amqp, resp"
             ),
             "{text}"
         );

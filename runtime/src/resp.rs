@@ -1,0 +1,90 @@
+//! Connections to Redis and what speaks its protocol, RESP: the only opener of
+//! them. The drivers of both seams get a [`RedisServer`].
+
+use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub};
+use ::redis::{AsyncConnectionConfig, Client, RedisError};
+use std::fmt;
+use std::time::Duration;
+
+/// Longest wait for a connection (5 s).
+const CONNECT: Duration = Duration::from_secs(5);
+/// Longest wait for an answer (10 s): a server that is paused is as good as away,
+/// and health turns red after ten seconds.
+const ANSWER: Duration = Duration::from_secs(10);
+/// Longest pause between two tries of a lost connection (1 s).
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// One database of a Redis server.
+#[derive(Clone)]
+pub struct RedisServer {
+    client: Client,
+    manager: ConnectionManager,
+}
+
+/// Why an address cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct WrongAddress(String);
+
+impl RedisServer {
+    /// Prepares connections; the server need not be there yet. Call it within a
+    /// runtime.
+    ///
+    /// # Errors
+    /// [`WrongAddress`] when `url` is not `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`.
+    pub fn new(url: &str) -> Result<Self, WrongAddress> {
+        let wrong = |error: RedisError| WrongAddress(error.to_string());
+        let client = Client::open(url).map_err(wrong)?;
+        let settings = ConnectionManagerConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(ANSWER))
+            .set_max_delay(PAUSE)
+            .set_number_of_retries(1);
+        let manager =
+            ConnectionManager::new_lazy_with_config(client.clone(), settings).map_err(wrong)?;
+        Ok(Self { client, manager })
+    }
+
+    /// Returns the shared connection: calls of many tasks travel together, and a
+    /// lost one is opened again by itself. Not for commands that block.
+    #[must_use]
+    pub fn shared(&self) -> ConnectionManager {
+        self.manager.clone()
+    }
+
+    /// Opens a connection for commands that block at most `longest`.
+    ///
+    /// # Errors
+    /// What the server or the network said.
+    pub async fn blocking(&self, longest: Duration) -> Result<MultiplexedConnection, RedisError> {
+        let settings = AsyncConnectionConfig::new()
+            .set_connection_timeout(Some(CONNECT))
+            .set_response_timeout(Some(longest + ANSWER));
+        self.client
+            .get_multiplexed_async_connection_with_config(&settings)
+            .await
+    }
+
+    /// Opens a connection that listens to channels.
+    ///
+    /// # Errors
+    /// What the server or the network said.
+    pub async fn listener(&self) -> Result<PubSub, RedisError> {
+        let opened = tokio::time::timeout(CONNECT, self.client.get_async_pubsub()).await;
+        opened.unwrap_or_else(|_| {
+            Err(RedisError::from(std::io::Error::from(
+                std::io::ErrorKind::TimedOut,
+            )))
+        })
+    }
+}
+
+impl fmt::Debug for RedisServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The password stays out of it.
+        let address = self.client.get_connection_info().addr();
+        f.debug_tuple("RedisServer")
+            .field(&address.to_string())
+            .finish()
+    }
+}
