@@ -171,6 +171,7 @@ fn settings(concurrency: usize) -> Settings {
         concurrency,
         guest_threads: 2,
         drain: Duration::from_secs(30),
+        forward: None,
         max_deliveries: 5,
         max_retries: Retries {
             default: 3,

@@ -3,26 +3,25 @@
 mod error;
 mod housekeeping;
 mod listen;
+mod stores;
 
 pub use error::StartError;
 
-use crate::broker::Broker;
-use crate::broker::embedded::EmbeddedBroker;
+use crate::broker::{Broker, BrokerError};
 use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::database::Database;
 use crate::registry::{Compiler, ModuleInfo, Registry};
-use crate::results::embedded::EmbeddedResults;
-use crate::results::{Record, Results};
+use crate::results::{Record, Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use stores::Files;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -42,8 +41,7 @@ pub struct App {
     data: Database,
     broker: Arc<dyn Broker>,
     results: Arc<dyn Results>,
-    /// Every open file once, by its folder.
-    files: Vec<(PathBuf, Database)>,
+    files: Files,
 }
 
 /// What runs once the start is done.
@@ -63,15 +61,10 @@ impl App {
     /// # Errors
     /// When one of them cannot be used.
     pub async fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
-        let mut files = Vec::new();
-        let data = file(&mut files, &config.data, &clock).await?;
-        let Address::Embedded(folder) = &config.broker;
-        let messages = file(&mut files, folder, &clock).await?;
-        let Address::Embedded(folder) = &config.result_backend;
-        let records = file(&mut files, folder, &clock).await?;
-        let broker: Arc<dyn Broker> =
-            Arc::new(EmbeddedBroker::new(messages).with_lease(config.worker.lease));
-        let results: Arc<dyn Results> = Arc::new(EmbeddedResults::new(records));
+        let mut files = Files::default();
+        let data = files.open(&config.data, &clock).await?;
+        let broker = stores::broker(&config, &mut files, &clock).await?;
+        let results = stores::results(&config, &mut files, &clock).await?;
         Ok(Self {
             config,
             clock,
@@ -154,6 +147,35 @@ impl App {
         }
     }
 
+    /// Asks the broker and the result backend anything, so that what only a person
+    /// can mend fails the start; what is away may come back.
+    async fn greet(&self) -> Result<(), StartError> {
+        if let Some(queue) = self.config.worker.queues.first() {
+            match self.broker.depth(queue).await {
+                Err(error @ BrokerError::Misconfigured { .. }) => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "the worker waits for its broker"),
+                Ok(_) => {}
+            }
+        }
+        match self.keeps_results() {
+            false => tracing::warn!(
+                "no results are kept: callers cannot wait, and a task that is delivered twice runs twice"
+            ),
+            true => match self.results.get(&TaskId::random()).await {
+                Err(error @ ResultsError::Misconfigured { .. }) => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "the worker waits for its result backend"),
+                Ok(_) => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// Tells whether there is a place for results.
+    #[must_use]
+    pub fn keeps_results(&self) -> bool {
+        self.config.result_backend != Address::Disabled
+    }
+
     /// Runs a worker until a signal stops it. `started` is called once, when it
     /// is about to take messages.
     ///
@@ -162,6 +184,7 @@ impl App {
     pub async fn work(&self, started: impl FnOnce(&Started<'_>)) -> Result<Drained, StartError> {
         let signals = Signals::new().map_err(StartError::Signals)?;
         let shutdown = Shutdown::new();
+        self.greet().await?;
         let settings = self.settings();
         let attempts = u32::try_from(settings.concurrency).unwrap_or(u32::MAX);
         let slots = attempts.saturating_add(SPARE_SLOTS);
@@ -226,9 +249,7 @@ impl App {
 
     /// Closes the stores; what is queued is written first.
     pub async fn close(self) {
-        for (_, database) in &self.files {
-            database.close().await;
-        }
+        self.files.close().await;
     }
 
     async fn registry_with(&self, settings: &EngineSettings) -> Result<Registry, StartError> {
@@ -245,6 +266,7 @@ impl App {
             concurrency: worker.concurrency,
             guest_threads: worker.guest_threads,
             drain: worker.drain,
+            forward: worker.forward.clone(),
             max_deliveries: worker.max_deliveries,
             max_retries: Retries {
                 default: worker.max_retries,
@@ -258,21 +280,6 @@ impl App {
             aliases: self.config.aliases.clone(),
         }
     }
-}
-
-async fn file(
-    files: &mut Vec<(PathBuf, Database)>,
-    folder: &Path,
-    clock: &Clock,
-) -> Result<Database, StartError> {
-    // The folder exists once the file is open; only then has it one true path.
-    let real = |folder: &Path| folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
-    if let Some((_, database)) = files.iter().find(|(known, _)| *known == real(folder)) {
-        return Ok(database.clone());
-    }
-    let database = Database::open(folder, clock.clone()).await?;
-    files.push((real(folder), database.clone()));
-    Ok(database)
 }
 
 async fn follow_signals(

@@ -9,6 +9,7 @@
 //! killed process.
 
 pub mod embedded;
+pub mod redis;
 
 use crate::celery::Message;
 use async_trait::async_trait;

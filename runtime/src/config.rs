@@ -15,7 +15,7 @@ mod tests;
 pub mod units;
 mod worker;
 
-pub use address::{Address, DATABASE_FILE};
+pub use address::{Address, DATABASE_FILE, ServerUrl};
 pub use error::ConfigError;
 pub use hostname::machine;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
@@ -23,6 +23,7 @@ pub use reader::Effective;
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
 use crate::task::TaskName;
+use address::Purpose;
 use celeriac_sandbox::Limits;
 use reader::Reader;
 use std::collections::BTreeMap;
@@ -70,13 +71,13 @@ impl Config {
         let broker = reader.text(
             "broker",
             embedded,
-            |text| Address::parse(text, "brokers", &data),
+            |text| Address::parse(text, Purpose::Broker, &data),
             ToString::to_string,
         )?;
         let result_backend = reader.text(
             "result_backend",
-            broker.clone(),
-            |text| Address::parse(text, "result backends", &data),
+            broker.results_beside(),
+            |text| Address::parse(text, Purpose::ResultBackend, &data),
             ToString::to_string,
         )?;
         let worker = WorkerConfig::read(&mut reader)?;

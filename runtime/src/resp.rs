@@ -2,7 +2,7 @@
 //! them. The drivers of both seams get a [`RedisServer`].
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub};
-use ::redis::{AsyncConnectionConfig, Client, RedisError};
+use ::redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
 use std::fmt;
 use std::time::Duration;
 
@@ -87,4 +87,16 @@ impl fmt::Debug for RedisServer {
             .field(&address.to_string())
             .finish()
     }
+}
+
+/// Tells whether an error stays until a person changes something: the user, the
+/// password, or what they may do.
+#[must_use]
+pub fn needs_a_person(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed
+        || error.kind() == ErrorKind::InvalidClientConfig
+        || matches!(
+            error.code(),
+            Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE")
+        )
 }

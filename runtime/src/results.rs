@@ -7,7 +7,11 @@
 //! The happy path stays cheap: the first run of a task (`Fence::is_first`)
 //! needs no [`Results::begin`], and writes once, at its end.
 
+pub mod disabled;
 pub mod embedded;
+pub mod redis;
+
+mod decide;
 
 pub use crate::task::Exception;
 use crate::task::{Fence, State, TaskId};

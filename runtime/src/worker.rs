@@ -53,6 +53,9 @@ pub struct Settings {
     pub guest_threads: usize,
     /// Time a stop waits for running attempts.
     pub drain: Duration,
+    /// The queue where messages of tasks that are not here go on to; `None`
+    /// fails them.
+    pub forward: Option<String>,
     /// Deliveries of one message after which it is a dead letter.
     pub max_deliveries: u32,
     /// Retries of a task that states none, and the most any task may have.

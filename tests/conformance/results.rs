@@ -11,6 +11,11 @@ macro_rules! behaviours {
             async fn embedded() {
                 super::check::$behaviour(crate::stage::ResultsStage::embedded().await).await;
             }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn redis() {
+                super::check::$behaviour(crate::stage::ResultsStage::redis().await).await;
+            }
         })+
     };
 }

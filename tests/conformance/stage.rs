@@ -2,12 +2,15 @@
 //! stands still.
 
 use celeriac::broker::embedded::EmbeddedBroker;
+use celeriac::broker::redis::RedisBroker;
 use celeriac::broker::{Broker, Delivery, Outgoing};
 use celeriac::celery::{Message, Properties};
 use celeriac::clock::Clock;
 use celeriac::database::Database;
+use celeriac::resp::RedisServer;
 use celeriac::results::Results;
 use celeriac::results::embedded::EmbeddedResults;
+use celeriac::results::redis::RedisResults;
 use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
@@ -34,12 +37,15 @@ pub(crate) struct ResultsStage {
     pub(crate) clock: Clock,
     pub(crate) results: Arc<dyn Results>,
     pub(crate) other: Arc<dyn Results>,
+    /// Whether a sweep removes what is past its time; else the server does.
+    pub(crate) sweeps: bool,
     _place: Place,
 }
 
 /// Keeps the store, and knows how to open it again.
 enum Place {
     Embedded(tempfile::TempDir),
+    Redis(support::Redis),
 }
 
 impl BrokerStage {
@@ -55,12 +61,25 @@ impl BrokerStage {
         }
     }
 
+    pub(crate) async fn redis() -> Self {
+        let (server, clock) = (support::Redis::start(), Clock::manual(START));
+        let broker = Arc::new(redis_broker(&server, &clock));
+        let other = Arc::new(redis_broker(&server, &clock));
+        Self {
+            clock,
+            broker,
+            other,
+            place: Place::Redis(server),
+        }
+    }
+
     /// Throws both handles away without closing them, as a killed process does,
     /// and opens the store again.
     pub(crate) async fn crash(&mut self) {
-        let Place::Embedded(dir) = &self.place;
-        let fresh: Arc<dyn Broker> =
-            Arc::new(EmbeddedBroker::new(database(dir, &self.clock).await));
+        let fresh: Arc<dyn Broker> = match &self.place {
+            Place::Embedded(dir) => Arc::new(EmbeddedBroker::new(database(dir, &self.clock).await)),
+            Place::Redis(server) => Arc::new(redis_broker(server, &self.clock)),
+        };
         self.other = Arc::clone(&fresh);
         self.broker = fresh;
     }
@@ -94,9 +113,33 @@ impl ResultsStage {
             clock,
             results,
             other,
+            sweeps: true,
             _place: Place::Embedded(dir),
         }
     }
+
+    pub(crate) async fn redis() -> Self {
+        let (server, clock) = (support::Redis::start(), Clock::manual(START));
+        let results = Arc::new(redis_results(&server, &clock));
+        let other = Arc::new(redis_results(&server, &clock));
+        Self {
+            clock,
+            results,
+            other,
+            sweeps: false,
+            _place: Place::Redis(server),
+        }
+    }
+}
+
+fn redis_broker(server: &support::Redis, clock: &Clock) -> RedisBroker {
+    let server = RedisServer::new(&server.url(0)).unwrap();
+    RedisBroker::new(server, clock.clone())
+}
+
+fn redis_results(server: &support::Redis, clock: &Clock) -> RedisResults {
+    let server = RedisServer::new(&server.url(1)).unwrap();
+    RedisResults::new(server, clock.clone())
 }
 
 async fn database(dir: &tempfile::TempDir, clock: &Clock) -> Database {

@@ -14,6 +14,7 @@ mod calls;
 mod configuration;
 mod crash;
 mod data_folder;
+mod forward;
 mod health;
 mod limits;
 mod memory;

@@ -3,6 +3,7 @@
 use crate::broker::BrokerError;
 use crate::database::DatabaseError;
 use crate::registry::RegistryError;
+use crate::resp::WrongAddress;
 use crate::results::ResultsError;
 use crate::worker::WorkerError;
 use celeriac_sandbox::SandboxError;
@@ -22,6 +23,20 @@ pub enum StartError {
     /// The result backend.
     #[error(transparent)]
     Results(#[from] ResultsError),
+    /// The address of a server.
+    #[error("{key} cannot be used: {source}")]
+    Address {
+        /// The key of the configuration.
+        key: &'static str,
+        /// Why.
+        #[source]
+        source: WrongAddress,
+    },
+    /// Messages must be kept somewhere.
+    #[error(
+        "broker is \"disabled://\", but messages must be kept somewhere; leave it out for the embedded file"
+    )]
+    NoBroker,
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -5,6 +5,7 @@ use crate::config::RawConfig;
 use crate::results::{Reply, RunUsage, Write, Written};
 use crate::task::{Fence, State};
 use bytes::Bytes;
+use std::path::Path;
 use tempfile::TempDir;
 
 async fn app(more: &str) -> (App, TempDir) {
@@ -44,13 +45,13 @@ fn write(id: &TaskId, state: State, result: &'static str) -> Write {
 #[tokio::test]
 async fn stores_in_one_folder_share_one_open_file() {
     let (one, _folder) = app("").await;
-    assert_eq!(one.files.len(), 1);
+    assert_eq!(one.files.open_files(), 1);
     one.close().await;
     let (two, _folder) = app(
         "broker = \"sqlite://FOLDER/data/../data\"\nresult_backend = \"sqlite://FOLDER/other\"\n",
     )
     .await;
-    assert_eq!(two.files.len(), 2);
+    assert_eq!(two.files.open_files(), 2);
     two.close().await;
 }
 

@@ -76,6 +76,9 @@ pub(crate) async fn run(
         .transpose()?;
     let app = options.open().await?;
     let called = async {
+        if args.wait && !app.keeps_results() {
+            return Err(nowhere().into());
+        }
         let (id, outgoing) = prepare(&args, app.clock().now())?;
         let due = outgoing.due;
         app.broker().publish(vec![outgoing]).await?;
@@ -94,6 +97,12 @@ pub(crate) async fn run(
     .await;
     app.close().await;
     called
+}
+
+/// Where no results are kept, nobody can wait for one.
+pub(super) fn nowhere() -> Problem {
+    Problem::usage("no results are kept, so there is nothing to wait for".to_owned())
+        .hint("name a place with --result-backend, the one that the workers use")
 }
 
 async fn wait(

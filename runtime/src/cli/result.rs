@@ -49,6 +49,9 @@ pub(crate) async fn run(
         .map(|text| moment::span("--timeout", text))
         .transpose()?;
     let app = options.open().await?;
+    if !app.keeps_results() {
+        return Err(super::call::nowhere().into());
+    }
     let shown = match args.wait {
         true => wait(&app, &id, None, timeout, args.log, screen).await,
         false => show_now(&app, &id, args.log, screen).await,

@@ -6,6 +6,7 @@ use super::screen::{Line, Screen};
 use super::show;
 use crate::app::{App, Started};
 use crate::clock::Clock;
+use crate::config::{Address, DATABASE_FILE};
 use crate::telemetry::human;
 use crate::worker::Drained;
 use serde_json::json;
@@ -121,22 +122,15 @@ fn banner(role: Role, started: &Started<'_>, screen: &mut Screen) {
         "listen": started.listen.map(|address| address.to_string()),
         "modules": modules,
     }));
-    let file = |address: &crate::config::Address| {
-        address
-            .folder()
-            .join(crate::config::DATABASE_FILE)
-            .display()
-            .to_string()
-    };
     screen.line(Line::new().strong("celeriac").text(format!(
-        " {}  embedded broker {}  {} attempts in flight  {}",
+        " {}  {}  {} attempts in flight  {}",
         env!("CARGO_PKG_VERSION"),
-        file(&config.broker),
+        place("broker", &config.broker),
         config.worker.concurrency,
         human::count(config.worker.guest_threads as u64, "core"),
     )));
     if config.result_backend != config.broker {
-        screen.line(format!("results {}", file(&config.result_backend)));
+        screen.line(place("results", &config.result_backend));
     }
     if role == Role::Worker {
         screen.line(format!(
@@ -160,6 +154,20 @@ fn banner(role: Role, started: &Started<'_>, screen: &mut Screen) {
             module.version,
             show::task_names(&module.tasks)
         ));
+    }
+}
+
+/// Names the place of messages or results, as a person would.
+fn place(what: &str, address: &Address) -> String {
+    match address {
+        Address::Embedded(folder) => {
+            let file = folder.join(DATABASE_FILE);
+            format!("embedded {what} {}", file.display())
+        }
+        Address::Redis(url) => format!("{what} {url}"),
+        Address::Disabled => {
+            format!("no {what} are kept: callers cannot wait for them (--result-backend)")
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 //! Addresses of brokers and result backends.
 
+mod server;
+
+pub use server::ServerUrl;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -11,42 +15,56 @@ pub const DATABASE_FILE: &str = "celeriac.db";
 pub enum Address {
     /// The embedded file `celeriac.db` in this folder.
     Embedded(PathBuf),
+    /// One database of a Redis server.
+    Redis(ServerUrl),
+    /// Nowhere: results are not kept.
+    Disabled,
+}
+
+/// What an address is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Messages.
+    Broker,
+    /// States and results.
+    ResultBackend,
+}
+
+impl Purpose {
+    /// Lists the addresses that work.
+    fn choices(self) -> &'static str {
+        match self {
+            Self::Broker => {
+                "brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB"
+            }
+            Self::ResultBackend => {
+                "result backends that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, \
+                 disabled:// (none)"
+            }
+        }
+    }
 }
 
 impl Address {
-    /// Reads an address: `sqlite://FOLDER`, or `sqlite://` for the data folder.
-    pub(super) fn parse(text: &str, what: &str, data: &Path) -> Result<Self, String> {
+    /// Reads an address; `sqlite://` alone is the data folder.
+    pub(super) fn parse(text: &str, purpose: Purpose, data: &Path) -> Result<Self, String> {
         let Some((scheme, rest)) = text.split_once("://") else {
-            return Err(format!(
-                "a URL is wanted; {what} that work: sqlite://FOLDER"
-            ));
+            return Err(format!("a URL is wanted; {}", purpose.choices()));
         };
-        if scheme != "sqlite" {
-            return Err(format!(
-                "{scheme}:// is not known; {what} that work: sqlite://FOLDER (the embedded file)"
-            ));
-        }
-        if rest.is_empty() {
-            return Ok(Self::Embedded(data.to_owned()));
-        }
-        let path = Path::new(rest);
-        match path.file_name().and_then(|name| name.to_str()) {
-            Some(DATABASE_FILE) => {
-                let folder = path.parent().filter(|folder| *folder != Path::new(""));
-                Ok(Self::Embedded(folder.unwrap_or(Path::new(".")).to_owned()))
-            }
-            Some(name) if has_database_ending(name) => Err(format!(
-                "the embedded file is always called {DATABASE_FILE}; name its folder: sqlite://FOLDER"
-            )),
-            Some(_) | None => Ok(Self::Embedded(path.to_owned())),
+        match (scheme, purpose) {
+            ("sqlite", _) => embedded(rest, data),
+            ("redis", _) => ServerUrl::redis(rest).map(Self::Redis),
+            ("disabled", Purpose::ResultBackend) => Ok(Self::Disabled),
+            _ => Err(format!("{scheme}:// is not known; {}", purpose.choices())),
         }
     }
 
-    /// Returns the folder of the embedded file.
-    #[must_use]
-    pub fn folder(&self) -> &Path {
+    /// Returns the address where results are kept when nobody says where: in the
+    /// file of the embedded broker, else nowhere, as Celery does.
+    pub(super) fn results_beside(&self) -> Self {
         match self {
-            Self::Embedded(folder) => folder,
+            Self::Embedded(folder) => Self::Embedded(folder.clone()),
+            Self::Redis(_) | Self::Disabled => Self::Disabled,
         }
     }
 }
@@ -57,7 +75,28 @@ impl fmt::Display for Address {
             Self::Embedded(folder) => {
                 write!(f, "sqlite://{}", folder.join(DATABASE_FILE).display())
             }
+            Self::Redis(url) => write!(f, "{url}"),
+            Self::Disabled => f.write_str("disabled://"),
         }
+    }
+}
+
+fn embedded(rest: &str, data: &Path) -> Result<Address, String> {
+    if rest.is_empty() {
+        return Ok(Address::Embedded(data.to_owned()));
+    }
+    let path = Path::new(rest);
+    match path.file_name().and_then(|name| name.to_str()) {
+        Some(DATABASE_FILE) => {
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            Ok(Address::Embedded(
+                folder.unwrap_or(Path::new(".")).to_owned(),
+            ))
+        }
+        Some(name) if has_database_ending(name) => Err(format!(
+            "the embedded file is always called {DATABASE_FILE}; name its folder: sqlite://FOLDER"
+        )),
+        Some(_) | None => Ok(Address::Embedded(path.to_owned())),
     }
 }
 
@@ -91,7 +130,7 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Address, String> {
-        Address::parse(text, "brokers", Path::new("data"))
+        Address::parse(text, Purpose::Broker, Path::new("data"))
     }
 
     #[test]
@@ -115,7 +154,7 @@ mod tests {
         let error = parse("kafka://h").unwrap_err();
         assert_eq!(
             error,
-            "kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file)"
+            "kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB"
         );
         assert!(parse("localhost").unwrap_err().contains("sqlite://FOLDER"));
         assert!(
@@ -123,6 +162,25 @@ mod tests {
                 .unwrap_err()
                 .contains("always called celeriac.db")
         );
+    }
+
+    #[test]
+    fn results_are_beside_an_embedded_broker_and_else_nowhere() {
+        for (broker, results) in [
+            ("sqlite://here", "sqlite://here/celeriac.db"),
+            ("redis://h", "disabled://"),
+        ] {
+            let beside = parse(broker).unwrap().results_beside();
+            assert_eq!(beside.to_string(), results, "{broker}");
+        }
+    }
+
+    #[test]
+    fn only_results_can_be_kept_nowhere() {
+        let results = |text| Address::parse(text, Purpose::ResultBackend, Path::new("data"));
+        assert_eq!(results("disabled://"), Ok(Address::Disabled));
+        assert!(parse("disabled://").unwrap_err().contains("is not known"));
+        assert!(results("kafka://h").unwrap_err().contains("disabled://"));
     }
 
     #[test]

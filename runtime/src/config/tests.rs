@@ -173,8 +173,8 @@ const WRONG: &[(&str, &str)] = &[
         "worker.hostname is \"%q\": %q is not known; %h (host), %n (its first part), %d (its domain) and %% are, in celeriac.toml:2",
     ),
     (
-        "broker = \"redis://:pw@h\"\n",
-        "broker is \"redis://:***@h\": redis:// is not known; brokers that work: sqlite://FOLDER (the embedded file), in celeriac.toml:1",
+        "broker = \"kafka://:pw@h\"\n",
+        "broker is \"kafka://:***@h\": kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, in celeriac.toml:1",
     ),
     (
         "data = \"\"\n",

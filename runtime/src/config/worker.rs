@@ -42,6 +42,9 @@ pub struct WorkerConfig {
     pub listen: Option<SocketAddr>,
     /// Whether `listen` was chosen by a person; else a taken port is no error.
     pub listen_is_chosen: bool,
+    /// The queue where messages of tasks that are not here go on to; `None`
+    /// fails them.
+    pub forward: Option<String>,
     /// Deliveries after which a message is dead.
     pub max_deliveries: u32,
     /// Retries where the task names no number.
@@ -68,6 +71,20 @@ impl WorkerConfig {
             Clone::clone,
         )?;
         let queues = queues(reader)?;
+        let forward = reader.text("worker.unknown_task", None, unknown_task, |forward| {
+            forward
+                .as_ref()
+                .map_or_else(|| "fail".to_owned(), |queue| format!("forward:{queue}"))
+        })?;
+        if let Some(queue) = forward.as_ref().filter(|queue| queues.contains(queue)) {
+            return Err(ConfigError::Wrong {
+                key: "worker.unknown_task".to_owned(),
+                value: format!("\"forward:{queue}\""),
+                reason: "this worker takes messages from that queue: it would hand them to itself"
+                    .to_owned(),
+                source_place: reader.source("worker.unknown_task"),
+            });
+        }
         let concurrency = count(reader.number("worker.concurrency", 64, 1..=CONCURRENCY)?);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
         let guest_threads = count(reader.number(
@@ -91,6 +108,7 @@ impl WorkerConfig {
             drain,
             lease,
             listen,
+            forward,
             listen_is_chosen: reader.source("worker.listen") != super::Source::Default,
             max_deliveries: small(reader.number("worker.max_deliveries", 5, 1..=DELIVERIES)?),
             max_retries: small(reader.number("worker.max_retries", 3, 0..=RETRIES)?),
@@ -143,6 +161,14 @@ pub fn check_queue(queue: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn unknown_task(text: &str) -> Result<Option<String>, String> {
+    match text.split_once(':') {
+        None if text == "fail" => Ok(None),
+        Some(("forward", queue)) => check_queue(queue).map(|()| Some(queue.to_owned())),
+        _ => Err("\"fail\" or \"forward:QUEUE\" is wanted".to_owned()),
+    }
 }
 
 fn listen(text: &str) -> Result<Option<SocketAddr>, String> {

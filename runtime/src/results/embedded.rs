@@ -1,7 +1,6 @@
 //! The embedded result backend: one row per task in the machine's database file.
 
 mod begin;
-mod decide;
 mod record;
 mod renew;
 mod sweep;

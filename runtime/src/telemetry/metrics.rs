@@ -18,7 +18,7 @@ pub const TASK_LABELS: usize = 1_000;
 /// The label of everything that gets none of its own.
 pub const OTHER: &str = "other";
 /// States that are labels.
-const STATES: [&str; 12] = [
+const STATES: [&str; 13] = [
     "SUCCESS",
     "FAILURE",
     "RETRY",
@@ -29,6 +29,7 @@ const STATES: [&str; 12] = [
     "PARKED",
     "STALE",
     "REPEATED",
+    "FORWARDED",
     "LOST",
     "AWAY",
 ];

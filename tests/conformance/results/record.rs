@@ -93,7 +93,8 @@ pub(crate) async fn a_record_ends_with_its_time(stage: ResultsStage) {
     let again = write("t", fence(0, 1), "SUCCESS");
     assert_eq!(stage.results.write(again).await.unwrap(), Written::Stored);
     stage.clock.advance(Duration::from_secs(86_400));
-    assert_eq!(stage.results.sweep().await.unwrap(), 1);
+    let swept = u64::from(stage.sweeps);
+    assert_eq!(stage.results.sweep().await.unwrap(), swept);
     assert_eq!(stage.results.sweep().await.unwrap(), 0);
 }
 
@@ -117,6 +118,7 @@ pub(crate) async fn a_sweep_removes_at_most_ten_thousand(stage: ResultsStage) {
     let written = futures::future::try_join_all(writes).await.unwrap();
     assert!(written.iter().all(|written| *written == Written::Stored));
     stage.clock.advance(Duration::from_secs(86_400));
-    assert_eq!(stage.results.sweep().await.unwrap(), 10_000);
-    assert_eq!(stage.results.sweep().await.unwrap(), 1);
+    let (first, second) = if stage.sweeps { (10_000, 1) } else { (0, 0) };
+    assert_eq!(stage.results.sweep().await.unwrap(), first);
+    assert_eq!(stage.results.sweep().await.unwrap(), second);
 }

@@ -15,11 +15,13 @@
 pub mod file;
 pub mod http;
 pub mod raw;
+pub mod redis;
 pub mod server;
 pub mod stage;
 pub mod wait;
 
 pub use raw::{Letter, Tally};
+pub use redis::Redis;
 pub use server::{Ended, Server};
 pub use stage::{Ran, Stage};
 pub use wait::until;

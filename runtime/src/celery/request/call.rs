@@ -1,5 +1,6 @@
 //! Writing a task message.
 
+use crate::celery::iso;
 use crate::celery::message::{Message, Properties};
 use crate::task::TaskId;
 use bytes::Bytes;
@@ -120,21 +121,34 @@ impl TaskCall {
     }
 }
 
+/// Headers that tell what happened to one message on its way; a retry is a new
+/// message (Celery's `Task.retry` sends none of them).
+const OF_THE_WAY: [&str; 8] = [
+    "redelivered",
+    "x-acquired-count",
+    "x-death",
+    "x-delivery-count",
+    "x-celeriac-deliveries",
+    "x-celeriac-died-at",
+    "x-celeriac-key",
+    "x-celeriac-reason",
+];
+
 /// Returns the message of the next retry: the same call, one retry later.
 #[must_use]
 pub fn retried(message: &Message, retries: u32, due: Timestamp) -> Message {
     let mut next = message.clone();
+    for name in OF_THE_WAY {
+        next.headers.remove(name);
+    }
+    next.headers.retain(|name, _| {
+        !name.starts_with("x-first-death-") && !name.starts_with("x-last-death-")
+    });
     next.headers
         .insert("retries".to_owned(), Value::from(retries));
     next.headers
         .insert("eta".to_owned(), Value::String(iso(due)));
     next
-}
-
-/// Writes a moment as Python's `isoformat` does.
-fn iso(moment: Timestamp) -> String {
-    let moment = moment.to_zoned(jiff::tz::TimeZone::UTC);
-    moment.strftime("%Y-%m-%dT%H:%M:%S%.f+00:00").to_string()
 }
 
 fn check<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<(), String> {
@@ -202,6 +216,22 @@ mod tests {
         assert_eq!((request.retries, request.eta), (3, Some(due)));
         assert_eq!(next.body, message.body);
         assert_eq!(next.properties, message.properties);
+    }
+
+    #[test]
+    fn a_retry_forgets_the_way_of_its_predecessor_and_keeps_other_headers() {
+        let mut message = TaskCall::new("t", "[1]", "{}").unwrap().message("me");
+        let before = retried(&message, 1, Timestamp::UNIX_EPOCH);
+        for name in OF_THE_WAY {
+            message.headers.insert(name.to_owned(), json!(2));
+        }
+        message
+            .headers
+            .insert("x-first-death-queue".to_owned(), json!("q"));
+        assert_eq!(retried(&message, 1, Timestamp::UNIX_EPOCH), before);
+        message.headers.insert("x-shop".to_owned(), json!("7"));
+        let next = retried(&message, 1, Timestamp::UNIX_EPOCH);
+        assert_eq!(next.headers.get("x-shop"), Some(&json!("7")));
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! Beginning a run: read what is recorded, decide, take the fence.
 
+use super::super::decide::{Recorded, decide};
 use super::super::{Begun, Start};
-use super::decide::decide;
-use super::record::{self, Recorded};
+use super::record;
 use super::{BEGUN_KEPT, rounds};
 use crate::clock::after;
 use crate::database::rows::{Insert, parts};

@@ -1,5 +1,6 @@
 //! Reading records.
 
+use super::super::decide::Recorded;
 use super::super::{Record, RunUsage};
 use crate::database::SqliteConnection;
 use crate::task::{Fence, State, TaskId};
@@ -23,13 +24,6 @@ static SOME: LazyLock<String> = LazyLock::new(|| {
          AND (expires_at IS NULL OR expires_at > ?2)"
     )
 });
-
-/// A record, and until when its run is believed alive.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Recorded {
-    pub(super) record: Record,
-    pub(super) lease_until: Option<Timestamp>,
-}
 
 /// Reads the record of a task unless its time is over.
 pub(super) async fn one(

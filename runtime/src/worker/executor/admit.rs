@@ -3,16 +3,19 @@
 
 use super::Attempt;
 use super::leave::Left;
-use crate::broker::Delivery;
+use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
 use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
 use crate::registry::{Loaded, Resolution};
 use crate::task::{Exception, TaskName};
 use crate::worker::crew::Crew;
 use jiff::Timestamp;
+use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Our header that counts how often a message was handed on.
+const FORWARDED: &str = "x-celeriac-forwarded";
 /// How long a message waits when its code cannot be loaded just now.
 const LOAD_PAUSE: Duration = Duration::from_secs(5);
 
@@ -39,6 +42,10 @@ pub(super) async fn admit(
     }
     match code(crew, &request.task).await {
         Ok(Some(code)) => Ok(Attempt::new(crew, delivery, request, code)),
+        Ok(None) if let Some(onward) = forwarded(crew, &delivery) => {
+            let (onward, delivery) = (Box::new(onward), Box::new(delivery));
+            Err(Left::Forwarded { onward, delivery })
+        }
         Ok(None) => {
             let exception = Exception::new(
                 "celery.exceptions",
@@ -73,6 +80,25 @@ async fn wait(
         () = tokio::time::sleep(span) => Ok(()),
         () = crew.shutdown.stopping() => Err(Left::parked(delivery.clone(), due)),
     }
+}
+
+/// The message for the queue of those who may know the task, unless it was
+/// handed on so often that nobody does. Only the count is added to it.
+fn forwarded(crew: &Crew, delivery: &Delivery) -> Option<Outgoing> {
+    let queue = crew.settings.forward.clone()?;
+    let mut message = delivery.message.clone();
+    let times = message.headers.get(FORWARDED).and_then(Value::as_u64);
+    let times = times.unwrap_or(0).saturating_add(1);
+    if times > u64::from(crew.settings.max_deliveries) {
+        return None;
+    }
+    message.headers.insert(FORWARDED.to_owned(), times.into());
+    Some(Outgoing {
+        queue,
+        message,
+        due: None,
+        key: None,
+    })
 }
 
 /// Says as Celery does which task is not there, and then what there is.

@@ -2,7 +2,7 @@
 
 use super::end::{reply, reply_to, retry_of};
 use super::report::Story;
-use crate::broker::{BrokerError, Delivery, Settlement};
+use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::{Malformed, Request};
 use crate::results::{Reply, ResultsError, RunUsage, Write};
 use crate::task::{Exception, Fence, State, TaskId};
@@ -38,6 +38,11 @@ pub(super) enum Left {
         id: TaskId,
         retries: u32,
         due: Timestamp,
+    },
+    /// Its task is not here, but perhaps where this message goes.
+    Forwarded {
+        onward: Box<Outgoing>,
+        delivery: Box<Delivery>,
     },
     /// It was acknowledged early and its guest killed: the caller is told.
     Dropped(Box<Write>),
@@ -179,6 +184,16 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             story.left("REPEATED");
             let again = retry_of(&delivery, &id, retries, due);
             let published = insist(&crew.shutdown, || crew.broker.publish(vec![again.clone()]));
+            match published.await {
+                Ok(()) => settle(crew, &delivery, Settlement::Ack, story).await,
+                Err(error) => Err(error.into()),
+            }
+        }
+        Left::Forwarded { onward, delivery } => {
+            story.left("FORWARDED");
+            let published = insist(&crew.shutdown, || {
+                crew.broker.publish(vec![(*onward).clone()])
+            });
             match published.await {
                 Ok(()) => settle(crew, &delivery, Settlement::Ack, story).await,
                 Err(error) => Err(error.into()),

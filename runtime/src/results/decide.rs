@@ -1,9 +1,15 @@
 //! The answer to the start of a run: a pure function of what is recorded.
 
-use super::super::{Begun, Start};
-use super::record::Recorded;
+use super::{Begun, Record, Start};
 use crate::task::State;
 use jiff::Timestamp;
+
+/// A record, and until when its run is believed alive.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Recorded {
+    pub(super) record: Record,
+    pub(super) lease_until: Option<Timestamp>,
+}
 
 /// Decides. [`Begun::Run`] means that the run takes the record over.
 pub(super) fn decide(recorded: Option<&Recorded>, start: &Start, now: Timestamp) -> Begun {
@@ -37,7 +43,7 @@ pub(super) fn decide(recorded: Option<&Recorded>, start: &Start, now: Timestamp)
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{Record, RunUsage};
+    use super::super::RunUsage;
     use super::*;
     use crate::task::{Fence, TaskId};
 

@@ -1,0 +1,135 @@
+//! What must happen in one step, as scripts that Redis runs.
+
+use redis::Script;
+use std::sync::LazyLock;
+
+/// Publishes a message unless its key is taken.
+/// Keys: place, queues, marker. Arguments: score (0 is a list), member, queue,
+/// how long the marker is kept (ms; 0 is no marker).
+pub(super) static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if ARGV[4] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[4]) then return end
+if ARGV[1] == '0' then
+  redis.call('LPUSH', KEYS[1], ARGV[2])
+else
+  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+end
+redis.call('SADD', KEYS[2], ARGV[3])
+",
+    )
+});
+
+/// Takes messages and registers them with kombu and with us.
+/// Keys: unacked, unacked_index, then for each queue: parked, leases, 4 lists.
+/// Arguments: now (ms), now (s), lease end (ms), most messages, most bytes, what
+/// tags begin with, first number, most parked messages that become ready, then
+/// the queues as JSON texts.
+/// Answer: in turn the place of the queue (from 0) and the envelope.
+pub(super) static TAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r#"
+local max, bytes, number = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[7])
+local queues = (#KEYS - 2) / 6
+local function key(queue, place) return KEYS[2 + (queue - 1) * 6 + place] end
+local step_of = {['0'] = 3, ['3'] = 4, ['6'] = 5, ['9'] = 6}
+for queue = 1, queues do
+  local due = redis.call('ZRANGEBYSCORE', key(queue, 1), '-inf', ARGV[1], 'LIMIT', 0, ARGV[8])
+  for i = #due, 1, -1 do
+    local list = step_of[string.sub(due[i], 33, 33)] or 3
+    redis.call('RPUSH', key(queue, list), string.sub(due[i], 34))
+    redis.call('ZREM', key(queue, 1), due[i])
+  end
+end
+local taken, count = {}, 0
+for list = 3, 6 do
+  local empty = 0
+  local is_empty = {}
+  while empty < queues and count < max and bytes > 0 do
+    for queue = 1, queues do
+      if not is_empty[queue] and count < max and bytes > 0 then
+        local envelope = redis.call('RPOP', key(queue, list))
+        if not envelope then
+          is_empty[queue] = true
+          empty = empty + 1
+        else
+          local tag = ARGV[6] .. string.format('%.0f', number + count)
+          redis.call('HSET', KEYS[1], tag, '[' .. envelope .. ', "", ' .. ARGV[8 + queue] .. ']')
+          redis.call('ZADD', KEYS[2], ARGV[2], tag)
+          redis.call('ZADD', key(queue, 2), ARGV[3], tag)
+          count = count + 1
+          bytes = bytes - #envelope
+          taken[#taken + 1] = tostring(queue - 1)
+          taken[#taken + 1] = envelope
+        end
+      end
+    end
+  end
+end
+return taken
+"#,
+    )
+});
+
+/// Ends a delivery for whoever still holds it.
+/// Keys: unacked, unacked_index, leases, marker, place. Arguments: tag, how
+/// (ack, front, park, dead), score, member, most dead letters, whether the
+/// marker goes.
+pub(super) static SETTLE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+if redis.call('ZREM', KEYS[3], ARGV[1]) == 0 then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('HDEL', KEYS[1], ARGV[1])
+if ARGV[6] == '1' then redis.call('DEL', KEYS[4]) end
+if ARGV[2] == 'front' then
+  redis.call('RPUSH', KEYS[5], ARGV[4])
+elseif ARGV[2] == 'park' then
+  redis.call('ZADD', KEYS[5], ARGV[3], ARGV[4])
+elseif ARGV[2] == 'dead' then
+  redis.call('LPUSH', KEYS[5], ARGV[4])
+  redis.call('LTRIM', KEYS[5], 0, ARGV[5] - 1)
+end
+return 1
+",
+    )
+});
+
+/// Extends leases, with kombu and with us.
+/// Keys: unacked_index, then the leases of each. Arguments: now (s), lease end
+/// (ms), then each tag. Answer: whether each is still held.
+pub(super) static EXTEND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local alive = {}
+for i = 2, #KEYS do
+  local tag = ARGV[i + 1]
+  if redis.call('ZSCORE', KEYS[i], tag) then
+    redis.call('ZADD', KEYS[i], 'XX', ARGV[2], tag)
+    redis.call('ZADD', KEYS[1], 'XX', ARGV[1], tag)
+    alive[i - 1] = 1
+  else
+    alive[i - 1] = 0
+  end
+end
+return alive
+",
+    )
+});
+
+/// Gives a message back whose lease lapsed, if it still has.
+/// Keys: unacked, unacked_index, leases, list. Arguments: tag, now (ms), envelope
+/// (empty: there is none any more).
+pub(super) static RESTORE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local ends = redis.call('ZSCORE', KEYS[3], ARGV[1])
+if not ends or tonumber(ends) > tonumber(ARGV[2]) then return 0 end
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('ZREM', KEYS[2], ARGV[1])
+local had = redis.call('HDEL', KEYS[1], ARGV[1])
+if had == 1 and ARGV[3] ~= '' then redis.call('RPUSH', KEYS[4], ARGV[3]) end
+return 1
+",
+    )
+});

@@ -1,0 +1,246 @@
+//! The envelope in which kombu's Redis transport keeps a message.
+//!
+//! JSON: the body in base64, headers, properties. The property `celeriac` is
+//! ours; kombu carries it along and looks at nothing in it.
+
+use super::message::{Message, Properties};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// The content type of a message of which nothing but the bytes is known.
+const UNREADABLE: &str = "application/octet-stream";
+/// The last priority of a Redis queue, which is the first of ours.
+const LAST: u8 = 9;
+
+/// What we know of a message beyond what kombu knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ours {
+    /// How often it was delivered before, as far as it counts.
+    pub deliveries: u32,
+    /// When it was published or due, milliseconds since 1970.
+    pub ready_at: Option<i64>,
+    /// See `Outgoing::key`.
+    pub key: Option<String>,
+    /// Why it died.
+    pub reason: Option<String>,
+    /// When it died, milliseconds since 1970.
+    pub died_at: Option<i64>,
+}
+
+/// A message in its envelope.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Envelope {
+    /// The message.
+    pub message: Message,
+    /// What we know of it.
+    pub ours: Ours,
+}
+
+impl Envelope {
+    /// Reads an envelope. Of one that cannot be read the bytes become the body of
+    /// a message without headers, which ends among the dead letters.
+    #[must_use]
+    pub fn read(raw: &[u8]) -> Self {
+        read(raw).unwrap_or_else(|| Self {
+            message: Message {
+                body: Bytes::copy_from_slice(raw),
+                content_type: UNREADABLE.to_owned(),
+                content_encoding: "binary".to_owned(),
+                headers: Map::new(),
+                properties: Properties::default(),
+            },
+            ours: Ours::default(),
+        })
+    }
+
+    /// Writes the envelope for a queue, with a delivery tag of its own.
+    #[must_use]
+    pub fn write(&self, queue: &str) -> String {
+        let Message {
+            body,
+            content_type,
+            content_encoding,
+            headers,
+            properties,
+        } = &self.message;
+        let mut written = json!({
+            "correlation_id": properties.correlation_id,
+            "reply_to": properties.reply_to,
+            "delivery_mode": 2,
+            "delivery_info": {"exchange": "", "routing_key": queue},
+            "body_encoding": "base64",
+            "delivery_tag": uuid::Uuid::new_v4().to_string(),
+            "celeriac": self.ours,
+        });
+        if let Value::Object(written) = &mut written {
+            if let Some(priority) = properties.priority {
+                written.insert("priority".to_owned(), json!(turned(priority)));
+            }
+            if let Some(expiration) = &properties.expiration {
+                written.insert("expiration".to_owned(), json!(expiration));
+            }
+        }
+        let envelope = json!({
+            "body": STANDARD.encode(body),
+            "content-type": content_type,
+            "content-encoding": content_encoding,
+            "headers": headers,
+            "properties": written,
+        });
+        envelope.to_string()
+    }
+}
+
+/// Returns the priority of the lists: 0 first, as Redis users know it.
+#[must_use]
+pub fn turned(priority: u8) -> u8 {
+    LAST.saturating_sub(priority)
+}
+
+fn read(raw: &[u8]) -> Option<Envelope> {
+    let Value::Object(mut envelope) = serde_json::from_slice(raw).ok()? else {
+        return None;
+    };
+    let properties = envelope.remove("properties").unwrap_or_default();
+    let headers = match envelope.remove("headers") {
+        Some(Value::Object(headers)) => headers,
+        None | Some(Value::Null) => Map::new(),
+        Some(_) => return None,
+    };
+    let text = |name: &str| envelope.get(name).and_then(Value::as_str);
+    let body = text("body")?;
+    let body = match properties.get("body_encoding").and_then(Value::as_str) {
+        Some("base64") => STANDARD.decode(body).ok()?,
+        None | Some("utf-8") => body.as_bytes().to_vec(),
+        Some(_) => return None,
+    };
+    let ours = properties.get("celeriac").cloned().unwrap_or_default();
+    let mut ours: Ours = serde_json::from_value(ours).unwrap_or_default();
+    if is_redelivered(&headers, &properties) {
+        ours.deliveries = ours.deliveries.max(1);
+    }
+    let property = |name: &str| {
+        let text = properties.get(name).and_then(Value::as_str);
+        text.filter(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let priority = properties.get("priority").and_then(Value::as_u64);
+    let priority = priority.map(|raw| turned(u8::try_from(raw).unwrap_or(LAST).min(LAST)));
+    Some(Envelope {
+        message: Message {
+            body: Bytes::from(body),
+            content_type: text("content-type").unwrap_or_default().to_owned(),
+            content_encoding: text("content-encoding").unwrap_or_default().to_owned(),
+            headers,
+            properties: Properties {
+                correlation_id: property("correlation_id"),
+                reply_to: property("reply_to"),
+                priority,
+                expiration: property("expiration"),
+            },
+        },
+        ours,
+    })
+}
+
+/// Kombu sets two flags when it gives a message back.
+fn is_redelivered(headers: &Map<String, Value>, properties: &Value) -> bool {
+    let info = properties.get("delivery_info");
+    [
+        headers.get("redelivered"),
+        info.and_then(|info| info.get("redelivered")),
+    ]
+    .contains(&Some(&Value::Bool(true)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As the capture `task_add_json` has it.
+    const CAPTURED: &str = r#"{"body": "W1syLCAzXSwge30sIHt9XQ==", "content-encoding": "utf-8",
+        "content-type": "application/json", "headers": {"lang": "py", "task": "t", "id": "i"},
+        "properties": {"correlation_id": "i", "reply_to": "r", "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": "celery"}, "priority": 3,
+        "body_encoding": "base64", "delivery_tag": "d"}}"#;
+
+    #[test]
+    fn what_celery_sends_is_read() {
+        let Envelope { message, ours } = Envelope::read(CAPTURED.as_bytes());
+        assert_eq!(message.body, "[[2, 3], {}, {}]");
+        assert_eq!(message.headers["task"], "t");
+        assert_eq!(message.properties.reply_to.as_deref(), Some("r"));
+        assert_eq!(message.properties.priority, Some(6), "9 is first with us");
+        assert_eq!(ours, Ours::default());
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_has_what_kombu_wants() {
+        let envelope = Envelope {
+            ours: Ours {
+                deliveries: 2,
+                ready_at: Some(5),
+                key: Some("k".to_owned()),
+                ..Ours::default()
+            },
+            ..Envelope::read(CAPTURED.as_bytes())
+        };
+        let written = envelope.write("q");
+        assert_eq!(Envelope::read(written.as_bytes()), envelope);
+        let value: Value = serde_json::from_str(&written).unwrap();
+        let properties = &value["properties"];
+        assert_eq!(properties["priority"], 3);
+        assert_eq!(properties["delivery_mode"], 2);
+        assert_eq!(
+            properties["delivery_info"],
+            json!({"exchange": "", "routing_key": "q"})
+        );
+        assert!(properties["delivery_tag"].is_string());
+    }
+
+    #[test]
+    fn a_message_that_kombu_gave_back_was_delivered_before() {
+        for flag in [
+            r#"{"body": "", "headers": {"redelivered": true}}"#,
+            r#"{"body": "", "properties": {"delivery_info": {"redelivered": true}}}"#,
+        ] {
+            assert_eq!(Envelope::read(flag.as_bytes()).ours.deliveries, 1, "{flag}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_envelope_keeps_its_bytes() {
+        for raw in [
+            &b""[..],
+            b"\xff\xfe",
+            b"null",
+            b"[]",
+            b"{}",
+            br#"{"body": 1}"#,
+            br#"{"body": "!", "properties": {"body_encoding": "base64"}}"#,
+            br#"{"body": "", "properties": {"body_encoding": "rot13"}}"#,
+            br#"{"body": "", "headers": [1]}"#,
+            &[b'['; 100_000],
+        ] {
+            let envelope = Envelope::read(raw);
+            assert_eq!(envelope.message.body, raw);
+            assert_eq!(envelope.message.content_type, UNREADABLE);
+        }
+    }
+
+    #[test]
+    fn a_priority_beyond_the_last_is_the_last() {
+        let read = |priority: &str| {
+            let raw = format!(r#"{{"body": "", "properties": {{"priority": {priority}}}}}"#);
+            Envelope::read(raw.as_bytes()).message.properties.priority
+        };
+        assert_eq!(read("0"), Some(9));
+        assert_eq!(read("255"), Some(0));
+        assert_eq!(read("1000"), Some(0));
+        assert_eq!(read("-1"), None);
+        assert_eq!(read("\"x\""), None);
+    }
+}

@@ -1,0 +1,214 @@
+//! Celery's result document: what a client finds where results are kept.
+//!
+//! The member `celeriac` holds what only we know; clients pass over it. It comes
+//! second, so that the state and it can be read without reading the result.
+
+use crate::task::Exception;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+/// Longest text made of an exception's arguments, characters.
+const MESSAGE: usize = 64 << 10;
+
+/// A result document, to be written.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// The task id.
+    pub task_id: &'a str,
+    /// The state.
+    pub status: &'a str,
+    /// JSON: the result, or the meta of a custom state.
+    pub result: Option<&'a str>,
+    /// What a failed, retried or revoked task failed with; goes before `result`.
+    pub exception: Option<&'a Exception>,
+    /// When the task was over, if it is.
+    pub date_done: Option<Timestamp>,
+    /// The group it belongs to.
+    pub group_id: Option<&'a str>,
+    /// The task that sent it.
+    pub parent_id: Option<&'a str>,
+    /// JSON: what only we know.
+    pub celeriac: &'a str,
+}
+
+impl Document<'_> {
+    /// Writes the document as Celery does.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let exception = self.exception.map(|exception| {
+            let document = json!({
+                "exc_type": exception.class,
+                "exc_message": [exception.message],
+                "exc_module": exception.module,
+            });
+            document.to_string()
+        });
+        let result = exception.as_deref().or(self.result).unwrap_or("null");
+        let traceback = self
+            .exception
+            .and_then(|exception| exception.trace.as_deref());
+        let mut text = format!(
+            r#"{{"status": {}, "celeriac": {}, "result": {result}, "traceback": {}, "children": [], "date_done": {}"#,
+            json!(self.status),
+            self.celeriac,
+            json!(traceback),
+            json!(self.date_done.map(super::iso)),
+        );
+        for (name, value) in [("group_id", self.group_id), ("parent_id", self.parent_id)] {
+            if let Some(value) = value {
+                text.push_str(&format!(r#", "{name}": {}"#, json!(value)));
+            }
+        }
+        text.push_str(&format!(r#", "task_id": {}}}"#, json!(self.task_id)));
+        text
+    }
+}
+
+/// A result document as it was found, by whomever it was written.
+#[derive(Debug, Deserialize)]
+pub struct Found {
+    /// The state.
+    pub status: String,
+    /// JSON.
+    #[serde(default)]
+    pub result: Option<Box<RawValue>>,
+    /// The text of a traceback.
+    #[serde(default)]
+    pub traceback: Option<String>,
+    /// What only we know; a document of a Python worker has none.
+    #[serde(default)]
+    pub celeriac: Option<Box<RawValue>>,
+}
+
+/// An exception as Celery writes it.
+#[derive(Deserialize)]
+struct Thrown {
+    exc_type: String,
+    #[serde(default)]
+    exc_message: Value,
+    #[serde(default)]
+    exc_module: Option<String>,
+}
+
+impl Found {
+    /// Reads a document; `None` when it is none.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// Reads the result as an exception, if it is one.
+    #[must_use]
+    pub fn exception(&self) -> Option<Exception> {
+        let thrown: Thrown = serde_json::from_str(self.result.as_deref()?.get()).ok()?;
+        let message = match &thrown.exc_message {
+            Value::Array(arguments) => arguments.iter().map(plain).collect::<Vec<_>>().join(", "),
+            other => plain(other),
+        };
+        Some(Exception {
+            class: thrown.exc_type,
+            module: thrown.exc_module.unwrap_or_default(),
+            message: message.chars().take(MESSAGE).collect(),
+            trace: self.traceback.clone(),
+        })
+    }
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DONE: Timestamp = Timestamp::constant(1_790_000_000, 562_224_000);
+
+    fn document<'a>() -> Document<'a> {
+        Document {
+            task_id: "t",
+            status: "SUCCESS",
+            result: Some("5"),
+            exception: None,
+            date_done: Some(DONE),
+            group_id: None,
+            parent_id: None,
+            celeriac: "{}",
+        }
+    }
+
+    /// The members that Celery itself writes, as in the capture
+    /// `worker_redis_not_extended`.
+    #[test]
+    fn a_success_has_the_members_that_celery_writes() {
+        let mut value: Value = serde_json::from_str(&document().text()).unwrap();
+        value.as_object_mut().unwrap().remove("celeriac");
+        assert_eq!(
+            value,
+            json!({
+                "status": "SUCCESS", "result": 5, "traceback": null, "children": [],
+                "date_done": "2026-09-21T14:13:20.562224+00:00", "task_id": "t",
+            })
+        );
+    }
+
+    #[test]
+    fn a_failure_is_what_a_client_raises_again() {
+        let exception = Exception {
+            trace: Some("Traceback".to_owned()),
+            ..Exception::new("builtins", "ValueError", "ä \"boom\"")
+        };
+        let text = Document {
+            status: "FAILURE",
+            exception: Some(&exception),
+            group_id: Some("g"),
+            parent_id: Some("p"),
+            ..document()
+        }
+        .text();
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            value["result"],
+            json!({"exc_type": "ValueError", "exc_message": ["ä \"boom\""], "exc_module": "builtins"})
+        );
+        assert_eq!(
+            (&value["traceback"], &value["group_id"], &value["parent_id"]),
+            (&json!("Traceback"), &json!("g"), &json!("p"))
+        );
+        assert_eq!(Found::read(&text).unwrap().exception(), Some(exception));
+    }
+
+    #[test]
+    fn exceptions_of_python_workers_are_read_whatever_their_arguments_are() {
+        for (arguments, message) in [
+            (r#"["boom"]"#, "boom"),
+            (r#"["a", 1, null]"#, "a, 1, "),
+            (r#""text""#, "text"),
+            ("[]", ""),
+            ("[[1]]", "[1]"),
+        ] {
+            let text = format!(
+                r#"{{"status": "FAILURE", "result": {{"exc_type": "E", "exc_message": {arguments}}}, "task_id": "t"}}"#
+            );
+            let exception = Found::read(&text).unwrap().exception().unwrap();
+            assert_eq!(exception.message, message, "{arguments}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_document_is_none() {
+        let deep = format!(
+            r#"{{"status": "SUCCESS", "result": {}}}"#,
+            "[".repeat(100_000)
+        );
+        for text in ["", "[]", "{}", "null", r#"{"status": 1}"#, &deep] {
+            assert!(Found::read(text).is_none(), "{:.40}", text);
+        }
+    }
+}

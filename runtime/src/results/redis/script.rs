@@ -1,0 +1,105 @@
+//! What must happen in one step, as scripts that Redis runs.
+
+use redis::Script;
+use std::sync::LazyLock;
+
+/// The fields of a run record, in the order in which they are read.
+pub(super) const FIELDS: [&str; 8] = [
+    "retries",
+    "deliveries",
+    "state",
+    "task",
+    "worker",
+    "lease_until",
+    "due",
+    "expires_at",
+];
+
+/// Whether a document says that its task is over. Ours, and those that Celery
+/// writes, begin with the state; of any other the whole is read. A document past
+/// the time it names itself stands in nobody's way.
+const IS_OVER: &str = r#"
+local function is_over(key, now)
+  local head = redis.call('GETRANGE', key, 0, 255)
+  if head == '' then return false end
+  local ends = string.match(head, '^{"status": "[^"]*", "celeriac": {"expires_at": ?(%d+)')
+  if ends and tonumber(ends) <= now then return false end
+  local status = string.match(head, '^{"status": "([A-Z]+)"')
+  if not status then
+    local read, document = pcall(cjson.decode, redis.call('GET', key))
+    status = read and type(document) == 'table' and document['status']
+  end
+  return status == 'SUCCESS' or status == 'FAILURE' or status == 'REVOKED'
+end
+"#;
+
+/// Stores a document unless the task is over or a later run has the record.
+/// Keys: document, run. Arguments: retries, deliveries, final, retry, now, keep
+/// (ms, 0 is for ever), document, then the fields of the run.
+pub(super) static WRITE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&format!(
+        r#"{IS_OVER}
+local retries, deliveries = tonumber(ARGV[1]), tonumber(ARGV[2])
+local now, keep = tonumber(ARGV[5]), tonumber(ARGV[6])
+local run = redis.call('HMGET', KEYS[2], 'retries', 'deliveries', 'expires_at')
+local is_recorded = run[1] and (run[3] == '' or tonumber(run[3]) > now)
+if is_recorded then
+  local r, d = tonumber(run[1]), tonumber(run[2])
+  if r > retries or (r == retries and d > deliveries) then return 0 end
+end
+if is_over(KEYS[1], now) then return 0 end
+if keep > 0 then
+  redis.call('SET', KEYS[1], ARGV[7], 'PX', keep)
+else
+  redis.call('SET', KEYS[1], ARGV[7])
+end
+redis.call('PUBLISH', KEYS[1], ARGV[7])
+if ARGV[3] == '1' then
+  if run[1] then redis.call('DEL', KEYS[2]) end
+  return 1
+end
+if run[1] and not is_recorded then redis.call('DEL', KEYS[2]) end
+for i = 8, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+if ARGV[4] == '1' or not is_recorded then redis.call('HSET', KEYS[2], 'lease_until', '') end
+if keep > 0 then redis.call('PEXPIRE', KEYS[2], keep) else redis.call('PERSIST', KEYS[2]) end
+return 1
+"#
+    ))
+});
+
+/// Takes the record of a run, if it is still as it was read.
+/// Keys: document, run. Arguments: version, now, keep (ms), the fields.
+pub(super) static BEGIN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(&format!(
+        r#"{IS_OVER}
+local run = redis.call('HMGET', KEYS[2], 'retries', 'deliveries', 'state', 'worker', 'lease_until')
+for i = 1, 5 do run[i] = run[i] or '' end
+local over = is_over(KEYS[1], tonumber(ARGV[2])) and 'over' or ''
+if table.concat(run, '|') .. '|' .. over ~= ARGV[1] then return 0 end
+redis.call('DEL', KEYS[2])
+for i = 4, #ARGV, 2 do redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1]) end
+redis.call('PEXPIRE', KEYS[2], ARGV[3])
+return 1
+"#
+    ))
+});
+
+/// Renews the leases of those runs that still have their record.
+/// Keys: runs. Arguments: until, expiry, now, then retries and deliveries of each.
+pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+for i, key in ipairs(KEYS) do
+  local run = redis.call('HMGET', key, 'retries', 'deliveries', 'lease_until', 'expires_at')
+  local ours = run[1] == ARGV[2 + 2 * i] and run[2] == ARGV[3 + 2 * i]
+  if ours and run[3] ~= '' then
+    redis.call('HSET', key, 'lease_until', ARGV[1])
+    if run[4] ~= '' and tonumber(run[4]) < tonumber(ARGV[2]) then
+      redis.call('HSET', key, 'expires_at', ARGV[2])
+      redis.call('PEXPIRE', key, tonumber(ARGV[2]) - tonumber(ARGV[3]))
+    end
+  end
+end
+",
+    )
+});

@@ -1,0 +1,100 @@
+//! A Redis server of one's own.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+
+/// Tries to find a port that nobody takes between finding and using it.
+const TRIES: usize = 20;
+
+/// A private server on a free port, killed when dropped. It keeps nothing on disk.
+#[derive(Debug)]
+pub struct Redis {
+    child: Child,
+    port: u16,
+    _folder: tempfile::TempDir,
+}
+
+impl Redis {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Panics
+    /// When `redis-server` is missing or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the server");
+        for _ in 0..TRIES {
+            let port = free_port();
+            if let Some(child) = start(port, &folder) {
+                return Self {
+                    child,
+                    port,
+                    _folder: folder,
+                };
+            }
+        }
+        panic!("redis-server found no port of {TRIES}");
+    }
+
+    /// Returns the address of a database.
+    #[must_use]
+    pub fn url(&self, database: u32) -> String {
+        format!("redis://127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Returns the process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Runs a command of `redis-cli` in a database, and returns what it printed.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn cli(&self, database: u32, arguments: &[&str]) -> String {
+        let output = Command::new("redis-cli")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-n", &database.to_string()])
+            .args(arguments)
+            .output()
+            .expect("redis-cli is missing: apt-get install redis-server");
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _gone = self.child.kill();
+        let _status = self.child.wait();
+    }
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+/// Starts a server; `None` when the port was taken meanwhile.
+fn start(port: u16, folder: &tempfile::TempDir) -> Option<Child> {
+    let mut child = Command::new("redis-server")
+        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
+        .args(["--save", "", "--appendonly", "no", "--dir"])
+        .arg(folder.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("redis-server is missing: apt-get install redis-server");
+    crate::until("redis-server answers", || {
+        if child.try_wait().is_ok_and(|ended| ended.is_some()) {
+            return Some(false);
+        }
+        std::net::TcpStream::connect(("127.0.0.1", port))
+            .is_ok()
+            .then_some(true)
+    })
+    .then_some(child)
+}
