@@ -5,12 +5,12 @@ use support::Stage;
 
 /// A worker without any module on the messages of another, which hands on what
 /// it does not know.
-fn newcomer(home: &Stage) -> Stage {
+fn newcomer(home: &Stage, unknown_task: &str) -> Stage {
     let home = format!("sqlite://{}", home.data().display());
     stage()
         .with("broker", &home)
         .with("result_backend", &home)
-        .with("worker.unknown_task", "forward:python")
+        .with("worker.unknown_task", unknown_task)
 }
 
 #[test]
@@ -18,7 +18,7 @@ fn a_task_that_is_not_here_is_handed_on_to_the_queue_of_those_who_know_it() {
     let home = stage();
     let _knows = home.server(&["dev", "-Q", "python"]);
     home.push("text");
-    let newcomer = newcomer(&home);
+    let newcomer = newcomer(&home, "forward:python");
     let worker = newcomer.server(&["worker", "-Q", "celery"]);
     let stored = home.call("text.word_count", r#"["to be or not to be"]"#);
     assert_eq!(*success(&stored), 6);
@@ -28,10 +28,13 @@ fn a_task_that_is_not_here_is_handed_on_to_the_queue_of_those_who_know_it() {
 
 #[test]
 fn a_task_that_nobody_knows_is_not_handed_round_for_ever() {
-    let home = stage().with("worker.unknown_task", "forward:celery");
-    let _one = home.server(&["dev", "-Q", "python"]);
-    let newcomer = newcomer(&home);
-    let _other = newcomer.server(&["worker", "-Q", "celery"]);
+    let home = stage();
+    let (one, other) = (
+        newcomer(&home, "forward:celery"),
+        newcomer(&home, "forward:python"),
+    );
+    let _one = one.server(&["worker", "-Q", "python"]);
+    let _other = other.server(&["worker", "-Q", "celery"]);
     let stored = home.call("nobody.knows", "[]");
     failure(&stored, "celery.exceptions.NotRegistered");
     assert!(message(&stored).contains("nobody.knows"), "{stored}");

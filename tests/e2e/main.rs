@@ -11,6 +11,7 @@
 mod at_most_once;
 mod bad_messages;
 mod calls;
+mod celery;
 mod configuration;
 mod crash;
 mod data_folder;

@@ -5,6 +5,7 @@ mod check;
 mod commands;
 mod demo;
 mod guests;
+mod python;
 mod setup;
 mod steps;
 mod test;

@@ -4,7 +4,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::commands::{Flags, say};
 use crate::steps::{Steps, Stream, cargo, colour, watch};
-use crate::{check, guests, setup};
+use crate::{check, guests, python, setup};
 
 /// How many tests ran, and how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,6 +29,7 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
 fn all(flags: &Flags, steps: &mut Steps) -> Result<Tally> {
     steps.run("set-up", || {
         setup::ensure(setup::NEXTEST)?;
+        python::ensure()?;
         guests::toolchain()
     })?;
     if !flags.has("--no-check") {

@@ -33,6 +33,8 @@ pub const SYSTEM: &str = "redis";
 pub const LEASE: Duration = Duration::from_secs(30);
 /// Most messages of one fetch, so that one script stays short.
 pub const FETCH_MESSAGES: usize = 1_000;
+/// Most messages that one script publishes, so that it stays short.
+const PUBLISHED: usize = 100;
 /// Most bytes of one fetch (64 MiB); a single message always fits.
 const FETCH_BYTES: usize = 64 << 20;
 /// Shortest and longest pause between two looks at empty queues: an idle worker
@@ -94,38 +96,40 @@ impl Inner {
         after(self.now(), self.lease).as_millisecond()
     }
 
-    /// Publishes one message, unless its key is taken.
-    async fn publish(&self, outgoing: Outgoing) -> Result<(), BrokerError> {
-        let Outgoing {
-            queue,
-            message,
-            due,
-            key,
-        } = outgoing;
+    /// Publishes messages in their order, each unless its key is taken.
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), BrokerError> {
         let now = self.now();
-        let due = due.filter(|due| *due > now);
-        let envelope = Envelope {
-            message,
-            ours: Ours {
-                ready_at: Some(due.unwrap_or(now).as_millisecond()),
-                key: key.clone(),
-                ..Ours::default()
-            },
-        };
-        let place = self.keys.place(&queue, &envelope, due);
-        let span = due.map_or(Duration::ZERO, |due| {
-            Duration::try_from(due.duration_since(now)).unwrap_or_default()
-        });
-        let kept = u64::try_from((span + KEY_KEPT).as_millis()).unwrap_or(u64::MAX);
         let mut publish = script::PUBLISH.prepare_invoke();
-        publish
-            .key(place.key)
-            .key(&self.keys.queues)
-            .key(self.keys.marker(key.as_deref().unwrap_or_default()))
-            .arg(place.score)
-            .arg(place.member)
-            .arg(&queue)
-            .arg(if key.is_some() { kept } else { 0 });
+        publish.key(&self.keys.queues);
+        for outgoing in messages {
+            let Outgoing {
+                queue,
+                message,
+                due,
+                key,
+            } = outgoing;
+            let due = due.filter(|due| *due > now);
+            let span = due.map_or(Duration::ZERO, |due| {
+                Duration::try_from(due.duration_since(now)).unwrap_or_default()
+            });
+            let kept = u64::try_from((span + KEY_KEPT).as_millis()).unwrap_or(u64::MAX);
+            let envelope = Envelope {
+                message,
+                ours: Ours {
+                    ready_at: Some(due.unwrap_or(now).as_millisecond()),
+                    key: key.clone(),
+                    ..Ours::default()
+                },
+            };
+            let place = self.keys.place(&queue, &envelope, due);
+            publish
+                .key(place.key)
+                .key(self.keys.marker(key.as_deref().unwrap_or_default()))
+                .arg(place.score)
+                .arg(place.member)
+                .arg(queue)
+                .arg(if key.is_some() { kept } else { 0 });
+        }
         publish
             .invoke_async::<()>(&mut self.server.shared())
             .await
@@ -190,11 +194,11 @@ impl Broker for RedisBroker {
                 allowed: BODY_BYTES,
             });
         }
-        // One connection keeps their order.
-        let published = messages
-            .into_iter()
-            .map(|outgoing| self.inner.publish(outgoing));
-        futures::future::try_join_all(published).await?;
+        let mut rest = messages.into_iter().peekable();
+        while rest.peek().is_some() {
+            let some = rest.by_ref().take(PUBLISHED).collect();
+            self.inner.publish(some).await?;
+        }
         Ok(())
     }
 

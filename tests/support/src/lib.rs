@@ -14,12 +14,14 @@
 
 pub mod file;
 pub mod http;
+pub mod python;
 pub mod raw;
 pub mod redis;
 pub mod server;
 pub mod stage;
 pub mod wait;
 
+pub use python::{Python, PythonWorker};
 pub use raw::{Letter, Tally};
 pub use redis::Redis;
 pub use server::{Ended, Server};

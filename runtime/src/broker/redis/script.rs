@@ -3,19 +3,24 @@
 use redis::Script;
 use std::sync::LazyLock;
 
-/// Publishes a message unless its key is taken.
-/// Keys: place, queues, marker. Arguments: score (0 is a list), member, queue,
-/// how long the marker is kept (ms; 0 is no marker).
+/// Publishes messages, each unless its key is taken.
+/// Keys: queues, then for each message: place, marker. Arguments for each: score
+/// (0 is a list), member, queue, how long the marker is kept (ms; 0 is none).
 pub(super) static PUBLISH: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-if ARGV[4] ~= '0' and not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[4]) then return end
-if ARGV[1] == '0' then
-  redis.call('LPUSH', KEYS[1], ARGV[2])
-else
-  redis.call('ZADD', KEYS[1], ARGV[1], ARGV[2])
+for i = 0, #ARGV / 4 - 1 do
+  local place, marker = KEYS[2 * i + 2], KEYS[2 * i + 3]
+  local score, member, queue, kept = unpack(ARGV, 4 * i + 1, 4 * i + 4)
+  if kept == '0' or redis.call('SET', marker, '1', 'NX', 'PX', kept) then
+    if score == '0' then
+      redis.call('LPUSH', place, member)
+    else
+      redis.call('ZADD', place, score, member)
+    end
+    redis.call('SADD', KEYS[1], queue)
+  end
 end
-redis.call('SADD', KEYS[2], ARGV[3])
 ",
     )
 });

@@ -1,0 +1,206 @@
+//! Real Celery clients and workers beside ours, over a real Redis.
+
+use crate::{failure, stage, success};
+use serde_json::{Value, json};
+use std::path::Path;
+use support::{Python, Redis, Stage, until};
+
+/// A stage whose messages and results are in Redis.
+struct Beside {
+    redis: Redis,
+    stage: Stage,
+}
+
+impl Beside {
+    fn new() -> Self {
+        let redis = Redis::start();
+        let stage = stage()
+            .with("broker", &redis.url(0))
+            .with("result_backend", &redis.url(1))
+            .with("worker.lease", "2s");
+        for module in ["text", "flaky", "report"] {
+            stage.push(module);
+        }
+        Self { redis, stage }
+    }
+
+    fn ask(&self, release: &str, what: &str) -> Value {
+        python(release).run("client.py", &[what, &self.redis.url(0), &self.redis.url(1)])
+    }
+}
+
+fn python(release: &str) -> Python {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python");
+    Python::new(&target, release, scripts)
+}
+
+#[test]
+fn a_client_of_celery_gets_results_exceptions_retries_and_states() {
+    let beside = Beside::new();
+    let worker = beside.stage.server(&["worker"]);
+    let seen = beside.ask("5.7", "everything");
+    assert!(
+        seen["celery"]
+            .as_str()
+            .is_some_and(|v| v.starts_with("5.7"))
+    );
+    for (what, expected) in [
+        ("words", json!(6)),
+        ("echo", json!(true)),
+        ("kwargs", json!(2)),
+        ("large", json!(true)),
+        ("value_error", json!(["builtins.ValueError", "boom"])),
+        ("retry", json!("succeeded after 2 retries")),
+        ("countdown_held", json!(true)),
+        ("many", json!(true)),
+        ("ignored", json!("PENDING")),
+    ] {
+        assert_eq!(seen[what], expected, "{what}");
+    }
+    for (what, class, words) in [
+        (
+            "type_error",
+            "builtins.TypeError",
+            "missing 1 required positional argument: 'text'",
+        ),
+        (
+            "not_registered",
+            "celery.exceptions.NotRegistered",
+            "no.such",
+        ),
+        ("time_limit", "billiard.exceptions.TimeLimitExceeded", "1"),
+        ("retries_end", "builtins.ConnectionError", "timed out"),
+        ("expired", "celery.exceptions.TaskRevokedError", "expired"),
+    ] {
+        assert_eq!(seen[what][0], class, "{what}: {}", seen[what]);
+        assert!(
+            seen[what][1]
+                .as_str()
+                .is_some_and(|text| text.contains(words)),
+            "{what}: {}",
+            seen[what]
+        );
+    }
+    let pages = seen["progress"].as_array().expect("a list");
+    assert!(
+        pages.len() >= 2 && pages.is_sorted_by_key(|page| page.as_u64()),
+        "{pages:?}"
+    );
+    assert_eq!(beside.redis.cli(0, &["HLEN", "unacked"]), "0");
+    assert_eq!(beside.redis.cli(0, &["ZCARD", "unacked_index"]), "0");
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+#[test]
+fn the_oldest_client_that_is_supported_is_answered() {
+    let beside = Beside::new();
+    let _worker = beside.stage.server(&["worker"]);
+    let seen = beside.ask("5.4", "snippet");
+    assert_eq!(seen["words"], 6);
+    assert!(
+        seen["celery"]
+            .as_str()
+            .is_some_and(|v| v.starts_with("5.4"))
+    );
+}
+
+#[test]
+fn a_task_whose_worker_is_killed_runs_again_from_redis() {
+    let beside = Beside::new();
+    let stage = &beside.stage;
+    let first = stage.server(&["worker", "-n", "first@%h"]);
+    let id = stage.send("report.build", &["-a", r#"["Sales", 6, 300]"#]);
+    until("PROGRESS", || {
+        (stage.stored(&id)["state"] == "PROGRESS").then_some(())
+    });
+    first.kill();
+    assert_eq!(beside.redis.cli(0, &["HLEN", "unacked"]), "1");
+    let _second = stage.server(&["worker", "-n", "second@%h"]);
+    let ended = stage.ended(&id);
+    assert_eq!(success(&ended)["pages"], 6);
+    assert_eq!(ended["deliveries"], 2, "{ended}");
+    assert_eq!(beside.redis.cli(0, &["HLEN", "unacked"]), "0");
+}
+
+#[test]
+fn a_python_worker_and_ours_leave_each_others_messages_alone() {
+    let beside = Beside::new();
+    let stage = &beside.stage;
+    let _ours = stage.server(&["worker", "-Q", "celery"]);
+    let (broker, backend) = (beside.redis.url(0), beside.redis.url(1));
+    let _python = python("5.7").worker(&broker, &backend, "py");
+    let ours = stage.send("report.nap", &["-a", "[6000]"]);
+    let theirs = stage.send("py.nap", &["-a", "[4]", "-Q", "py"]);
+    // Both are held at once, in the keys that both sides know. Ours outlives its
+    // lease of two seconds several times.
+    until("both hold one", || {
+        (beside.redis.cli(0, &["HLEN", "unacked"]) == "2").then_some(())
+    });
+    assert_eq!(*success(&stage.ended(&theirs)), "from Python");
+    let ended = stage.ended(&ours);
+    assert_eq!(*success(&ended), 6000);
+    assert_eq!(ended["deliveries"], 1, "{ended}");
+    until("nothing is left", || {
+        (beside.redis.cli(0, &["HLEN", "unacked"]) == "0").then_some(())
+    });
+}
+
+#[test]
+fn what_is_no_message_is_a_dead_letter_and_the_worker_goes_on() {
+    let beside = Beside::new();
+    let stage = &beside.stage;
+    let _worker = stage.server(&["worker"]);
+    let bad = [
+        "no JSON".to_owned(),
+        "{}".to_owned(),
+        json!({"body": "!", "properties": {"body_encoding": "base64"}, "headers": {"id": "b", "task": "t"}}).to_string(),
+        json!({"body": "W10=", "properties": {"body_encoding": "base64"}, "headers": {"id": 7, "task": []}}).to_string(),
+    ];
+    for raw in &bad {
+        assert!(!beside.redis.cli(0, &["LPUSH", "celery", raw]).is_empty());
+    }
+    until("all are dead", || {
+        (beside.redis.cli(0, &["LLEN", "celery.dead"]) == bad.len().to_string()).then_some(())
+    });
+    assert_eq!(*success(&stage.call("text.word_count", r#"["a b"]"#)), 2);
+    let shape = json!({
+        "body": "e30=", "content-type": "application/json", "content-encoding": "utf-8",
+        "headers": {"id": "shape", "task": "text.word_count"},
+        "properties": {"body_encoding": "base64"},
+    });
+    assert!(
+        !beside
+            .redis
+            .cli(0, &["LPUSH", "celery", &shape.to_string()])
+            .is_empty()
+    );
+    failure(&stage.ended("shape"), "kombu.exceptions.DecodeError");
+}
+
+#[test]
+fn a_wrong_password_fails_the_start_and_is_not_shown() {
+    let beside = Beside::new();
+    assert_eq!(
+        beside
+            .redis
+            .cli(0, &["CONFIG", "SET", "requirepass", "right"]),
+        "OK"
+    );
+    let url = beside.redis.url(0).replace("redis://", "redis://:wr0ng@");
+    let stage = stage().with("broker", &url);
+    let ran = stage.run(&["worker"]);
+    ran.refused(2, &["broker redis cannot be used", "password"]);
+    assert!(!ran.err.contains("wr0ng"), "{ran}");
+}
+
+#[test]
+fn nobody_can_wait_where_no_results_are_kept() {
+    let stage = stage().with("broker", "redis://127.0.0.1:1/0");
+    stage
+        .run(&["call", "text.word_count", "--wait"])
+        .refused(2, &["no results are kept", "--result-backend"]);
+    stage
+        .run(&["call", "text.word_count"])
+        .refused(4, &["broker redis is unavailable"]);
+}

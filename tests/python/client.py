@@ -1,0 +1,68 @@
+"""Calls tasks as any Celery program does, and prints what it saw as JSON."""
+
+import json
+import sys
+import time
+
+from celery import Celery, __version__
+
+PATIENCE = 40  # seconds; a busy machine needs some of them
+
+
+def caught(result):
+    """Returns the class and the text of what `get` raises."""
+    try:
+        value = result.get(timeout=PATIENCE)
+    except Exception as error:
+        return [f"{type(error).__module__}.{type(error).__name__}", str(error)]
+    return ["returned", value]
+
+
+def snippet(app):
+    call = app.send_task("text.word_count", args=["to be or not to be"])
+    return {"words": call.get(timeout=PATIENCE), "celery": __version__}
+
+
+def everything(app):
+    def call(name, *args, **options):
+        return app.send_task(name, args=list(args), **options)
+
+    seen = snippet(app)
+    nested = {"ä": [1, 2.5, None, {"deep": ["𝄞", True]}]}
+    seen["echo"] = call("text.echo", nested).get(timeout=PATIENCE) == nested
+    seen["kwargs"] = call("text.word_count", kwargs={"text": "a b a", "unique": True}).get(timeout=PATIENCE)
+    large = "x" * (4 * 1024 * 1024 - 1024)
+    seen["large"] = call("text.echo", large).get(timeout=PATIENCE) == large
+    seen["value_error"] = caught(call("flaky.fails", "ValueError", "boom"))
+    seen["type_error"] = caught(call("text.word_count"))
+    seen["not_registered"] = caught(call("no.such"))
+    seen["time_limit"] = caught(call("report.nap", 60_000, time_limit=1))
+    seen["retry"] = call("flaky.fails_until", 2).get(timeout=PATIENCE)
+    seen["retries_end"] = caught(call("flaky.connects", 9))
+    seen["expired"] = caught(call("text.word_count", "a", countdown=2, expires=1))
+
+    started = time.monotonic()
+    call("text.word_count", "a", countdown=2).get(timeout=PATIENCE)
+    seen["countdown_held"] = time.monotonic() - started >= 1.5
+
+    states = []
+    building = call("report.build", "Sales", 4, 600)
+    building.get(timeout=PATIENCE, on_message=states.append)
+    seen["progress"] = [state["result"]["current"] for state in states if state["status"] == "PROGRESS"]
+
+    many = [call("text.word_count", "word " * (n % 7)) for n in range(1000)]
+    seen["many"] = [one.get(timeout=PATIENCE) for one in many] == [n % 7 for n in range(1000)]
+
+    ignored = call("text.word_count", "a", ignore_result=True)
+    call("text.word_count", "a").get(timeout=PATIENCE)
+    seen["ignored"] = app.backend.get_task_meta(ignored.id)["status"]
+    return seen
+
+
+def main():
+    what, broker, backend = sys.argv[1:]
+    app = Celery(broker=broker, backend=backend)
+    print(json.dumps({"snippet": snippet, "everything": everything}[what](app)))
+
+
+main()

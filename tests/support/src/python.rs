@@ -1,0 +1,82 @@
+//! Real Celery, in an environment that `cargo xtask test` made.
+
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+/// An environment with one release of Celery.
+#[derive(Debug, Clone)]
+pub struct Python {
+    programs: PathBuf,
+    scripts: PathBuf,
+}
+
+/// A Python worker, killed when dropped.
+#[derive(Debug)]
+pub struct PythonWorker(Child);
+
+impl Python {
+    /// Finds the environment of a release of Celery, such as `5.7`, within a
+    /// target folder. `scripts` is where the scripts are.
+    ///
+    /// # Panics
+    /// When it was not made.
+    #[must_use]
+    pub fn new(target: &Path, release: &str, scripts: impl Into<PathBuf>) -> Self {
+        let programs = target.join(format!("python/celery-{release}/bin"));
+        assert!(
+            programs.join("python").exists(),
+            "{} is missing: `cargo xtask test` makes it",
+            programs.display()
+        );
+        Self {
+            programs,
+            scripts: scripts.into(),
+        }
+    }
+
+    /// Runs a script, and reads the JSON document it printed.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[must_use]
+    pub fn run(&self, script: &str, arguments: &[&str]) -> Value {
+        let output = Command::new(self.programs.join("python"))
+            .arg(self.scripts.join(script))
+            .args(arguments)
+            .output()
+            .expect("Python runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}: {errors}");
+        serde_json::from_slice(&output.stdout).expect("a JSON document")
+    }
+
+    /// Starts a worker of `worker.py` on a queue.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn worker(&self, broker: &str, backend: &str, queue: &str) -> PythonWorker {
+        let child = Command::new(self.programs.join("celery"))
+            .args(["-A", "worker", "worker", "-P", "solo", "-Q", queue])
+            .args(["--without-mingle", "--without-gossip", "-l", "warning"])
+            .current_dir(&self.scripts)
+            .env("BROKER", broker)
+            .env("BACKEND", backend)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("C_FORCE_ROOT", "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Celery starts");
+        PythonWorker(child)
+    }
+}
+
+impl Drop for PythonWorker {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}

@@ -1,0 +1,134 @@
+//! What the tests with real clients need: servers from Debian's packages, and
+//! Python environments with one release of Celery each.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::commands::say;
+use crate::steps::run;
+
+/// Celery's oldest and newest releases that are tested.
+const RELEASES: [&str; 2] = ["5.4", "5.7"];
+/// Written last, so that half an environment is never taken for a whole one.
+const STAMP: &str = "celeriac-requirements.txt";
+
+/// Makes servers and Python environments available.
+pub(crate) fn ensure() -> Result<()> {
+    if !answers("redis-server", "--version") {
+        install("redis-server")?;
+    }
+    for release in RELEASES {
+        environment(release)?;
+    }
+    Ok(())
+}
+
+/// Makes the environment of a release, anew when its requirements changed.
+fn environment(release: &str) -> Result<()> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let wanted = root.join(format!("tests/python/requirements-{release}.txt"));
+    let folder = folder(&root, release);
+    let text = fs::read_to_string(&wanted).with_context(|| wanted.display().to_string())?;
+    if fs::read_to_string(folder.join(STAMP)).is_ok_and(|made| made == text) {
+        return Ok(());
+    }
+    say(&format!("Celery {release} in {}", folder.display()));
+    if folder.exists() {
+        fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
+    }
+    if !answers("python3", "--version") || !answers("python3", "-cimport ensurepip") {
+        install("python3-venv")?;
+    }
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv"]).arg(&folder);
+    run(make)?;
+    let mut fill = Command::new(folder.join("bin/python"));
+    fill.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
+    fill.arg("--disable-pip-version-check")
+        .arg("-r")
+        .arg(&wanted);
+    run(fill)?;
+    fs::write(folder.join(STAMP), text).with_context(|| folder.display().to_string())
+}
+
+fn folder(root: &Path, release: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    let target = target.unwrap_or_else(|| root.join("target"));
+    target.join(format!("python/celery-{release}"))
+}
+
+fn answers(program: &str, argument: &str) -> bool {
+    let output = Command::new(program).arg(argument).output();
+    output.is_ok_and(|output| output.status.success())
+}
+
+/// Installs a package where that is ours to do; else says how.
+fn install(package: &str) -> Result<()> {
+    let is_root = Command::new("id").arg("-u").output();
+    let is_root = is_root.is_ok_and(|output| output.stdout.trim_ascii() == b"0");
+    let commands = match plan(package, is_root, Path::new("/etc/debian_version").exists()) {
+        Ok(commands) => commands,
+        Err(advice) => bail!(advice),
+    };
+    for words in commands {
+        say(&words.join(" "));
+        let mut command = Command::new("apt-get");
+        command.args(words.iter().skip(1));
+        command.env("DEBIAN_FRONTEND", "noninteractive");
+        run(command)?;
+    }
+    Ok(())
+}
+
+/// Works out the commands that install a package, or what to tell a person.
+fn plan(package: &str, is_root: bool, is_debian: bool) -> Result<Vec<Vec<String>>, String> {
+    let command = |words: &str| words.split(' ').map(str::to_owned).collect();
+    match (is_debian, is_root) {
+        (true, true) => Ok(vec![
+            command("apt-get update"),
+            command(&format!(
+                "apt-get install --yes --no-install-recommends {package}"
+            )),
+        ]),
+        (true, false) => Err(format!(
+            "{package} is missing; install it: sudo apt-get install {package}"
+        )),
+        (false, _) => Err(format!(
+            "{package} is missing; install it with your system's package manager"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_are_installed_by_root_on_debian_and_by_nobody_else() {
+        let commands = plan("redis-server", true, true).unwrap();
+        assert_eq!(
+            commands[1].join(" "),
+            "apt-get install --yes --no-install-recommends redis-server"
+        );
+        let advice = plan("redis-server", false, true).unwrap_err();
+        assert!(advice.contains("sudo apt-get install redis-server"));
+        assert!(plan("redis-server", true, false).is_err());
+    }
+
+    #[test]
+    fn every_requirement_is_pinned_and_names_its_release_of_celery() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for release in RELEASES {
+            let path = root.join(format!("tests/python/requirements-{release}.txt"));
+            let text = fs::read_to_string(path).unwrap();
+            assert!(text.lines().all(|line| line.contains("==")), "{text}");
+            assert!(
+                text.contains(&format!("celery=={release}.")),
+                "{release}: {text}"
+            );
+        }
+    }
+}
