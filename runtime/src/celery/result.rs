@@ -103,9 +103,9 @@ impl Found {
     #[must_use]
     pub fn exception(&self) -> Option<Exception> {
         let thrown: Thrown = serde_json::from_str(self.result.as_deref()?.get()).ok()?;
-        let message = match &thrown.exc_message {
-            Value::Array(arguments) => arguments.iter().map(plain).collect::<Vec<_>>().join(", "),
-            other => plain(other),
+        let message = match thrown.exc_message.as_array() {
+            Some(arguments) => arguments.iter().map(plain).collect::<Vec<_>>().join(", "),
+            None => plain(&thrown.exc_message),
         };
         Some(Exception {
             class: thrown.exc_type,
@@ -208,7 +208,7 @@ mod tests {
             "[".repeat(100_000)
         );
         for text in ["", "[]", "{}", "null", r#"{"status": 1}"#, &deep] {
-            assert!(Found::read(text).is_none(), "{:.40}", text);
+            assert!(Found::read(text).is_none(), "{text:.40}");
         }
     }
 }

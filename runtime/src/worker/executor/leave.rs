@@ -183,26 +183,15 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
         } => {
             story.left("REPEATED");
             let again = retry_of(&delivery, &id, retries, due);
-            let published = insist(&crew.shutdown, || crew.broker.publish(vec![again.clone()]));
-            match published.await {
-                Ok(()) => settle(crew, &delivery, Settlement::Ack, story).await,
-                Err(error) => Err(error.into()),
-            }
+            replace(crew, &delivery, again, story).await
         }
         Left::Forwarded { onward, delivery } => {
             story.left("FORWARDED");
-            let published = insist(&crew.shutdown, || {
-                crew.broker.publish(vec![(*onward).clone()])
-            });
-            match published.await {
-                Ok(()) => settle(crew, &delivery, Settlement::Ack, story).await,
-                Err(error) => Err(error.into()),
-            }
+            replace(crew, &delivery, *onward, story).await
         }
         Left::Dropped(write) => {
             story.ends(&State::Failure);
-            let written = insist(&crew.shutdown, || crew.results.write((*write).clone()));
-            written.await.map(drop).map_err(Left::from)
+            tell(crew, &write).await
         }
         Left::Lost => {
             story.left("LOST");
@@ -217,6 +206,24 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             "the message was not settled; it comes back when its lease lapses"
         );
     }
+}
+
+/// Stores what became of a task; a refused write means that the caller has an
+/// answer already.
+async fn tell(crew: &Crew, write: &Write) -> Result<(), Left> {
+    insist(&crew.shutdown, || crew.results.write(write.clone())).await?;
+    Ok(())
+}
+
+/// Publishes what takes the place of a message, and then acknowledges it.
+async fn replace(
+    crew: &Crew,
+    delivery: &Delivery,
+    next: Outgoing,
+    story: &mut Story,
+) -> Result<(), Left> {
+    insist(&crew.shutdown, || crew.broker.publish(vec![next.clone()])).await?;
+    settle(crew, delivery, Settlement::Ack, story).await
 }
 
 async fn unreadable(
@@ -270,9 +277,7 @@ async fn store(
         keep: crew.settings.result_keep,
         reply,
     };
-    // A refused write means that the caller has an answer already.
-    insist(&crew.shutdown, || crew.results.write(write.clone())).await?;
-    Ok(())
+    tell(crew, &write).await
 }
 
 async fn settle(
