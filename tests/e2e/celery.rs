@@ -204,3 +204,40 @@ fn nobody_can_wait_where_no_results_are_kept() {
         .run(&["call", "text.word_count"])
         .refused(4, &["broker redis is unavailable"]);
 }
+
+#[test]
+fn a_broker_that_is_paused_turns_health_red_and_work_goes_on_by_itself() {
+    let beside = Beside::new();
+    let stage = &beside.stage;
+    let worker = stage.server(&["worker"]);
+    let health = || worker.get("/health/ready").map(|(status, _)| status);
+    until("green", || (health() == Some(200)).then_some(()));
+    beside.redis.freeze();
+    until("red", || (health() == Some(503)).then_some(()));
+    beside.redis.thaw();
+    assert_eq!(*success(&stage.call("text.word_count", r#"["a b"]"#)), 2);
+    until("green", || (health() == Some(200)).then_some(()));
+}
+
+#[test]
+fn a_worker_waits_for_a_broker_that_is_not_there_yet() {
+    let [port, health] = [support::redis::free_port(), support::redis::free_port()];
+    let url = format!("redis://127.0.0.1:{port}/0");
+    let health = std::net::SocketAddr::from(([127, 0, 0, 1], health));
+    let stage = stage()
+        .with("broker", &url)
+        .with("result_backend", &url)
+        .with("worker.listen", &health.to_string());
+    stage.push("text");
+    std::thread::scope(|scope| {
+        // It is up when it has its broker.
+        let starting = scope.spawn(|| stage.server(&["worker"]));
+        until("it waits", || {
+            let answer = support::http::get(health, "/health/ready").ok()?;
+            (answer.0 == 503).then_some(())
+        });
+        let _redis = Redis::start_on(port);
+        let _worker = starting.join().expect("the worker is up");
+        assert_eq!(*success(&stage.call("text.word_count", r#"["a b"]"#)), 2);
+    });
+}

@@ -35,6 +35,42 @@ impl Redis {
         panic!("redis-server found no port of {TRIES}");
     }
 
+    /// Starts a server on a port that was free a moment ago.
+    ///
+    /// # Panics
+    /// When it does not start there.
+    #[must_use]
+    pub fn start_on(port: u16) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the server");
+        let child = start(port, &folder).expect("the port is still free");
+        Self {
+            child,
+            port,
+            _folder: folder,
+        }
+    }
+
+    /// Stops its clock: it answers nobody and keeps its connections.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn freeze(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn thaw(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, signal).expect("it is there");
+    }
+
     /// Returns the address of a database.
     #[must_use]
     pub fn url(&self, database: u32) -> String {
@@ -73,7 +109,12 @@ impl Drop for Redis {
     }
 }
 
-fn free_port() -> u16 {
+/// Returns a port that nobody listens on just now.
+///
+/// # Panics
+/// When there is none.
+#[must_use]
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
     listener.local_addr().expect("its address").port()
 }
