@@ -1,7 +1,7 @@
 //! Several processes on one store, and processes that go away.
 
 use crate::stage::{BrokerStage, PATIENCE, fetch, names, outgoing};
-use celeriac::broker::{Broker, Settlement};
+use celeriac::broker::{Broker, Delivery, Settlement};
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -57,8 +57,15 @@ pub(crate) async fn a_cancelled_fetch_loses_nothing(stage: BrokerStage) {
 
 pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: BrokerStage) {
     const MESSAGES: usize = 2_000;
+    // Each holds some before the race begins: who wins it is nobody's promise.
+    let first = (0..100).map(|i| outgoing(&i.to_string())).collect();
+    stage.broker.publish(first).await.unwrap();
+    let held = [
+        fetch(&*stage.broker, &["q"], 16).await,
+        fetch(&*stage.other, &["q"], 16).await,
+    ];
     let publish = async {
-        for start in (0..MESSAGES).step_by(100) {
+        for start in (100..MESSAGES).step_by(100) {
             let some = (start..start + 100)
                 .map(|i| outgoing(&i.to_string()))
                 .collect();
@@ -66,10 +73,9 @@ pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: B
         }
     };
     let done = std::sync::atomic::AtomicUsize::new(0);
-    let consume = async |broker: &dyn Broker| {
+    let consume = async |broker: &dyn Broker, mut taken: Vec<Delivery>| {
         let mut names_seen = Vec::new();
-        while done.load(std::sync::atomic::Ordering::Relaxed) < MESSAGES {
-            let taken = broker.fetch(&["q".to_owned()], 16).await.unwrap();
+        loop {
             for name in names(&taken) {
                 names_seen.push(name.to_owned());
             }
@@ -80,12 +86,20 @@ pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: B
             )
             .await
             .unwrap();
-            done.fetch_add(taken.len(), std::sync::atomic::Ordering::Relaxed);
+            let before = done.fetch_add(taken.len(), std::sync::atomic::Ordering::Relaxed);
+            if before + taken.len() >= MESSAGES {
+                return names_seen;
+            }
+            taken = broker.fetch(&["q".to_owned()], 16).await.unwrap();
         }
-        names_seen
     };
+    let [mine, theirs] = held;
     let ((), mut one, two) = tokio::time::timeout(PATIENCE, async {
-        tokio::join!(publish, consume(&*stage.broker), consume(&*stage.other))
+        tokio::join!(
+            publish,
+            consume(&*stage.broker, mine),
+            consume(&*stage.other, theirs)
+        )
     })
     .await
     .unwrap();
