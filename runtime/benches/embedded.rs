@@ -78,7 +78,7 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
         let mut commits = database.watch();
         loop {
             let depth = broker.depth("celery").await.expect("the broker answers");
-            if depth.ready + depth.leased == 0 {
+            if depth.ready + depth.leased.unwrap_or_default() == 0 {
                 break;
             }
             commits.changed().await.expect("the database answers");

@@ -11,6 +11,7 @@ use crate::broker::{Broker, BrokerError};
 use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::database::Database;
+use crate::policy::limits;
 use crate::registry::{Compiler, ModuleInfo, Registry};
 use crate::results::{Record, Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
@@ -64,7 +65,7 @@ impl App {
         let mut files = Files::default();
         let data = files.open(&config.data, &clock).await?;
         let broker = stores::broker(&config, &mut files, &clock).await?;
-        let results = stores::results(&config, &mut files, &clock).await?;
+        let results = stores::results(&config, &broker, &mut files, &clock).await?;
         Ok(Self {
             config,
             clock,
@@ -170,10 +171,31 @@ impl App {
         Ok(())
     }
 
+    /// Fails the start when a task may take longer than the broker lets its message
+    /// be held. What is pushed later is refused when it is called.
+    fn outlasts(&self, modules: &[ModuleInfo]) -> Result<(), StartError> {
+        let longest = self.broker.profile().longest;
+        let (defaults, ceiling) = (&self.config.limits, &self.config.ceiling);
+        for module in modules {
+            for task in &module.tasks {
+                let limits = limits::effective(defaults, &task.limits, ceiling, None, None);
+                if let Some(reason) = limits::outlasts(limits.wall, longest) {
+                    let (module, task) = (module.name.clone(), task.name.clone());
+                    return Err(StartError::Outlasts {
+                        module,
+                        task,
+                        reason,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Tells whether there is a place for results.
     #[must_use]
     pub fn keeps_results(&self) -> bool {
-        self.config.result_backend != Address::Disabled
+        !matches!(self.config.result_backend, Address::Disabled | Address::Rpc)
     }
 
     /// Runs a worker until a signal stops it. `started` is called once, when it
@@ -194,6 +216,8 @@ impl App {
                 pooling: Pooling::Auto,
             })
             .await?;
+        let modules = registry.modules().await?;
+        self.outlasts(&modules)?;
         let resolver = registry.resolver(&settings.name).await?;
         let metrics = Arc::new(Metrics::new());
         let listener = listen::bind(&self.config.worker).await?;
@@ -230,7 +254,7 @@ impl App {
         started(&Started {
             config: &self.config,
             listen,
-            modules: registry.modules().await?,
+            modules,
         });
         let parts = Parts {
             broker: Arc::clone(&self.broker),

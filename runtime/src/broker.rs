@@ -9,6 +9,7 @@
 //! killed process.
 
 pub mod embedded;
+pub mod rabbitmq;
 pub mod redis;
 
 use crate::celery::Message;
@@ -36,6 +37,9 @@ pub struct Profile {
     /// How long a delivery stays ours without [`Broker::extend`]; `None` where
     /// the connection itself is the lease.
     pub lease: Option<Duration>,
+    /// How long the server lets a delivery be held at most, extended or not; `None`
+    /// where that has no end.
+    pub longest: Option<Duration>,
     /// Whether the broker itself holds messages that are not due.
     pub native_delay: bool,
 }
@@ -98,16 +102,28 @@ pub enum Settlement {
 }
 
 /// How many messages a queue holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Depth {
     /// Waiting to be taken.
     pub ready: u64,
-    /// Not due yet.
-    pub parked: u64,
-    /// Taken and not settled.
-    pub leased: u64,
+    /// Not due yet; `None` where the broker cannot tell.
+    pub parked: Option<u64>,
+    /// Taken and not settled; `None` where the broker cannot tell.
+    pub leased: Option<u64>,
     /// Dead letters of the queue.
     pub dead: u64,
+}
+
+/// An empty queue, of which all is known.
+impl Default for Depth {
+    fn default() -> Self {
+        Self {
+            ready: 0,
+            parked: Some(0),
+            leased: Some(0),
+            dead: 0,
+        }
+    }
 }
 
 /// A message that nobody will run.
@@ -200,6 +216,14 @@ pub trait Broker: Debug + Send + Sync {
     /// [`BrokerError::LeaseLost`] when somebody else has the message by now,
     /// [`BrokerError::Unavailable`].
     async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BrokerError>;
+
+    /// Sends a message to a queue that a caller made for itself. Where the queue is
+    /// gone, so is the caller, and the message goes nowhere.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`]; [`BrokerError::Misconfigured`] where callers
+    /// have no such queues.
+    async fn reply(&self, to: &str, message: Message) -> Result<(), BrokerError>;
 
     /// Counts the messages of a queue.
     ///

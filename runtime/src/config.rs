@@ -15,7 +15,7 @@ mod tests;
 pub mod units;
 mod worker;
 
-pub use address::{Address, DATABASE_FILE, ServerUrl};
+pub use address::{Address, AmqpUrl, DATABASE_FILE, ServerUrl};
 pub use error::ConfigError;
 pub use hostname::machine;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};

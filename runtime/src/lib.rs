@@ -19,6 +19,7 @@
 //! | wire | [`celery`] | Celery's message format; no I/O |
 //! | store | [`database`] | the one SQLite file and its one writer |
 //! | | [`resp`] | connections to Redis |
+//! | | [`amqp`] | connections to RabbitMQ |
 //! | seams | [`broker`] | where messages wait, and its drivers |
 //! | | [`results`] | where states and results are, and its drivers |
 //! | engine | [`registry`] | modules, their versions, native code made of them |
@@ -38,6 +39,7 @@ pub mod policy;
 
 pub mod celery;
 
+pub mod amqp;
 pub mod database;
 pub mod resp;
 

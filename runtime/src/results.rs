@@ -10,8 +10,10 @@
 pub mod disabled;
 pub mod embedded;
 pub mod redis;
+pub mod rpc;
 
 mod decide;
+mod document;
 
 pub use crate::task::Exception;
 use crate::task::{Fence, State, TaskId};

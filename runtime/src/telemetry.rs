@@ -101,6 +101,7 @@ fn filter(logging: Logging) -> EnvFilter {
     let level = logging.level.as_str().to_ascii_lowercase();
     let attempts = if logging.attempts { "debug" } else { &level };
     EnvFilter::new(format!(
-        "warn,celeriac={level},celeriac_sandbox={level},{ATTEMPT_TARGET}={attempts}"
+        // The client of AMQP shouts what it also returns, and what the driver expects.
+        "warn,lapin=off,celeriac={level},celeriac_sandbox={level},{ATTEMPT_TARGET}={attempts}"
     ))
 }

@@ -5,6 +5,7 @@ mod delay;
 mod lease;
 mod publish;
 mod share;
+pub(crate) mod stage;
 
 /// Expands behaviours, one test for each driver.
 macro_rules! behaviours {
@@ -12,12 +13,17 @@ macro_rules! behaviours {
         $(mod $behaviour {
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn embedded() {
-                super::check::$behaviour(crate::stage::BrokerStage::embedded().await).await;
+                super::check::$behaviour(super::stage::BrokerStage::embedded().await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn redis() {
-                super::check::$behaviour(crate::stage::BrokerStage::redis().await).await;
+                super::check::$behaviour(super::stage::BrokerStage::redis().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn rabbitmq() {
+                super::check::$behaviour(super::stage::BrokerStage::rabbitmq().await).await;
             }
         })+
     };

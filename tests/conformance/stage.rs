@@ -1,9 +1,7 @@
 //! A fresh place for one test: a driver with an empty store and a clock that
 //! stands still.
 
-use celeriac::broker::embedded::EmbeddedBroker;
-use celeriac::broker::redis::RedisBroker;
-use celeriac::broker::{Broker, Delivery, Outgoing};
+use celeriac::broker::{Broker, BrokerError, Delivery, Outgoing};
 use celeriac::celery::{Message, Properties};
 use celeriac::clock::Clock;
 use celeriac::database::Database;
@@ -22,16 +20,6 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 /// When every manual clock starts.
 pub(crate) const START: Timestamp = Timestamp::constant(1_790_000_000, 0);
 
-/// What a test of a broker needs from its driver.
-pub(crate) struct BrokerStage {
-    /// Moves the time of every handle.
-    pub(crate) clock: Clock,
-    /// Two handles on one store, as two processes have.
-    pub(crate) broker: Arc<dyn Broker>,
-    pub(crate) other: Arc<dyn Broker>,
-    place: Place,
-}
-
 /// What a test of a result backend needs from its driver.
 pub(crate) struct ResultsStage {
     pub(crate) clock: Clock,
@@ -39,69 +27,7 @@ pub(crate) struct ResultsStage {
     pub(crate) other: Arc<dyn Results>,
     /// Whether a sweep removes what is past its time; else the server does.
     pub(crate) sweeps: bool,
-    _place: Place,
-}
-
-/// Keeps the store, and knows how to open it again.
-enum Place {
-    Embedded(tempfile::TempDir),
-    Redis(support::Redis),
-}
-
-impl BrokerStage {
-    pub(crate) async fn embedded() -> Self {
-        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
-        let broker = Arc::new(EmbeddedBroker::new(database(&dir, &clock).await));
-        let other = Arc::new(EmbeddedBroker::new(database(&dir, &clock).await));
-        Self {
-            clock,
-            broker,
-            other,
-            place: Place::Embedded(dir),
-        }
-    }
-
-    pub(crate) async fn redis() -> Self {
-        let (server, clock) = (support::Redis::start(), Clock::manual(START));
-        let broker = Arc::new(redis_broker(&server, &clock));
-        let other = Arc::new(redis_broker(&server, &clock));
-        Self {
-            clock,
-            broker,
-            other,
-            place: Place::Redis(server),
-        }
-    }
-
-    /// Throws both handles away without closing them, as a killed process does,
-    /// and opens the store again.
-    pub(crate) async fn crash(&mut self) {
-        let fresh: Arc<dyn Broker> = match &self.place {
-            Place::Embedded(dir) => Arc::new(EmbeddedBroker::new(database(dir, &self.clock).await)),
-            Place::Redis(server) => Arc::new(redis_broker(server, &self.clock)),
-        };
-        self.other = Arc::clone(&fresh);
-        self.broker = fresh;
-    }
-
-    /// Publishes one message.
-    pub(crate) async fn publish(&self, outgoing: Outgoing) {
-        self.broker.publish(vec![outgoing]).await.unwrap();
-    }
-
-    /// Takes what is there right now, at most `max` messages of queue `q`.
-    pub(crate) async fn take(&self, max: usize) -> Vec<Delivery> {
-        fetch(&*self.broker, &["q"], max).await
-    }
-
-    /// Asserts that queue `q` has nothing to take now.
-    pub(crate) async fn assert_nothing_ready(&self) {
-        assert_eq!(
-            self.broker.depth("q").await.unwrap().ready,
-            0,
-            "nothing is ready"
-        );
-    }
+    _place: Box<dyn std::fmt::Debug + Send>,
 }
 
 impl ResultsStage {
@@ -114,7 +40,7 @@ impl ResultsStage {
             results,
             other,
             sweeps: true,
-            _place: Place::Embedded(dir),
+            _place: Box::new(dir),
         }
     }
 
@@ -127,14 +53,9 @@ impl ResultsStage {
             results,
             other,
             sweeps: false,
-            _place: Place::Redis(server),
+            _place: Box::new(server),
         }
     }
-}
-
-fn redis_broker(server: &support::Redis, clock: &Clock) -> RedisBroker {
-    let server = RedisServer::new(&server.url(0)).unwrap();
-    RedisBroker::new(server, clock.clone())
 }
 
 fn redis_results(server: &support::Redis, clock: &Clock) -> RedisResults {
@@ -142,18 +63,22 @@ fn redis_results(server: &support::Redis, clock: &Clock) -> RedisResults {
     RedisResults::new(server, clock.clone())
 }
 
-async fn database(dir: &tempfile::TempDir, clock: &Clock) -> Database {
+pub(crate) async fn database(dir: &tempfile::TempDir, clock: &Clock) -> Database {
     Database::open(dir.path(), clock.clone()).await.unwrap()
 }
 
-/// Fetches until there is something; a fetch may come back empty in between.
+/// Fetches until there is something; a fetch may come back empty in between, or fail
+/// because its connection is gone.
 pub(crate) async fn fetch(broker: &dyn Broker, queues: &[&str], max: usize) -> Vec<Delivery> {
     let queues: Vec<String> = queues.iter().map(|queue| (*queue).to_owned()).collect();
     let fetched = async {
         loop {
-            let deliveries = broker.fetch(&queues, max).await.unwrap();
-            if !deliveries.is_empty() {
-                return deliveries;
+            match broker.fetch(&queues, max).await {
+                Ok(deliveries) if deliveries.is_empty() => {}
+                Ok(deliveries) => return deliveries,
+                // A connection that was cut is opened again with the next call.
+                Err(BrokerError::Unavailable { .. }) => {}
+                Err(error) => panic!("{error}"),
             }
         }
     };

@@ -221,7 +221,7 @@ fn a_broker_that_is_paused_turns_health_red_and_work_goes_on_by_itself() {
 
 #[test]
 fn a_worker_waits_for_a_broker_that_is_not_there_yet() {
-    let [port, health] = [support::redis::free_port(), support::redis::free_port()];
+    let [port, health] = [support::free_port(), support::free_port()];
     let url = format!("redis://127.0.0.1:{port}/0");
     let health = std::net::SocketAddr::from(([127, 0, 0, 1], health));
     let stage = stage()

@@ -5,6 +5,7 @@ use crate::database::DatabaseError;
 use crate::registry::RegistryError;
 use crate::resp::WrongAddress;
 use crate::results::ResultsError;
+use crate::task::ModuleName;
 use crate::worker::WorkerError;
 use celeriac_sandbox::SandboxError;
 use std::io;
@@ -31,6 +32,24 @@ pub enum StartError {
         /// Why.
         #[source]
         source: WrongAddress,
+    },
+    /// The address of a RabbitMQ server.
+    #[error("broker cannot be used: {0}")]
+    Amqp(#[source] crate::amqp::WrongAddress),
+    /// Replies have no way without a broker of servers.
+    #[error(
+        "result_backend is \"rpc://\", but the embedded broker has no callers elsewhere; leave it out"
+    )]
+    NoReplies,
+    /// A task may take longer than the broker lets its message be held.
+    #[error("task {task} of module {module} cannot be run: {reason}")]
+    Outlasts {
+        /// The module.
+        module: ModuleName,
+        /// The task.
+        task: String,
+        /// Why, and what to do.
+        reason: String,
     },
     /// Messages must be kept somewhere.
     #[error(

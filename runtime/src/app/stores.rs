@@ -1,17 +1,22 @@
 //! Opens what messages and results are kept in, each file once.
 
 use super::StartError;
+use crate::amqp::{AmqpServer, TlsFiles};
 use crate::broker::Broker;
 use crate::broker::embedded::EmbeddedBroker;
+use crate::broker::rabbitmq::RabbitBroker;
 use crate::broker::redis::RedisBroker;
+use crate::celery::Message;
 use crate::clock::Clock;
 use crate::config::{Address, Config, ServerUrl};
 use crate::database::Database;
 use crate::resp::RedisServer;
-use crate::results::Results;
 use crate::results::disabled::DisabledResults;
 use crate::results::embedded::EmbeddedResults;
 use crate::results::redis::RedisResults;
+use crate::results::rpc::{self, Replies, RpcResults};
+use crate::results::{Results, ResultsError};
+use async_trait::async_trait;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -66,13 +71,24 @@ pub(super) async fn broker(
             let server = server("broker", url)?;
             Arc::new(RedisBroker::with(server, clock.clone(), lease, ""))
         }
-        Address::Disabled => return Err(StartError::NoBroker),
+        Address::Amqp(url) => {
+            let tls = TlsFiles {
+                authorities: url.authorities.clone(),
+                identity: url.identity.clone(),
+            };
+            let server = AmqpServer::new(url.server.secret(), &tls).map_err(StartError::Amqp)?;
+            let prefetch = config.worker.concurrency;
+            let broker = RabbitBroker::new(server, clock.clone(), prefetch);
+            Arc::new(broker.with_longest(config.worker.consumer_timeout))
+        }
+        Address::Rpc | Address::Disabled => return Err(StartError::NoBroker),
     })
 }
 
 /// Opens the result backend.
 pub(super) async fn results(
     config: &Config,
+    broker: &Arc<dyn Broker>,
     files: &mut Files,
     clock: &Clock,
 ) -> Result<Arc<dyn Results>, StartError> {
@@ -84,8 +100,32 @@ pub(super) async fn results(
             server("result_backend", url)?,
             clock.clone(),
         )),
-        Address::Disabled => Arc::new(DisabledResults),
+        Address::Rpc if matches!(config.broker, Address::Embedded(_)) => {
+            return Err(StartError::NoReplies);
+        }
+        Address::Rpc => {
+            let replies = Box::new(ThroughBroker(Arc::clone(broker)));
+            Arc::new(RpcResults::new(replies, clock.clone()))
+        }
+        // A broker's address is refused for results where it is read.
+        Address::Amqp(_) | Address::Disabled => Arc::new(DisabledResults),
     })
+}
+
+/// Sends results the way that messages go.
+#[derive(Debug)]
+struct ThroughBroker(Arc<dyn Broker>);
+
+#[async_trait]
+impl Replies for ThroughBroker {
+    async fn reply(&self, to: &str, message: Message) -> Result<(), ResultsError> {
+        let sent = self.0.reply(to, message).await;
+        sent.map_err(|error| ResultsError::Unavailable {
+            system: rpc::SYSTEM,
+            reason: error.to_string(),
+            source: Some(Box::new(error)),
+        })
+    }
 }
 
 fn server(key: &'static str, url: &ServerUrl) -> Result<RedisServer, StartError> {

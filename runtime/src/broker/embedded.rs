@@ -17,6 +17,7 @@ use super::{
     BODY_BYTES, Broker, BrokerError, DeadLetter, Delivery, Depth, IDLE, Outgoing, Profile, Receipt,
     Settlement,
 };
+use crate::celery::Message;
 use crate::clock::after;
 use crate::database::{Database, DatabaseError};
 use async_trait::async_trait;
@@ -121,6 +122,7 @@ impl Broker for EmbeddedBroker {
         Profile {
             system: SYSTEM,
             lease: Some(self.lease),
+            longest: None,
             native_delay: true,
         }
     }
@@ -190,6 +192,13 @@ impl Broker for EmbeddedBroker {
                 receipt,
             })
         }
+    }
+
+    async fn reply(&self, _to: &str, _message: Message) -> Result<(), BrokerError> {
+        Err(BrokerError::Misconfigured {
+            system: SYSTEM,
+            reason: "callers have no queues of their own in the embedded file".to_owned(),
+        })
     }
 
     async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {

@@ -15,6 +15,7 @@ use super::{
     BODY_BYTES, Broker, BrokerError, DEAD_LETTERS, DeadLetter, Delivery, Depth, IDLE, Outgoing,
     Profile, Receipt, Settlement,
 };
+use crate::celery::Message;
 use crate::celery::envelope::{Envelope, Ours};
 use crate::clock::{Clock, after};
 use crate::resp::{RedisServer, needs_a_person};
@@ -180,6 +181,7 @@ impl Broker for RedisBroker {
         Profile {
             system: SYSTEM,
             lease: Some(self.inner.lease),
+            longest: None,
             native_delay: true,
         }
     }
@@ -278,6 +280,24 @@ impl Broker for RedisBroker {
         if settled { Ok(()) } else { Err(lost()) }
     }
 
+    async fn reply(&self, to: &str, message: Message) -> Result<(), BrokerError> {
+        let envelope = Envelope {
+            message,
+            ours: Ours::default(),
+        };
+        let [list, ..] = self.inner.keys.lists(to);
+        let sent = redis::cmd("LPUSH")
+            .arg(list)
+            .arg(envelope.write(to))
+            .query_async::<()>(&mut self.inner.server.shared())
+            .await;
+        match sent {
+            // The name is the caller's choice: what is no list there is no queue.
+            Err(error) if error.code() == Some("WRONGTYPE") => Ok(()),
+            sent => sent.map_err(trouble),
+        }
+    }
+
     async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
         let keys = &self.inner.keys;
         let now = self.inner.now().as_millisecond();
@@ -299,8 +319,8 @@ impl Broker for RedisBroker {
         Ok(Depth {
             // What is due or lapsed is taken with the next fetch.
             ready: a + b + c + d + due + lapsed,
-            parked: parked - due,
-            leased: leased - lapsed,
+            parked: Some(parked - due),
+            leased: Some(leased - lapsed),
             dead: *dead,
         })
     }

@@ -135,9 +135,12 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         StartError::Broker(error) => broker(error),
         StartError::Results(error) => results(error),
         StartError::Registry(error) => registry(error),
-        StartError::Listen { .. } | StartError::Address { .. } | StartError::NoBroker => {
-            (Exit::Usage, None)
-        }
+        StartError::Listen { .. }
+        | StartError::Address { .. }
+        | StartError::Amqp(_)
+        | StartError::Outlasts { .. }
+        | StartError::NoReplies
+        | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)
         | StartError::Signals(_)

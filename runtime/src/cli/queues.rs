@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 const DEAD: usize = 100;
 
 /// The document of `--json`, for `--help`.
-pub(crate) const JSON: &str = "JSON: {\"queues\": [{\"name\", \"ready\", \"parked\", \"leased\", \"dead\"}]}, or with --dead \
+pub(crate) const JSON: &str = "JSON: {\"queues\": [{\"name\", \"ready\", \"parked\", \"leased\", \"dead\"}]}, where \
+    \"parked\" and \"leased\" are null when the broker cannot tell, or with --dead \
     {\"dead\": [{\"queue\", \"id\", \"task\", \"reason\", \"died_at\"}]}.";
 
 #[derive(Debug, clap::Args)]
@@ -64,8 +65,14 @@ fn depths(queues: Vec<(String, Depth)>, screen: &mut Screen) -> Exit {
         return Exit::Done;
     }
     let rows = queues.into_iter().map(|(name, depth)| {
+        let numbers = [
+            Some(depth.ready),
+            depth.parked,
+            depth.leased,
+            Some(depth.dead),
+        ];
         let numbers =
-            [depth.ready, depth.parked, depth.leased, depth.dead].map(|number| number.to_string());
+            numbers.map(|number| number.map_or("?".to_owned(), |known| known.to_string()));
         [name].into_iter().chain(numbers).collect()
     });
     screen.table(

@@ -1,7 +1,9 @@
 //! Addresses of brokers and result backends.
 
+mod amqp;
 mod server;
 
+pub use amqp::AmqpUrl;
 pub use server::ServerUrl;
 
 use std::fmt;
@@ -17,6 +19,10 @@ pub enum Address {
     Embedded(PathBuf),
     /// One database of a Redis server.
     Redis(ServerUrl),
+    /// One virtual host of a RabbitMQ server.
+    Amqp(AmqpUrl),
+    /// Sent through the broker to the caller alone, and not kept.
+    Rpc,
     /// Nowhere: results are not kept.
     Disabled,
 }
@@ -35,11 +41,12 @@ impl Purpose {
     fn choices(self) -> &'static str {
         match self {
             Self::Broker => {
-                "brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB"
+                "brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, \
+                 amqp://HOST:PORT/VHOST"
             }
             Self::ResultBackend => {
                 "result backends that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, \
-                 disabled:// (none)"
+                 rpc:// (to the caller alone), disabled:// (none)"
             }
         }
     }
@@ -54,6 +61,9 @@ impl Address {
         match (scheme, purpose) {
             ("sqlite", _) => embedded(rest, data),
             ("redis", _) => ServerUrl::redis(rest).map(Self::Redis),
+            ("amqp" | "pyamqp", Purpose::Broker) => AmqpUrl::parse(rest, false).map(Self::Amqp),
+            ("amqps", Purpose::Broker) => AmqpUrl::parse(rest, true).map(Self::Amqp),
+            ("rpc", Purpose::ResultBackend) => Ok(Self::Rpc),
             ("disabled", Purpose::ResultBackend) => Ok(Self::Disabled),
             _ => Err(format!("{scheme}:// is not known; {}", purpose.choices())),
         }
@@ -64,7 +74,7 @@ impl Address {
     pub(super) fn results_beside(&self) -> Self {
         match self {
             Self::Embedded(folder) => Self::Embedded(folder.clone()),
-            Self::Redis(_) | Self::Disabled => Self::Disabled,
+            Self::Redis(_) | Self::Amqp(_) | Self::Rpc | Self::Disabled => Self::Disabled,
         }
     }
 }
@@ -76,6 +86,8 @@ impl fmt::Display for Address {
                 write!(f, "sqlite://{}", folder.join(DATABASE_FILE).display())
             }
             Self::Redis(url) => write!(f, "{url}"),
+            Self::Amqp(url) => write!(f, "{}", url.server),
+            Self::Rpc => f.write_str("rpc://"),
             Self::Disabled => f.write_str("disabled://"),
         }
     }
@@ -154,7 +166,7 @@ mod tests {
         let error = parse("kafka://h").unwrap_err();
         assert_eq!(
             error,
-            "kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB"
+            "kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, amqp://HOST:PORT/VHOST"
         );
         assert!(parse("localhost").unwrap_err().contains("sqlite://FOLDER"));
         assert!(
@@ -169,6 +181,7 @@ mod tests {
         for (broker, results) in [
             ("sqlite://here", "sqlite://here/celeriac.db"),
             ("redis://h", "disabled://"),
+            ("amqp://h", "disabled://"),
         ] {
             let beside = parse(broker).unwrap().results_beside();
             assert_eq!(beside.to_string(), results, "{broker}");
@@ -180,6 +193,9 @@ mod tests {
         let results = |text| Address::parse(text, Purpose::ResultBackend, Path::new("data"));
         assert_eq!(results("disabled://"), Ok(Address::Disabled));
         assert!(parse("disabled://").unwrap_err().contains("is not known"));
+        assert_eq!(results("rpc://"), Ok(Address::Rpc));
+        assert!(parse("rpc://").unwrap_err().contains("is not known"));
+        assert!(results("amqp://h").unwrap_err().contains("rpc://"));
         assert!(results("kafka://h").unwrap_err().contains("disabled://"));
     }
 

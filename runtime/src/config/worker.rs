@@ -38,6 +38,9 @@ pub struct WorkerConfig {
     pub drain: Duration,
     /// How long a message stays with a worker that gives no sign of life.
     pub lease: Duration,
+    /// How long a RabbitMQ server lets a message be held (its `consumer_timeout`);
+    /// `None` is for ever.
+    pub consumer_timeout: Option<Duration>,
     /// Where metrics and health are served; `None` is nowhere.
     pub listen: Option<SocketAddr>,
     /// Whether `listen` was chosen by a person; else a taken port is no error.
@@ -109,6 +112,12 @@ impl WorkerConfig {
             lease,
             listen,
             forward,
+            consumer_timeout: reader.maybe_duration(
+                "worker.consumer_timeout",
+                Some(1_800 * SECOND),
+                SECOND..=A_YEAR,
+                "forever",
+            )?,
             listen_is_chosen: reader.source("worker.listen") != super::Source::Default,
             max_deliveries: small(reader.number("worker.max_deliveries", 5, 1..=DELIVERIES)?),
             max_retries: small(reader.number("worker.max_retries", 3, 0..=RETRIES)?),

@@ -47,11 +47,36 @@ pub fn effective(
     }
 }
 
+/// Says why a task whose attempts may take `wall` cannot be run where the broker takes
+/// a message back after `longest`; `None` when it can.
+#[must_use]
+pub fn outlasts(wall: Duration, longest: Option<Duration>) -> Option<String> {
+    let longest = longest.filter(|longest| wall >= *longest)?;
+    Some(format!(
+        "an attempt may take {} s, but the broker takes its message back after {} s; lower the task's \
+         time limit, or raise consumer_timeout in rabbitmq.conf and worker.consumer_timeout here",
+        wall.as_secs(),
+        longest.as_secs()
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const MIB: u64 = 1 << 20;
+
+    #[test]
+    fn a_time_limit_must_end_before_the_broker_takes_the_message_back() {
+        let longest = Some(seconds(1_800));
+        assert_eq!(outlasts(seconds(1_799), longest), None);
+        assert!(
+            outlasts(seconds(1_800), longest)
+                .unwrap()
+                .contains("consumer_timeout")
+        );
+        assert_eq!(outlasts(Duration::MAX, None), None);
+    }
 
     fn seconds(seconds: u64) -> Duration {
         Duration::from_secs(seconds)

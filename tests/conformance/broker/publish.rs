@@ -1,6 +1,7 @@
 //! Publishing and the order of delivery.
 
-use crate::stage::{BrokerStage, START, fetch, message, names, outgoing};
+use super::stage::BrokerStage;
+use crate::stage::{START, fetch, message, names, outgoing};
 use celeriac::broker::{BODY_BYTES, BrokerError, Outgoing, Settlement};
 use celeriac::celery::Properties;
 
@@ -22,26 +23,16 @@ pub(crate) async fn delivers_what_was_published(stage: BrokerStage) {
             key: None,
         })
         .await;
-    let taken = stage.take(10).await;
-    assert_eq!(taken.len(), 1);
+    let taken = stage.take(1).await;
     assert_eq!(taken[0].message, sent);
-    assert_eq!(
-        (
-            taken[0].queue.as_str(),
-            taken[0].deliveries,
-            taken[0].ready_at
-        ),
-        ("q", 1, START)
-    );
+    assert_eq!((taken[0].queue.as_str(), taken[0].deliveries), ("q", 1));
+    stage.assert_moment(taken[0].ready_at, START);
     stage
         .broker
         .settle(&taken[0], Settlement::Ack)
         .await
         .unwrap();
-    assert_eq!(
-        stage.broker.depth("q").await.unwrap(),
-        celeriac::broker::Depth::default()
-    );
+    stage.assert_holds("q", [0, 0, 0, 0]).await;
 }
 
 pub(crate) async fn delivers_high_priority_first_and_then_the_oldest(stage: BrokerStage) {
@@ -62,19 +53,24 @@ pub(crate) async fn delivers_high_priority_first_and_then_the_oldest(stage: Brok
         .await
         .unwrap();
     assert_eq!(names(&stage.take(2).await), ["c9", "e9"]);
-    assert_eq!(names(&stage.take(10).await), ["b5", "a0", "d0"]);
+    assert_eq!(names(&stage.take(3).await), ["b5", "a0", "d0"]);
 }
 
 pub(crate) async fn delivers_at_most_what_was_asked_for(stage: BrokerStage) {
     let many = (0..300).map(|i| outgoing(&format!("{i:03}"))).collect();
     stage.broker.publish(many).await.unwrap();
-    assert_eq!(stage.take(1).await.len(), 1);
-    assert_eq!(stage.take(64).await.len(), 64);
-    let mut rest = 0;
-    while rest < 235 {
-        rest += stage.take(1_000).await.len();
+    let mut rest = 300;
+    for most in [1, 64, 1_000, 1_000, 1_000] {
+        while rest > 0 {
+            let taken = fetch(&*stage.broker, &["q"], most).await.len();
+            assert!(taken <= most, "{taken} of {most}");
+            rest -= taken;
+            if most < 1_000 {
+                break;
+            }
+        }
     }
-    assert_eq!(rest, 235);
+    assert_eq!(rest, 0);
     stage.assert_nothing_ready().await;
 }
 
@@ -109,7 +105,7 @@ pub(crate) async fn refuses_a_body_over_the_limit(stage: BrokerStage) {
         "{refused:?}"
     );
     stage.publish(sized(BODY_BYTES)).await;
-    let taken = stage.take(10).await;
+    let taken = stage.take(1).await;
     assert_eq!(taken[0].message, sized(BODY_BYTES).message);
 }
 
@@ -128,7 +124,15 @@ pub(crate) async fn publishes_a_key_once_while_its_message_lives(stage: BrokerSt
     stage.broker.publish(together).await.unwrap();
     stage.publish(keyed("again")).await;
     stage.other.publish(vec![keyed("again")]).await.unwrap();
-    let taken = stage.take(10).await;
+    if !stage.remembers_keys {
+        let taken = names(&stage.take(6).await).join(" ");
+        assert_eq!(
+            taken, "before first again after again again",
+            "the record tells them apart"
+        );
+        return;
+    }
+    let taken = stage.take(3).await;
     assert_eq!(names(&taken), ["before", "first", "after"]);
     stage.publish(keyed("while it runs")).await;
     stage.assert_nothing_ready().await;
@@ -140,5 +144,5 @@ pub(crate) async fn publishes_a_key_once_while_its_message_lives(stage: BrokerSt
             .unwrap();
     }
     stage.publish(keyed("later")).await;
-    assert_eq!(names(&stage.take(10).await), ["later"]);
+    assert_eq!(names(&stage.take(1).await), ["later"]);
 }

@@ -1,9 +1,12 @@
 //! Several processes on one store, and processes that go away.
 
-use crate::stage::{BrokerStage, PATIENCE, fetch, names, outgoing};
+use super::stage::BrokerStage;
+use crate::stage::{PATIENCE, fetch, names, outgoing};
 use celeriac::broker::{Broker, Delivery, Settlement};
 use std::collections::HashSet;
 use std::time::Duration;
+
+const HOUR: Duration = Duration::from_secs(3_600);
 
 pub(crate) async fn a_waiting_fetch_wakes_when_another_process_publishes(stage: BrokerStage) {
     let mut waiting = Box::pin(stage.take(1));
@@ -45,7 +48,7 @@ pub(crate) async fn a_cancelled_fetch_loses_nothing(stage: BrokerStage) {
     }
     let mut seen = HashSet::new();
     while seen.len() < 100 {
-        for delivery in stage.take(100).await {
+        for delivery in fetch(&*stage.broker, &["q"], 100).await {
             // What was given back did not count; at worst the lease lapses.
             assert!(
                 delivery.deliveries == 1 && seen.insert(delivery.receipt.message),
@@ -59,11 +62,12 @@ pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: B
     const MESSAGES: usize = 2_000;
     // Each holds some before the race begins: who wins it is nobody's promise.
     let first = (0..100).map(|i| outgoing(&i.to_string())).collect();
-    stage.broker.publish(first).await.unwrap();
-    let held = [
-        fetch(&*stage.broker, &["q"], 16).await,
-        fetch(&*stage.other, &["q"], 16).await,
-    ];
+    let (mine, theirs, published) = tokio::join!(
+        fetch(&*stage.broker, &["q"], 16),
+        fetch(&*stage.other, &["q"], 16),
+        stage.broker.publish(first)
+    );
+    published.unwrap();
     let publish = async {
         for start in (100..MESSAGES).step_by(100) {
             let some = (start..start + 100)
@@ -93,7 +97,6 @@ pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: B
             taken = broker.fetch(&["q".to_owned()], 16).await.unwrap();
         }
     };
-    let [mine, theirs] = held;
     let ((), mut one, two) = tokio::time::timeout(PATIENCE, async {
         tokio::join!(
             publish,
@@ -123,7 +126,7 @@ pub(crate) async fn what_was_published_and_settled_survives_a_crash(mut stage: B
         stage.publish(outgoing(name)).await;
     }
     let taken = stage.take(4).await;
-    let later = celeriac::clock::after(stage.clock.now(), Duration::from_secs(3_600));
+    let later = celeriac::clock::after(stage.clock.now(), HOUR);
     stage
         .broker
         .settle(&taken[0], Settlement::Ack)
@@ -145,14 +148,15 @@ pub(crate) async fn what_was_published_and_settled_survives_a_crash(mut stage: B
         .await
         .unwrap();
     stage.crash().await;
-    let depth = stage.broker.depth("q").await.unwrap();
-    assert_eq!(
-        (depth.ready, depth.parked, depth.leased, depth.dead),
-        (1, 1, 1, 1)
-    );
-    assert_eq!(names(&fetch(&*stage.broker, &["q"], 10).await), ["ready"]);
-    stage.clock.advance(Duration::from_secs(3_600));
-    let mut rest = stage.take(10).await;
+    // A lease that ends with time outlives its process; a connection does not.
+    let mut rest = if stage.broker.profile().lease.is_some() {
+        stage.assert_holds("q", [1, 1, 1, 1]).await;
+        assert_eq!(names(&stage.take(1).await), ["ready"]);
+        stage.clock.advance(HOUR);
+        stage.take(3).await
+    } else {
+        stage.take(2).await
+    };
     rest.retain(|delivery| names(std::slice::from_ref(delivery)) == ["leased"]);
     assert_eq!(rest[0].deliveries, 2, "the crash cost a delivery");
 }

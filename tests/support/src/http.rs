@@ -1,4 +1,4 @@
-//! The least of HTTP: one GET.
+//! The least of HTTP: one request, one answer.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -12,11 +12,26 @@ const ANSWER: Duration = Duration::from_secs(10);
 /// # Errors
 /// When nobody listens or the answer is no HTTP.
 pub fn get(address: SocketAddr, path: &str) -> std::io::Result<(u16, String)> {
+    send(address, "GET", path, "", "")
+}
+
+/// Sends a request with headers that each end in a line feed.
+///
+/// # Errors
+/// When nobody listens or the answer is no HTTP.
+pub fn send(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &str,
+    body: &str,
+) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, ANSWER)?;
     stream.set_read_timeout(Some(ANSWER))?;
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n"
+        "{method} {path} HTTP/1.1\r\nhost: {address}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;

@@ -14,14 +14,20 @@
 
 pub mod file;
 pub mod http;
+pub mod ports;
+pub mod proxy;
 pub mod python;
+pub mod rabbitmq;
 pub mod raw;
 pub mod redis;
 pub mod server;
 pub mod stage;
 pub mod wait;
 
+pub use ports::free_port;
+pub use proxy::Proxy;
 pub use python::{Python, PythonWorker};
+pub use rabbitmq::Rabbit;
 pub use raw::{Letter, Tally};
 pub use redis::Redis;
 pub use server::{Ended, Server};

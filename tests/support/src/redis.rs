@@ -1,6 +1,6 @@
 //! A Redis server of one's own.
 
-use std::net::TcpListener;
+use crate::ports::free_port;
 use std::process::{Child, Command, Stdio};
 
 /// Tries to find a port that nobody takes between finding and using it.
@@ -107,16 +107,6 @@ impl Drop for Redis {
         let _gone = self.child.kill();
         let _status = self.child.wait();
     }
-}
-
-/// Returns a port that nobody listens on just now.
-///
-/// # Panics
-/// When there is none.
-#[must_use]
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
-    listener.local_addr().expect("its address").port()
 }
 
 /// Starts a server; `None` when the port was taken meanwhile.

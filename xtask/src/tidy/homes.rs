@@ -18,11 +18,7 @@ const SQL: &[&str] = &[
     "tests/support/src",
 ];
 const CLI: &[&str] = &["runtime/src/cli", "runtime/src/main.rs"];
-const AMQP: &[&str] = &[
-    "runtime/src/amqp",
-    "runtime/src/broker/rabbitmq",
-    "runtime/src/results/rpc",
-];
+const AMQP: &[&str] = &["runtime/src/amqp", "runtime/src/broker/rabbitmq"];
 
 const HOMES: &[Home] = &[
     Home {

@@ -46,13 +46,13 @@ fn add_up(rows: Vec<(String, i64, i64)>) -> BTreeMap<String, Depth> {
     let mut queues: BTreeMap<String, Depth> = BTreeMap::new();
     for (queue, state, count) in rows {
         let depth = queues.entry(queue).or_default();
-        let place = match state {
-            0 => &mut depth.ready,
-            1 => &mut depth.parked,
-            2 => &mut depth.leased,
-            _ => &mut depth.dead,
-        };
-        *place += u64::try_from(count).unwrap_or_default();
+        let count = u64::try_from(count).unwrap_or_default();
+        match state {
+            0 => depth.ready += count,
+            1 => depth.parked = depth.parked.map(|parked| parked + count),
+            2 => depth.leased = depth.leased.map(|leased| leased + count),
+            _ => depth.dead += count,
+        }
     }
     queues
 }

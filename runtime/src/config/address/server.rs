@@ -38,6 +38,11 @@ impl ServerUrl {
         )))
     }
 
+    /// Takes a URL that is complete already.
+    pub(super) fn complete(url: String) -> Self {
+        Self(url)
+    }
+
     /// Returns the whole URL, password included.
     #[must_use]
     pub fn secret(&self) -> &str {
@@ -46,7 +51,7 @@ impl ServerUrl {
 }
 
 /// Divides `HOST[:PORT]`; an IPv6 address stands in brackets.
-fn host_and_port(place: &str) -> Option<(&str, Option<u16>)> {
+pub(super) fn host_and_port(place: &str) -> Option<(&str, Option<u16>)> {
     let colon = match place.rfind(']') {
         Some(end) => place.get(end..)?.find(':').map(|at| end + at),
         None => place.find(':'),

@@ -2,13 +2,12 @@
 
 use super::super::decide::Recorded;
 use super::super::{Record, RunUsage, Start, Write};
-use crate::celery::result::{self, Document};
+use crate::celery::result;
 use crate::clock::after;
 use crate::task::{Fence, State, TaskId};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 /// The member of a document that only we write. `expires_at` is its first field:
 /// the scripts look for it there.
@@ -53,21 +52,7 @@ pub(super) fn document(write: &Write, now: Timestamp) -> String {
     };
     // A map would be sorted; the scripts want `expires_at` first.
     let ours_text = serde_json::to_string(&ours).unwrap_or_else(|_| "{}".to_owned());
-    let result = write.result.as_deref().map(String::from_utf8_lossy);
-    // As Celery's worker tells who runs it.
-    let started = (write.state == State::Started)
-        .then(|| json!({"pid": std::process::id(), "hostname": write.worker}).to_string());
-    Document {
-        task_id: write.id.as_str(),
-        status: write.state.as_str(),
-        result: result.as_deref().or(started.as_deref()),
-        exception: write.exception.as_ref(),
-        date_done: write.state.is_final().then_some(now),
-        group_id: write.reply.group.as_deref(),
-        parent_id: write.reply.parent.as_deref(),
-        celeriac: &ours_text,
-    }
-    .text()
+    super::super::document::document(write, now, &ours_text)
 }
 
 /// The fields of the record of a run that goes on, names and values in turn.

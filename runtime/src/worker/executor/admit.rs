@@ -6,6 +6,7 @@ use super::leave::Left;
 use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
 use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
+use crate::policy::limits::outlasts;
 use crate::registry::{Loaded, Resolution};
 use crate::task::{Exception, TaskName};
 use crate::worker::crew::Crew;
@@ -41,7 +42,7 @@ pub(super) async fn admit(
         }
     }
     match code(crew, &request.task).await {
-        Ok(Some(code)) => Ok(Attempt::new(crew, delivery, request, code)),
+        Ok(Some(code)) => in_time(crew, Attempt::new(crew, delivery, request, code)),
         Ok(None) if let Some(onward) = forwarded(crew, &delivery) => {
             let (onward, delivery) = (Box::new(onward), Box::new(delivery));
             Err(Left::Forwarded { onward, delivery })
@@ -63,6 +64,24 @@ pub(super) async fn admit(
             ))
         }
     }
+}
+
+/// Refuses what may run longer than the broker lets its message be held: it would
+/// run again and again.
+fn in_time(crew: &Crew, attempt: Attempt) -> Result<Attempt, Left> {
+    let longest = crew.broker.profile().longest;
+    let Some(reason) = outlasts(attempt.limits.wall, longest) else {
+        return Ok(attempt);
+    };
+    let exception = Exception::new(
+        "celery.exceptions",
+        "ImproperlyConfigured",
+        format!("{}: {reason}", attempt.whose),
+    );
+    let Attempt {
+        delivery, request, ..
+    } = attempt;
+    Err(Left::refused(delivery, request, exception, reason))
 }
 
 /// Waits a moment here, or longer in the broker, where it costs nothing.

@@ -1,0 +1,198 @@
+//! One connection and what depends on it: its number is the lease of every message
+//! that came through it.
+
+use super::declare::{self, Purpose};
+use super::held::Held;
+use super::inbox::Inbox;
+use super::{SYSTEM, carry, delay, trouble};
+use crate::amqp::{ANSWER, AmqpServer, channel, in_time, short};
+use crate::broker::BrokerError;
+use crate::celery::Message;
+use bytes::Bytes;
+use lapin::options::{BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation, Connection, Error};
+use std::collections::HashSet;
+use std::fmt;
+use tokio::sync::Mutex;
+
+/// A message on its way to the server.
+#[derive(Debug)]
+pub(super) struct Post {
+    pub(super) exchange: &'static str,
+    pub(super) routing_key: String,
+    pub(super) properties: BasicProperties,
+    pub(super) body: Bytes,
+}
+
+/// One connection, its channels, and what is known of the server's queues.
+pub(super) struct Session {
+    pub(super) number: i64,
+    connection: Connection,
+    consuming: Channel,
+    publishing: Mutex<Option<Channel>>,
+    pub(super) inbox: Mutex<Inbox>,
+    pub(super) held: Held,
+    declared: Mutex<HashSet<String>>,
+    delayed: Mutex<HashSet<String>>,
+}
+
+impl Session {
+    /// Connects.
+    pub(super) async fn open(
+        server: &AmqpServer,
+        number: i64,
+        prefetch: u16,
+    ) -> Result<Self, Error> {
+        let connection = server.connect().await?;
+        let consuming = channel(&connection).await?;
+        // For each consumer: quorum queues know no limit of a whole channel.
+        let qos = consuming.basic_qos(prefetch, BasicQosOptions { global: false });
+        in_time(ANSWER, qos).await?;
+        Ok(Self {
+            number,
+            connection,
+            consuming,
+            publishing: Mutex::default(),
+            inbox: Mutex::default(),
+            held: Held::default(),
+            declared: Mutex::default(),
+            delayed: Mutex::default(),
+        })
+    }
+
+    /// Tells whether messages that came through it are still ours.
+    pub(super) fn is_alive(&self) -> bool {
+        self.connection.status().connected() && self.consuming.status().connected()
+    }
+
+    pub(super) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    pub(super) fn consuming(&self) -> &Channel {
+        &self.consuming
+    }
+
+    /// Declares a queue, once.
+    pub(super) async fn ensure(&self, queue: &str, purpose: Purpose) -> Result<(), BrokerError> {
+        short(queue).map_err(misnamed)?;
+        let mut declared = self.declared.lock().await;
+        if !declared.contains(queue) {
+            declare::ensure(&self.connection, queue, purpose)
+                .await
+                .map_err(trouble)?;
+            declared.insert(queue.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Makes a queue reachable for delayed messages, once.
+    pub(super) async fn ensure_delay(&self, queue: &str) -> Result<(), BrokerError> {
+        short(&delay::routing_key(std::time::Duration::ZERO, queue)).map_err(misnamed)?;
+        let mut delayed = self.delayed.lock().await;
+        if delayed.is_empty() {
+            delay::declare(&self.connection).await.map_err(trouble)?;
+        }
+        if !delayed.contains(queue) {
+            delay::bind(&self.connection, queue)
+                .await
+                .map_err(trouble)?;
+            delayed.insert(queue.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Publishes, and returns when the server has all of it.
+    pub(super) async fn publish(&self, posts: Vec<Post>) -> Result<(), BrokerError> {
+        let publishing = self.publisher().await.map_err(trouble)?;
+        let options = BasicPublishOptions {
+            mandatory: true,
+            immediate: false,
+        };
+        let mut confirms = Vec::with_capacity(posts.len());
+        for post in posts {
+            let key = short(&post.routing_key).map_err(misnamed)?;
+            let sent = publishing.basic_publish(
+                post.exchange.into(),
+                key,
+                options,
+                &post.body,
+                post.properties,
+            );
+            confirms.push((
+                post.routing_key,
+                in_time(ANSWER, sent).await.map_err(trouble)?,
+            ));
+        }
+        for (key, confirm) in confirms {
+            let refusal = match in_time(ANSWER, confirm).await.map_err(trouble)? {
+                Confirmation::Ack(None) | Confirmation::NotRequested => continue,
+                Confirmation::Ack(Some(returned)) => returned.reply_text.to_string(),
+                Confirmation::Nack(_) => "the queue takes no more".to_owned(),
+            };
+            self.forget().await;
+            return Err(BrokerError::Unavailable {
+                system: SYSTEM,
+                reason: format!("a message for {key:?} was not taken: {refusal}"),
+                source: None,
+            });
+        }
+        Ok(())
+    }
+
+    /// Sends to a queue of a caller; where it is gone, the message is too.
+    pub(super) async fn reply(&self, to: &str, message: &Message) -> Result<(), BrokerError> {
+        let Ok(to) = short(to) else {
+            // No queue has such a name.
+            return Ok(());
+        };
+        let publishing = self.publisher().await.map_err(trouble)?;
+        let sent = publishing.basic_publish(
+            "".into(),
+            to,
+            BasicPublishOptions::default(),
+            &message.body,
+            carry::reply(message),
+        );
+        let confirm = in_time(ANSWER, sent).await.map_err(trouble)?;
+        in_time(ANSWER, confirm).await.map_err(trouble)?;
+        Ok(())
+    }
+
+    /// Somebody deleted a queue: all are looked at again.
+    async fn forget(&self) {
+        self.declared.lock().await.clear();
+        self.delayed.lock().await.clear();
+    }
+
+    /// Returns the channel for publishing; one that an error closed is opened again.
+    async fn publisher(&self) -> Result<Channel, Error> {
+        let mut publishing = self.publishing.lock().await;
+        if let Some(open) = publishing.as_ref().filter(|open| open.status().connected()) {
+            return Ok(open.clone());
+        }
+        let opened = channel(&self.connection).await?;
+        in_time(
+            ANSWER,
+            opened.confirm_select(ConfirmSelectOptions::default()),
+        )
+        .await?;
+        *publishing = Some(opened.clone());
+        Ok(opened)
+    }
+}
+
+fn misnamed(error: crate::amqp::TooLong) -> BrokerError {
+    BrokerError::Misconfigured {
+        system: SYSTEM,
+        reason: error.to_string(),
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session")
+            .field("number", &self.number)
+            .finish_non_exhaustive()
+    }
+}

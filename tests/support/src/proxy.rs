@@ -1,0 +1,107 @@
+//! A way to a server that can be cut or stopped up, as networks are.
+
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+/// Bytes that are handed on at once.
+const PIECE: usize = 16 << 10;
+
+/// Hands every connection on to one port of this machine. It ends with the test.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    ways: Arc<Ways>,
+}
+
+#[derive(Debug, Default)]
+struct Ways {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    is_stopped: bool,
+    clients: Vec<TcpStream>,
+}
+
+impl Proxy {
+    /// Starts to hand on to a port, from a free one.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    #[must_use]
+    pub fn to(target: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        let port = listener.local_addr().expect("its address").port();
+        let ways = Arc::new(Ways::default());
+        let shared = Arc::clone(&ways);
+        thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                if let Ok(server) = TcpStream::connect(("127.0.0.1", target)) {
+                    shared.join(client, server);
+                }
+            }
+        });
+        Self { port, ways }
+    }
+
+    /// Returns its port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends every connection as the death of the client does: what it sent arrives, and
+    /// then the end. New connections are welcome.
+    pub fn cut(&self) {
+        for client in self.ways.lock().clients.drain(..) {
+            // It may have ended by itself.
+            let _ended = client.shutdown(Shutdown::Read);
+        }
+    }
+
+    /// Holds back everything from now on; connections stay.
+    pub fn stop(&self) {
+        self.ways.lock().is_stopped = true;
+    }
+
+    /// Lets everything through again.
+    pub fn go_on(&self) {
+        self.ways.lock().is_stopped = false;
+        self.ways.changed.notify_all();
+    }
+}
+
+impl Ways {
+    fn join(self: &Arc<Self>, client: TcpStream, server: TcpStream) {
+        let both = [(&client, &server), (&server, &client)];
+        for (from, to) in both {
+            let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else {
+                return;
+            };
+            let ways = Arc::clone(self);
+            thread::spawn(move || ways.carry(from, to));
+        }
+        self.lock().clients.push(client);
+    }
+
+    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+        let mut piece = vec![0; PIECE];
+        while let Ok(length) = from.read(&mut piece) {
+            let stopped = self.lock();
+            let going = self.changed.wait_while(stopped, |state| state.is_stopped);
+            drop(going);
+            if length == 0 || to.write_all(&piece[..length]).is_err() {
+                break;
+            }
+        }
+        let _ended = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,246 @@
+//! A virtual host of a private RabbitMQ server.
+//!
+//! A server takes five seconds to start, so the tests of one run share one, each in a
+//! virtual host of its own: `cargo xtask test` names it in `CELERIAC_TEST_RABBITMQ` as
+//! `PORT:PORT`, AMQP's and HTTP's. A test that is run alone starts its own.
+
+use crate::{free_port, http};
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Where the tests find a server that is there already.
+pub const VARIABLE: &str = "CELERIAC_TEST_RABBITMQ";
+/// The program itself: the one in the search path changes the user.
+const PROGRAM: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+/// `guest:guest`, as HTTP wants it.
+const CREDENTIALS: &str = "authorization: Basic Z3Vlc3Q6Z3Vlc3Q=\r\n";
+
+/// A virtual host, removed when dropped.
+#[derive(Debug)]
+pub struct Rabbit {
+    ports: [u16; 2],
+    vhost: String,
+    _server: Option<RabbitServer>,
+}
+
+/// A private server, killed when dropped.
+#[derive(Debug)]
+pub struct RabbitServer {
+    child: Child,
+    ports: [u16; 2],
+    folder: tempfile::TempDir,
+}
+
+impl Rabbit {
+    /// Makes a virtual host on the server of this run, or on one of its own.
+    ///
+    /// # Panics
+    /// When `rabbitmq-server` is missing or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let shared = std::env::var(VARIABLE).ok();
+        let shared = shared.as_deref().and_then(|ports| ports.split_once(':'));
+        match shared.map(|(amqp, http)| [amqp, http].map(str::parse)) {
+            Some([Ok(amqp), Ok(http)]) => Self::on([amqp, http], None),
+            _ => {
+                let server = RabbitServer::start();
+                Self::on(server.ports, Some(server))
+            }
+        }
+    }
+
+    fn on(ports: [u16; 2], server: Option<RabbitServer>) -> Self {
+        static MADE: AtomicU32 = AtomicU32::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let vhost = format!("t{}-{number}", std::process::id());
+        let rabbit = Self {
+            ports,
+            vhost,
+            _server: server,
+        };
+        let path = format!("/api/vhosts/{}", rabbit.vhost);
+        assert!(
+            rabbit.http("PUT", &path, &Value::Null).0 < 300,
+            "a virtual host is made"
+        );
+        rabbit
+    }
+
+    /// Returns its address.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_through(self.port())
+    }
+
+    /// Returns its address through another port, as that of a proxy.
+    #[must_use]
+    pub fn url_through(&self, port: u16) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{port}/{}", self.vhost)
+    }
+
+    /// Returns the port of AMQP.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.ports[0]
+    }
+
+    /// Returns what the server knows of a queue; `Null` when there is none.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    #[must_use]
+    pub fn queue(&self, name: &str) -> Value {
+        let (status, body) = self.http(
+            "GET",
+            &format!("/api/queues/{}/{name}", self.vhost),
+            &Value::Null,
+        );
+        match status {
+            200 => serde_json::from_str(&body).expect("JSON"),
+            _ => Value::Null,
+        }
+    }
+
+    /// Declares a durable queue with arguments, as somebody else might.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn declare(&self, name: &str, arguments: &Value) {
+        let path = format!("/api/queues/{}/{name}", self.vhost);
+        let wanted = json!({"durable": true, "arguments": arguments});
+        assert!(
+            self.http("PUT", &path, &wanted).0 < 300,
+            "{name} is declared"
+        );
+    }
+
+    /// Sends a request to the server's own API, and returns the status and the body.
+    ///
+    /// # Panics
+    /// When nobody answers.
+    #[must_use]
+    pub fn http(&self, method: &str, path: &str, body: &Value) -> (u16, String) {
+        ask(self.ports[1], method, path, body).expect("the server answers")
+    }
+}
+
+impl Drop for Rabbit {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _gone = ask(
+            self.ports[1],
+            "DELETE",
+            &format!("/api/vhosts/{}", self.vhost),
+            &Value::Null,
+        );
+    }
+}
+
+fn ask(port: u16, method: &str, path: &str, body: &Value) -> std::io::Result<(u16, String)> {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    http::send(
+        SocketAddr::from(([127, 0, 0, 1], port)),
+        method,
+        path,
+        CREDENTIALS,
+        &body,
+    )
+}
+
+impl RabbitServer {
+    /// Starts a server and waits until it answers.
+    ///
+    /// # Panics
+    /// When `rabbitmq-server` is missing or does not start.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the server");
+        let plugins = folder.path().join("plugins");
+        std::fs::write(&plugins, "[rabbitmq_management].").expect("a file");
+        let ports = [free_port(), free_port()];
+        let child = spawn(folder.path(), ports);
+        let mut server = Self {
+            child,
+            ports,
+            folder,
+        };
+        server.answers();
+        server
+    }
+
+    /// Returns the ports of AMQP and HTTP.
+    #[must_use]
+    pub fn ports(&self) -> [u16; 2] {
+        self.ports
+    }
+
+    /// Kills it and starts it again with all it had on disk.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.child = spawn(self.folder.path(), self.ports);
+        self.answers();
+    }
+
+    /// Returns the address of a virtual host, `/` escaped.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("amqp://guest:guest@127.0.0.1:{}//", self.ports[0])
+    }
+
+    fn answers(&mut self) {
+        let http = self.ports[1];
+        crate::until("rabbitmq-server answers", || {
+            let ended = self.child.try_wait().is_ok_and(|ended| ended.is_some());
+            assert!(!ended, "rabbitmq-server ended at once");
+            ask(http, "GET", "/api/overview", &Value::Null)
+                .is_ok_and(|(status, _)| status == 200)
+                .then_some(())
+        });
+    }
+
+    /// Kills it, as a power cut does.
+    pub fn kill(&mut self) {
+        // The program is a script: what it started is of its group.
+        if let Some(group) = rustix::process::Pid::from_raw(self.child.id().cast_signed()) {
+            let _gone = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+        let _status = self.child.wait();
+    }
+}
+
+impl Drop for RabbitServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn spawn(folder: &Path, [amqp, http]: [u16; 2]) -> Child {
+    let listener = format!("-rabbitmq_management listener [{{port,{http}}},{{ip,\"127.0.0.1\"}}]");
+    Command::new(PROGRAM)
+        .env("HOME", folder)
+        .env("RABBITMQ_NODENAME", format!("celeriac-{amqp}@localhost"))
+        .env("RABBITMQ_NODE_PORT", amqp.to_string())
+        .env("RABBITMQ_DIST_PORT", free_port().to_string())
+        .env("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1")
+        .env("RABBITMQ_MNESIA_BASE", folder.join("mnesia"))
+        .env("RABBITMQ_LOG_BASE", folder.join("log"))
+        .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("plugins"))
+        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", listener)
+        .process_group(0)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("rabbitmq-server is missing: apt-get install rabbitmq-server")
+}
