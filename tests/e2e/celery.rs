@@ -29,17 +29,14 @@ impl Beside {
     }
 }
 
-fn python(release: &str) -> Python {
+pub(crate) fn python(release: &str) -> Python {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python");
     Python::new(&target, release, scripts)
 }
 
-#[test]
-fn a_client_of_celery_gets_results_exceptions_retries_and_states() {
-    let beside = Beside::new();
-    let worker = beside.stage.server(&["worker"]);
-    let seen = beside.ask("5.7", "everything");
+/// Checks what the newest client saw of all it tried.
+pub(crate) fn assert_everything(seen: &Value) {
     assert!(
         seen["celery"]
             .as_str()
@@ -87,6 +84,14 @@ fn a_client_of_celery_gets_results_exceptions_retries_and_states() {
         pages.len() >= 2 && pages.is_sorted_by_key(|page| page.as_u64()),
         "{pages:?}"
     );
+}
+
+#[test]
+fn a_client_of_celery_gets_results_exceptions_retries_and_states() {
+    let beside = Beside::new();
+    let worker = beside.stage.server(&["worker"]);
+    let seen = beside.ask("5.7", "everything");
+    assert_everything(&seen);
     assert_eq!(beside.redis.cli(0, &["HLEN", "unacked"]), "0");
     assert_eq!(beside.redis.cli(0, &["ZCARD", "unacked_index"]), "0");
     assert_eq!(worker.stop().code, Some(0));

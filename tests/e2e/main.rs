@@ -20,6 +20,7 @@ mod health;
 mod limits;
 mod memory;
 mod priority;
+mod rabbitmq;
 mod refusals;
 mod registry;
 mod retry;

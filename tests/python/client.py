@@ -5,6 +5,7 @@ import sys
 import time
 
 from celery import Celery, __version__
+from kombu import Queue
 
 PATIENCE = 40  # seconds; a busy machine needs some of them
 
@@ -59,10 +60,46 @@ def everything(app):
     return seen
 
 
+def quorum(app):
+    """Uses a queue of another type, as Celery itself would if told so."""
+    app.conf.task_default_queue_type = "quorum"
+    app.conf.task_queues = [Queue("celery", queue_arguments={"x-queue-type": "quorum", "x-max-length": 5000})]
+    seen = snippet(app)
+    seen["retry"] = app.send_task("flaky.fails_until", args=[2]).get(timeout=PATIENCE)
+    return seen
+
+
+def gone(app):
+    """Asks for a reply where nobody listens any more, and then for one that is heard."""
+    app.send_task("text.word_count", args=["a"], reply_to="no-such-queue")
+    return snippet(app)
+
+
+def nonsense(app):
+    """Sends what no client of Celery would."""
+    shape = {"id": "shape", "task": "text.word_count"}
+    bad = [
+        (b"\xff\xfe", {}, "application/json"),
+        (b"[[], {}, {}]", {"id": 7, "task": ["x"]}, "application/json"),
+        (b"[[], {}, {}]", {"id": "type", "task": "text.word_count"}, "application/x-unknown"),
+        (b"{}", shape, "application/json"),
+        (b"[[], {}, {}]", {"task": "text.word_count"}, "application/json"),
+    ]
+    with app.connection_for_write() as connection:
+        producer = connection.Producer()
+        for body, headers, content_type in bad:
+            producer.publish(
+                body, headers=headers, content_type=content_type, content_encoding="binary",
+                exchange="", routing_key="celery",
+            )
+    return {"sent": len(bad)}
+
+
 def main():
     what, broker, backend = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
-    print(json.dumps({"snippet": snippet, "everything": everything}[what](app)))
+    scenes = [snippet, everything, quorum, gone, nonsense]
+    print(json.dumps({scene.__name__: scene for scene in scenes}[what](app)))
 
 
 main()

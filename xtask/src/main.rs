@@ -6,6 +6,7 @@ mod commands;
 mod demo;
 mod guests;
 mod python;
+mod rabbitmq;
 mod setup;
 mod steps;
 mod test;

@@ -12,6 +12,8 @@ use crate::steps::run;
 
 /// Celery's oldest and newest releases that are tested.
 const RELEASES: [&str; 2] = ["5.4", "5.7"];
+/// RabbitMQ itself; what is in the search path changes the user and answers slowly.
+const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 /// Written last, so that half an environment is never taken for a whole one.
 const STAMP: &str = "celeriac-requirements.txt";
 
@@ -19,6 +21,9 @@ const STAMP: &str = "celeriac-requirements.txt";
 pub(crate) fn ensure() -> Result<()> {
     if !answers("redis-server", "--version") {
         install("redis-server")?;
+    }
+    if !Path::new(RABBITMQ).exists() {
+        install("rabbitmq-server")?;
     }
     for release in RELEASES {
         environment(release)?;
@@ -55,9 +60,13 @@ fn environment(release: &str) -> Result<()> {
 }
 
 fn folder(root: &Path, release: &str) -> PathBuf {
+    target(root).join(format!("python/celery-{release}"))
+}
+
+/// Returns where Cargo builds.
+pub(crate) fn target(root: &Path) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
-    let target = target.unwrap_or_else(|| root.join("target"));
-    target.join(format!("python/celery-{release}"))
+    target.unwrap_or_else(|| root.join("target"))
 }
 
 fn answers(program: &str, argument: &str) -> bool {
@@ -77,7 +86,10 @@ fn install(package: &str) -> Result<()> {
         say(&words.join(" "));
         let mut command = Command::new("apt-get");
         command.args(words.iter().skip(1));
-        command.env("DEBIAN_FRONTEND", "noninteractive");
+        // A package whose server would start by itself leaves that be in run level 1.
+        command
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .env("RUNLEVEL", "1");
         run(command)?;
     }
     Ok(())

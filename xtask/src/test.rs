@@ -4,7 +4,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::commands::{Flags, say};
 use crate::steps::{Steps, Stream, cargo, colour, watch};
-use crate::{check, guests, python, setup};
+use crate::{check, guests, python, rabbitmq, setup};
 
 /// How many tests ran, and how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,7 +36,9 @@ fn all(flags: &Flags, steps: &mut Steps) -> Result<Tally> {
         check::all(flags, steps)?;
     }
     steps.run("guests", guests::build)?;
-    let tests = steps.run("tests", tests)?;
+    let rabbitmq = steps.run("build", rabbitmq::Server::start)?;
+    let tests = steps.run("tests", || tests(&rabbitmq))?;
+    drop(rabbitmq);
     let doctests = steps.run("doctests", doctests)?;
     Ok(Tally {
         passed: tests.passed + doctests.passed,
@@ -44,9 +46,10 @@ fn all(flags: &Flags, steps: &mut Steps) -> Result<Tally> {
     })
 }
 
-fn tests() -> Result<Tally> {
+fn tests(rabbitmq: &rabbitmq::Server) -> Result<Tally> {
     let mut summary = None;
-    let nextest = cargo(&["nextest", "run", "--workspace", "--color", colour()]);
+    let mut nextest = cargo(&["nextest", "run", "--workspace", "--color", colour()]);
+    nextest.env(rabbitmq::VARIABLE, &rabbitmq.ports);
     let well = watch(nextest, Stream::Error, |line| {
         summary = nextest_summary(line).or(summary);
     })?;
