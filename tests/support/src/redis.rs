@@ -1,5 +1,6 @@
 //! A Redis server of one's own.
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -98,6 +99,32 @@ impl Redis {
         String::from_utf8_lossy(&output.stdout)
             .trim_end()
             .to_owned()
+    }
+}
+
+impl Redis {
+    /// Puts an item into a list where messages wait to be taken, whatever it is
+    /// and however long.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn push(&self, database: u32, list: &str, item: &[u8]) {
+        let mut child = Command::new("redis-cli")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-n", &database.to_string(), "-x", "LPUSH", list])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("redis-cli is missing: apt-get install redis-server");
+        let mut pipe = child.stdin.take().expect("it has a standard input");
+        pipe.write_all(item).expect("it reads the item");
+        drop(pipe);
+        let output = child.wait_with_output().expect("it ends");
+        let answer = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            answer.trim().parse::<u64>().is_ok(),
+            "LPUSH {list}: {answer}"
+        );
     }
 }
 
