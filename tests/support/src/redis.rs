@@ -1,6 +1,5 @@
 //! A Redis server of one's own.
 
-use std::io::Write as _;
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
@@ -117,7 +116,7 @@ impl Redis {
             .spawn()
             .expect("redis-cli is missing: apt-get install redis-server");
         let mut pipe = child.stdin.take().expect("it has a standard input");
-        pipe.write_all(item).expect("it reads the item");
+        std::io::Write::write_all(&mut pipe, item).expect("it reads the item");
         drop(pipe);
         let output = child.wait_with_output().expect("it ends");
         let answer = String::from_utf8_lossy(&output.stdout);
