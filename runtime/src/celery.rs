@@ -10,8 +10,13 @@ pub use request::{Malformed, Request, TaskCall};
 
 use jiff::Timestamp;
 
-/// Writes a moment as Python's `isoformat` does.
+/// Writes a moment as Python's `isoformat` does: with microseconds, or without
+/// a fraction when there are none.
 pub(crate) fn iso(moment: Timestamp) -> String {
+    let form = match moment.subsec_microsecond() {
+        0 => "%Y-%m-%dT%H:%M:%S+00:00",
+        _ => "%Y-%m-%dT%H:%M:%S%.6f+00:00",
+    };
     let moment = moment.to_zoned(jiff::tz::TimeZone::UTC);
-    moment.strftime("%Y-%m-%dT%H:%M:%S%.f+00:00").to_string()
+    moment.strftime(form).to_string()
 }

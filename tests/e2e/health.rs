@@ -61,6 +61,21 @@ fn health_is_a_document_and_everything_else_is_not_found() {
 }
 
 #[test]
+fn a_worker_that_is_full_is_as_healthy_as_its_broker() {
+    let stage = stage().with("worker.concurrency", "1");
+    let dev = stage.dev();
+    stage.push("report");
+    // Longer than the answer of a broker may be old.
+    let id = stage.send("report.nap", &["-a", "[12000]"]);
+    let ended = until("it ended", || {
+        let (status, page) = dev.get("/health/ready").expect("a page");
+        assert_eq!(status, 200, "{page}");
+        Some(stage.stored(&id)).filter(|stored| stored["state"] == "SUCCESS")
+    });
+    assert_eq!(*success(&ended), 12_000);
+}
+
+#[test]
 fn nothing_listens_where_it_is_switched_off() {
     let stage = stage().with("worker.listen", "off");
     let dev = stage.dev();

@@ -10,6 +10,7 @@
 
 mod at_most_once;
 mod bad_messages;
+mod bad_redis;
 mod calls;
 mod celery;
 mod configuration;

@@ -83,6 +83,12 @@ impl Envelope {
             if let Some(expiration) = &properties.expiration {
                 written.insert("expiration".to_owned(), json!(expiration));
             }
+            if self.ours.deliveries > 0
+                && let Some(Value::Object(info)) = written.get_mut("delivery_info")
+            {
+                // A Python worker must hear that it may have run before.
+                info.insert("redelivered".to_owned(), Value::Bool(true));
+            }
         }
         let envelope = json!({
             "body": STANDARD.encode(body),
@@ -196,7 +202,7 @@ mod tests {
         assert_eq!(properties["delivery_mode"], 2);
         assert_eq!(
             properties["delivery_info"],
-            json!({"exchange": "", "routing_key": "q"})
+            json!({"exchange": "", "routing_key": "q", "redelivered": true})
         );
         assert!(properties["delivery_tag"].is_string());
     }

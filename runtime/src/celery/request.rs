@@ -5,6 +5,7 @@
 
 mod call;
 mod headers;
+mod protocol1;
 
 pub use call::{CallError, TaskCall, retried};
 
@@ -78,12 +79,16 @@ impl Request {
     /// [`Malformed`] when it is not a protocol 2 task message with a JSON body.
     pub fn decode(message: &Message) -> Result<Self, Malformed> {
         let headers = Headers(&message.headers);
-        let caller = headers.caller();
-        Self::read(message, &headers).map_err(|reason| Malformed {
+        let refused = |reason: Wrong, caller| Malformed {
             exception: Exception::new(reason.module, reason.class, reason.text.clone()),
             reason: reason.text,
             caller,
-        })
+        };
+        if let Some(caller) = protocol1::caller(message) {
+            let reason = "the message is of task protocol 1; set task_protocol = 2 in its sender";
+            return Err(refused(Wrong::decode(reason), caller));
+        }
+        Self::read(message, &headers).map_err(|reason| refused(reason, headers.caller()))
     }
 
     fn read(message: &Message, headers: &Headers<'_>) -> Result<Self, Wrong> {

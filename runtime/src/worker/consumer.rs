@@ -7,6 +7,7 @@ use super::crew::Crew;
 use super::executor;
 use super::patience::Backoff;
 use crate::broker::Delivery;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -15,6 +16,9 @@ use tokio::task::JoinSet;
 /// Most messages of one fetch: enough to share the cost of a round trip, few
 /// enough to leave some to other workers.
 const BATCH: usize = 256;
+/// How often a worker without a free permit asks the broker anything (4 s):
+/// often enough for health, which calls an answer old after ten.
+const ASK: Duration = Duration::from_secs(4);
 /// Time guests have to unwind after the drain is over and they were told.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -49,12 +53,21 @@ pub(super) async fn consume(crew: &Arc<Crew>) {
 }
 
 /// Asks the broker anything: an answer makes the worker ready at once, where a
-/// fetch from empty queues answers only after a while.
+/// fetch from empty queues answers only after a while. Cancel-safe.
 async fn greet(crew: &Crew) {
     if let Some(queue) = crew.settings.queues.first()
         && crew.broker.depth(queue).await.is_ok()
     {
         crew.metrics.fetched();
+    }
+}
+
+/// Asks the broker again and again: a worker that is full does not fetch, and
+/// is as healthy as its broker all the same.
+async fn keep_asking(crew: &Crew) -> Infallible {
+    loop {
+        tokio::time::sleep(ASK).await;
+        greet(crew).await;
     }
 }
 
@@ -69,6 +82,7 @@ async fn take(
         biased;
         () = crew.shutdown.stopping() => return None,
         permit = permits.clone().acquire_owned() => permit.ok()?,
+        never = keep_asking(crew) => match never {},
     };
     let mut held = vec![first];
     while held.len() < BATCH

@@ -141,22 +141,35 @@ pub(super) fn start(crew: &Arc<Crew>) -> Beat {
         loop {
             tokio::select! {
                 () = until.cancelled() => return,
-                () = tokio::time::sleep(every) => beat(&crew).await,
+                () = tokio::time::sleep(every) => beat(&crew, every).await,
             }
         }
     });
     Beat { ended, task }
 }
 
-async fn beat(crew: &Crew) {
+async fn beat(crew: &Crew, every: Duration) {
     let (receipts, runs) = crew.leases.held();
     if receipts.is_empty() {
         return;
     }
-    match crew.broker.extend(&receipts).await {
+    // Side by side, and the second no longer than until the next beat: results
+    // that answer nobody must not cost the leases of messages.
+    let renewed = tokio::time::timeout(every, renew(crew, runs));
+    let ((), renewed) = tokio::join!(extend(crew, &receipts), renewed);
+    if renewed.is_err() {
+        tracing::warn!("run records not renewed: no answer before the next beat");
+    }
+}
+
+async fn extend(crew: &Crew, receipts: &[Receipt]) {
+    match crew.broker.extend(receipts).await {
         Ok(lost) => crew.leases.lose(&lost),
         Err(error) => tracing::warn!(%error, "leases not extended"),
     }
+}
+
+async fn renew(crew: &Crew, runs: Vec<(TaskId, Fence)>) {
     if runs.is_empty() {
         return;
     }

@@ -101,6 +101,32 @@ impl Redis {
     }
 }
 
+impl Redis {
+    /// Puts an item into a list where messages wait to be taken, whatever it is
+    /// and however long.
+    ///
+    /// # Panics
+    /// When the server refuses it.
+    pub fn push(&self, database: u32, list: &str, item: &[u8]) {
+        let mut child = Command::new("redis-cli")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(["-n", &database.to_string(), "-x", "LPUSH", list])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("redis-cli is missing: apt-get install redis-server");
+        let mut pipe = child.stdin.take().expect("it has a standard input");
+        std::io::Write::write_all(&mut pipe, item).expect("it reads the item");
+        drop(pipe);
+        let output = child.wait_with_output().expect("it ends");
+        let answer = String::from_utf8_lossy(&output.stdout);
+        assert!(
+            answer.trim().parse::<u64>().is_ok(),
+            "LPUSH {list}: {answer}"
+        );
+    }
+}
+
 impl Drop for Redis {
     fn drop(&mut self) {
         // It may be gone already.

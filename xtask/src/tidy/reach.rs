@@ -6,7 +6,12 @@ use super::Finding;
 use super::source::Source;
 
 /// The folders of test binaries, each with a `main.rs`.
-const BINARIES: [&str; 3] = ["tests/e2e/", "tests/conformance/", "tests/guests/"];
+const BINARIES: [&str; 4] = [
+    "tests/e2e/",
+    "tests/conformance/",
+    "tests/guests/",
+    "tests/vectors/",
+];
 
 /// Folders inside them that are crates of their own.
 const CRATES: [&str; 1] = ["/src/"];

@@ -38,13 +38,16 @@ const PROTOCOL: [&str; 21] = [
 const OWN: usize = 64;
 const OWN_BYTES: usize = 4 << 10;
 
+/// What a task is called in a result when its name cannot be read.
+pub(super) const UNKNOWN: &str = "unknown";
+
 pub(super) struct Headers<'a>(pub(super) &'a Map<String, Value>);
 
 impl Headers<'_> {
     /// Who waits for this message, as far as it can be read.
     pub(super) fn caller(&self) -> Option<(TaskId, String)> {
         let id = self.id().ok()?;
-        let task = self.task().unwrap_or_else(|_| "unknown".to_owned());
+        let task = self.task().unwrap_or_else(|_| UNKNOWN.to_owned());
         Some((id, task))
     }
 
@@ -60,10 +63,7 @@ impl Headers<'_> {
         let name = name.ok_or_else(|| {
             Wrong::decode("the header task is missing: not a protocol 2 task message")
         })?;
-        let fits = !name.is_empty()
-            && name.len() <= TASK_NAME_BYTES
-            && !name.chars().any(char::is_control);
-        if fits {
+        if is_name(&name) {
             Ok(name)
         } else {
             Err(Wrong::decode("the header task is not a name"))
@@ -152,6 +152,11 @@ impl Headers<'_> {
             .take(OWN)
             .collect()
     }
+}
+
+/// Tells whether a text may be the name of a task.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= TASK_NAME_BYTES && !text.chars().any(char::is_control)
 }
 
 fn wrong_type(name: &str, value: &Value, wanted: &str) -> Wrong {
