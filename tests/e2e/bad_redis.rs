@@ -22,7 +22,7 @@ struct Apart {
 impl Apart {
     fn new() -> Self {
         let broker = Redis::start();
-        let port = support::redis::free_port();
+        let port = support::free_port();
         let results = Redis::start_on(port);
         let stage = stage()
             .with("broker", &broker.url(0))
