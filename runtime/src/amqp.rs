@@ -1,8 +1,13 @@
-//! Connections to RabbitMQ, in AMQP 0-9-1: the only opener of them. The drivers
-//! of both seams get an [`AmqpServer`].
+//! Connections to RabbitMQ, in AMQP 0-9-1: the only opener of them. Drivers
+//! get an [`AmqpServer`].
 
+mod guard;
+mod tables;
+
+use async_rs::Runtime;
+use guard::{Guarded, GuardedTokio};
 use lapin::protocol::{AMQPErrorKind, AMQPHardError, AMQPSoftError};
-use lapin::tcp::{OwnedIdentity, OwnedTLSConfig};
+use lapin::tcp::{AMQPUriTcpExt as _, AsyncTcpStream, OwnedIdentity, OwnedTLSConfig};
 use lapin::types::{FieldTable, ShortString};
 use lapin::uri::AMQPUri;
 use lapin::{Channel, Connection, ConnectionProperties, Error, ErrorKind};
@@ -90,12 +95,16 @@ impl AmqpServer {
     /// What the server or the network said.
     pub async fn connect(&self) -> Result<Connection, Error> {
         let properties = ConnectionProperties::default().with_connection_name("celeriac".into());
-        let opened = Connection::connect_uri_with_config(
-            self.uri.clone(),
-            properties,
-            self.tls.clone(),
-            lapin::runtime::default_runtime()?,
-        );
+        let tls = self.tls.clone();
+        let connect = async move |uri: AMQPUri, _: Runtime<guard::Kit>| {
+            let runtime = Runtime::tokio_current();
+            let stream = uri
+                .connect_with_config_async(tls.as_ref(), &runtime)
+                .await?;
+            Ok(AsyncTcpStream::Plain(Guarded::new(stream)))
+        };
+        let runtime = Runtime::new(GuardedTokio::kit());
+        let opened = Connection::connector(self.uri.clone(), runtime, connect, properties);
         in_time(CONNECT, opened).await
     }
 }

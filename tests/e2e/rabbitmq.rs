@@ -184,6 +184,20 @@ fn a_caller_that_is_gone_is_nobodys_trouble() {
 }
 
 #[test]
+fn headers_that_would_break_a_reader_are_dead_letters_and_the_worker_goes_on() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    let stage = beside(&rabbit.url(), &redis.url(1));
+    let worker = stage.server(&["worker"]);
+    let sent = celery::python("5.7").run("hostile_headers.py", &[&rabbit.url()]);
+    until("all are dead", || {
+        let queues = stage.json(&["queues", "celery"]);
+        (queues["queues"][0]["dead"] == sent["sent"]).then_some(())
+    });
+    assert_eq!(*success(&stage.call("text.word_count", r#"["a b"]"#)), 2);
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+#[test]
 fn what_is_no_message_is_a_dead_letter_and_the_worker_goes_on() {
     let (rabbit, redis) = (Rabbit::start(), Redis::start());
     let stage = beside(&rabbit.url(), &redis.url(1));

@@ -215,7 +215,7 @@ impl Broker for RabbitBroker {
                 }
                 None => ("", queue),
             };
-            let properties = carry::write(&message, &notes);
+            let properties = carry::write(&message, &notes, session.room());
             posts.push(Post {
                 exchange,
                 routing_key,

@@ -32,7 +32,7 @@ pub(super) async fn replace(
     let post = Post {
         exchange: if is_delayed { delay::ENTRANCE } else { "" },
         routing_key,
-        properties: carry::write(&message, &notes),
+        properties: carry::write(&message, &notes, session.room()),
         body: message.body,
     };
     session.publish(vec![post]).await
@@ -58,7 +58,7 @@ pub(super) async fn recount(session: &Session, inbox: &mut Inbox) -> Result<(), 
         let again = Post {
             exchange: "",
             routing_key: queue.to_owned(),
-            properties: carry::write(&message, &notes),
+            properties: carry::write(&message, &notes, session.room()),
             body: message.body,
         };
         let (tag, acker) = (pushed.delivery_tag, pushed.acker.clone());

@@ -98,12 +98,12 @@ fn take_count(headers: &mut Map<String, Value>, name: &str) -> Option<u32> {
 
 /// Writes the properties of a reply: it need not outlive the server.
 pub(super) fn reply(message: &Message) -> BasicProperties {
-    write(message, &Notes::default()).with_delivery_mode(TRANSIENT)
+    write(message, &Notes::default(), 0).with_delivery_mode(TRANSIENT)
 }
 
-/// Writes the properties of a message. A text over 255 bytes, which AMQP cannot
+/// Writes the properties of a message, its headers in at most `room` bytes. A text over 255 bytes, which AMQP cannot
 /// carry here, is left out.
-pub(super) fn write(message: &Message, notes: &Notes) -> BasicProperties {
+pub(super) fn write(message: &Message, notes: &Notes, room: usize) -> BasicProperties {
     let mut all = message.headers.clone();
     if notes.deliveries > 0 {
         all.insert(DELIVERIES.to_owned(), notes.deliveries.into());
@@ -119,7 +119,7 @@ pub(super) fn write(message: &Message, notes: &Notes) -> BasicProperties {
     let short = |text: &str| ShortString::try_new(text).ok();
     let mut written = BasicProperties::default()
         .with_delivery_mode(PERSISTENT)
-        .with_headers(headers::write(&all));
+        .with_headers(headers::write(&all, room));
     if let Some(content_type) = short(&message.content_type) {
         written = written.with_content_type(content_type);
     }
@@ -155,6 +155,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    const ROOM: usize = 100_000;
+
     fn message() -> Message {
         Message {
             body: Bytes::from_static(b"[[2, 3], {}, {}]"),
@@ -179,7 +181,7 @@ mod tests {
             died_at: Some(6),
             counted: None,
         };
-        let written = write(&message(), &notes);
+        let written = write(&message(), &notes, ROOM);
         assert_eq!(*written.delivery_mode(), Some(2));
         assert_eq!(read(&written, message().body.to_vec()), (message(), notes));
     }
@@ -197,7 +199,7 @@ mod tests {
             sent.headers.insert(name.to_owned(), json!(["other"]));
         }
         sent.headers.insert(DELIVERY_COUNT.to_owned(), json!(3));
-        let (read, notes) = read(&write(&sent, &Notes::default()), sent.body.to_vec());
+        let (read, notes) = read(&write(&sent, &Notes::default(), ROOM), sent.body.to_vec());
         assert_eq!(read, message());
         assert_eq!(notes.counted, Some(3));
     }
@@ -207,7 +209,7 @@ mod tests {
         let mut sent = message();
         sent.properties.reply_to = Some("r".repeat(256));
         sent.properties.expiration = Some("soon".to_owned());
-        let written = write(&sent, &Notes::default());
+        let written = write(&sent, &Notes::default(), ROOM);
         assert_eq!(*written.reply_to(), None);
         assert_eq!(*written.expiration(), None);
     }
@@ -218,7 +220,7 @@ mod tests {
         for name in [DELIVERIES, READY_AT, REASON, DIED_AT, DELIVERY_COUNT] {
             sent.headers.insert(name.to_owned(), json!([1]));
         }
-        let (_, notes) = read(&write(&sent, &Notes::default()), Vec::new());
+        let (_, notes) = read(&write(&sent, &Notes::default(), ROOM), Vec::new());
         assert_eq!(notes, Notes::default());
     }
 }

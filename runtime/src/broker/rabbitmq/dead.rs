@@ -38,7 +38,7 @@ pub(super) async fn bury(
     let post = Post {
         exchange: "",
         routing_key: grave,
-        properties: carry::write(&message, notes),
+        properties: carry::write(&message, notes, session.room()),
         body: message.body,
     };
     session.publish(vec![post]).await

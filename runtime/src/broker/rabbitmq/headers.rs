@@ -59,9 +59,45 @@ fn float(number: f64) -> Value {
     Number::from_f64(number).map_or(Value::Null, Value::Number)
 }
 
-/// Writes a table. A name over 255 bytes, which AMQP cannot carry, is left out.
-pub(super) fn write(headers: &Map<String, Value>) -> FieldTable {
-    table(headers, DEPTH)
+/// Writes a table of at most `room` bytes: the longest headers are left out until the
+/// others fit. A name over 255 bytes, which AMQP cannot carry, is left out as well.
+pub(super) fn write(headers: &Map<String, Value>, room: usize) -> FieldTable {
+    let mut sizes: Vec<(usize, &String)> = headers
+        .iter()
+        .map(|(name, value)| (1 + name.len() + size(value, DEPTH), name))
+        .collect();
+    let mut all: usize = sizes.iter().map(|(size, _)| size).sum();
+    if all <= room {
+        return table(headers, DEPTH);
+    }
+    let mut kept = headers.clone();
+    sizes.sort_unstable_by(|one, other| other.cmp(one));
+    for (size, name) in sizes {
+        if all > room {
+            kept.remove(name);
+            all -= size;
+        }
+    }
+    table(&kept, DEPTH)
+}
+
+/// How many bytes a value takes at most, its type included.
+fn size(value: &Value, depth: usize) -> usize {
+    let Some(depth) = depth.checked_sub(1) else {
+        return 1;
+    };
+    match value {
+        Value::Null | Value::Bool(_) => 2,
+        Value::Number(_) => 9,
+        Value::String(text) => 5 + text.len(),
+        Value::Array(values) => 5 + values.iter().map(|value| size(value, depth)).sum::<usize>(),
+        Value::Object(headers) => {
+            let entries = headers
+                .iter()
+                .map(|(name, value)| 1 + name.len() + size(value, depth));
+            5 + entries.sum::<usize>()
+        }
+    }
 }
 
 fn table(headers: &Map<String, Value>, depth: usize) -> FieldTable {
@@ -110,7 +146,7 @@ mod tests {
             "id": "i", "retries": 0, "big": -9_000_000_000_i64, "shadow": null, "ä": [1.5, {"b": true}],
             "timelimit": [null, 3], "stamps": {}, "empty": "", "list": [],
         }));
-        assert_eq!(read(&write(&headers)), headers);
+        assert_eq!(read(&write(&headers, 1_000)), headers);
     }
 
     #[test]
@@ -146,13 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn the_longest_headers_are_left_out_until_the_others_fit() {
+        let headers =
+            object(&json!({"id": "i", "long": "x".repeat(500), "longer": "x".repeat(600)}));
+        let names = |room| {
+            read(&write(&headers, room))
+                .into_iter()
+                .map(|(name, _)| name)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(names(2_000), ["id", "long", "longer"]);
+        assert_eq!(names(600), ["id", "long"]);
+        assert_eq!(names(100), ["id"]);
+        assert_eq!(names(0), Vec::<String>::new());
+    }
+
+    #[test]
     fn what_is_too_deep_or_too_long_is_left_out() {
         let mut deep = json!("end");
         for _ in 0..100 {
             deep = json!([deep]);
         }
         let headers = object(&json!({ "deep": deep, "n".repeat(256): 1 }));
-        let back = read(&write(&headers));
+        let back = read(&write(&headers, 10_000));
         assert_eq!(back.len(), 1);
         let mut inner = &back["deep"];
         let mut depth = 0;

@@ -15,6 +15,10 @@ use std::collections::HashSet;
 use std::fmt;
 use tokio::sync::Mutex;
 
+/// What a frame of properties needs beside the headers at most (4 KiB): eleven short texts
+/// and what divides them.
+const BESIDE: usize = 4 << 10;
+
 /// A message on its way to the server.
 #[derive(Debug)]
 pub(super) struct Post {
@@ -71,6 +75,15 @@ impl Session {
 
     pub(super) fn consuming(&self) -> &Channel {
         &self.consuming
+    }
+
+    /// How many bytes headers may have: they go in one frame, beside the other properties.
+    pub(super) fn room(&self) -> usize {
+        match usize::try_from(self.connection.configuration().frame_max()) {
+            // No limit at all.
+            Ok(0) | Err(_) => usize::MAX,
+            Ok(frame) => frame.saturating_sub(BESIDE),
+        }
     }
 
     /// Declares a queue, once.
