@@ -5,7 +5,7 @@ use crate::amqp::{AmqpServer, TlsFiles};
 use crate::broker::Broker;
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::rabbitmq::RabbitBroker;
-use crate::broker::redis::RedisBroker;
+use crate::broker::redis::{self, RedisBroker};
 use crate::celery::Message;
 use crate::clock::Clock;
 use crate::config::{Address, Config, ServerUrl};
@@ -69,7 +69,11 @@ pub(super) async fn broker(
         }
         Address::Redis(url) => {
             let server = server("broker", url)?;
-            Arc::new(RedisBroker::with(server, clock.clone(), lease, ""))
+            let settings = redis::Settings {
+                lease,
+                ..redis::Settings::default()
+            };
+            Arc::new(RedisBroker::with(server, clock.clone(), settings))
         }
         Address::Amqp(url) => {
             let tls = TlsFiles {

@@ -138,3 +138,30 @@ return 1
 ",
     )
 });
+
+/// Gives a message back that nobody acknowledged for too long, unless it is ours.
+/// Keys: unacked, unacked_index, then leases and list of each queue. Arguments:
+/// tag, latest score, envelope. Answer: whether the tag is gone from the index.
+pub(super) static ABANDONED: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local score = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not score then return 1 end
+if tonumber(score) > tonumber(ARGV[2]) then return 0 end
+for i = 3, #KEYS, 2 do
+  if redis.call('ZSCORE', KEYS[i], ARGV[1]) then return 0 end
+end
+if #KEYS == 2 and redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then
+  for i = 4, #KEYS, 2 do redis.call('RPUSH', KEYS[i], ARGV[3]) end
+end
+return 1
+",
+    )
+});
+
+/// Releases a lock of one's own. Keys: the lock. Arguments: what was put there.
+pub(super) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
+});
