@@ -1,8 +1,12 @@
 //! Connections to Redis and what speaks its protocol, RESP: the only opener of
 //! them. The drivers of both seams get a [`RedisServer`].
 
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub};
-use ::redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
+mod watch;
+
+pub use watch::{Watch, cannot_watch};
+
+use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
+use ::redis::{Client, ErrorKind, RedisError};
 use std::fmt;
 use std::time::Duration;
 
@@ -50,19 +54,6 @@ impl RedisServer {
     #[must_use]
     pub fn shared(&self) -> ConnectionManager {
         self.manager.clone()
-    }
-
-    /// Opens a connection for commands that block at most `longest`.
-    ///
-    /// # Errors
-    /// What the server or the network said.
-    pub async fn blocking(&self, longest: Duration) -> Result<MultiplexedConnection, RedisError> {
-        let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(longest + ANSWER));
-        self.client
-            .get_multiplexed_async_connection_with_config(&settings)
-            .await
     }
 
     /// Opens a connection that listens to channels.

@@ -3,6 +3,7 @@
 
 mod abandoned;
 mod keys;
+mod wait;
 
 use crate::stage::START;
 use celeriac::broker::redis::{RedisBroker, Settings};

@@ -12,6 +12,7 @@ mod keys;
 mod restore;
 mod script;
 mod take;
+mod wait;
 
 use super::{
     BODY_BYTES, Broker, BrokerError, DEAD_LETTERS, DeadLetter, Delivery, Depth, IDLE, Outgoing,
@@ -42,10 +43,6 @@ pub const FETCH_MESSAGES: usize = 1_000;
 const PUBLISHED: usize = 100;
 /// Most bytes of one fetch (64 MiB); a single message always fits.
 const FETCH_BYTES: usize = 64 << 20;
-/// Shortest and longest pause between two looks at empty queues: an idle worker
-/// looks 25 times a second.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 /// How much longer than its delay a key is remembered (1 day), should its message
 /// be lost with the database.
 const KEY_KEPT: Duration = Duration::from_secs(86_400);
@@ -66,6 +63,7 @@ struct Inner {
     restored: restore::Pace,
     looked: abandoned::Pace,
     takers: take::Takers,
+    waiting: wait::Waiting,
 }
 
 /// What can be chosen.
@@ -110,6 +108,7 @@ impl RedisBroker {
                 restored: restore::Pace::default(),
                 looked: abandoned::Pace::default(),
                 takers: take::Takers::default(),
+                waiting: wait::Waiting::default(),
             }),
         }
     }
@@ -232,17 +231,15 @@ impl Broker for RedisBroker {
     }
 
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
-        let end = Instant::now() + IDLE;
-        let mut pause = FIRST_PAUSE;
+        let mut wait = wait::Wait::until(Instant::now() + IDLE);
         loop {
             abandoned::restore(&self.inner).await?;
             self.inner.restore(queues).await?;
             let taken = take::take(&self.inner, queues, max).await?;
-            if !taken.is_empty() || Instant::now() >= end {
+            if !taken.is_empty() || wait.is_over() {
                 return Ok(taken);
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            self.inner.wait(&mut wait, queues).await?;
         }
     }
 

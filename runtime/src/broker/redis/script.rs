@@ -165,3 +165,22 @@ return 1
 pub(super) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
     Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
 });
+
+/// Looks without taking: whether a list has anything, and the lowest score of sorted
+/// sets (the end of time: there is none).
+/// Keys: lists, then sorted sets. Arguments: how many lists.
+pub(super) static LOOK: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local lists, is_there, first = tonumber(ARGV[1]), 0, 9223372036854774784
+for i = 1, lists do
+  if redis.call('EXISTS', KEYS[i]) == 1 then is_there = 1 end
+end
+for i = lists + 1, #KEYS do
+  local head = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
+  if head[2] then first = math.min(first, tonumber(head[2])) end
+end
+return {is_there, first}
+",
+    )
+});
