@@ -111,6 +111,30 @@ fn the_oldest_client_that_is_supported_is_answered() {
 }
 
 #[test]
+fn a_client_with_a_prefix_and_we_with_the_same_leave_all_other_keys_alone() {
+    let mut beside = Beside::new();
+    for key in ["broker", "result_backend"] {
+        let key = format!("{key}_transport_options.global_keyprefix");
+        beside.stage = beside.stage.with(&key, "shop");
+    }
+    let _worker = beside.stage.server(&["worker"]);
+    let urls = [beside.redis.url(0), beside.redis.url(1)];
+    for release in ["5.4", "5.7"] {
+        let arguments = ["snippet", &urls[0], &urls[1], "shop"];
+        assert_eq!(python(release).run("client.py", &arguments)["words"], 6);
+    }
+    assert_eq!(
+        *success(&beside.stage.call("text.word_count", r#"["a b"]"#)),
+        2
+    );
+    for (database, prefix) in [(0, "shop"), (1, "shop_")] {
+        let keys = beside.redis.cli(database, &["KEYS", "*"]);
+        assert!(!keys.is_empty(), "{database}");
+        assert!(keys.lines().all(|key| key.starts_with(prefix)), "{keys}");
+    }
+}
+
+#[test]
 fn a_task_whose_worker_is_killed_runs_again_from_redis() {
     let beside = Beside::new();
     let stage = &beside.stage;

@@ -69,9 +69,11 @@ pub(super) async fn broker(
         }
         Address::Redis(url) => {
             let server = server("broker", url)?;
+            let options = &config.broker_transport_options;
             let settings = redis::Settings {
                 lease,
-                ..redis::Settings::default()
+                prefix: options.global_keyprefix.clone(),
+                visibility_timeout: options.visibility_timeout,
             };
             Arc::new(RedisBroker::with(server, clock.clone(), settings))
         }
@@ -100,10 +102,11 @@ pub(super) async fn results(
         Address::Embedded(folder) => {
             Arc::new(EmbeddedResults::new(files.open(folder, clock).await?))
         }
-        Address::Redis(url) => Arc::new(RedisResults::new(
-            server("result_backend", url)?,
-            clock.clone(),
-        )),
+        Address::Redis(url) => {
+            let server = server("result_backend", url)?;
+            let prefix = &config.result_backend_transport_options.global_keyprefix;
+            Arc::new(RedisResults::new(server, clock.clone()).with_prefix(prefix))
+        }
         Address::Rpc if matches!(config.broker, Address::Embedded(_)) => {
             return Err(StartError::NoReplies);
         }
