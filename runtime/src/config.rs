@@ -16,7 +16,7 @@ mod transport;
 pub mod units;
 mod worker;
 
-pub use address::{Address, AmqpUrl, DATABASE_FILE, ServerUrl};
+pub use address::{Address, AmqpUrl, DATABASE_FILE, RedisUrl, ServerUrl, TlsPaths};
 pub use error::ConfigError;
 pub use hostname::machine;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};

@@ -1,16 +1,16 @@
 //! Opens what messages and results are kept in, each file once.
 
 use super::StartError;
-use crate::amqp::{AmqpServer, TlsFiles};
+use crate::amqp::{self, AmqpServer};
 use crate::broker::Broker;
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::rabbitmq::RabbitBroker;
 use crate::broker::redis::{self, RedisBroker};
 use crate::celery::Message;
 use crate::clock::Clock;
-use crate::config::{Address, Config, ServerUrl};
+use crate::config::{Address, Config, RedisUrl};
 use crate::database::Database;
-use crate::resp::RedisServer;
+use crate::resp::{self, RedisServer};
 use crate::results::disabled::DisabledResults;
 use crate::results::embedded::EmbeddedResults;
 use crate::results::redis::RedisResults;
@@ -78,7 +78,7 @@ pub(super) async fn broker(
             Arc::new(RedisBroker::with(server, clock.clone(), settings))
         }
         Address::Amqp(url) => {
-            let tls = TlsFiles {
+            let tls = amqp::TlsFiles {
                 authorities: url.authorities.clone(),
                 identity: url.identity.clone(),
             };
@@ -135,6 +135,11 @@ impl Replies for ThroughBroker {
     }
 }
 
-fn server(key: &'static str, url: &ServerUrl) -> Result<RedisServer, StartError> {
-    RedisServer::new(url.secret()).map_err(|source| StartError::Address { key, source })
+fn server(key: &'static str, url: &RedisUrl) -> Result<RedisServer, StartError> {
+    let files = resp::TlsFiles {
+        authorities: url.tls.authorities.clone(),
+        identity: url.tls.identity.clone(),
+    };
+    RedisServer::with_tls(url.server.secret(), &files)
+        .map_err(|source| StartError::Address { key, source })
 }

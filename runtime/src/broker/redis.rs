@@ -396,7 +396,9 @@ fn trouble(error: RedisError) -> BrokerError {
     if needs_a_person(&error) {
         return BrokerError::Misconfigured {
             system: SYSTEM,
-            reason: format!("{error}; check the user, the password and the database of broker"),
+            reason: format!(
+                "{error}; check the user, the password, the certificates and the database of broker"
+            ),
         };
     }
     BrokerError::Unavailable {
