@@ -5,7 +5,7 @@ use crate::amqp::{self, AmqpServer};
 use crate::broker::Broker;
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::rabbitmq::RabbitBroker;
-use crate::broker::redis::{self, RedisBroker};
+use crate::broker::redis::{RedisBroker, Settings};
 use crate::celery::Message;
 use crate::clock::Clock;
 use crate::config::{Address, Config, RedisUrl};
@@ -70,7 +70,7 @@ pub(super) async fn broker(
         Address::Redis(url) => {
             let server = server("broker", url)?;
             let options = &config.broker_transport_options;
-            let settings = redis::Settings {
+            let settings = Settings {
                 lease,
                 prefix: options.global_keyprefix.clone(),
                 visibility_timeout: options.visibility_timeout,
