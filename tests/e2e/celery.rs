@@ -176,6 +176,33 @@ fn a_python_worker_and_ours_leave_each_others_messages_alone() {
 }
 
 #[test]
+fn what_a_killed_python_worker_held_is_served_by_ours_after_the_visibility_timeout() {
+    let mut beside = Beside::new();
+    let key = "broker_transport_options.visibility_timeout";
+    beside.stage = beside.stage.with(key, "1s");
+    let stage = &beside.stage;
+    let (broker, backend) = (beside.redis.url(0), beside.redis.url(1));
+    let python = python("5.7").worker(&broker, &backend, "celery");
+    let id = stage.send("py.nap", &["-a", "[600]"]);
+    until("it is held", || {
+        (beside.redis.cli(0, &["HLEN", "unacked"]) == "1").then_some(())
+    });
+    drop(python);
+    let tag = beside.redis.cli(0, &["HKEYS", "unacked"]);
+    until("it is old", || {
+        let now = beside.redis.cli(0, &["TIME"]);
+        let now: f64 = now.lines().next()?.parse().ok()?;
+        let taken = beside.redis.cli(0, &["ZSCORE", "unacked_index", &tag]);
+        (now - taken.parse::<f64>().ok()? > 1.0).then_some(())
+    });
+    let _ours = stage.server(&["worker"]);
+    let ended = stage.ended(&id);
+    failure(&ended, "celery.exceptions.NotRegistered");
+    assert_eq!(ended["deliveries"], 2, "{ended}");
+    assert_eq!(beside.redis.cli(0, &["HLEN", "unacked"]), "0");
+}
+
+#[test]
 fn what_is_no_message_is_a_dead_letter_and_the_worker_goes_on() {
     let beside = Beside::new();
     let stage = &beside.stage;
