@@ -79,6 +79,15 @@ pub fn after(moment: Timestamp, span: Duration) -> Timestamp {
         .unwrap_or(Timestamp::MAX)
 }
 
+/// Returns `moment - span`, stopping at the beginning of time instead of overflowing.
+#[must_use]
+pub fn before(moment: Timestamp, span: Duration) -> Timestamp {
+    jiff::SignedDuration::try_from(span)
+        .ok()
+        .and_then(|span| moment.checked_sub(span).ok())
+        .unwrap_or(Timestamp::MIN)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,14 +12,16 @@ mod raw;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod transport;
 pub mod units;
 mod worker;
 
-pub use address::{Address, AmqpUrl, DATABASE_FILE, ServerUrl};
+pub use address::{Address, AmqpUrl, DATABASE_FILE, RedisUrl, ServerUrl, TlsPaths};
 pub use error::ConfigError;
 pub use hostname::machine;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
+pub use transport::{BrokerOptions, ResultOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
 use crate::task::TaskName;
@@ -45,6 +47,10 @@ pub struct Config {
     pub broker: Address,
     /// Where results are kept.
     pub result_backend: Address,
+    /// What else the broker needs to know.
+    pub broker_transport_options: BrokerOptions,
+    /// What else the result backend needs to know.
+    pub result_backend_transport_options: ResultOptions,
     /// How a worker works.
     pub worker: WorkerConfig,
     /// What an attempt gets that asks for nothing.
@@ -80,6 +86,8 @@ impl Config {
             |text| Address::parse(text, Purpose::ResultBackend, &data),
             ToString::to_string,
         )?;
+        let broker_transport_options = BrokerOptions::read(&mut reader)?;
+        let result_backend_transport_options = ResultOptions::read(&mut reader)?;
         let worker = WorkerConfig::read(&mut reader)?;
         let limits = limits::defaults(&mut reader)?;
         let ceiling = limits::ceiling(&mut reader)?;
@@ -97,6 +105,8 @@ impl Config {
                 data,
                 broker,
                 result_backend,
+                broker_transport_options,
+                result_backend_transport_options,
                 worker,
                 limits,
                 ceiling,

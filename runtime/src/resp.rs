@@ -1,9 +1,16 @@
 //! Connections to Redis and what speaks its protocol, RESP: the only opener of
 //! them. The drivers of both seams get a [`RedisServer`].
 
-use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, MultiplexedConnection, PubSub};
-use ::redis::{AsyncConnectionConfig, Client, ErrorKind, RedisError};
+mod tls;
+mod watch;
+
+pub use tls::TlsFiles;
+pub use watch::{Watch, cannot_watch};
+
+use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
+use ::redis::{Client, ErrorKind, RedisError};
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Longest wait for a connection (5 s).
@@ -23,25 +30,51 @@ pub struct RedisServer {
 
 /// Why an address cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct WrongAddress(String);
+#[non_exhaustive]
+pub enum WrongAddress {
+    /// It is no address of Redis, or a file of it holds no certificate or no key.
+    #[error("{0}")]
+    Form(String),
+    /// A file of it cannot be read.
+    #[error("{} cannot be read: {source}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+impl WrongAddress {
+    fn form(error: RedisError) -> Self {
+        Self::Form(error.to_string())
+    }
+}
 
 impl RedisServer {
     /// Prepares connections; the server need not be there yet. Call it within a
     /// runtime.
     ///
     /// # Errors
-    /// [`WrongAddress`] when `url` is not `redis://[[USER]:PASSWORD@]HOST[:PORT][/DB]`.
+    /// [`WrongAddress`] when `url` is not `redis[s]://[[USER]:PASSWORD@]HOST[:PORT][/DB]`.
     pub fn new(url: &str) -> Result<Self, WrongAddress> {
-        let wrong = |error: RedisError| WrongAddress(error.to_string());
-        let client = Client::open(url).map_err(wrong)?;
+        Self::with_tls(url, &TlsFiles::default())
+    }
+
+    /// Prepares connections, for `rediss://` with files.
+    ///
+    /// # Errors
+    /// As [`RedisServer::new`], and when a file cannot be read or holds something else.
+    pub fn with_tls(url: &str, files: &TlsFiles) -> Result<Self, WrongAddress> {
+        let client = tls::client(url, files)?;
         let settings = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER))
             .set_max_delay(PAUSE)
             .set_number_of_retries(1);
-        let manager =
-            ConnectionManager::new_lazy_with_config(client.clone(), settings).map_err(wrong)?;
+        let manager = ConnectionManager::new_lazy_with_config(client.clone(), settings)
+            .map_err(WrongAddress::form)?;
         Ok(Self { client, manager })
     }
 
@@ -50,19 +83,6 @@ impl RedisServer {
     #[must_use]
     pub fn shared(&self) -> ConnectionManager {
         self.manager.clone()
-    }
-
-    /// Opens a connection for commands that block at most `longest`.
-    ///
-    /// # Errors
-    /// What the server or the network said.
-    pub async fn blocking(&self, longest: Duration) -> Result<MultiplexedConnection, RedisError> {
-        let settings = AsyncConnectionConfig::new()
-            .set_connection_timeout(Some(CONNECT))
-            .set_response_timeout(Some(longest + ANSWER));
-        self.client
-            .get_multiplexed_async_connection_with_config(&settings)
-            .await
     }
 
     /// Opens a connection that listens to channels.
@@ -90,11 +110,12 @@ impl fmt::Debug for RedisServer {
 }
 
 /// Tells whether an error stays until a person changes something: the user, the
-/// password, or what they may do.
+/// password, what they may do, or a certificate.
 #[must_use]
 pub fn needs_a_person(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed
         || error.kind() == ErrorKind::InvalidClientConfig
+        || tls::is_refused(error)
         || matches!(
             error.code(),
             Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE")

@@ -13,5 +13,6 @@
 )]
 
 mod broker;
+mod kombu;
 mod results;
 mod stage;

@@ -111,6 +111,30 @@ fn the_oldest_client_that_is_supported_is_answered() {
 }
 
 #[test]
+fn a_client_with_a_prefix_and_we_with_the_same_leave_all_other_keys_alone() {
+    let mut beside = Beside::new();
+    for key in ["broker", "result_backend"] {
+        let key = format!("{key}_transport_options.global_keyprefix");
+        beside.stage = beside.stage.with(&key, "shop");
+    }
+    let _worker = beside.stage.server(&["worker"]);
+    let urls = [beside.redis.url(0), beside.redis.url(1)];
+    for release in ["5.4", "5.7"] {
+        let arguments = ["snippet", &urls[0], &urls[1], "shop"];
+        assert_eq!(python(release).run("client.py", &arguments)["words"], 6);
+    }
+    assert_eq!(
+        *success(&beside.stage.call("text.word_count", r#"["a b"]"#)),
+        2
+    );
+    for (database, prefix) in [(0, "shop"), (1, "shop_")] {
+        let keys = beside.redis.cli(database, &["KEYS", "*"]);
+        assert!(!keys.is_empty(), "{database}");
+        assert!(keys.lines().all(|key| key.starts_with(prefix)), "{keys}");
+    }
+}
+
+#[test]
 fn a_task_whose_worker_is_killed_runs_again_from_redis() {
     let beside = Beside::new();
     let stage = &beside.stage;
@@ -149,6 +173,33 @@ fn a_python_worker_and_ours_leave_each_others_messages_alone() {
     until("nothing is left", || {
         (beside.redis.cli(0, &["HLEN", "unacked"]) == "0").then_some(())
     });
+}
+
+#[test]
+fn what_a_killed_python_worker_held_is_served_by_ours_after_the_visibility_timeout() {
+    let mut beside = Beside::new();
+    let key = "broker_transport_options.visibility_timeout";
+    beside.stage = beside.stage.with(key, "1s");
+    let stage = &beside.stage;
+    let (broker, backend) = (beside.redis.url(0), beside.redis.url(1));
+    let python = python("5.7").worker(&broker, &backend, "celery");
+    let id = stage.send("py.nap", &["-a", "[600]"]);
+    until("it is held", || {
+        (beside.redis.cli(0, &["HLEN", "unacked"]) == "1").then_some(())
+    });
+    drop(python);
+    let tag = beside.redis.cli(0, &["HKEYS", "unacked"]);
+    until("it is old", || {
+        let now = beside.redis.cli(0, &["TIME"]);
+        let now: f64 = now.lines().next()?.parse().ok()?;
+        let taken = beside.redis.cli(0, &["ZSCORE", "unacked_index", &tag]);
+        (now - taken.parse::<f64>().ok()? > 1.0).then_some(())
+    });
+    let _ours = stage.server(&["worker"]);
+    let ended = stage.ended(&id);
+    failure(&ended, "celery.exceptions.NotRegistered");
+    assert_eq!(ended["deliveries"], 2, "{ended}");
+    assert_eq!(beside.redis.cli(0, &["HLEN", "unacked"]), "0");
 }
 
 #[test]

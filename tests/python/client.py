@@ -96,8 +96,11 @@ def nonsense(app):
 
 
 def main():
-    what, broker, backend = sys.argv[1:]
+    what, broker, backend, *prefix = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
+    for text in prefix:
+        app.conf.broker_transport_options = {"global_keyprefix": text}
+        app.conf.result_backend_transport_options = {"global_keyprefix": text}
     scenes = [snippet, everything, quorum, gone, nonsense]
     print(json.dumps({scene.__name__: scene for scene in scenes}[what](app)))
 

@@ -1,16 +1,16 @@
 //! Opens what messages and results are kept in, each file once.
 
 use super::StartError;
-use crate::amqp::{AmqpServer, TlsFiles};
+use crate::amqp::{self, AmqpServer};
 use crate::broker::Broker;
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::rabbitmq::RabbitBroker;
-use crate::broker::redis::RedisBroker;
+use crate::broker::redis::{RedisBroker, Settings};
 use crate::celery::Message;
 use crate::clock::Clock;
-use crate::config::{Address, Config, ServerUrl};
+use crate::config::{Address, Config, RedisUrl};
 use crate::database::Database;
-use crate::resp::RedisServer;
+use crate::resp::{self, RedisServer};
 use crate::results::disabled::DisabledResults;
 use crate::results::embedded::EmbeddedResults;
 use crate::results::redis::RedisResults;
@@ -69,10 +69,16 @@ pub(super) async fn broker(
         }
         Address::Redis(url) => {
             let server = server("broker", url)?;
-            Arc::new(RedisBroker::with(server, clock.clone(), lease, ""))
+            let options = &config.broker_transport_options;
+            let settings = Settings {
+                lease,
+                prefix: options.global_keyprefix.clone(),
+                visibility_timeout: options.visibility_timeout,
+            };
+            Arc::new(RedisBroker::with(server, clock.clone(), settings))
         }
         Address::Amqp(url) => {
-            let tls = TlsFiles {
+            let tls = amqp::TlsFiles {
                 authorities: url.authorities.clone(),
                 identity: url.identity.clone(),
             };
@@ -96,10 +102,11 @@ pub(super) async fn results(
         Address::Embedded(folder) => {
             Arc::new(EmbeddedResults::new(files.open(folder, clock).await?))
         }
-        Address::Redis(url) => Arc::new(RedisResults::new(
-            server("result_backend", url)?,
-            clock.clone(),
-        )),
+        Address::Redis(url) => {
+            let server = server("result_backend", url)?;
+            let prefix = &config.result_backend_transport_options.global_keyprefix;
+            Arc::new(RedisResults::new(server, clock.clone()).with_prefix(prefix))
+        }
         Address::Rpc if matches!(config.broker, Address::Embedded(_)) => {
             return Err(StartError::NoReplies);
         }
@@ -128,6 +135,11 @@ impl Replies for ThroughBroker {
     }
 }
 
-fn server(key: &'static str, url: &ServerUrl) -> Result<RedisServer, StartError> {
-    RedisServer::new(url.secret()).map_err(|source| StartError::Address { key, source })
+fn server(key: &'static str, url: &RedisUrl) -> Result<RedisServer, StartError> {
+    let files = resp::TlsFiles {
+        authorities: url.tls.authorities.clone(),
+        identity: url.tls.identity.clone(),
+    };
+    RedisServer::with_tls(url.server.secret(), &files)
+        .map_err(|source| StartError::Address { key, source })
 }

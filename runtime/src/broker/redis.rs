@@ -4,12 +4,15 @@
 //! a Python worker leaves it alone while we keep its score fresh, and gives it
 //! back after its visibility timeout should we never return. Our own lease
 //! (`celeriac.leases.<queue>`) is shorter: a killed worker's task runs again soon.
+//! In return we give back what a Python worker abandoned (`abandoned`).
 
+mod abandoned;
 mod held;
 mod keys;
 mod restore;
 mod script;
 mod take;
+mod wait;
 
 use super::{
     BODY_BYTES, Broker, BrokerError, DEAD_LETTERS, DeadLetter, Delivery, Depth, IDLE, Outgoing,
@@ -32,16 +35,14 @@ use tokio::time::Instant;
 pub const SYSTEM: &str = "redis";
 /// How long a delivery stays ours without being extended, unless chosen.
 pub const LEASE: Duration = Duration::from_secs(30);
+/// How long a Python worker may hold a message, unless chosen (1 h): kombu's own.
+pub const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(3_600);
 /// Most messages of one fetch, so that one script stays short.
 pub const FETCH_MESSAGES: usize = 1_000;
 /// Most messages that one script publishes, so that it stays short.
 const PUBLISHED: usize = 100;
 /// Most bytes of one fetch (64 MiB); a single message always fits.
 const FETCH_BYTES: usize = 64 << 20;
-/// Shortest and longest pause between two looks at empty queues: an idle worker
-/// looks 25 times a second.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
-const LONGEST_PAUSE: Duration = Duration::from_millis(40);
 /// How much longer than its delay a key is remembered (1 day), should its message
 /// be lost with the database.
 const KEY_KEPT: Duration = Duration::from_secs(86_400);
@@ -57,32 +58,57 @@ struct Inner {
     server: RedisServer,
     clock: Clock,
     keys: Keys,
-    lease: Duration,
+    settings: Settings,
     held: Held,
     restored: restore::Pace,
+    looked: abandoned::Pace,
     takers: take::Takers,
+    waiting: wait::Waiting,
+}
+
+/// What can be chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// How long a delivery stays ours without being extended.
+    pub lease: Duration,
+    /// A text before every key, as kombu's `global_keyprefix`.
+    pub prefix: String,
+    /// How long a Python worker may hold a message before it is given to another,
+    /// as kombu's `visibility_timeout`.
+    pub visibility_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lease: LEASE,
+            prefix: String::new(),
+            visibility_timeout: VISIBILITY_TIMEOUT,
+        }
+    }
 }
 
 impl RedisBroker {
     /// Uses a server; it need not be there yet.
     #[must_use]
     pub fn new(server: RedisServer, clock: Clock) -> Self {
-        Self::with(server, clock, LEASE, "")
+        Self::with(server, clock, Settings::default())
     }
 
-    /// Uses a server with a lease of one's own, and a text before every key, as
-    /// kombu's `global_keyprefix`.
+    /// Uses a server with settings of one's own.
     #[must_use]
-    pub fn with(server: RedisServer, clock: Clock, lease: Duration, prefix: &str) -> Self {
+    pub fn with(server: RedisServer, clock: Clock, settings: Settings) -> Self {
         Self {
             inner: Arc::new(Inner {
                 server,
                 clock,
-                keys: Keys::new(prefix),
-                lease,
+                keys: Keys::new(&settings.prefix),
+                settings,
                 held: Held::default(),
                 restored: restore::Pace::default(),
+                looked: abandoned::Pace::default(),
                 takers: take::Takers::default(),
+                waiting: wait::Waiting::default(),
             }),
         }
     }
@@ -94,7 +120,7 @@ impl Inner {
     }
 
     fn lease_end(&self) -> i64 {
-        after(self.now(), self.lease).as_millisecond()
+        after(self.now(), self.settings.lease).as_millisecond()
     }
 
     /// Publishes messages in their order, each unless its key is taken.
@@ -180,7 +206,7 @@ impl Broker for RedisBroker {
     fn profile(&self) -> Profile {
         Profile {
             system: SYSTEM,
-            lease: Some(self.inner.lease),
+            lease: Some(self.inner.settings.lease),
             longest: None,
             native_delay: true,
         }
@@ -205,16 +231,15 @@ impl Broker for RedisBroker {
     }
 
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
-        let end = Instant::now() + IDLE;
-        let mut pause = FIRST_PAUSE;
+        let mut wait = wait::Wait::until(Instant::now() + IDLE);
         loop {
+            abandoned::restore(&self.inner).await?;
             self.inner.restore(queues).await?;
             let taken = take::take(&self.inner, queues, max).await?;
-            if !taken.is_empty() || Instant::now() >= end {
+            if !taken.is_empty() || wait.is_over() {
                 return Ok(taken);
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            self.inner.wait(&mut wait, queues).await?;
         }
     }
 
@@ -371,7 +396,9 @@ fn trouble(error: RedisError) -> BrokerError {
     if needs_a_person(&error) {
         return BrokerError::Misconfigured {
             system: SYSTEM,
-            reason: format!("{error}; check the user, the password and the database of broker"),
+            reason: format!(
+                "{error}; check the user, the password, the certificates and the database of broker"
+            ),
         };
     }
     BrokerError::Unavailable {

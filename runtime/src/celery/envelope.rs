@@ -152,7 +152,19 @@ fn read(raw: &[u8]) -> Option<Envelope> {
     })
 }
 
-/// Kombu sets two flags when it gives a message back.
+/// Sets the two flags that kombu sets when it gives a message back, and changes
+/// nothing else of an envelope.
+#[must_use]
+pub fn redelivered(mut envelope: Value) -> Value {
+    for place in ["/headers", "/properties/delivery_info"] {
+        if let Some(Value::Object(place)) = envelope.pointer_mut(place) {
+            place.insert("redelivered".to_owned(), Value::Bool(true));
+        }
+    }
+    envelope
+}
+
+/// Tells whether kombu gave a message back.
 fn is_redelivered(headers: &Map<String, Value>, properties: &Value) -> bool {
     let info = properties.get("delivery_info");
     [

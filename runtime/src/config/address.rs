@@ -1,9 +1,11 @@
 //! Addresses of brokers and result backends.
 
 mod amqp;
+mod redis;
 mod server;
 
 pub use amqp::AmqpUrl;
+pub use redis::{RedisUrl, TlsPaths};
 pub use server::ServerUrl;
 
 use std::fmt;
@@ -18,7 +20,7 @@ pub enum Address {
     /// The embedded file `celeriac.db` in this folder.
     Embedded(PathBuf),
     /// One database of a Redis server.
-    Redis(ServerUrl),
+    Redis(RedisUrl),
     /// One virtual host of a RabbitMQ server.
     Amqp(AmqpUrl),
     /// Sent through the broker to the caller alone, and not kept.
@@ -60,7 +62,8 @@ impl Address {
         };
         match (scheme, purpose) {
             ("sqlite", _) => embedded(rest, data),
-            ("redis", _) => ServerUrl::redis(rest).map(Self::Redis),
+            ("redis", _) => RedisUrl::plain(rest).map(Self::Redis),
+            ("rediss", _) => RedisUrl::with_tls(rest).map(Self::Redis),
             ("amqp" | "pyamqp", Purpose::Broker) => AmqpUrl::parse(rest, false).map(Self::Amqp),
             ("amqps", Purpose::Broker) => AmqpUrl::parse(rest, true).map(Self::Amqp),
             ("rpc", Purpose::ResultBackend) => Ok(Self::Rpc),

@@ -174,7 +174,15 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "broker = \"kafka://:pw@h\"\n",
-        "broker is \"kafka://:***@h\": kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, in celeriac.toml:1",
+        "broker is \"kafka://:***@h\": kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, amqp://HOST:PORT/VHOST, in celeriac.toml:1",
+    ),
+    (
+        "[broker_transport_options]\nglobal_keyprefix = \"a\\nb\"\n",
+        "broker_transport_options.global_keyprefix is \"a\\nb\": a prefix has at most 255 bytes and no control characters, in celeriac.toml:2",
+    ),
+    (
+        "[broker_transport_options]\nvisibility_timeout = 3600\n",
+        "broker_transport_options.visibility_timeout is 3600: it has no unit; write \"3600s\", in celeriac.toml:2",
     ),
     (
         "data = \"\"\n",

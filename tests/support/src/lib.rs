@@ -12,6 +12,7 @@
     reason = "what fails here is a failed test, told by panicking"
 )]
 
+pub mod certificates;
 pub mod file;
 pub mod http;
 pub mod ports;
@@ -24,6 +25,7 @@ pub mod server;
 pub mod stage;
 pub mod wait;
 
+pub use certificates::Certificates;
 pub use ports::free_port;
 pub use proxy::Proxy;
 pub use python::{Python, PythonWorker};

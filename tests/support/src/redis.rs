@@ -1,5 +1,6 @@
 //! A Redis server of one's own.
 
+use crate::certificates::Certificates;
 use crate::ports::free_port;
 use std::process::{Child, Command, Stdio};
 
@@ -50,6 +51,36 @@ impl Redis {
         }
     }
 
+    /// Starts a server that speaks TLS alone, and asks for the certificates of its
+    /// clients.
+    ///
+    /// # Panics
+    /// When `redis-server` is missing or does not start.
+    #[must_use]
+    pub fn start_with_tls(certificates: &Certificates) -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the server");
+        for _ in 0..TRIES {
+            let port = free_port();
+            let mut server = server(&folder);
+            server.args(["--port", "0", "--tls-port", &port.to_string()]);
+            for (option, file) in [
+                ("--tls-ca-cert-file", "ca.pem"),
+                ("--tls-cert-file", "server.pem"),
+                ("--tls-key-file", "server.key"),
+            ] {
+                server.arg(option).arg(certificates.path(file));
+            }
+            if let Some(child) = answering(server, port) {
+                return Self {
+                    child,
+                    port,
+                    _folder: folder,
+                };
+            }
+        }
+        panic!("redis-server found no port of {TRIES}");
+    }
+
     /// Stops its clock: it answers nobody and keeps its connections.
     ///
     /// # Panics
@@ -75,6 +106,12 @@ impl Redis {
     #[must_use]
     pub fn url(&self, database: u32) -> String {
         format!("redis://127.0.0.1:{}/{database}", self.port)
+    }
+
+    /// Returns the port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Returns the process id.
@@ -137,12 +174,25 @@ impl Drop for Redis {
 
 /// Starts a server; `None` when the port was taken meanwhile.
 fn start(port: u16, folder: &tempfile::TempDir) -> Option<Child> {
-    let mut child = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--bind", "127.0.0.1"])
-        .args(["--save", "", "--appendonly", "no", "--dir"])
+    let mut server = server(folder);
+    server.args(["--port", &port.to_string()]);
+    answering(server, port)
+}
+
+/// A server that keeps nothing.
+fn server(folder: &tempfile::TempDir) -> Command {
+    let mut server = Command::new("redis-server");
+    server
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
+        .arg("--dir")
         .arg(folder.path())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::null());
+    server
+}
+
+fn answering(mut server: Command, port: u16) -> Option<Child> {
+    let mut child = server
         .spawn()
         .expect("redis-server is missing: apt-get install redis-server");
     crate::until("redis-server answers", || {

@@ -14,6 +14,8 @@ pub(super) struct Keys {
     prefix: String,
     pub(super) unacked: String,
     pub(super) unacked_index: String,
+    /// Kombu's lock of those who give back what was abandoned.
+    pub(super) mutex: String,
     /// Every queue that we published to or took from.
     pub(super) queues: String,
 }
@@ -34,6 +36,7 @@ impl Keys {
             prefix: prefix.to_owned(),
             unacked: key("unacked"),
             unacked_index: key("unacked_index"),
+            mutex: key("unacked_mutex"),
             queues: key("celeriac.queues"),
         }
     }
@@ -57,6 +60,16 @@ impl Keys {
 
     pub(super) fn marker(&self, key: &str) -> String {
         format!("{}celeriac.key.{key}", self.prefix)
+    }
+
+    /// Kombu's table of the queues that are bound to an exchange.
+    pub(super) fn bindings(&self, exchange: &str) -> String {
+        format!("{}_kombu.binding.{exchange}", self.prefix)
+    }
+
+    /// The list where an envelope waits once it is due.
+    pub(super) fn list_of(&self, queue: &str, envelope: &Envelope) -> String {
+        self.list(queue, step(envelope))
     }
 
     /// Where an envelope waits: until it is due, or in the list of its priority.
@@ -95,9 +108,17 @@ fn step(envelope: &Envelope) -> u8 {
     step.copied().unwrap_or_default()
 }
 
+/// The queue of an entry of kombu's bindings (key, pattern, queue), if it has this
+/// very key and no pattern.
+pub(super) fn bound<'a>(binding: &'a str, routing_key: &str) -> Option<&'a str> {
+    let (key, rest) = binding.split_once(SEPARATOR)?;
+    let (pattern, queue) = rest.split_once(SEPARATOR)?;
+    (key == routing_key && pattern.is_empty() && !queue.is_empty()).then_some(queue)
+}
+
 /// A moment as kombu's scores have it: seconds with a fraction.
 pub(super) fn seconds(moment: Timestamp) -> String {
-    let milliseconds = moment.as_millisecond();
+    let milliseconds = moment.as_millisecond().max(0);
     format!("{}.{:03}", milliseconds / 1_000, milliseconds % 1_000)
 }
 
@@ -124,6 +145,20 @@ mod tests {
             (Some(200), "p:q"),
         ] {
             assert_eq!(list_of(ours), list, "{ours:?}");
+        }
+    }
+
+    #[test]
+    fn a_binding_names_its_queue_for_its_own_key_alone() {
+        assert_eq!(bound("k\u{6}\u{16}\u{6}\u{16}q", "k"), Some("q"));
+        for (binding, key) in [
+            ("k\u{6}\u{16}\u{6}\u{16}q", "other"),
+            ("k\u{6}\u{16}^k$\u{6}\u{16}q", "k"),
+            ("k\u{6}\u{16}\u{6}\u{16}", "k"),
+            ("k\u{6}\u{16}q", "k"),
+            ("", ""),
+        ] {
+            assert_eq!(bound(binding, key), None, "{binding:?} {key:?}");
         }
     }
 

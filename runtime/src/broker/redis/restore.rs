@@ -13,6 +13,13 @@ const MOST: isize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Pace(AtomicI64);
 
+impl Pace {
+    /// Lets the next look be at once: there is something.
+    pub(super) fn soon(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+}
+
 impl Inner {
     /// Makes ready what lapsed in some queues; it counts as delivered.
     pub(super) async fn restore(&self, queues: &[String]) -> Result<(), BrokerError> {

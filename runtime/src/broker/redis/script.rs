@@ -138,3 +138,49 @@ return 1
 ",
     )
 });
+
+/// Gives a message back that nobody acknowledged for too long, unless it is ours.
+/// Keys: unacked, unacked_index, then leases and list of each queue. Arguments:
+/// tag, latest score, envelope. Answer: whether the tag is gone from the index.
+pub(super) static ABANDONED: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local score = redis.call('ZSCORE', KEYS[2], ARGV[1])
+if not score then return 1 end
+if tonumber(score) > tonumber(ARGV[2]) then return 0 end
+for i = 3, #KEYS, 2 do
+  if redis.call('ZSCORE', KEYS[i], ARGV[1]) then return 0 end
+end
+if #KEYS == 2 and redis.call('HEXISTS', KEYS[1], ARGV[1]) == 1 then return 0 end
+redis.call('ZREM', KEYS[2], ARGV[1])
+if redis.call('HDEL', KEYS[1], ARGV[1]) == 1 then
+  for i = 4, #KEYS, 2 do redis.call('RPUSH', KEYS[i], ARGV[3]) end
+end
+return 1
+",
+    )
+});
+
+/// Releases a lock of one's own. Keys: the lock. Arguments: what was put there.
+pub(super) static RELEASE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new("if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end")
+});
+
+/// Looks without taking: whether a list has anything, and the lowest score of sorted
+/// sets (the end of time: there is none).
+/// Keys: lists, then sorted sets. Arguments: how many lists.
+pub(super) static LOOK: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local lists, is_there, first = tonumber(ARGV[1]), 0, 9223372036854774784
+for i = 1, lists do
+  if redis.call('EXISTS', KEYS[i]) == 1 then is_there = 1 end
+end
+for i = lists + 1, #KEYS do
+  local head = redis.call('ZRANGE', KEYS[i], 0, 0, 'WITHSCORES')
+  if head[2] then first = math.min(first, tonumber(head[2])) end
+end
+return {is_there, first}
+",
+    )
+});

@@ -15,6 +15,15 @@ const PROMOTED: usize = 1_000;
 
 type Taken = Result<Vec<Delivery>, BrokerError>;
 
+/// The broker went away while somebody waited for it.
+fn closed<T>() -> Result<T, BrokerError> {
+    Err(BrokerError::Unavailable {
+        system: SYSTEM,
+        reason: "the broker was closed".to_owned(),
+        source: None,
+    })
+}
+
 /// Those who take for a fetch: they go on when the fetch is dropped, and end
 /// with the broker.
 #[derive(Debug, Default)]
@@ -43,13 +52,24 @@ pub(super) async fn take(inner: &Arc<Inner>, queues: &[String], max: usize) -> T
             taker.give_up(unwanted).await;
         }
     });
-    taken.await.unwrap_or_else(|_| {
-        Err(BrokerError::Unavailable {
-            system: SYSTEM,
-            reason: "the broker was closed".to_owned(),
-            source: None,
-        })
-    })
+    taken.await.unwrap_or_else(|_| closed())
+}
+
+/// Does work that goes on to its end when its caller goes away.
+pub(super) async fn apart<T: Send + 'static, W>(
+    inner: &Arc<Inner>,
+    work: impl FnOnce(Arc<Inner>) -> W,
+) -> Result<T, BrokerError>
+where
+    W: Future<Output = Result<T, BrokerError>> + Send + 'static,
+{
+    let (answer, done) = oneshot::channel();
+    let work = work(Arc::clone(inner));
+    inner.takers.spawn(async move {
+        // Its caller may be gone: then nobody asks.
+        let _unasked = answer.send(work.await);
+    });
+    done.await.unwrap_or_else(|_| closed())
 }
 
 /// What the script puts after an envelope in kombu's `unacked`.

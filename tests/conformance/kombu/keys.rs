@@ -1,0 +1,85 @@
+//! Where kombu looks for a message, and what it finds there.
+
+use super::Shared;
+use crate::stage::{START, fetch, outgoing};
+use celeriac::broker::redis::Settings;
+use celeriac::broker::{Broker, Outgoing, Settlement};
+use celeriac::clock::after;
+use serde_json::Value;
+use std::time::Duration;
+
+#[tokio::test]
+async fn a_taken_message_lies_where_kombu_looks_for_it() {
+    let shared = Shared::new();
+    shared.broker.publish(vec![outgoing("m")]).await.unwrap();
+    let raw = shared.cli(&["LINDEX", "q", "0"]);
+    fetch(&shared.broker, &["q"], 1).await;
+    let tag = shared.cli(&["HKEYS", "unacked"]);
+    let held = shared.cli(&["HGET", "unacked", &tag]);
+    assert_eq!(held, format!("[{raw}, \"\", \"q\"]"));
+    let score = shared.cli(&["ZSCORE", "unacked_index", &tag]);
+    assert_eq!(score.parse(), Ok(START.as_second()));
+    let envelope: Value = serde_json::from_str(&raw).unwrap();
+    assert_eq!(envelope["properties"]["delivery_info"]["routing_key"], "q");
+}
+
+#[tokio::test]
+async fn messages_lie_in_the_lists_of_their_priority() {
+    let shared = Shared::new();
+    for priority in 0..10 {
+        let mut ranked = outgoing("m");
+        ranked.message.properties.priority = Some(priority);
+        shared.broker.publish(vec![ranked]).await.unwrap();
+    }
+    for (list, expected) in [
+        ("q", "3"),
+        ("q\u{6}\u{16}3", "3"),
+        ("q\u{6}\u{16}6", "3"),
+        ("q\u{6}\u{16}9", "1"),
+    ] {
+        assert_eq!(shared.cli(&["LLEN", list]), expected, "{list:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_extended_message_is_fresh_for_kombu_too() {
+    let shared = Shared::new();
+    shared.broker.publish(vec![outgoing("m")]).await.unwrap();
+    let taken = fetch(&shared.broker, &["q"], 1).await;
+    shared.clock.advance(Duration::from_secs(10));
+    let lost = shared
+        .broker
+        .extend(&[taken[0].receipt.clone()])
+        .await
+        .unwrap();
+    assert_eq!(lost, []);
+    let tag = shared.cli(&["HKEYS", "unacked"]);
+    let score = shared.cli(&["ZSCORE", "unacked_index", &tag]);
+    assert_eq!(score.parse(), Ok(START.as_second() + 10));
+}
+
+#[tokio::test]
+async fn every_key_has_the_prefix() {
+    let shared = Shared::with(Settings {
+        prefix: "pfx:".to_owned(),
+        ..Settings::default()
+    });
+    let keyed = Outgoing {
+        key: Some("k".to_owned()),
+        ..outgoing("keyed")
+    };
+    let all = vec![keyed, outgoing("a"), outgoing("b"), outgoing("c")];
+    shared.broker.publish(all).await.unwrap();
+    let taken = fetch(&shared.broker, &["q"], 3).await;
+    let reason = "r".to_owned();
+    let minute = Duration::from_secs(60);
+    for (delivery, settlement) in taken[1..].iter().zip([
+        Settlement::DeadLetter { reason },
+        Settlement::Park(after(START, minute)),
+    ]) {
+        shared.broker.settle(delivery, settlement).await.unwrap();
+    }
+    let keys = shared.cli(&["KEYS", "*"]);
+    assert_eq!(keys.lines().count(), 8, "{keys}");
+    assert!(keys.lines().all(|key| key.starts_with("pfx:")), "{keys}");
+}
