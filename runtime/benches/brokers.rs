@@ -31,7 +31,8 @@ use burn::Burn;
 use contender::{Contender, Stand};
 use support::Redis;
 
-/// Names a server of RabbitMQ, such as `amqp://guest:guest@127.0.0.1:5672//`.
+/// Names a virtual host of RabbitMQ, such as `amqp://guest:guest@127.0.0.1:5672//`,
+/// whose queue `celery` is empty and nobody else's.
 const RABBITMQ: &str = "CELERIAC_BENCH_RABBITMQ";
 /// Turns of each contender; the median counts.
 const TURNS: usize = 3;
