@@ -29,19 +29,16 @@ mod contender;
 use bare::Bare;
 use burn::Burn;
 use contender::{Contender, Stand};
-use support::Redis;
+use support::{Rabbit, Redis};
 
-/// Names a virtual host of RabbitMQ, such as `amqp://guest:guest@127.0.0.1:5672//`,
-/// whose queue `celery` is empty and nobody else's.
-const RABBITMQ: &str = "CELERIAC_BENCH_RABBITMQ";
 /// Turns of each contender; the median counts.
 const TURNS: usize = 3;
 
 /// One broker: a row of the table.
 struct Row {
     name: &'static str,
-    /// Where it is, or why it is left out.
-    address: fn(&Redis) -> Result<String, String>,
+    /// Starts it where it is not there yet; it ends with what is returned.
+    start: fn(&Redis) -> Broker,
     /// The client that does only what the protocol asks for.
     bare: Bare,
     /// What Celery's worker did on a quiet machine of this kind, per second:
@@ -49,16 +46,31 @@ struct Row {
     reference: f64,
 }
 
+/// A broker that is there, and its address.
+struct Broker {
+    url: String,
+    _server: Option<Rabbit>,
+}
+
 const ROWS: [Row; 2] = [
     Row {
         name: "Redis",
-        address: |redis| Ok(redis.url(0)),
+        start: |redis| Broker {
+            url: redis.url(0),
+            _server: None,
+        },
         bare: Bare::Redis,
         reference: 875.0,
     },
     Row {
         name: "RabbitMQ",
-        address: |_| std::env::var(RABBITMQ).map_err(|_| format!("{RABBITMQ} names no server")),
+        start: |_| {
+            let server = Rabbit::start();
+            Broker {
+                url: server.url(),
+                _server: Some(server),
+            }
+        },
         bare: Bare::RabbitMq,
         reference: 1_335.0,
     },
@@ -71,13 +83,9 @@ fn main() {
     let redis = Redis::start();
     let mut table = Vec::new();
     for row in &ROWS {
-        match (row.address)(&redis) {
-            Ok(address) => {
-                let stand = Stand::new(&redis, address, row.bare, &component);
-                table.push(line(row, &turns(row.name, &stand)));
-            }
-            Err(reason) => eprintln!("{} is left out: {reason}", row.name),
-        }
+        let broker = (row.start)(&redis);
+        let stand = Stand::new(&redis, &broker.url, row.bare, &component);
+        table.push(line(row, &turns(row.name, &stand)));
     }
     println!(
         "| broker | celeriac, per second | Celery prefork -c 2 | bare client | against Celery \

@@ -46,7 +46,7 @@ impl fmt::Display for Contender {
 /// Everything the turns on one broker need.
 pub(crate) struct Stand<'a> {
     redis: &'a Redis,
-    broker: String,
+    broker: &'a str,
     bare: Bare,
     stage: Stage,
     python: Python,
@@ -54,11 +54,11 @@ pub(crate) struct Stand<'a> {
 
 impl<'a> Stand<'a> {
     /// Prepares turns on a broker; `component` is pushed as the module `bench`.
-    pub(crate) fn new(redis: &'a Redis, broker: String, bare: Bare, component: &str) -> Self {
+    pub(crate) fn new(redis: &'a Redis, broker: &'a str, bare: Bare, component: &str) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
         let stage = Stage::new(env!("CARGO_BIN_EXE_celeriac"), "")
-            .with("broker", &broker)
+            .with("broker", broker)
             .with("result_backend", &redis.url(RESULTS));
         stage.json(&["push", component, "--name", "bench"]);
         Self {
@@ -88,14 +88,14 @@ impl<'a> Stand<'a> {
             Contender::Celery => {
                 let watched = burn.watch();
                 let arguments = ["-A", "bench_worker", "worker", "-c", "2"];
-                let worker = self.python.celery(&arguments, &self.broker, &results);
+                let worker = self.python.celery(&arguments, self.broker, &results);
                 let rate = watched.rate();
                 worker.stop();
                 rate
             }
             Contender::Bare => {
                 let watched = burn.watch();
-                self.bare.run(&self.broker, &results, burn.tasks());
+                self.bare.run(self.broker, &results, burn.tasks());
                 watched.rate()
             }
         };
@@ -111,7 +111,7 @@ impl<'a> Stand<'a> {
             Contender::Celery => CELERY_TASKS,
         };
         let count = tasks.to_string();
-        let ids = self.python.run("bench_fill.py", &[&self.broker, &count]);
+        let ids = self.python.run("bench_fill.py", &[self.broker, &count]);
         let ids: Vec<String> = serde_json::from_value(ids).expect("a list of ids");
         assert_eq!(ids.len(), tasks);
         ids
