@@ -45,8 +45,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        flags: &[],
-        about: "measure the sandbox against bare Wasmtime, and the embedded broker",
+        flags: &["--brokers", "--write"],
+        about: "measure the sandbox against bare Wasmtime, the embedded broker, and Redis and RabbitMQ against Celery (--brokers: only these; --write: their table into README.md)",
         run: crate::bench::run,
     },
 ];

@@ -40,7 +40,20 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null());
     command.current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    // Cargo tells this tool of its package. A build script that looks at these
+    // (ring's does) would run again, and half of the runtime be compiled anew,
+    // whenever Cargo is called by this tool after it was called by hand.
+    for (name, _) in std::env::vars_os() {
+        if is_of_package(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
     command
+}
+
+/// Returns whether Cargo sets a variable for the package it runs.
+fn is_of_package(name: &str) -> bool {
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
 }
 
 /// Runs a program to its end; anything but success is an error.
@@ -136,6 +149,17 @@ fn shown(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cargo_that_this_tool_runs_is_not_told_of_its_package() {
+        let is_removed = |wanted: &str| {
+            cargo(&[])
+                .get_envs()
+                .any(|(name, value)| name == wanted && value.is_none())
+        };
+        assert!(is_removed("CARGO_PKG_NAME") && is_removed("CARGO_MANIFEST_DIR"));
+        assert!(!is_removed("CARGO_TARGET_DIR"));
+    }
 
     #[test]
     fn colours_are_removed_before_a_line_is_read() {

@@ -57,9 +57,19 @@ impl Python {
     /// When it cannot be started.
     #[must_use]
     pub fn worker(&self, broker: &str, backend: &str, queue: &str) -> PythonWorker {
+        let arguments = ["-A", "worker", "worker", "-P", "solo", "-Q", queue];
+        let quiet = ["--without-mingle", "--without-gossip", "-l", "warning"];
+        self.celery(&[&arguments[..], &quiet].concat(), broker, backend)
+    }
+
+    /// Starts a worker with arguments of one's own, in the folder of the scripts.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn celery(&self, arguments: &[&str], broker: &str, backend: &str) -> PythonWorker {
         let child = Command::new(self.programs.join("celery"))
-            .args(["-A", "worker", "worker", "-P", "solo", "-Q", queue])
-            .args(["--without-mingle", "--without-gossip", "-l", "warning"])
+            .args(arguments)
             .current_dir(&self.scripts)
             .env("BROKER", broker)
             .env("BACKEND", backend)
@@ -70,6 +80,22 @@ impl Python {
             .spawn()
             .expect("Celery starts");
         PythonWorker(child)
+    }
+}
+
+impl PythonWorker {
+    /// Asks it to stop, as service managers do, and waits until it and the
+    /// processes of its pool are gone.
+    ///
+    /// # Panics
+    /// When it fails or does not end within [`PATIENCE`](crate::wait::PATIENCE).
+    pub fn stop(mut self) {
+        let pid = rustix::process::Pid::from_child(&self.0);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).expect("it runs");
+        let status = crate::until("Celery ends", || {
+            self.0.try_wait().expect("a child of ours")
+        });
+        assert!(status.success(), "Celery ended with {status}");
     }
 }
 

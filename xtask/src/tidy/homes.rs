@@ -18,7 +18,11 @@ const SQL: &[&str] = &[
     "tests/support/src",
 ];
 const CLI: &[&str] = &["runtime/src/cli", "runtime/src/main.rs"];
-const AMQP: &[&str] = &["runtime/src/amqp", "runtime/src/broker/rabbitmq"];
+const AMQP: &[&str] = &[
+    "runtime/src/amqp",
+    "runtime/src/broker/rabbitmq",
+    "runtime/benches/brokers/bare",
+];
 
 const HOMES: &[Home] = &[
     Home {
@@ -47,6 +51,7 @@ const HOMES: &[Home] = &[
             "runtime/src/resp",
             "runtime/src/broker/redis",
             "runtime/src/results/redis",
+            "runtime/benches/brokers",
         ],
     },
     Home {
