@@ -151,7 +151,8 @@ pub enum Wrong {
     NotFound,
     /// It exists and is made otherwise.
     MadeOtherwise,
-    /// A person must change a user, a password, a permission or a virtual host.
+    /// A person must change a user, a password, a permission, a virtual host or a
+    /// certificate.
     NeedsAPerson,
     /// It may work later.
     Away,
@@ -160,6 +161,15 @@ pub enum Wrong {
 /// Tells what is wrong.
 #[must_use]
 pub fn wrong(error: &Error) -> Wrong {
+    if let ErrorKind::IOError(error) = error.kind() {
+        // TLS has no other word for it, ours and the server's.
+        let is_refused = error.to_string().to_lowercase().contains("certificate");
+        return if is_refused {
+            Wrong::NeedsAPerson
+        } else {
+            Wrong::Away
+        };
+    }
     let ErrorKind::ProtocolError(protocol) = error.kind() else {
         return Wrong::Away;
     };

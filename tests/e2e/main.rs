@@ -22,6 +22,7 @@ mod limits;
 mod memory;
 mod priority;
 mod rabbitmq;
+mod rabbitmq_server;
 mod refusals;
 mod registry;
 mod retry;

@@ -85,6 +85,7 @@ pub(super) async fn broker(
             let server = AmqpServer::new(url.server.secret(), &tls).map_err(StartError::Amqp)?;
             let prefetch = config.worker.concurrency;
             let broker = RabbitBroker::new(server, clock.clone(), prefetch);
+            let broker = broker.with_queues(config.worker.queues.clone());
             Arc::new(broker.with_longest(config.worker.consumer_timeout))
         }
         Address::Rpc | Address::Disabled => return Err(StartError::NoBroker),

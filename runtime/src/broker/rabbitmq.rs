@@ -51,6 +51,7 @@ pub struct RabbitBroker {
     clock: Clock,
     prefetch: u16,
     longest: Option<Duration>,
+    queues: Vec<String>,
     session: Mutex<Slot>,
 }
 
@@ -70,6 +71,7 @@ impl RabbitBroker {
             clock,
             prefetch: u16::try_from(prefetch.max(1)).unwrap_or(u16::MAX),
             longest: None,
+            queues: Vec::new(),
             session: Mutex::default(),
         }
     }
@@ -78,6 +80,12 @@ impl RabbitBroker {
     #[must_use]
     pub fn with_longest(self, longest: Option<Duration>) -> Self {
         Self { longest, ..self }
+    }
+
+    /// Tells which queues there are: AMQP has no list of them.
+    #[must_use]
+    pub fn with_queues(self, queues: Vec<String>) -> Self {
+        Self { queues, ..self }
     }
 
     /// Returns the connection, a new one when the last is gone.
@@ -144,7 +152,11 @@ impl RabbitBroker {
             .map_err(trouble)?;
         let waited = tokio::time::timeout(IDLE, async {
             loop {
-                inbox.arrival().await.map_err(trouble)?;
+                if let Err(error) = inbox.arrival().await {
+                    // A queue may be gone: it is declared again the next time.
+                    session.forget().await;
+                    return Err(trouble(error));
+                }
                 again::recount(session, &mut inbox).await?;
                 let taken = inbox.take(max);
                 if !taken.is_empty() {
@@ -327,10 +339,11 @@ impl Broker for RabbitBroker {
     }
 
     async fn queues(&self) -> Result<Vec<(String, Depth)>, BrokerError> {
-        Err(BrokerError::Misconfigured {
-            system: SYSTEM,
-            reason: "AMQP has no list of queues; name them".to_owned(),
-        })
+        let mut all = Vec::with_capacity(self.queues.len());
+        for queue in &self.queues {
+            all.push((queue.clone(), self.depth(queue).await?));
+        }
+        Ok(all)
     }
 
     async fn dead_letters(&self, queue: &str, max: usize) -> Result<Vec<DeadLetter>, BrokerError> {
@@ -344,7 +357,7 @@ fn trouble(error: Error) -> BrokerError {
         return BrokerError::Misconfigured {
             system: SYSTEM,
             reason: format!(
-                "{error}; check the user, the password, the virtual host and its permissions of broker"
+                "{error}; check the user, the password, the virtual host, its permissions and the certificates of broker"
             ),
         };
     }

@@ -18,7 +18,7 @@ pub(crate) const JSON: &str = "JSON: {\"queues\": [{\"name\", \"ready\", \"parke
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Queues [default: all that hold or held messages]
+    /// Queues [default: all that hold or held messages; with RabbitMQ, those of the worker]
     names: Vec<String>,
     /// Show the newest dead letters, at most 100 of each queue
     #[arg(long)]

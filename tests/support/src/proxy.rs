@@ -34,7 +34,16 @@ impl Proxy {
     /// When there is no free port.
     #[must_use]
     pub fn to(target: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+        Self::on(0, target)
+    }
+
+    /// Starts to hand on to a port, from one that was free a moment ago.
+    ///
+    /// # Panics
+    /// When it is taken.
+    #[must_use]
+    pub fn on(port: u16, target: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         let ways = Arc::new(Ways::default());
         let shared = Arc::clone(&ways);

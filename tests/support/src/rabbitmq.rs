@@ -4,6 +4,7 @@
 //! virtual host of its own: `cargo xtask test` names it in `CELERIAC_TEST_RABBITMQ` as
 //! `PORT:PORT`, AMQP's and HTTP's. A test that is run alone starts its own.
 
+use crate::certificates::Certificates;
 use crate::{free_port, http};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -33,6 +34,7 @@ pub struct RabbitServer {
     child: Child,
     ports: [u16; 2],
     folder: tempfile::TempDir,
+    tls: Option<(u16, Certificates)>,
 }
 
 impl Rabbit {
@@ -118,6 +120,18 @@ impl Rabbit {
         );
     }
 
+    /// Deletes a queue with all that is in it.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn delete(&self, name: &str) {
+        let path = format!("/api/queues/{}/{name}", self.vhost);
+        assert!(
+            self.http("DELETE", &path, &Value::Null).0 < 300,
+            "{name} is deleted"
+        );
+    }
+
     /// Sends a request to the server's own API, and returns the status and the body.
     ///
     /// # Panics
@@ -162,15 +176,29 @@ impl RabbitServer {
     /// When `rabbitmq-server` is missing or does not start.
     #[must_use]
     pub fn start() -> Self {
+        Self::with(None)
+    }
+
+    /// Starts a server that also speaks TLS, with clients that have a certificate.
+    ///
+    /// # Panics
+    /// When `rabbitmq-server` is missing or does not start.
+    #[must_use]
+    pub fn with_tls(certificates: Certificates) -> Self {
+        Self::with(Some((free_port(), certificates)))
+    }
+
+    fn with(tls: Option<(u16, Certificates)>) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the server");
         let plugins = folder.path().join("plugins");
         std::fs::write(&plugins, "[rabbitmq_management].").expect("a file");
         let ports = [free_port(), free_port()];
-        let child = spawn(folder.path(), ports);
+        let child = spawn(folder.path(), ports, tls.as_ref());
         let mut server = Self {
             child,
             ports,
             folder,
+            tls,
         };
         server.answers();
         server
@@ -188,8 +216,22 @@ impl RabbitServer {
     /// When it does not start.
     pub fn restart(&mut self) {
         self.kill();
-        self.child = spawn(self.folder.path(), self.ports);
+        self.child = spawn(self.folder.path(), self.ports, self.tls.as_ref());
         self.answers();
+    }
+
+    /// Returns the address of TLS with the options that a client needs.
+    ///
+    /// # Panics
+    /// When it speaks no TLS.
+    #[must_use]
+    pub fn tls_url(&self, options: &[(&str, &str)]) -> String {
+        let (port, certificates) = self.tls.as_ref().expect("a server with TLS");
+        let options = options
+            .iter()
+            .map(|(name, file)| format!("{name}={}", certificates.path(file).display()));
+        let options: Vec<String> = options.collect();
+        format!("amqps://localhost:{port}//?{}", options.join("&"))
     }
 
     /// Returns the address of a virtual host, `/` escaped.
@@ -225,8 +267,20 @@ impl Drop for RabbitServer {
     }
 }
 
-fn spawn(folder: &Path, [amqp, http]: [u16; 2]) -> Child {
-    let listener = format!("-rabbitmq_management listener [{{port,{http}}},{{ip,\"127.0.0.1\"}}]");
+fn spawn(folder: &Path, [amqp, http]: [u16; 2], tls: Option<&(u16, Certificates)>) -> Child {
+    let mut arguments =
+        format!("-rabbitmq_management listener [{{port,{http}}},{{ip,\"127.0.0.1\"}}]");
+    if let Some((port, certificates)) = tls {
+        let path = |name| certificates.path(name).display().to_string();
+        arguments.push_str(&format!(
+            " -rabbit ssl_listeners [{port}] ssl_options [{{cacertfile,\"{}\"}},\
+             {{certfile,\"{}\"}},{{keyfile,\"{}\"}},{{verify,verify_peer}},\
+             {{fail_if_no_peer_cert,true}}]",
+            path("ca.pem"),
+            path("server.pem"),
+            path("server.key")
+        ));
+    }
     Command::new(PROGRAM)
         .env("HOME", folder)
         .env("RABBITMQ_NODENAME", format!("celeriac-{amqp}@localhost"))
@@ -236,7 +290,7 @@ fn spawn(folder: &Path, [amqp, http]: [u16; 2]) -> Child {
         .env("RABBITMQ_MNESIA_BASE", folder.join("mnesia"))
         .env("RABBITMQ_LOG_BASE", folder.join("log"))
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("plugins"))
-        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", listener)
+        .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", arguments)
         .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

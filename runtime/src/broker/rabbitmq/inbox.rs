@@ -65,13 +65,16 @@ impl Inbox {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        for source in &mut self.0 {
+        for place in 0..self.0.len() {
+            let Some(source) = self.0.get_mut(place) else {
+                break;
+            };
             while let Poll::Ready(pushed) = source.consumer.poll_next_unpin(context) {
-                // A stream that ends was cancelled by the server: its queue is gone.
-                let pushed = pushed.unwrap_or_else(|| Err(gone(&source.queue)));
                 match pushed {
-                    Ok(delivery) => source.waiting.push_back(delivery),
-                    Err(error) => return Poll::Ready(Err(error)),
+                    Some(Ok(delivery)) => source.waiting.push_back(delivery),
+                    Some(Err(error)) => return Poll::Ready(Err(error)),
+                    // The server ended it: the queue is gone, and what waited with it.
+                    None => return Poll::Ready(Err(gone(&self.0.swap_remove(place).queue))),
                 }
             }
         }

@@ -173,7 +173,7 @@ impl Session {
     }
 
     /// Somebody deleted a queue: all are looked at again.
-    async fn forget(&self) {
+    pub(super) async fn forget(&self) {
         self.declared.lock().await.clear();
         self.delayed.lock().await.clear();
     }
