@@ -291,6 +291,7 @@ impl App {
             guest_threads: worker.guest_threads,
             drain: worker.drain,
             forward: worker.forward.clone(),
+            timezone: self.config.timezone.clone(),
             max_deliveries: worker.max_deliveries,
             max_retries: Retries {
                 default: worker.max_retries,

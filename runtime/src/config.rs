@@ -14,6 +14,7 @@ mod reader;
 mod tests;
 pub mod units;
 mod worker;
+mod zone;
 
 pub use address::{Address, AmqpUrl, DATABASE_FILE, ServerUrl};
 pub use error::ConfigError;
@@ -25,6 +26,7 @@ pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 use crate::task::TaskName;
 use address::Purpose;
 use celeriac_sandbox::Limits;
+use jiff::tz::TimeZone;
 use reader::Reader;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -45,6 +47,8 @@ pub struct Config {
     pub broker: Address,
     /// Where results are kept.
     pub result_backend: Address,
+    /// The zone of moments in messages that name none.
+    pub timezone: TimeZone,
     /// How a worker works.
     pub worker: WorkerConfig,
     /// What an attempt gets that asks for nothing.
@@ -80,6 +84,7 @@ impl Config {
             |text| Address::parse(text, Purpose::ResultBackend, &data),
             ToString::to_string,
         )?;
+        let timezone = reader.text("timezone", TimeZone::UTC, zone::named, zone::name)?;
         let worker = WorkerConfig::read(&mut reader)?;
         let limits = limits::defaults(&mut reader)?;
         let ceiling = limits::ceiling(&mut reader)?;
@@ -97,6 +102,7 @@ impl Config {
                 data,
                 broker,
                 result_backend,
+                timezone,
                 worker,
                 limits,
                 ceiling,
