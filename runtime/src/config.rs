@@ -8,6 +8,7 @@ mod address;
 mod error;
 mod hostname;
 mod limits;
+mod queues;
 mod raw;
 mod reader;
 #[cfg(test)]
@@ -23,7 +24,7 @@ pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
-use crate::task::TaskName;
+use crate::task::{QueueShapes, TaskName};
 use address::Purpose;
 use celeriac_sandbox::Limits;
 use jiff::tz::TimeZone;
@@ -59,6 +60,8 @@ pub struct Config {
     pub max_retries: u32,
     /// Tasks of ours by the names that callers use.
     pub aliases: BTreeMap<String, String>,
+    /// How queues are declared that are missing.
+    pub queues: QueueShapes,
 }
 
 impl Config {
@@ -90,12 +93,18 @@ impl Config {
         let ceiling = limits::ceiling(&mut reader)?;
         limits::compare(&reader, &limits, &ceiling)?;
         let max_retries = limits::max_retries(&mut reader, &worker)?;
-        let aliases = reader.aliases(ALIASES, |target| {
-            target
-                .parse::<TaskName>()
-                .map(|_| ())
-                .map_err(|error| error.to_string())
-        })?;
+        let aliases = reader.texts(
+            "aliases",
+            ALIASES,
+            "the name of a task of ours",
+            |_, target| {
+                target
+                    .parse::<TaskName>()
+                    .map(|_| ())
+                    .map_err(|error| error.to_string())
+            },
+        )?;
+        let queues = queues::read(&mut reader, &broker)?;
         let effective = reader.finish()?;
         Ok((
             Self {
@@ -108,6 +117,7 @@ impl Config {
                 ceiling,
                 max_retries,
                 aliases,
+                queues,
             },
             effective,
         ))

@@ -69,7 +69,8 @@ pub(super) async fn broker(
         }
         Address::Redis(url) => {
             let server = server("broker", url)?;
-            Arc::new(RedisBroker::with(server, clock.clone(), lease, ""))
+            let broker = RedisBroker::with(server, clock.clone(), lease, "");
+            Arc::new(broker.with_queues(config.queues.clone()))
         }
         Address::Amqp(url) => {
             let tls = TlsFiles {
@@ -79,6 +80,7 @@ pub(super) async fn broker(
             let server = AmqpServer::new(url.server.secret(), &tls).map_err(StartError::Amqp)?;
             let prefetch = config.worker.concurrency;
             let broker = RabbitBroker::new(server, clock.clone(), prefetch);
+            let broker = broker.with_queues(config.queues.clone());
             Arc::new(broker.with_longest(config.worker.consumer_timeout))
         }
         Address::Rpc | Address::Disabled => return Err(StartError::NoBroker),

@@ -29,6 +29,7 @@ use super::{
 use crate::amqp::{ANSWER, AmqpServer, Wrong, in_time, wrong};
 use crate::celery::Message;
 use crate::clock::Clock;
+use crate::task::QueueShapes;
 use async_trait::async_trait;
 use carry::Notes;
 use declare::Purpose;
@@ -51,6 +52,7 @@ pub struct RabbitBroker {
     clock: Clock,
     prefetch: u16,
     longest: Option<Duration>,
+    queues: Arc<QueueShapes>,
     session: Mutex<Slot>,
 }
 
@@ -70,6 +72,7 @@ impl RabbitBroker {
             clock,
             prefetch: u16::try_from(prefetch.max(1)).unwrap_or(u16::MAX),
             longest: None,
+            queues: Arc::default(),
             session: Mutex::default(),
         }
     }
@@ -80,6 +83,15 @@ impl RabbitBroker {
         Self { longest, ..self }
     }
 
+    /// Says how queues are declared that are missing.
+    #[must_use]
+    pub fn with_queues(self, queues: QueueShapes) -> Self {
+        Self {
+            queues: Arc::new(queues),
+            ..self
+        }
+    }
+
     /// Returns the connection, a new one when the last is gone.
     async fn session(&self) -> Result<Arc<Session>, BrokerError> {
         let mut slot = self.session.lock().await;
@@ -88,7 +100,13 @@ impl RabbitBroker {
         }
         slot.session = None;
         slot.opened += 1;
-        let opened = Session::open(&self.server, slot.opened, self.prefetch).await;
+        let opened = Session::open(
+            &self.server,
+            slot.opened,
+            self.prefetch,
+            Arc::clone(&self.queues),
+        )
+        .await;
         let session = Arc::new(opened.map_err(trouble)?);
         slot.session = Some(Arc::clone(&session));
         Ok(session)

@@ -5,6 +5,7 @@
 //! back after its visibility timeout should we never return. Our own lease
 //! (`celeriac.leases.<queue>`) is shorter: a killed worker's task runs again soon.
 
+mod bind;
 mod held;
 mod keys;
 mod restore;
@@ -19,6 +20,7 @@ use crate::celery::Message;
 use crate::celery::envelope::{Envelope, Ours};
 use crate::clock::{Clock, after};
 use crate::resp::{RedisServer, needs_a_person};
+use crate::task::QueueShapes;
 use async_trait::async_trait;
 use held::Held;
 use jiff::Timestamp;
@@ -50,6 +52,7 @@ const KEY_KEPT: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Clone)]
 pub struct RedisBroker {
     inner: Arc<Inner>,
+    bindings: Arc<bind::Bindings>,
 }
 
 #[derive(Debug)]
@@ -84,6 +87,16 @@ impl RedisBroker {
                 restored: restore::Pace::default(),
                 takers: take::Takers::default(),
             }),
+            bindings: Arc::default(),
+        }
+    }
+
+    /// Says what queues are bound to that are taken from.
+    #[must_use]
+    pub fn with_queues(self, queues: QueueShapes) -> Self {
+        Self {
+            bindings: Arc::new(bind::Bindings::new(queues)),
+            ..self
         }
     }
 }
@@ -205,6 +218,7 @@ impl Broker for RedisBroker {
     }
 
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
+        self.bindings.ensure(&self.inner, queues).await?;
         let end = Instant::now() + IDLE;
         let mut pause = FIRST_PAUSE;
         loop {
