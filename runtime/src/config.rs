@@ -8,9 +8,11 @@ mod address;
 mod error;
 mod hostname;
 mod limits;
+mod publish;
 mod queues;
 mod raw;
 mod reader;
+mod routes;
 #[cfg(test)]
 mod tests;
 pub mod units;
@@ -20,6 +22,7 @@ mod zone;
 pub use address::{Address, AmqpUrl, DATABASE_FILE, ServerUrl};
 pub use error::ConfigError;
 pub use hostname::machine;
+pub use publish::PublishConfig;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
@@ -62,6 +65,10 @@ pub struct Config {
     pub aliases: BTreeMap<String, String>,
     /// How queues are declared that are missing.
     pub queues: QueueShapes,
+    /// Queues by names and patterns of tasks that we publish.
+    pub routes: BTreeMap<String, String>,
+    /// How a client tries again to publish.
+    pub publish: PublishConfig,
 }
 
 impl Config {
@@ -105,6 +112,8 @@ impl Config {
             },
         )?;
         let queues = queues::read(&mut reader, &broker)?;
+        let routes = routes::read(&mut reader)?;
+        let publish = PublishConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((
             Self {
@@ -118,6 +127,8 @@ impl Config {
                 max_retries,
                 aliases,
                 queues,
+                routes,
+                publish,
             },
             effective,
         ))

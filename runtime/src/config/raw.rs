@@ -17,7 +17,7 @@ pub const FILE_BYTES: u64 = 1 << 20;
 const OTHER_NAMES: [&str; 3] = ["CONFIG", "GUEST_", "TEST_"];
 
 /// Tables that may stand there empty.
-const SECTIONS: [&str; 7] = [
+const SECTIONS: [&str; 8] = [
     "worker",
     "limits",
     "tenants",
@@ -25,6 +25,7 @@ const SECTIONS: [&str; 7] = [
     "aliases",
     "queues",
     "routes",
+    "publish",
 ];
 /// Tables whose keys people choose.
 const TABLES: [&str; 3] = ["aliases", "queues", "routes"];
