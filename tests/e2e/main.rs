@@ -25,6 +25,7 @@ mod rabbitmq;
 mod refusals;
 mod registry;
 mod retry;
+mod routing;
 mod stop;
 mod timing;
 mod tutorial;
