@@ -5,9 +5,9 @@ use crate::app::App;
 use crate::broker::{BrokerError, Outgoing};
 use crate::telemetry::human;
 
-/// Publishes a message as often as `[publish]` allows, and says so each time. A try
-/// whose answer was lost leaves a second message of the same id; the record of the run
-/// makes it stale.
+/// Publishes a message, trying as often as `[publish]` allows, and says so each time. A
+/// try whose answer was lost leaves a second message of the same id, as with Celery; where
+/// results are kept, the record of the run makes it stale.
 pub(super) async fn publish(
     app: &App,
     outgoing: Outgoing,
