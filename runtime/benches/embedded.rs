@@ -172,6 +172,7 @@ fn settings(concurrency: usize) -> Settings {
         guest_threads: 2,
         drain: Duration::from_secs(30),
         forward: None,
+        timezone: jiff::tz::TimeZone::UTC,
         max_deliveries: 5,
         max_retries: Retries {
             default: 3,

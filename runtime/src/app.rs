@@ -11,7 +11,7 @@ use crate::broker::{Broker, BrokerError};
 use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::database::Database;
-use crate::policy::limits;
+use crate::policy::{limits, route};
 use crate::registry::{Compiler, ModuleInfo, Registry};
 use crate::results::{Record, Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
@@ -98,6 +98,12 @@ impl App {
     #[must_use]
     pub fn results(&self) -> &dyn Results {
         &*self.results
+    }
+
+    /// Returns the queue of a task that we publish.
+    #[must_use]
+    pub fn queue_of(&self, task: &str) -> &str {
+        route::queue(&self.config.routes, task)
     }
 
     /// Opens the registry for a command: it runs no tasks.
@@ -291,6 +297,7 @@ impl App {
             guest_threads: worker.guest_threads,
             drain: worker.drain,
             forward: worker.forward.clone(),
+            timezone: self.config.timezone.clone(),
             max_deliveries: worker.max_deliveries,
             max_retries: Retries {
                 default: worker.max_retries,

@@ -17,6 +17,7 @@ mod modules;
 mod moment;
 mod new;
 mod options;
+mod publish;
 mod push;
 mod queues;
 mod result;

@@ -8,25 +8,31 @@ mod address;
 mod error;
 mod hostname;
 mod limits;
+mod publish;
+mod queues;
 mod raw;
 mod reader;
+mod routes;
 #[cfg(test)]
 mod tests;
 mod transport;
 pub mod units;
 mod worker;
+mod zone;
 
 pub use address::{Address, AmqpUrl, DATABASE_FILE, RedisUrl, ServerUrl, TlsPaths};
 pub use error::ConfigError;
 pub use hostname::machine;
+pub use publish::PublishConfig;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
 pub use transport::{BrokerOptions, ResultOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
-use crate::task::TaskName;
+use crate::task::{QueueShapes, TaskName};
 use address::Purpose;
 use celeriac_sandbox::Limits;
+use jiff::tz::TimeZone;
 use reader::Reader;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -51,6 +57,8 @@ pub struct Config {
     pub broker_transport_options: BrokerOptions,
     /// What else the result backend needs to know.
     pub result_backend_transport_options: ResultOptions,
+    /// The zone of moments in messages that name none.
+    pub timezone: TimeZone,
     /// How a worker works.
     pub worker: WorkerConfig,
     /// What an attempt gets that asks for nothing.
@@ -61,6 +69,12 @@ pub struct Config {
     pub max_retries: u32,
     /// Tasks of ours by the names that callers use.
     pub aliases: BTreeMap<String, String>,
+    /// How queues are declared that are missing.
+    pub queues: QueueShapes,
+    /// Queues by names and patterns of tasks that we publish.
+    pub routes: BTreeMap<String, String>,
+    /// How a client tries again to publish.
+    pub publish: PublishConfig,
 }
 
 impl Config {
@@ -88,17 +102,26 @@ impl Config {
         )?;
         let broker_transport_options = BrokerOptions::read(&mut reader)?;
         let result_backend_transport_options = ResultOptions::read(&mut reader)?;
+        let timezone = reader.text("timezone", TimeZone::UTC, zone::named, zone::name)?;
         let worker = WorkerConfig::read(&mut reader)?;
         let limits = limits::defaults(&mut reader)?;
         let ceiling = limits::ceiling(&mut reader)?;
         limits::compare(&reader, &limits, &ceiling)?;
         let max_retries = limits::max_retries(&mut reader, &worker)?;
-        let aliases = reader.aliases(ALIASES, |target| {
-            target
-                .parse::<TaskName>()
-                .map(|_| ())
-                .map_err(|error| error.to_string())
-        })?;
+        let aliases = reader.texts(
+            "aliases",
+            ALIASES,
+            "the name of a task of ours",
+            |_, target| {
+                target
+                    .parse::<TaskName>()
+                    .map(|_| ())
+                    .map_err(|error| error.to_string())
+            },
+        )?;
+        let queues = queues::read(&mut reader, &broker)?;
+        let routes = routes::read(&mut reader)?;
+        let publish = PublishConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((
             Self {
@@ -107,11 +130,15 @@ impl Config {
                 result_backend,
                 broker_transport_options,
                 result_backend_transport_options,
+                timezone,
                 worker,
                 limits,
                 ceiling,
                 max_retries,
                 aliases,
+                queues,
+                routes,
+                publish,
             },
             effective,
         ))

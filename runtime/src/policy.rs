@@ -5,4 +5,5 @@ pub mod admission;
 pub mod exception;
 pub mod limits;
 pub mod retry;
+pub mod route;
 pub mod verdict;

@@ -6,9 +6,11 @@ pub mod backtrace;
 mod exception;
 mod id;
 mod name;
+mod queue;
 mod state;
 
 pub use exception::Exception;
 pub use id::{Fence, TaskId, TaskIdError};
 pub use name::{ModuleName, NameError, TaskName};
+pub use queue::{ExchangeType, QueueShape, QueueShapes};
 pub use state::State;

@@ -19,6 +19,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 use celeriac_sandbox::Limits;
 use crew::Crew;
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +57,8 @@ pub struct Settings {
     /// The queue where messages of tasks that are not here go on to; `None`
     /// fails them.
     pub forward: Option<String>,
+    /// The zone of moments in messages that name none.
+    pub timezone: TimeZone,
     /// Deliveries of one message after which it is a dead letter.
     pub max_deliveries: u32,
     /// Retries of a task that states none, and the most any task may have.

@@ -26,6 +26,7 @@ mod rabbitmq_server;
 mod refusals;
 mod registry;
 mod retry;
+mod routing;
 mod secured;
 mod stop;
 mod timing;

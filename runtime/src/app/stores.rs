@@ -75,7 +75,8 @@ pub(super) async fn broker(
                 prefix: options.global_keyprefix.clone(),
                 visibility_timeout: options.visibility_timeout,
             };
-            Arc::new(RedisBroker::with(server, clock.clone(), settings))
+            let broker = RedisBroker::with(server, clock.clone(), settings);
+            Arc::new(broker.with_queues(config.queues.clone()))
         }
         Address::Amqp(url) => {
             let tls = amqp::TlsFiles {
@@ -85,7 +86,8 @@ pub(super) async fn broker(
             let server = AmqpServer::new(url.server.secret(), &tls).map_err(StartError::Amqp)?;
             let prefetch = config.worker.concurrency;
             let broker = RabbitBroker::new(server, clock.clone(), prefetch);
-            let broker = broker.with_queues(config.worker.queues.clone());
+            let broker = broker.with_queues(config.queues.clone());
+            let broker = broker.with_known(config.worker.queues.clone());
             Arc::new(broker.with_longest(config.worker.consumer_timeout))
         }
         Address::Rpc | Address::Disabled => return Err(StartError::NoBroker),

@@ -29,6 +29,7 @@ use super::{
 use crate::amqp::{ANSWER, AmqpServer, Wrong, in_time, wrong};
 use crate::celery::Message;
 use crate::clock::Clock;
+use crate::task::QueueShapes;
 use async_trait::async_trait;
 use carry::Notes;
 use declare::Purpose;
@@ -51,7 +52,8 @@ pub struct RabbitBroker {
     clock: Clock,
     prefetch: u16,
     longest: Option<Duration>,
-    queues: Vec<String>,
+    known: Vec<String>,
+    queues: Arc<QueueShapes>,
     session: Mutex<Slot>,
 }
 
@@ -71,7 +73,8 @@ impl RabbitBroker {
             clock,
             prefetch: u16::try_from(prefetch.max(1)).unwrap_or(u16::MAX),
             longest: None,
-            queues: Vec::new(),
+            known: Vec::new(),
+            queues: Arc::default(),
             session: Mutex::default(),
         }
     }
@@ -84,8 +87,17 @@ impl RabbitBroker {
 
     /// Tells which queues there are: AMQP has no list of them.
     #[must_use]
-    pub fn with_queues(self, queues: Vec<String>) -> Self {
-        Self { queues, ..self }
+    pub fn with_known(self, known: Vec<String>) -> Self {
+        Self { known, ..self }
+    }
+
+    /// Says how queues are declared that are missing.
+    #[must_use]
+    pub fn with_queues(self, queues: QueueShapes) -> Self {
+        Self {
+            queues: Arc::new(queues),
+            ..self
+        }
     }
 
     /// Returns the connection, a new one when the last is gone.
@@ -96,7 +108,13 @@ impl RabbitBroker {
         }
         slot.session = None;
         slot.opened += 1;
-        let opened = Session::open(&self.server, slot.opened, self.prefetch).await;
+        let opened = Session::open(
+            &self.server,
+            slot.opened,
+            self.prefetch,
+            Arc::clone(&self.queues),
+        )
+        .await;
         let session = Arc::new(opened.map_err(trouble)?);
         slot.session = Some(Arc::clone(&session));
         Ok(session)
@@ -339,8 +357,8 @@ impl Broker for RabbitBroker {
     }
 
     async fn queues(&self) -> Result<Vec<(String, Depth)>, BrokerError> {
-        let mut all = Vec::with_capacity(self.queues.len());
-        for queue in &self.queues {
+        let mut all = Vec::with_capacity(self.known.len());
+        for queue in &self.known {
             all.push((queue.clone(), self.depth(queue).await?));
         }
         Ok(all)

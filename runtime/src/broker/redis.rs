@@ -7,6 +7,7 @@
 //! In return we give back what a Python worker abandoned (`abandoned`).
 
 mod abandoned;
+mod bind;
 mod held;
 mod keys;
 mod restore;
@@ -22,6 +23,7 @@ use crate::celery::Message;
 use crate::celery::envelope::{Envelope, Ours};
 use crate::clock::{Clock, after};
 use crate::resp::{RedisServer, needs_a_person};
+use crate::task::QueueShapes;
 use async_trait::async_trait;
 use held::Held;
 use jiff::Timestamp;
@@ -51,6 +53,7 @@ const KEY_KEPT: Duration = Duration::from_secs(86_400);
 #[derive(Debug, Clone)]
 pub struct RedisBroker {
     inner: Arc<Inner>,
+    bindings: Arc<bind::Bindings>,
 }
 
 #[derive(Debug)]
@@ -110,6 +113,16 @@ impl RedisBroker {
                 takers: take::Takers::default(),
                 waiting: wait::Waiting::default(),
             }),
+            bindings: Arc::default(),
+        }
+    }
+
+    /// Says what queues are bound to that are taken from.
+    #[must_use]
+    pub fn with_queues(self, queues: QueueShapes) -> Self {
+        Self {
+            bindings: Arc::new(bind::Bindings::new(queues)),
+            ..self
         }
     }
 }
@@ -231,6 +244,7 @@ impl Broker for RedisBroker {
     }
 
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
+        self.bindings.ensure(&self.inner, queues).await?;
         let mut wait = wait::Wait::until(Instant::now() + IDLE);
         loop {
             abandoned::restore(&self.inner).await?;

@@ -14,6 +14,7 @@ use crate::task::{Exception, TaskId};
 use bytes::Bytes;
 use headers::Headers;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -73,11 +74,20 @@ pub struct Malformed {
 }
 
 impl Request {
-    /// Reads a message.
+    /// Reads a message; moments without an offset are UTC.
     ///
     /// # Errors
     /// [`Malformed`] when it is not a protocol 2 task message with a JSON body.
     pub fn decode(message: &Message) -> Result<Self, Malformed> {
+        Self::decode_in(message, &TimeZone::UTC)
+    }
+
+    /// Reads a message; moments without an offset are of a zone, unless the sender
+    /// marked them as UTC.
+    ///
+    /// # Errors
+    /// As [`Request::decode`].
+    pub fn decode_in(message: &Message, zone: &TimeZone) -> Result<Self, Malformed> {
         let headers = Headers(&message.headers);
         let refused = |reason: Wrong, caller| Malformed {
             exception: Exception::new(reason.module, reason.class, reason.text.clone()),
@@ -88,10 +98,10 @@ impl Request {
             let reason = "the message is of task protocol 1; set task_protocol = 2 in its sender";
             return Err(refused(Wrong::decode(reason), caller));
         }
-        Self::read(message, &headers).map_err(|reason| refused(reason, headers.caller()))
+        Self::read(message, &headers, zone).map_err(|reason| refused(reason, headers.caller()))
     }
 
-    fn read(message: &Message, headers: &Headers<'_>) -> Result<Self, Wrong> {
+    fn read(message: &Message, headers: &Headers<'_>, zone: &TimeZone) -> Result<Self, Wrong> {
         let id = headers.id()?;
         let task = headers.task()?;
         check_type(message)?;
@@ -102,8 +112,8 @@ impl Request {
             args,
             kwargs,
             retries: headers.retries()?,
-            eta: headers.moment("eta")?,
-            expires: headers.moment("expires")?,
+            eta: headers.moment("eta", zone)?,
+            expires: headers.moment("expires", zone)?,
             root_id: headers.text("root_id")?,
             parent_id: headers.text("parent_id")?,
             group: headers.text("group")?,

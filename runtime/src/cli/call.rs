@@ -2,6 +2,7 @@
 
 use super::exit::Problem;
 use super::options::Options;
+use super::publish::publish;
 use super::screen::Screen;
 use super::{Exit, moment, result};
 use crate::app::App;
@@ -46,9 +47,9 @@ pub(crate) struct Args {
     /// 0 to 9, 9 is first [default: the broker's own]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=9))]
     priority: Option<u8>,
-    /// The queue
-    #[arg(short = 'Q', long, default_value = "celery")]
-    queue: String,
+    /// The queue [default: the one of its route, else celery]
+    #[arg(short = 'Q', long)]
+    queue: Option<String>,
     /// The task's id [default: a random one]
     #[arg(long)]
     id: Option<String>,
@@ -79,15 +80,19 @@ pub(crate) async fn run(
         if args.wait && !app.keeps_results() {
             return Err(nowhere().into());
         }
-        let (id, outgoing) = prepare(&args, app.clock().now())?;
+        let queue = match &args.queue {
+            Some(queue) => queue.as_str(),
+            None => app.queue_of(&args.name),
+        };
+        let (id, outgoing) = prepare(&args, queue, app.clock().now())?;
         let due = outgoing.due;
-        app.broker().publish(vec![outgoing]).await?;
+        publish(&app, outgoing, screen).await?;
         match args.wait {
-            true => wait(&app, &id, &args.queue, timeout, args.log, screen).await,
+            true => wait(&app, &id, queue, timeout, args.log, screen).await,
             false => {
                 let due = due.map(|due| due.to_string());
                 screen.document(
-                    &json!({"id": id.as_str(), "task": args.name, "queue": args.queue, "due": due}),
+                    &json!({"id": id.as_str(), "task": args.name, "queue": queue, "due": due}),
                 );
                 screen.line(id.as_str());
                 Ok(Exit::Done)
@@ -121,9 +126,9 @@ async fn wait(
     Ok(Exit::TimedOut)
 }
 
-fn prepare(args: &Args, now: Timestamp) -> anyhow::Result<(TaskId, Outgoing)> {
-    check_queue(&args.queue)
-        .map_err(|reason| Problem::usage(format!("--queue is {:?}: {reason}", args.queue)))?;
+fn prepare(args: &Args, queue: &str, now: Timestamp) -> anyhow::Result<(TaskId, Outgoing)> {
+    check_queue(queue)
+        .map_err(|reason| Problem::usage(format!("--queue is {queue:?}: {reason}")))?;
     let positional = json_argument("-a", &args.args, "array", '[')?;
     let named = json_argument("-k", &args.kwargs, "object", '{')?;
     let mut call = TaskCall::new(&args.name, &positional, &named)
@@ -143,7 +148,7 @@ fn prepare(args: &Args, now: Timestamp) -> anyhow::Result<(TaskId, Outgoing)> {
         .map(|text| moment::moment_or_span("--expires", text, now));
     call.expires = expires.transpose()?;
     let outgoing = Outgoing {
-        queue: args.queue.clone(),
+        queue: queue.to_owned(),
         message: call.message(&origin()),
         due: call.eta,
         key: None,

@@ -17,7 +17,18 @@ pub const FILE_BYTES: u64 = 1 << 20;
 const OTHER_NAMES: [&str; 3] = ["CONFIG", "GUEST_", "TEST_"];
 
 /// Tables that may stand there empty.
-const SECTIONS: [&str; 5] = ["worker", "limits", "tenants", "tenants.default", "aliases"];
+const SECTIONS: [&str; 8] = [
+    "worker",
+    "limits",
+    "tenants",
+    "tenants.default",
+    "aliases",
+    "queues",
+    "routes",
+    "publish",
+];
+/// Tables whose keys people choose.
+const TABLES: [&str; 3] = ["aliases", "queues", "routes"];
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,7 +99,7 @@ pub struct Written {
 #[derive(Debug, Clone, Default)]
 pub struct RawConfig {
     values: BTreeMap<String, Written>,
-    aliases: BTreeMap<String, Written>,
+    tables: BTreeMap<&'static str, BTreeMap<String, Written>>,
 }
 
 impl RawConfig {
@@ -164,9 +175,14 @@ impl RawConfig {
         self.values.get(key)
     }
 
-    /// Takes all aliases out.
-    pub(super) fn take_aliases(&mut self) -> BTreeMap<String, Written> {
-        std::mem::take(&mut self.aliases)
+    /// Takes all of a table out whose keys people choose.
+    pub(super) fn take_table(&mut self, table: &str) -> BTreeMap<String, Written> {
+        self.tables.remove(table).unwrap_or_default()
+    }
+
+    /// Puts a value where [`RawConfig::take`] finds it.
+    pub(super) fn put(&mut self, key: String, written: Written) {
+        self.values.insert(key, written);
     }
 
     /// Returns a key that nobody took.
@@ -176,8 +192,12 @@ impl RawConfig {
 
     fn insert(&mut self, key: String, value: RawValue, source: Source) {
         let written = Written { value, source };
-        match key.strip_prefix("aliases.") {
-            Some(name) => drop(self.aliases.insert(name.to_owned(), written)),
+        let of = |table: &'static str| Some((table, key.strip_prefix(table)?.strip_prefix('.')?));
+        match TABLES.into_iter().find_map(of) {
+            Some((table, name)) => {
+                let table = self.tables.entry(table).or_default();
+                table.insert(name.to_owned(), written);
+            }
             None => drop(self.values.insert(key, written)),
         }
     }
@@ -198,7 +218,8 @@ impl RawConfig {
                 DeValue::Table(inner) if !inner.is_empty() => {
                     self.flatten(&key, inner, text, place);
                 }
-                DeValue::Table(_) if SECTIONS.contains(&key.as_str()) => {}
+                DeValue::Table(_)
+                    if SECTIONS.contains(&key.as_str()) || key.starts_with("queues.") => {}
                 DeValue::Table(_)
                 | DeValue::String(_)
                 | DeValue::Integer(_)

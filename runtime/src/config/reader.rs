@@ -3,7 +3,7 @@
 use super::error::ConfigError;
 use super::raw::{RawConfig, RawValue, Source, Written};
 use super::units;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -182,35 +182,72 @@ impl Reader {
         Ok(value)
     }
 
-    /// Reads the table of aliases, each one checked.
-    pub(super) fn aliases(
+    /// Reads a table of texts whose keys people choose, each pair checked; `wanted`
+    /// is what a text stands for.
+    pub(super) fn texts(
         &mut self,
+        table: &str,
         most: usize,
-        check: impl Fn(&str) -> Result<(), String>,
+        wanted: &str,
+        check: impl Fn(&str, &str) -> Result<(), String>,
     ) -> Result<BTreeMap<String, String>, ConfigError> {
-        let mut aliases = BTreeMap::new();
-        for (name, written) in self.raw.take_aliases() {
-            let key = format!("aliases.{name:?}");
+        let mut texts = BTreeMap::new();
+        for (name, written) in self.raw.take_table(table) {
+            let key = format!("{table}.{name:?}");
             let RawValue::Text(target) = &written.value else {
-                return Err(wrong(
-                    &key,
-                    &written,
-                    "a string is wanted: the name of a task of ours",
-                ));
+                let reason = format!("a string is wanted: {wanted}");
+                return Err(wrong(&key, &written, &reason));
             };
-            check(target).map_err(|reason| wrong(&key, &written, &reason))?;
-            if aliases.len() >= most {
-                return Err(ConfigError::OutOfRange {
-                    key: "aliases".to_owned(),
-                    value: "longer".to_owned(),
-                    bound: format!("at most {most} are allowed"),
+            check(&name, target).map_err(|reason| wrong(&key, &written, &reason))?;
+            if texts.len() >= most {
+                return Err(too_many(table, most, written.source));
+            }
+            self.note(&key, quoted(target), written.source);
+            texts.insert(name, target.clone());
+        }
+        Ok(texts)
+    }
+
+    /// Opens the sections of a table, each with some of `keys`, and returns their
+    /// names. A key of theirs is read as `TABLE."NAME".KEY`.
+    pub(super) fn sections(
+        &mut self,
+        table: &str,
+        keys: &[&str],
+        most: usize,
+    ) -> Result<BTreeSet<String>, ConfigError> {
+        let mut names = BTreeSet::new();
+        for (path, written) in self.raw.take_table(table) {
+            let (name, key) = path.rsplit_once('.').unwrap_or(("", &path));
+            if name.is_empty() || !keys.contains(&key) {
+                let alike = |known: &&&str| strsim::normalized_damerau_levenshtein(known, key);
+                let nearest = keys.iter().filter(|known| alike(known) >= ALIKE);
+                let nearest = nearest.max_by(|a, b| alike(a).total_cmp(&alike(b)));
+                let name = if name.is_empty() { "NAME" } else { name };
+                return Err(ConfigError::Unknown {
+                    nearest: nearest.map(|key| format!("{table}.{name}.{key}")),
+                    key: format!("{table}.{path}"),
                     source_place: written.source,
                 });
             }
-            self.note(&key, quoted(target), written.source);
-            aliases.insert(name, target.clone());
+            names.insert(name.to_owned());
+            if names.len() > most {
+                return Err(too_many(table, most, written.source));
+            }
+            self.raw.put(format!("{table}.{name:?}.{key}"), written);
         }
-        Ok(aliases)
+        Ok(names)
+    }
+
+    /// Tells whether a key was written and not read yet.
+    pub(super) fn is_written(&self, key: &str) -> bool {
+        self.raw.get(key).is_some()
+    }
+
+    /// Tells where a key was written that is not read yet.
+    pub(super) fn place(&self, key: &str) -> Source {
+        let written = self.raw.get(key);
+        written.map_or(Source::Default, |written| written.source.clone())
     }
 
     /// Ends the reading; fails for a key that no one asked for.
@@ -323,6 +360,15 @@ fn wrong(key: &str, written: &Written, reason: &str) -> ConfigError {
         value: written.value.to_string(),
         reason: reason.to_owned(),
         source_place: written.source.clone(),
+    }
+}
+
+fn too_many(table: &str, most: usize, source_place: Source) -> ConfigError {
+    ConfigError::OutOfRange {
+        key: table.to_owned(),
+        value: "longer".to_owned(),
+        bound: format!("at most {most} are allowed"),
+        source_place,
     }
 }
 

@@ -30,6 +30,7 @@ fn nothing_written_gives_the_defaults() {
     assert_eq!(config.data, Path::new("./.celeriac"));
     assert_eq!(config.broker, Address::Embedded("./.celeriac".into()));
     assert_eq!(config.result_backend, config.broker);
+    assert_eq!(config.timezone, jiff::tz::TimeZone::UTC);
     assert_eq!(config.worker.queues, ["celery"]);
     assert_eq!(config.worker.concurrency, 64);
     assert_eq!(config.worker.result_keep, Some(Duration::from_secs(86_400)));
@@ -187,6 +188,14 @@ const WRONG: &[(&str, &str)] = &[
     (
         "data = \"\"\n",
         "data is \"\": the path of a folder is wanted, in celeriac.toml:1",
+    ),
+    (
+        "timezone = \"Europe/Pariss\"\n",
+        "timezone is \"Europe/Pariss\": no time zone has that name; did you mean \"Europe/Paris\"?, in celeriac.toml:1",
+    ),
+    (
+        "timezone = 1\n",
+        "timezone is 1: a string is wanted, in celeriac.toml:1",
     ),
     (
         "[aliases]\nold = \"new\"\n",

@@ -84,6 +84,12 @@ impl Rabbit {
         format!("amqp://guest:guest@127.0.0.1:{port}/{}", self.vhost)
     }
 
+    /// Returns the name of the virtual host.
+    #[must_use]
+    pub fn vhost(&self) -> &str {
+        &self.vhost
+    }
+
     /// Returns the port of AMQP.
     #[must_use]
     pub fn port(&self) -> u16 {

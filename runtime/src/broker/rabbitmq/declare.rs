@@ -3,6 +3,7 @@
 
 use crate::amqp::{ANSWER, Wrong, channel, in_time, table, wrong};
 use crate::broker::DEAD_LETTERS;
+use crate::task::{ExchangeType, QueueShape};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, Error, ExchangeKind};
@@ -10,7 +11,7 @@ use lapin::{Channel, Connection, Error, ExchangeKind};
 /// What a queue is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Tasks: durable, bound to a direct exchange of its name.
+    /// Tasks: durable, bound as its shape says.
     Tasks,
     /// Dead letters: durable, capped, and nothing is routed to it by others.
     DeadLetters,
@@ -47,12 +48,16 @@ pub(super) async fn ensure(
     connection: &Connection,
     queue: &str,
     purpose: Purpose,
+    shape: &QueueShape,
 ) -> Result<(), Error> {
     if waiting(connection, queue).await?.is_some() {
         return Ok(());
     }
+    if purpose == Purpose::Tasks {
+        feed(connection, shape).await?;
+    }
     let making = channel(connection).await?;
-    match in_time(ANSWER, make(&making, queue, purpose)).await {
+    match in_time(ANSWER, make(&making, queue, purpose, shape)).await {
         Ok(()) => in_time(ANSWER, making.close(200, "OK".into())).await,
         // Somebody was faster; what is there is used as it is.
         Err(error) if wrong(&error) == Wrong::MadeOtherwise => {
@@ -65,13 +70,69 @@ pub(super) async fn ensure(
     }
 }
 
-async fn make(channel: &Channel, queue: &str, purpose: Purpose) -> Result<(), Error> {
+/// Makes the exchange that feeds a queue where it is missing.
+async fn feed(connection: &Connection, shape: &QueueShape) -> Result<(), Error> {
+    if exists(connection, shape).await? {
+        return Ok(());
+    }
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..Default::default()
+    };
+    let making = channel(connection).await?;
+    match in_time(ANSWER, exchange(&making, shape, durable)).await {
+        Ok(()) => in_time(ANSWER, making.close(200, "OK".into())).await,
+        // Somebody was faster here too.
+        Err(error) if wrong(&error) == Wrong::MadeOtherwise => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Tells whether there is such an exchange, of whatever type.
+async fn exists(connection: &Connection, shape: &QueueShape) -> Result<bool, Error> {
+    let passive = ExchangeDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let asking = channel(connection).await?;
+    match in_time(ANSWER, exchange(&asking, shape, passive)).await {
+        Ok(()) => {
+            in_time(ANSWER, asking.close(200, "OK".into())).await?;
+            Ok(true)
+        }
+        Err(error) if wrong(&error) == Wrong::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+async fn exchange(
+    channel: &Channel,
+    shape: &QueueShape,
+    options: ExchangeDeclareOptions,
+) -> Result<(), Error> {
+    let kind = match shape.exchange_type {
+        ExchangeType::Direct => ExchangeKind::Direct,
+        ExchangeType::Topic => ExchangeKind::Topic,
+        ExchangeType::Fanout => ExchangeKind::Fanout,
+    };
+    let name = shape.exchange.as_str().into();
+    channel
+        .exchange_declare(name, kind, options, FieldTable::default())
+        .await
+}
+
+async fn make(
+    channel: &Channel,
+    queue: &str,
+    purpose: Purpose,
+    shape: &QueueShape,
+) -> Result<(), Error> {
     let durable = QueueDeclareOptions {
         durable: true,
         ..Default::default()
     };
     let arguments = match purpose {
-        Purpose::Tasks => FieldTable::default(),
+        Purpose::Tasks => shaped(shape),
         Purpose::DeadLetters => table([
             (
                 "x-max-length",
@@ -88,25 +149,26 @@ async fn make(channel: &Channel, queue: &str, purpose: Purpose) -> Result<(), Er
     if purpose == Purpose::DeadLetters {
         return Ok(());
     }
-    let durable = ExchangeDeclareOptions {
-        durable: true,
-        ..Default::default()
-    };
-    channel
-        .exchange_declare(
-            queue.into(),
-            ExchangeKind::Direct,
-            durable,
-            FieldTable::default(),
-        )
-        .await?;
     channel
         .queue_bind(
             queue.into(),
-            queue.into(),
-            queue.into(),
+            shape.exchange.as_str().into(),
+            shape.routing_key.as_str().into(),
             QueueBindOptions::default(),
             FieldTable::default(),
         )
         .await
+}
+
+/// The arguments of a queue for tasks; a plain one has none, as Celery's.
+fn shaped(shape: &QueueShape) -> FieldTable {
+    let quorum = AMQPValue::LongString("quorum".into());
+    let quorum = shape.quorum.then_some(("x-queue-type", quorum));
+    let most = shape.max_priority.map(i32::from).map(AMQPValue::LongInt);
+    let most = most.map(|most| ("x-max-priority", most));
+    let mut arguments = FieldTable::default();
+    for (name, value) in quorum.into_iter().chain(most) {
+        arguments.insert(name.into(), value);
+    }
+    arguments
 }

@@ -8,11 +8,13 @@ use super::{SYSTEM, carry, delay, trouble};
 use crate::amqp::{ANSWER, AmqpServer, channel, in_time, short};
 use crate::broker::BrokerError;
 use crate::celery::Message;
+use crate::task::{QueueShape, QueueShapes};
 use bytes::Bytes;
 use lapin::options::{BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Error};
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 use tokio::sync::Mutex;
 
 /// What a frame of properties needs beside the headers at most (4 KiB): eleven short texts
@@ -36,6 +38,7 @@ pub(super) struct Session {
     publishing: Mutex<Option<Channel>>,
     pub(super) inbox: Mutex<Inbox>,
     pub(super) held: Held,
+    shapes: Arc<QueueShapes>,
     declared: Mutex<HashSet<String>>,
     delayed: Mutex<HashSet<String>>,
 }
@@ -46,6 +49,7 @@ impl Session {
         server: &AmqpServer,
         number: i64,
         prefetch: u16,
+        shapes: Arc<QueueShapes>,
     ) -> Result<Self, Error> {
         let connection = server.connect().await?;
         let consuming = channel(&connection).await?;
@@ -59,6 +63,7 @@ impl Session {
             publishing: Mutex::default(),
             inbox: Mutex::default(),
             held: Held::default(),
+            shapes,
             declared: Mutex::default(),
             delayed: Mutex::default(),
         })
@@ -91,7 +96,9 @@ impl Session {
         short(queue).map_err(misnamed)?;
         let mut declared = self.declared.lock().await;
         if !declared.contains(queue) {
-            declare::ensure(&self.connection, queue, purpose)
+            let shape = self.shapes.get(queue).cloned();
+            let shape = shape.unwrap_or_else(|| QueueShape::of(queue));
+            declare::ensure(&self.connection, queue, purpose, &shape)
                 .await
                 .map_err(trouble)?;
             declared.insert(queue.to_owned());

@@ -3,8 +3,8 @@
 use crate::celery::envelope::{Envelope, turned};
 use jiff::Timestamp;
 
-/// What stands between a queue and the step of its priority.
-const SEPARATOR: &str = "\u{6}\u{16}";
+/// What stands between a queue and the step of its priority, and in kombu's bindings.
+pub(super) const SEPARATOR: &str = "\u{6}\u{16}";
 /// kombu's steps of priority: a priority waits in the largest step up to it.
 const STEPS: [u8; 4] = [0, 3, 6, 9];
 
@@ -60,6 +60,11 @@ impl Keys {
 
     pub(super) fn marker(&self, key: &str) -> String {
         format!("{}celeriac.key.{key}", self.prefix)
+    }
+
+    /// A key of kombu's by its name.
+    pub(super) fn own(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     /// Kombu's table of the queues that are bound to an exchange.

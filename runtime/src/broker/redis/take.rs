@@ -133,6 +133,7 @@ impl Inner {
     async fn give_up(self: &Arc<Self>, unwanted: Vec<Delivery>) {
         let broker = super::RedisBroker {
             inner: Arc::clone(self),
+            bindings: Arc::default(),
         };
         for delivery in unwanted.iter().rev() {
             let given = super::Broker::settle(&broker, delivery, Settlement::Requeue).await;

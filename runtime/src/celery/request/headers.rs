@@ -96,14 +96,18 @@ impl Headers<'_> {
         }
     }
 
-    /// Reads an ISO 8601 moment; one without an offset is UTC.
-    pub(super) fn moment(&self, name: &str) -> Result<Option<Timestamp>, Wrong> {
+    /// Reads an ISO 8601 moment; one without an offset is of `zone`, or UTC where the
+    /// sender says so. What the clocks skip or show twice is read with the offset
+    /// from before the change, as Python reads it.
+    pub(super) fn moment(&self, name: &str, zone: &TimeZone) -> Result<Option<Timestamp>, Wrong> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
         };
         let naive = |text: &str| {
+            let is_utc = self.0.get("utc") == Some(&Value::Bool(true));
+            let zone = if is_utc { &TimeZone::UTC } else { zone };
             text.parse::<DateTime>()
-                .and_then(|at| TimeZone::UTC.to_timestamp(at))
+                .and_then(|at| zone.to_timestamp(at))
         };
         let moment = text.parse::<Timestamp>().or_else(|_| naive(&text));
         match moment {
@@ -167,6 +171,7 @@ fn wrong_type(name: &str, value: &Value, wanted: &str) -> Wrong {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::tz::TimeZoneDatabase;
     use serde_json::json;
 
     fn with(name: &str, value: Value) -> Map<String, Value> {
@@ -183,8 +188,58 @@ mod tests {
             ("2030-01-01T22:04:05-05:00", 1_893_553_445),
         ] {
             let map = with("eta", json!(text));
-            let moment = Headers(&map).moment("eta").ok().flatten().unwrap();
+            let moment = Headers(&map)
+                .moment("eta", &TimeZone::UTC)
+                .ok()
+                .flatten()
+                .unwrap();
             assert_eq!(moment.as_second(), seconds, "{text}");
+        }
+    }
+
+    /// The seconds are what Python's `datetime(…, tzinfo=ZoneInfo(…)).timestamp()`
+    /// says with `fold=0`.
+    #[test]
+    fn a_moment_of_a_zone_is_read_as_python_reads_it() {
+        for (zone, text, seconds) in [
+            ("Europe/Paris", "2030-07-02T03:04:05", 1_909_184_645),
+            // Skipped in spring.
+            ("Europe/Paris", "2030-03-31T02:30:00", 1_901_151_000),
+            ("Europe/Paris", "2030-03-31T03:00:00", 1_901_149_200),
+            ("America/New_York", "2030-03-10T02:00:00", 1_899_356_400),
+            ("Australia/Lord_Howe", "2030-10-06T02:15:00", 1_917_445_500),
+            // Twice in autumn.
+            ("Europe/Paris", "2030-10-27T02:30:00", 1_919_291_400),
+            ("Europe/Paris", "2030-10-27T03:00:00", 1_919_296_800),
+            ("America/New_York", "2030-11-03T01:59:59", 1_919_915_999),
+            ("Australia/Lord_Howe", "2030-04-07T01:45:00", 1_901_717_100),
+            // Before and after what the tables of zones list.
+            ("Europe/Paris", "1900-01-01T00:00:00", -2_208_989_361),
+            ("Europe/Paris", "2099-07-01T00:00:00", 4_086_540_000),
+        ] {
+            let zone = TimeZoneDatabase::bundled().get(zone).unwrap();
+            let map = with("eta", json!(text));
+            let moment = Headers(&map).moment("eta", &zone).ok().flatten().unwrap();
+            assert_eq!(moment.as_second(), seconds, "{text} in {zone:?}");
+        }
+    }
+
+    #[test]
+    fn a_zone_does_not_touch_what_has_an_offset_or_is_marked_as_utc() {
+        let zone = TimeZoneDatabase::bundled().get("Europe/Paris").unwrap();
+        let read = |text: &str, mark: Value| {
+            let mut map = with("eta", json!(text));
+            map.insert("utc".to_owned(), mark);
+            let moment = Headers(&map).moment("eta", &zone);
+            moment.ok().flatten().unwrap().as_second()
+        };
+        for text in ["2030-01-02T03:04:05Z", "2030-01-01T22:04:05-05:00"] {
+            assert_eq!(read(text, Value::Null), 1_893_553_445, "{text}");
+        }
+        let naive = "2030-01-02T03:04:05";
+        assert_eq!(read(naive, json!(true)), 1_893_553_445);
+        for mark in [Value::Null, json!(false), json!("yes"), json!([1])] {
+            assert_eq!(read(naive, mark.clone()), 1_893_549_845, "{mark}");
         }
     }
 
@@ -213,7 +268,7 @@ mod tests {
                 "retries" => headers.retries().is_err(),
                 "timelimit" => headers.time_limit().is_err(),
                 "ignore_result" => headers.flag(name).is_err(),
-                _ => headers.moment(name).is_err(),
+                _ => headers.moment(name, &TimeZone::UTC).is_err(),
             };
             assert!(failed, "{name} = {value}");
         }

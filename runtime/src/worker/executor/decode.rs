@@ -4,14 +4,15 @@ use super::leave::Left;
 use crate::broker::{BODY_BYTES, Delivery};
 use crate::celery::{Malformed, Request};
 use crate::task::Exception;
+use jiff::tz::TimeZone;
 
-/// Reads the message of a delivery.
-pub(super) fn decode(delivery: Delivery) -> Result<(Delivery, Request), Left> {
+/// Reads the message of a delivery; moments without an offset are of `zone`.
+pub(super) fn decode(delivery: Delivery, zone: &TimeZone) -> Result<(Delivery, Request), Left> {
     let bytes = delivery.message.body.len() as u64;
     let read = if bytes > BODY_BYTES {
         Err(too_large(&delivery, bytes))
     } else {
-        Request::decode(&delivery.message)
+        Request::decode_in(&delivery.message, zone)
     };
     match read {
         Ok(request) => Ok((delivery, request)),
