@@ -236,10 +236,10 @@ impl Broker for RabbitBroker {
             };
             let (exchange, routing_key) = match due {
                 Some(due) => {
-                    session.ensure_delay(&queue).await?;
+                    let levels = session.ensure_delay(&queue).await?;
                     message.properties.expiration = None;
                     (
-                        delay::ENTRANCE,
+                        levels.entrance(),
                         delay::routing_key(again::until(now, due), &queue),
                     )
                 }

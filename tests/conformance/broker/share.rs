@@ -60,20 +60,34 @@ pub(crate) async fn a_cancelled_fetch_loses_nothing(stage: BrokerStage) {
 
 pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: BrokerStage) {
     const MESSAGES: usize = 2_000;
-    // Each holds some before the race begins: who wins it is nobody's promise.
-    let first = (0..100).map(|i| outgoing(&i.to_string())).collect();
-    let (mine, theirs, published) = tokio::join!(
-        fetch(&*stage.broker, &["q"], 16),
-        fetch(&*stage.other, &["q"], 16),
-        stage.broker.publish(first)
-    );
-    published.unwrap();
-    let publish = async {
-        for start in (100..MESSAGES).step_by(100) {
-            let some = (start..start + 100)
-                .map(|i| outgoing(&i.to_string()))
-                .collect();
-            stage.broker.publish(some).await.unwrap();
+    let publish = async |start: usize| {
+        let some = (start..start + 100)
+            .map(|i| outgoing(&i.to_string()))
+            .collect();
+        stage.broker.publish(some).await.unwrap();
+    };
+    // Each holds some before the race begins: who wins it is nobody's promise, and a
+    // broker that pushes may give one of them all there is.
+    let mut published = 0;
+    let both = async {
+        tokio::join!(
+            fetch(&*stage.broker, &["q"], 16),
+            fetch(&*stage.other, &["q"], 16),
+        )
+    };
+    tokio::pin!(both);
+    let (mine, theirs) = loop {
+        publish(published).await;
+        published += 100;
+        let pause = std::time::Duration::from_millis(100);
+        if let Ok(both) = tokio::time::timeout(pause, &mut both).await {
+            break both;
+        }
+    };
+    let messages = published + MESSAGES;
+    let publish_rest = async {
+        for start in (published..messages).step_by(100) {
+            publish(start).await;
         }
     };
     let done = std::sync::atomic::AtomicUsize::new(0);
@@ -91,7 +105,7 @@ pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: B
             .await
             .unwrap();
             let before = done.fetch_add(taken.len(), std::sync::atomic::Ordering::Relaxed);
-            if before + taken.len() >= MESSAGES {
+            if before + taken.len() >= messages {
                 return names_seen;
             }
             taken = broker.fetch(&["q".to_owned()], 16).await.unwrap();
@@ -99,7 +113,7 @@ pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: B
     };
     let ((), mut one, two) = tokio::time::timeout(PATIENCE, async {
         tokio::join!(
-            publish,
+            publish_rest,
             consume(&*stage.broker, mine),
             consume(&*stage.other, theirs)
         )
@@ -113,10 +127,10 @@ pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: B
         two.len()
     );
     one.extend(two);
-    assert_eq!(one.len(), MESSAGES);
+    assert_eq!(one.len(), messages);
     assert_eq!(
         one.into_iter().collect::<HashSet<_>>().len(),
-        MESSAGES,
+        messages,
         "nothing twice"
     );
 }

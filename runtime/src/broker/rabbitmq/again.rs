@@ -19,18 +19,20 @@ pub(super) async fn replace(
     let queue = &delivery.queue;
     notes.ready_at = Some(due.unwrap_or(delivery.ready_at).as_millisecond());
     let mut message = delivery.message.clone();
-    let routing_key = match due.filter(|due| *due > now) {
+    let (exchange, routing_key) = match due.filter(|due| *due > now) {
         Some(due) => {
-            session.ensure_delay(queue).await?;
             // Its time in the queue is over; in the levels it would be too short.
             message.properties.expiration = None;
-            delay::routing_key(until(now, due), queue)
+            let levels = session.ensure_delay(queue).await?;
+            (
+                levels.entrance(),
+                delay::routing_key(until(now, due), queue),
+            )
         }
-        None => queue.clone(),
+        None => ("", queue.clone()),
     };
-    let is_delayed = routing_key != *queue;
     let post = Post {
-        exchange: if is_delayed { delay::ENTRANCE } else { "" },
+        exchange,
         routing_key,
         properties: carry::write(&message, &notes, session.room()),
         body: message.body,

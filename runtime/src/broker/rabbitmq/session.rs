@@ -2,17 +2,18 @@
 //! that came through it.
 
 use super::declare::{self, Purpose};
+use super::delay::Levels;
 use super::held::Held;
 use super::inbox::Inbox;
 use super::{SYSTEM, carry, delay, trouble};
 use crate::amqp::{ANSWER, AmqpServer, channel, in_time, short};
 use crate::broker::BrokerError;
 use crate::celery::Message;
-use crate::task::{QueueShape, QueueShapes};
+use crate::task::{ExchangeType, QueueShape, QueueShapes};
 use bytes::Bytes;
 use lapin::options::{BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Error};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -40,7 +41,8 @@ pub(super) struct Session {
     pub(super) held: Held,
     shapes: Arc<QueueShapes>,
     declared: Mutex<HashSet<String>>,
-    delayed: Mutex<HashSet<String>>,
+    /// By level and queue, the key it was bound with last.
+    delayed: Mutex<HashMap<(Levels, String), String>>,
 }
 
 impl Session {
@@ -91,33 +93,55 @@ impl Session {
         }
     }
 
-    /// Declares a queue, once.
+    fn shape(&self, queue: &str) -> QueueShape {
+        let shape = self.shapes.get(queue).cloned();
+        shape.unwrap_or_else(|| QueueShape::of(queue))
+    }
+
+    /// Declares a queue, once. A client delays what it sends to a topic in Celery's
+    /// levels, which are for the workers to make.
     pub(super) async fn ensure(&self, queue: &str, purpose: Purpose) -> Result<(), BrokerError> {
         short(queue).map_err(misnamed)?;
         let mut declared = self.declared.lock().await;
         if !declared.contains(queue) {
-            let shape = self.shapes.get(queue).cloned();
-            let shape = shape.unwrap_or_else(|| QueueShape::of(queue));
+            let shape = self.shape(queue);
             declare::ensure(&self.connection, queue, purpose, &shape)
                 .await
                 .map_err(trouble)?;
+            if purpose == Purpose::Tasks && shape.exchange_type == ExchangeType::Topic {
+                self.reach(Levels::Celerys, queue, &shape.routing_key)
+                    .await?;
+            }
             declared.insert(queue.to_owned());
         }
         Ok(())
     }
 
-    /// Makes a queue reachable for delayed messages, once.
-    pub(super) async fn ensure_delay(&self, queue: &str) -> Result<(), BrokerError> {
-        short(&delay::routing_key(std::time::Duration::ZERO, queue)).map_err(misnamed)?;
+    /// Makes a queue reachable for what it delays itself, once, and returns how: by levels
+    /// of its own type, so that a delayed message is as safe as the others.
+    pub(super) async fn ensure_delay(&self, queue: &str) -> Result<Levels, BrokerError> {
+        let levels = match self.shape(queue).quorum {
+            true => Levels::Celerys,
+            false => Levels::Classic,
+        };
+        self.reach(levels, queue, queue).await?;
+        Ok(levels)
+    }
+
+    async fn reach(&self, levels: Levels, queue: &str, key: &str) -> Result<(), BrokerError> {
+        short(&delay::routing_key(std::time::Duration::ZERO, key)).map_err(misnamed)?;
         let mut delayed = self.delayed.lock().await;
-        if delayed.is_empty() {
-            delay::declare(&self.connection).await.map_err(trouble)?;
-        }
-        if !delayed.contains(queue) {
-            delay::bind(&self.connection, queue)
+        if !delayed.keys().any(|(known, _)| *known == levels) {
+            delay::declare(&self.connection, levels)
                 .await
                 .map_err(trouble)?;
-            delayed.insert(queue.to_owned());
+        }
+        let way = (levels, queue.to_owned());
+        if delayed.get(&way).is_none_or(|known| known != key) {
+            delay::bind(&self.connection, levels, queue, key)
+                .await
+                .map_err(trouble)?;
+            delayed.insert(way, key.to_owned());
         }
         Ok(())
     }
