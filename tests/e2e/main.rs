@@ -26,6 +26,7 @@ mod refusals;
 mod registry;
 mod retry;
 mod secured;
+mod sentinel;
 mod stop;
 mod timing;
 mod tutorial;
