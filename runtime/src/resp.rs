@@ -156,6 +156,24 @@ impl fmt::Debug for RedisServer {
     }
 }
 
+/// Tells whether a key holds something else than what it is used for.
+#[must_use]
+pub fn is_other_type(error: &RedisError) -> bool {
+    const CODE: &str = "WRONGTYPE";
+    // Up to Redis 6.2, a script says so within its own error.
+    let is = |code: Option<&str>, detail: Option<&str>| {
+        code == Some(CODE) || detail.is_some_and(|detail| detail.contains(CODE))
+    };
+    if is(error.code(), error.detail()) {
+        return true;
+    }
+    let errors = error.clone().into_server_errors();
+    errors.is_some_and(|errors| {
+        let mut errors = errors.iter();
+        errors.any(|(_, error)| is(Some(error.code()), error.details()))
+    })
+}
+
 /// Tells whether an error stays until a person changes something: the user, the
 /// password, what they may do, or a certificate.
 #[must_use]

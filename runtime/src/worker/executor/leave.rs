@@ -44,6 +44,11 @@ pub(super) enum Left {
         onward: Box<Outgoing>,
         delivery: Box<Delivery>,
     },
+    /// What becomes of it cannot be kept, whoever tries: a dead letter.
+    Unkept {
+        delivery: Box<Delivery>,
+        reason: String,
+    },
     /// It was acknowledged early and its guest killed: the caller is told.
     Dropped(Box<Write>),
     /// The message went to somebody else, or comes back by itself.
@@ -110,6 +115,20 @@ impl Left {
         Self::settled(delivery, settlement, "REPEATED")
     }
 
+    /// The result backend refused.
+    pub(super) fn unrecorded(delivery: &Delivery, error: &ResultsError) -> Self {
+        let reason = error.to_string();
+        match error {
+            ResultsError::Malformed { .. } => Self::Unkept {
+                delivery: Box::new(delivery.clone()),
+                reason,
+            },
+            ResultsError::Unavailable { .. } | ResultsError::Misconfigured { .. } => {
+                Self::Away(reason)
+            }
+        }
+    }
+
     pub(super) fn given_back(delivery: Delivery) -> Self {
         Self::settled(delivery, Settlement::Requeue, "GIVEN_BACK")
     }
@@ -125,12 +144,6 @@ pub(super) fn goes_back(settlement: &Settlement) -> bool {
 
 impl From<BrokerError> for Left {
     fn from(error: BrokerError) -> Self {
-        Self::Away(error.to_string())
-    }
-}
-
-impl From<ResultsError> for Left {
-    fn from(error: ResultsError) -> Self {
         Self::Away(error.to_string())
     }
 }
@@ -189,6 +202,11 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             story.left("FORWARDED");
             replace(crew, &delivery, *onward, story).await
         }
+        Left::Unkept { delivery, reason } => {
+            crew.refuse();
+            story.left("UNKEPT");
+            settle(crew, &delivery, Settlement::DeadLetter { reason }, story).await
+        }
         Left::Dropped(write) => {
             story.ends(&State::Failure);
             tell(crew, &write).await
@@ -209,10 +227,18 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
 }
 
 /// Stores what became of a task; a refused write means that the caller has an
-/// answer already.
+/// answer already. Who chose an id that cannot be kept gets none.
 async fn tell(crew: &Crew, write: &Write) -> Result<(), Left> {
-    insist(&crew.shutdown, || crew.results.write(write.clone())).await?;
-    Ok(())
+    match insist(&crew.shutdown, || crew.results.write(write.clone())).await {
+        Ok(_) => Ok(()),
+        Err(error @ ResultsError::Malformed { .. }) => {
+            tracing::warn!(%error, "a caller cannot be told");
+            Ok(())
+        }
+        Err(error @ (ResultsError::Unavailable { .. } | ResultsError::Misconfigured { .. })) => {
+            Err(Left::Away(error.to_string()))
+        }
+    }
 }
 
 /// Publishes what takes the place of a message, and then acknowledges it.
