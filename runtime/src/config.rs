@@ -20,13 +20,13 @@ pub mod units;
 mod worker;
 mod zone;
 
-pub use address::{Address, AmqpUrl, DATABASE_FILE, RedisUrl, ServerUrl, TlsPaths};
+pub use address::{Address, AmqpUrl, DATABASE_FILE, RedisUrl, SentinelUrl, ServerUrl, TlsPaths};
 pub use error::ConfigError;
 pub use hostname::machine;
 pub use publish::PublishConfig;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
-pub use transport::{BrokerOptions, ResultOptions};
+pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
 use crate::task::{QueueShapes, TaskName};
@@ -100,8 +100,8 @@ impl Config {
             |text| Address::parse(text, Purpose::ResultBackend, &data),
             ToString::to_string,
         )?;
-        let broker_transport_options = BrokerOptions::read(&mut reader)?;
-        let result_backend_transport_options = ResultOptions::read(&mut reader)?;
+        let broker_transport_options = BrokerOptions::read(&mut reader, &broker)?;
+        let result_backend_transport_options = ResultOptions::read(&mut reader, &result_backend)?;
         let timezone = reader.text("timezone", TimeZone::UTC, zone::named, zone::name)?;
         let worker = WorkerConfig::read(&mut reader)?;
         let limits = limits::defaults(&mut reader)?;

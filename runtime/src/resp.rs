@@ -1,16 +1,23 @@
 //! Connections to Redis and what speaks its protocol, RESP: the only opener of
 //! them. The drivers of both seams get a [`RedisServer`].
 
+mod sentinel;
+mod shared;
 mod tls;
 mod watch;
 
+pub use sentinel::Sentinels;
+pub use shared::Shared;
 pub use tls::TlsFiles;
 pub use watch::{Watch, cannot_watch};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
 use ::redis::{Client, ErrorKind, RedisError};
+use sentinel::{Master, timed_out};
+use shared::Place;
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Longest wait for a connection (5 s).
@@ -24,8 +31,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// One database of a Redis server.
 #[derive(Clone)]
 pub struct RedisServer {
+    /// User, password and database, and the address where it is always the same.
     client: Client,
-    manager: ConnectionManager,
+    shared: Shared,
 }
 
 /// Why an address cannot be used.
@@ -75,14 +83,50 @@ impl RedisServer {
             .set_number_of_retries(1);
         let manager = ConnectionManager::new_lazy_with_config(client.clone(), settings)
             .map_err(WrongAddress::form)?;
-        Ok(Self { client, manager })
+        Ok(Self {
+            client,
+            shared: Shared(Place::Fixed(manager)),
+        })
+    }
+
+    /// Prepares connections to the server that sentinels call the master. `url` says
+    /// which user, password and database; its host is not used.
+    ///
+    /// # Errors
+    /// As [`RedisServer::new`].
+    pub fn behind(sentinels: &Sentinels, url: &str) -> Result<Self, WrongAddress> {
+        let client = Client::open(url).map_err(WrongAddress::form)?;
+        let master = Master::new(sentinels, client.get_connection_info());
+        let master = Arc::new(master.map_err(WrongAddress::form)?);
+        Ok(Self {
+            client,
+            shared: Shared(Place::Master(master)),
+        })
     }
 
     /// Returns the shared connection: calls of many tasks travel together, and a
     /// lost one is opened again by itself. Not for commands that block.
     #[must_use]
-    pub fn shared(&self) -> ConnectionManager {
-        self.manager.clone()
+    pub fn shared(&self) -> Shared {
+        self.shared.clone()
+    }
+
+    /// Returns how to connect to the server, or to who is the master now.
+    async fn client(&self) -> Result<Client, RedisError> {
+        match &self.shared.0 {
+            Place::Fixed(_) => Ok(self.client.clone()),
+            Place::Master(master) => master.client().await,
+        }
+    }
+
+    /// Passes on what became of a connection beside the shared one.
+    fn opened<T>(&self, opened: Result<T, RedisError>) -> Result<T, RedisError> {
+        if let (Err(error), Place::Master(master)) = (&opened, &self.shared.0)
+            && error.is_io_error()
+        {
+            master.doubt();
+        }
+        opened
     }
 
     /// Opens a connection that listens to channels.
@@ -90,23 +134,44 @@ impl RedisServer {
     /// # Errors
     /// What the server or the network said.
     pub async fn listener(&self) -> Result<PubSub, RedisError> {
-        let opened = tokio::time::timeout(CONNECT, self.client.get_async_pubsub()).await;
-        opened.unwrap_or_else(|_| {
-            Err(RedisError::from(std::io::Error::from(
-                std::io::ErrorKind::TimedOut,
-            )))
-        })
+        let client = self.client().await?;
+        let opened = tokio::time::timeout(CONNECT, client.get_async_pubsub()).await;
+        self.opened(opened.unwrap_or_else(|_| Err(timed_out())))
     }
 }
 
 impl fmt::Debug for RedisServer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The password stays out of it.
-        let address = self.client.get_connection_info().addr();
-        f.debug_tuple("RedisServer")
-            .field(&address.to_string())
-            .finish()
+        let mut shown = f.debug_tuple("RedisServer");
+        match &self.shared.0 {
+            // The password stays out of it.
+            Place::Fixed(_) => {
+                shown.field(&self.client.get_connection_info().addr().to_string());
+            }
+            Place::Master(master) => {
+                shown.field(master);
+            }
+        }
+        shown.finish()
     }
+}
+
+/// Tells whether a key holds something else than what it is used for.
+#[must_use]
+pub fn is_other_type(error: &RedisError) -> bool {
+    const CODE: &str = "WRONGTYPE";
+    // Up to Redis 6.2, a script says so within its own error.
+    let is = |code: Option<&str>, detail: Option<&str>| {
+        code == Some(CODE) || detail.is_some_and(|detail| detail.contains(CODE))
+    };
+    if is(error.code(), error.detail()) {
+        return true;
+    }
+    let errors = error.clone().into_server_errors();
+    errors.is_some_and(|errors| {
+        let mut errors = errors.iter();
+        errors.any(|(_, error)| is(Some(error.code()), error.details()))
+    })
 }
 
 /// Tells whether an error stays until a person changes something: the user, the

@@ -168,6 +168,14 @@ pub enum ResultsError {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// Make the message a dead letter: what became of its task cannot be kept.
+    #[error("result backend {system} cannot keep what becomes of the task: {reason}")]
+    Malformed {
+        /// The driver.
+        system: &'static str,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// Fail the start.
     #[error("result backend {system} cannot be used: {reason}")]
     Misconfigured {
@@ -187,7 +195,8 @@ pub trait Results: Debug + Send + Sync {
     /// Takes the fence of a run that may have had predecessors.
     ///
     /// # Errors
-    /// [`ResultsError::Unavailable`].
+    /// [`ResultsError::Unavailable`], and [`ResultsError::Malformed`] where something else
+    /// is in the place of the task.
     async fn begin(&self, start: Start) -> Result<Begun, ResultsError>;
 
     /// Renews the leases of begun runs.
@@ -200,13 +209,15 @@ pub trait Results: Debug + Send + Sync {
     /// Stores a state, conditional on the fence.
     ///
     /// # Errors
-    /// [`ResultsError::Unavailable`].
+    /// [`ResultsError::Unavailable`], and [`ResultsError::Malformed`] where something else
+    /// is in the place of the task.
     async fn write(&self, write: Write) -> Result<Written, ResultsError>;
 
     /// Returns what is known of a task; `None` is Celery's PENDING.
     ///
     /// # Errors
-    /// [`ResultsError::Unavailable`].
+    /// [`ResultsError::Unavailable`], and [`ResultsError::Malformed`] where something else
+    /// is in the place of the task.
     async fn get(&self, id: &TaskId) -> Result<Option<Record>, ResultsError>;
 
     /// Watches a task: make it, [`Results::get`], and wait only then, so that no

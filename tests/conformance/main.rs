@@ -15,4 +15,5 @@
 mod broker;
 mod kombu;
 mod results;
+mod sentinel;
 mod stage;

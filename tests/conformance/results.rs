@@ -1,6 +1,7 @@
 //! What every result backend must do.
 
 mod fence;
+mod foreign;
 mod record;
 
 /// Expands behaviours, one test for each driver.

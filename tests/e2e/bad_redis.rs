@@ -477,3 +477,81 @@ fn a_worker_that_is_killed_while_the_result_backend_is_away_loses_nothing() {
     apart.settled(0);
     apart.lives(&second);
 }
+
+#[test]
+fn a_result_key_that_holds_something_else_makes_a_dead_letter_that_names_it() {
+    let apart = Apart::new();
+    let worker = apart.stage.server(&["worker"]);
+    let results = apart.results.as_ref().expect("it is there");
+    for key in ["celery-task-meta-first", "celery-task-meta-again"] {
+        assert_eq!(results.cli(0, &["LPUSH", key, "x"]), "1");
+    }
+    apart.post(&echo("first"));
+    let celeriac = json!({"deliveries": 1});
+    apart.post(&with("again", "/properties/celeriac", celeriac));
+    // A refused message can tell its caller nothing either.
+    assert_eq!(results.cli(0, &["LPUSH", "celery-task-meta-bad", "x"]), "1");
+    apart.post(&with("bad", "/headers/retries", json!("x")));
+    until("all are dead", || {
+        (apart.count("LLEN", "celery.dead") == 3).then_some(())
+    });
+    apart.settled(3);
+    let reasons = apart.reasons();
+    for name in ["first", "again"] {
+        let words = format!("key \"celery-task-meta-{name}\" holds a list");
+        assert!(
+            reasons.iter().any(|reason| reason.contains(&words)),
+            "{reasons:?}"
+        );
+    }
+    assert!(!worker.log().contains("password"), "{}", worker.log());
+    apart.stage.run(&["result", "first"]).refused(
+        3,
+        &["cannot keep", "key \"celery-task-meta-first\" holds a list"],
+    );
+    apart.lives(&worker);
+}
+
+#[test]
+fn a_reply_to_what_is_no_queue_of_replies_stops_no_worker() {
+    let redis = Redis::start();
+    let stage = stage()
+        .with("broker", &redis.url(0))
+        .with("result_backend", "rpc://");
+    stage.push("text");
+    let worker = stage.server(&["worker"]);
+    assert_eq!(redis.cli(0, &["SET", "odd", "x"]), "OK");
+    assert_eq!(redis.cli(0, &["SADD", "set", "x"]), "1");
+    let taken = [
+        "unacked",
+        "unacked_index",
+        "unacked_mutex",
+        "celeriac.queues",
+        "celeriac.parked.celery",
+        "celeriac.leases.celery",
+        "_kombu.binding.celery",
+    ];
+    for (at, to) in ["odd", "set"].iter().chain(&taken).enumerate() {
+        let message = with(&format!("m{at}"), "/properties/reply_to", json!(to));
+        redis.push(0, "celery", message.to_string().as_bytes());
+    }
+    // A queue of tasks gets an answer that is no task: a dead letter, and no more.
+    let message = with("loop", "/properties/reply_to", json!("celery"));
+    redis.push(0, "celery", message.to_string().as_bytes());
+    let message = with("heard", "/properties/reply_to", json!("replies"));
+    redis.push(0, "celery", message.to_string().as_bytes());
+    until("the last is answered, and the odd one dead", || {
+        let told = redis.cli(0, &["LLEN", "replies"]);
+        let dead = redis.cli(0, &["LLEN", "celery.dead"]);
+        (told == "1" && dead == "1").then_some(())
+    });
+    until("all settled", || {
+        let left = redis.cli(0, &["HLEN", "unacked"]);
+        (left == "0" && redis.cli(0, &["LLEN", "celery"]) == "0").then_some(())
+    });
+    assert_eq!(redis.cli(0, &["GET", "odd"]), "x");
+    for key in taken {
+        assert_ne!(redis.cli(0, &["TYPE", key]), "list", "{key}");
+    }
+    assert_eq!(worker.stop().code, Some(0));
+}

@@ -120,7 +120,8 @@ fn a_client_with_a_prefix_and_we_with_the_same_leave_all_other_keys_alone() {
     let _worker = beside.stage.server(&["worker"]);
     let urls = [beside.redis.url(0), beside.redis.url(1)];
     for release in ["5.4", "5.7"] {
-        let arguments = ["snippet", &urls[0], &urls[1], "shop"];
+        let options = r#"{"global_keyprefix": "shop"}"#;
+        let arguments = ["snippet", &urls[0], &urls[1], options];
         assert_eq!(python(release).run("client.py", &arguments)["words"], 6);
     }
     assert_eq!(

@@ -28,6 +28,7 @@ mod registry;
 mod retry;
 mod routing;
 mod secured;
+mod sentinel;
 mod stop;
 mod timing;
 mod tutorial;

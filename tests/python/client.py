@@ -96,11 +96,11 @@ def nonsense(app):
 
 
 def main():
-    what, broker, backend, *prefix = sys.argv[1:]
+    what, broker, backend, *options = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
-    for text in prefix:
-        app.conf.broker_transport_options = {"global_keyprefix": text}
-        app.conf.result_backend_transport_options = {"global_keyprefix": text}
+    for text in options:
+        app.conf.broker_transport_options = json.loads(text)
+        app.conf.result_backend_transport_options = json.loads(text)
     scenes = [snippet, everything, quorum, gone, nonsense]
     print(json.dumps({scene.__name__: scene for scene in scenes}[what](app)))
 

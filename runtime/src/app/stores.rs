@@ -8,9 +8,9 @@ use crate::broker::rabbitmq::RabbitBroker;
 use crate::broker::redis::{RedisBroker, Settings};
 use crate::celery::Message;
 use crate::clock::Clock;
-use crate::config::{Address, Config, RedisUrl};
+use crate::config::{Address, Config, RedisUrl, SentinelOptions, SentinelUrl};
 use crate::database::Database;
-use crate::resp::{self, RedisServer};
+use crate::resp::{self, RedisServer, Sentinels};
 use crate::results::disabled::DisabledResults;
 use crate::results::embedded::EmbeddedResults;
 use crate::results::redis::RedisResults;
@@ -69,19 +69,18 @@ pub(super) async fn broker(
         }
         Address::Redis(url) => {
             let server = server("broker", url)?;
-            let options = &config.broker_transport_options;
-            let settings = Settings {
-                lease,
-                prefix: options.global_keyprefix.clone(),
-                visibility_timeout: options.visibility_timeout,
-            };
-            let broker = RedisBroker::with(server, clock.clone(), settings);
+            let broker = RedisBroker::with(server, clock.clone(), settings(config));
+            Arc::new(broker.with_queues(config.queues.clone()))
+        }
+        Address::Sentinel(url) => {
+            let server = master("broker", url, &config.broker_transport_options.sentinel)?;
+            let broker = RedisBroker::with(server, clock.clone(), settings(config));
             Arc::new(broker.with_queues(config.queues.clone()))
         }
         Address::Amqp(url) => {
             let tls = amqp::TlsFiles {
-                authorities: url.authorities.clone(),
-                identity: url.identity.clone(),
+                authorities: url.tls.authorities.clone(),
+                identity: url.tls.identity.clone(),
             };
             let server = AmqpServer::new(url.server.secret(), &tls).map_err(StartError::Amqp)?;
             let prefetch = config.worker.concurrency;
@@ -101,13 +100,18 @@ pub(super) async fn results(
     files: &mut Files,
     clock: &Clock,
 ) -> Result<Arc<dyn Results>, StartError> {
+    let prefix = &config.result_backend_transport_options.global_keyprefix;
     Ok(match &config.result_backend {
         Address::Embedded(folder) => {
             Arc::new(EmbeddedResults::new(files.open(folder, clock).await?))
         }
         Address::Redis(url) => {
             let server = server("result_backend", url)?;
-            let prefix = &config.result_backend_transport_options.global_keyprefix;
+            Arc::new(RedisResults::new(server, clock.clone()).with_prefix(prefix))
+        }
+        Address::Sentinel(url) => {
+            let sentinel = &config.result_backend_transport_options.sentinel;
+            let server = master("result_backend", url, sentinel)?;
             Arc::new(RedisResults::new(server, clock.clone()).with_prefix(prefix))
         }
         Address::Rpc if matches!(config.broker, Address::Embedded(_)) => {
@@ -136,6 +140,30 @@ impl Replies for ThroughBroker {
             source: Some(Box::new(error)),
         })
     }
+}
+
+fn settings(config: &Config) -> Settings {
+    let options = &config.broker_transport_options;
+    Settings {
+        lease: config.worker.lease,
+        prefix: options.global_keyprefix.clone(),
+        visibility_timeout: options.visibility_timeout,
+    }
+}
+
+fn master(
+    key: &'static str,
+    url: &SentinelUrl,
+    options: &SentinelOptions,
+) -> Result<RedisServer, StartError> {
+    let sentinels = Sentinels {
+        places: url.sentinels.clone(),
+        master: options.master_name.clone(),
+        username: options.username.clone(),
+        password: options.password.clone(),
+    };
+    RedisServer::behind(&sentinels, url.server.secret())
+        .map_err(|source| StartError::Address { key, source })
 }
 
 fn server(key: &'static str, url: &RedisUrl) -> Result<RedisServer, StartError> {

@@ -324,6 +324,9 @@ impl Broker for RedisBroker {
             message,
             ours: Ours::default(),
         };
+        if keys::is_taken(to) {
+            return Ok(());
+        }
         let [list, ..] = self.inner.keys.lists(to);
         let sent = redis::cmd("LPUSH")
             .arg(list)

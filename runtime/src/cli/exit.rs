@@ -169,6 +169,7 @@ fn broker(error: &BrokerError) -> (Exit, Option<String>) {
 fn results(error: &ResultsError) -> (Exit, Option<String>) {
     match error {
         ResultsError::Misconfigured { .. } => (Exit::Usage, None),
+        ResultsError::Malformed { .. } => (Exit::Refused, None),
         ResultsError::Unavailable { .. } => (Exit::Unavailable, None),
     }
 }

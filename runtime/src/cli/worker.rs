@@ -165,6 +165,7 @@ fn place(what: &str, address: &Address) -> String {
             format!("embedded {what} {}", file.display())
         }
         Address::Redis(url) => format!("{what} {url}"),
+        Address::Sentinel(url) => format!("{what} {url}"),
         Address::Amqp(url) => format!("{what} {}", url.server),
         Address::Rpc => format!("{what} go to their callers alone (rpc://)"),
         Address::Disabled => {

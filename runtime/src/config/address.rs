@@ -2,11 +2,15 @@
 
 mod amqp;
 mod redis;
+mod sentinel;
 mod server;
+mod tls;
 
 pub use amqp::AmqpUrl;
-pub use redis::{RedisUrl, TlsPaths};
+pub use redis::RedisUrl;
+pub use sentinel::SentinelUrl;
 pub use server::ServerUrl;
+pub use tls::TlsPaths;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -21,6 +25,8 @@ pub enum Address {
     Embedded(PathBuf),
     /// One database of a Redis server.
     Redis(RedisUrl),
+    /// One database of the Redis server that sentinels call the master.
+    Sentinel(SentinelUrl),
     /// One virtual host of a RabbitMQ server.
     Amqp(AmqpUrl),
     /// Sent through the broker to the caller alone, and not kept.
@@ -44,11 +50,11 @@ impl Purpose {
         match self {
             Self::Broker => {
                 "brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, \
-                 amqp://HOST:PORT/VHOST"
+                 sentinel://HOST:PORT;sentinel://HOST:PORT, amqp://HOST:PORT/VHOST"
             }
             Self::ResultBackend => {
                 "result backends that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, \
-                 rpc:// (to the caller alone), disabled:// (none)"
+                 sentinel://HOST:PORT;sentinel://HOST:PORT, rpc:// (to the caller alone), disabled:// (none)"
             }
         }
     }
@@ -64,6 +70,7 @@ impl Address {
             ("sqlite", _) => embedded(rest, data),
             ("redis", _) => RedisUrl::plain(rest).map(Self::Redis),
             ("rediss", _) => RedisUrl::with_tls(rest).map(Self::Redis),
+            ("sentinel", _) => SentinelUrl::parse(rest).map(Self::Sentinel),
             ("amqp" | "pyamqp", Purpose::Broker) => AmqpUrl::parse(rest, false).map(Self::Amqp),
             ("amqps", Purpose::Broker) => AmqpUrl::parse(rest, true).map(Self::Amqp),
             ("rpc", Purpose::ResultBackend) => Ok(Self::Rpc),
@@ -77,7 +84,9 @@ impl Address {
     pub(super) fn results_beside(&self) -> Self {
         match self {
             Self::Embedded(folder) => Self::Embedded(folder.clone()),
-            Self::Redis(_) | Self::Amqp(_) | Self::Rpc | Self::Disabled => Self::Disabled,
+            Self::Redis(_) | Self::Sentinel(_) | Self::Amqp(_) | Self::Rpc | Self::Disabled => {
+                Self::Disabled
+            }
         }
     }
 }
@@ -89,6 +98,7 @@ impl fmt::Display for Address {
                 write!(f, "sqlite://{}", folder.join(DATABASE_FILE).display())
             }
             Self::Redis(url) => write!(f, "{url}"),
+            Self::Sentinel(url) => write!(f, "{url}"),
             Self::Amqp(url) => write!(f, "{}", url.server),
             Self::Rpc => f.write_str("rpc://"),
             Self::Disabled => f.write_str("disabled://"),
@@ -122,22 +132,28 @@ fn has_database_ending(name: &str) -> bool {
         .is_some_and(|ending| ["db", "sqlite", "sqlite3"].contains(&ending))
 }
 
-/// Replaces the password of a URL by `***`.
+/// Replaces the passwords of a URL, or of several that `;` divides, by `***`. What
+/// stands before the last `@` may be a password, even where no URL has one.
 pub(super) fn redact(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return text.to_owned();
+        return match text.rsplit_once('@') {
+            Some((_, host)) => format!("***@{host}"),
+            None => text.to_owned(),
+        };
     };
-    let end = rest.find('/').unwrap_or(rest.len());
-    let (authority, tail) = rest.split_at(end);
-    match authority.rsplit_once('@') {
-        Some((credentials, host)) => {
-            let user = credentials
-                .split_once(':')
-                .map_or(credentials, |(user, _)| user);
-            format!("{scheme}://{user}:***@{host}{tail}")
-        }
-        None => text.to_owned(),
+    if scheme == "sqlite" {
+        return text.to_owned();
     }
+    // Kombu divides so; a `;` that nothing of this kind follows may be of a password.
+    let next = format!(";{scheme}://");
+    let parts = rest.split(&next).map(|part| match part.rsplit_once('@') {
+        Some((credentials, host)) => {
+            let user = credentials.split_once(':').map(|(user, _)| user);
+            format!("{}:***@{host}", user.unwrap_or(credentials))
+        }
+        None => part.to_owned(),
+    });
+    format!("{scheme}://{}", parts.collect::<Vec<_>>().join(&next))
 }
 
 #[cfg(test)]
@@ -169,7 +185,7 @@ mod tests {
         let error = parse("kafka://h").unwrap_err();
         assert_eq!(
             error,
-            "kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, amqp://HOST:PORT/VHOST"
+            "kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, sentinel://HOST:PORT;sentinel://HOST:PORT, amqp://HOST:PORT/VHOST"
         );
         assert!(parse("localhost").unwrap_err().contains("sqlite://FOLDER"));
         assert!(
@@ -207,5 +223,19 @@ mod tests {
         assert_eq!(redact("redis://:s3cret@h:6379/1"), "redis://:***@h:6379/1");
         assert_eq!(redact("amqp://me:a:b@c@h//"), "amqp://me:***@h//");
         assert_eq!(redact("sqlite://x"), "sqlite://x");
+        assert_eq!(
+            redact("sentinel://:s3cret@h:1;sentinel://me:s3cret@h2:1/0"),
+            "sentinel://:***@h:1;sentinel://me:***@h2:1/0"
+        );
+        for text in [
+            "redis://:s3/cret@h:6379/1",
+            "redis://:s3?cret@h:6379/1",
+            "sentinel://:s3;cret@h:1;sentinel://:s3/cret@h2",
+            "me:s3cret@h",
+            "amqp:/me:s3cret@h",
+        ] {
+            let shown = redact(text);
+            assert!(!shown.contains("s3") && !shown.contains("cret"), "{shown}");
+        }
     }
 }

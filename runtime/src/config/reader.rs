@@ -182,6 +182,36 @@ impl Reader {
         Ok(value)
     }
 
+    /// Reads a text that nobody may see; without one it is empty.
+    pub(super) fn secret(
+        &mut self,
+        key: &str,
+        read: impl Fn(&str) -> Result<String, String>,
+    ) -> Result<String, ConfigError> {
+        let hidden = |secret: &str| match secret {
+            "" => quoted(""),
+            _ => quoted("***"),
+        };
+        let Some(written) = self.raw.take(key) else {
+            self.note(key, hidden(""), Source::Default);
+            return Ok(String::new());
+        };
+        let secret = match &written.value {
+            RawValue::Text(text) => read(text),
+            RawValue::Integer(_) | RawValue::Bool(_) | RawValue::List(_) | RawValue::Other(_) => {
+                Err("a string is wanted".to_owned())
+            }
+        };
+        let secret = secret.map_err(|reason| ConfigError::Wrong {
+            key: key.to_owned(),
+            value: quoted("***"),
+            reason,
+            source_place: written.source.clone(),
+        })?;
+        self.note(key, hidden(&secret), written.source);
+        Ok(secret)
+    }
+
     /// Reads a table of texts whose keys people choose, each pair checked; `wanted`
     /// is what a text stands for.
     pub(super) fn texts(

@@ -175,7 +175,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "broker = \"kafka://:pw@h\"\n",
-        "broker is \"kafka://:***@h\": kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, amqp://HOST:PORT/VHOST, in celeriac.toml:1",
+        "broker is \"kafka://:***@h\": kafka:// is not known; brokers that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, sentinel://HOST:PORT;sentinel://HOST:PORT, amqp://HOST:PORT/VHOST, in celeriac.toml:1",
     ),
     (
         "[broker_transport_options]\nglobal_keyprefix = \"a\\nb\"\n",

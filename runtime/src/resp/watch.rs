@@ -25,7 +25,7 @@ impl RedisServer {
     /// What the server or the network said; see [`cannot_watch`].
     pub async fn watch(&self) -> Result<Watch, RedisError> {
         // Only the third protocol has messages that nobody asked for.
-        let info = self.client.get_connection_info().clone();
+        let info = self.client().await?.get_connection_info().clone();
         let redis = info.redis_settings().clone();
         let redis = redis.set_protocol(ProtocolVersion::RESP3);
         let client = Client::open(info.set_redis_settings(redis))?;
@@ -41,9 +41,10 @@ impl RedisServer {
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER))
             .set_push_sender(tell);
-        let mut connection = client
+        let opened = client
             .get_multiplexed_async_connection_with_config(&settings)
-            .await?;
+            .await;
+        let mut connection = self.opened(opened)?;
         cmd("CLIENT")
             .arg("TRACKING")
             .arg("ON")

@@ -10,7 +10,7 @@ mod script;
 use super::decide::decide;
 use super::{Begun, Record, Results, ResultsError, Start, Watch, Write, Written};
 use crate::clock::{Clock, after};
-use crate::resp::{RedisServer, needs_a_person};
+use crate::resp::{RedisServer, is_other_type, needs_a_person};
 use crate::task::{Fence, State, TaskId};
 use async_trait::async_trait;
 use futures::StreamExt as _;
@@ -18,6 +18,7 @@ use jiff::Timestamp;
 use record::Found;
 use redis::RedisError;
 use redis::aio::PubSub;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// The driver's name.
@@ -73,15 +74,46 @@ impl RedisResults {
     }
 
     async fn find(&self, id: &TaskId) -> Result<Found, ResultsError> {
-        let (document, run): (Option<Vec<u8>>, Vec<Option<String>>) = redis::pipe()
+        let found = redis::pipe()
             .get(self.document(id))
             .cmd("HMGET")
             .arg(self.run(id))
             .arg(&script::FIELDS)
             .query_async(&mut self.server.shared())
-            .await
-            .map_err(trouble)?;
+            .await;
+        let (document, run) = self.or_trouble(id, found).await?;
         Ok(Found::new(id, document, run, self.clock.now()))
+    }
+}
+
+impl RedisResults {
+    /// Makes an error out of what the server said about a task, which names the key
+    /// that something else stands at. Ids are their callers' choice, so that is neither
+    /// a matter of the configuration nor one of waiting.
+    async fn or_trouble<T>(
+        &self,
+        id: &TaskId,
+        answer: Result<T, RedisError>,
+    ) -> Result<T, ResultsError> {
+        let error = match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error) if is_other_type(&error) => error,
+            Err(error) => return Err(trouble(error)),
+        };
+        for (key, wanted) in [(self.document(id), "string"), (self.run(id), "hash")] {
+            let found: String = redis::cmd("TYPE")
+                .arg(&key)
+                .query_async(&mut self.server.shared())
+                .await
+                .map_err(trouble)?;
+            if found != wanted && found != "none" {
+                return Err(malformed(format!(
+                    "key {key:?} holds a {found} of somebody else; remove it"
+                )));
+            }
+        }
+        // It is gone meanwhile.
+        Err(unavailable(error))
     }
 }
 
@@ -92,6 +124,7 @@ impl Results for RedisResults {
     }
 
     async fn begin(&self, start: Start) -> Result<Begun, ResultsError> {
+        let mut versions = HashSet::new();
         for _ in 0..TRIES {
             let now = self.clock.now();
             let found = self.find(&start.id).await?;
@@ -100,7 +133,7 @@ impl Results for RedisResults {
                 return Ok(begun);
             }
             let until = after(start.lease_until, BEGUN_KEPT);
-            let taken: bool = script::BEGIN
+            let taken = script::BEGIN
                 .key(self.document(&start.id))
                 .key(self.run(&start.id))
                 .arg(found.version())
@@ -108,11 +141,19 @@ impl Results for RedisResults {
                 .arg(until.as_millisecond().saturating_sub(now.as_millisecond()))
                 .arg(record::begun(&start, until))
                 .invoke_async(&mut self.server.shared())
-                .await
-                .map_err(trouble)?;
-            if taken {
+                .await;
+            if self.or_trouble(&start.id, taken).await? {
                 return Ok(Begun::Run);
             }
+            versions.insert(found.version().to_owned());
+        }
+        // Nobody disturbs: a document that others can read is none to us, or the
+        // other way around.
+        if versions.len() == 1 {
+            let document = self.document(&start.id);
+            return Err(malformed(format!(
+                "key {document:?} holds no result; remove it"
+            )));
         }
         Err(ResultsError::Unavailable {
             system: SYSTEM,
@@ -150,7 +191,7 @@ impl Results for RedisResults {
     async fn write(&self, write: Write) -> Result<Written, ResultsError> {
         let now = self.clock.now();
         let keep = write.keep.map_or(0, |keep| keep.as_millis());
-        let stored: bool = script::WRITE
+        let stored = script::WRITE
             .key(self.document(&write.id))
             .key(self.run(&write.id))
             .arg(write.fence.retries)
@@ -162,9 +203,8 @@ impl Results for RedisResults {
             .arg(record::document(&write, now))
             .arg(record::running(&write, now))
             .invoke_async(&mut self.server.shared())
-            .await
-            .map_err(trouble)?;
-        Ok(match stored {
+            .await;
+        Ok(match self.or_trouble(&write.id, stored).await? {
             true => Written::Stored,
             false => Written::Refused,
         })
@@ -216,9 +256,20 @@ fn trouble(error: RedisError) -> ResultsError {
             reason: format!("{error}; check the user and password of result_backend"),
         };
     }
+    unavailable(error)
+}
+
+fn unavailable(error: RedisError) -> ResultsError {
     ResultsError::Unavailable {
         system: SYSTEM,
         reason: error.to_string(),
         source: Some(Box::new(error)),
+    }
+}
+
+fn malformed(reason: String) -> ResultsError {
+    ResultsError::Malformed {
+        system: SYSTEM,
+        reason,
     }
 }

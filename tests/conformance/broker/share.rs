@@ -58,17 +58,16 @@ pub(crate) async fn a_cancelled_fetch_loses_nothing(stage: BrokerStage) {
     }
 }
 
-pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: BrokerStage) {
-    const MESSAGES: usize = 2_000;
-    let publish = async |start: usize| {
-        let some = (start..start + 100)
-            .map(|i| outgoing(&i.to_string()))
-            .collect();
-        stage.broker.publish(some).await.unwrap();
-    };
-    // Each holds some before the race begins: who wins it is nobody's promise, and a
-    // broker that pushes may give one of them all there is.
-    let mut published = 0;
+async fn publish_from(stage: &BrokerStage, start: usize) {
+    let some = (start..start + 100)
+        .map(|i| outgoing(&i.to_string()))
+        .collect();
+    stage.broker.publish(some).await.unwrap();
+}
+
+/// Publishes until each handle holds some, and returns how many and what they hold: a
+/// broker that pushes may give one of them all there is at first.
+async fn until_each_holds_some(stage: &BrokerStage) -> (usize, Vec<Delivery>, Vec<Delivery>) {
     let both = async {
         tokio::join!(
             fetch(&*stage.broker, &["q"], 16),
@@ -76,18 +75,24 @@ pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: B
         )
     };
     tokio::pin!(both);
-    let (mine, theirs) = loop {
-        publish(published).await;
+    let mut published = 0;
+    loop {
+        publish_from(stage, published).await;
         published += 100;
         let pause = std::time::Duration::from_millis(100);
-        if let Ok(both) = tokio::time::timeout(pause, &mut both).await {
-            break both;
+        if let Ok((mine, theirs)) = tokio::time::timeout(pause, &mut both).await {
+            return (published, mine, theirs);
         }
-    };
+    }
+}
+
+pub(crate) async fn two_processes_share_a_queue_without_double_delivery(stage: BrokerStage) {
+    const MESSAGES: usize = 2_000;
+    let (published, mine, theirs) = until_each_holds_some(&stage).await;
     let messages = published + MESSAGES;
     let publish_rest = async {
         for start in (published..messages).step_by(100) {
-            publish(start).await;
+            publish_from(&stage, start).await;
         }
     };
     let done = std::sync::atomic::AtomicUsize::new(0);

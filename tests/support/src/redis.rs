@@ -145,22 +145,32 @@ impl Redis {
     /// # Panics
     /// When the server refuses it.
     pub fn push(&self, database: u32, list: &str, item: &[u8]) {
+        let answer = self.last(database, &["LPUSH", list], item);
+        assert!(answer.parse::<u64>().is_ok(), "LPUSH {list}: {answer}");
+    }
+
+    /// Runs a command whose last argument is bytes, whatever they are, and returns
+    /// what it printed.
+    ///
+    /// # Panics
+    /// When it cannot be run.
+    #[must_use]
+    pub fn last(&self, database: u32, arguments: &[&str], last: &[u8]) -> String {
         let mut child = Command::new("redis-cli")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
-            .args(["-n", &database.to_string(), "-x", "LPUSH", list])
+            .args(["-n", &database.to_string(), "-x"])
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .expect("redis-cli is missing: apt-get install redis-server");
         let mut pipe = child.stdin.take().expect("it has a standard input");
-        std::io::Write::write_all(&mut pipe, item).expect("it reads the item");
+        std::io::Write::write_all(&mut pipe, last).expect("it reads the bytes");
         drop(pipe);
         let output = child.wait_with_output().expect("it ends");
-        let answer = String::from_utf8_lossy(&output.stdout);
-        assert!(
-            answer.trim().parse::<u64>().is_ok(),
-            "LPUSH {list}: {answer}"
-        );
+        String::from_utf8_lossy(&output.stdout)
+            .trim_end()
+            .to_owned()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The address of a RabbitMQ server.
 
-use super::{ServerUrl, server};
-use std::path::PathBuf;
+use super::tls::TlsOptions;
+use super::{ServerUrl, TlsPaths, server};
 
 /// RabbitMQ's own ports, plain and with TLS.
 const PORTS: [u16; 2] = [5672, 5671];
@@ -11,15 +11,22 @@ const GUEST: &str = "guest:guest";
 const FORM: &str = "the form is amqp://[USER:PASSWORD@]HOST[:PORT][/VHOST], or amqps:// with \
                     ?cacertfile=FILE&certfile=FILE&keyfile=FILE";
 
+/// The options of RabbitMQ's own URLs.
+const OPTIONS: TlsOptions = TlsOptions {
+    authorities: "cacertfile",
+    certificate: "certfile",
+    key: "keyfile",
+    verified: &[("verify", &["verify_peer"])],
+    form: FORM,
+};
+
 /// A virtual host of a RabbitMQ server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AmqpUrl {
     /// The URL, complete.
     pub server: ServerUrl,
-    /// Certificates of the authorities to trust beside the system's, PEM.
-    pub authorities: Option<PathBuf>,
-    /// Our own certificate and its key, PEM.
-    pub identity: Option<(PathBuf, PathBuf)>,
+    /// The files that TLS needs; its authorities are trusted beside the system's.
+    pub tls: TlsPaths,
 }
 
 impl AmqpUrl {
@@ -35,7 +42,7 @@ impl AmqpUrl {
         let (credentials, place) = authority.rsplit_once('@').unwrap_or((GUEST, authority));
         let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
         let (host, port) = server::host_and_port(place)
-            .ok_or_else(|| format!("{place:?} is no host and port; {FORM}"))?;
+            .ok_or_else(|| format!("host and port cannot be read; {FORM}"))?;
         let [plain, secure] = PORTS;
         let port = port.unwrap_or(if has_tls { secure } else { plain });
         let vhost = if path.is_empty() { "/" } else { path };
@@ -46,42 +53,15 @@ impl AmqpUrl {
             encoded(password),
             encoded(vhost)
         ));
-        let (authorities, identity) = files(options, has_tls)?;
-        Ok(Self {
-            server,
-            authorities,
-            identity,
-        })
-    }
-}
-
-type Files = (Option<PathBuf>, Option<(PathBuf, PathBuf)>);
-
-/// Reads the options: the authorities, and our certificate with its key.
-fn files(options: &str, has_tls: bool) -> Result<Files, String> {
-    let (mut authorities, mut certificate, mut key) = (None, None, None);
-    for option in options.split('&').filter(|option| !option.is_empty()) {
-        let (name, value) = option.split_once('=').unwrap_or((option, ""));
-        let path = Some(decoded(value).into());
-        match name {
-            "cacertfile" if has_tls => authorities = path,
-            "certfile" if has_tls => certificate = path,
-            "keyfile" if has_tls => key = path,
-            "verify" if has_tls && value == "verify_peer" => {}
-            "verify" if has_tls => {
-                return Err(format!(
-                    "{option}: the server's certificate is always verified; name its authority with cacertfile"
-                ));
+        let tls = match options.split('&').find(|option| !option.is_empty()) {
+            Some(option) if !has_tls => {
+                let name = option.split_once('=').map_or(option, |(name, _)| name);
+                return Err(format!("{name:?} is no option of this address; {FORM}"));
             }
-            _ => return Err(format!("{name:?} is no option of this address; {FORM}")),
-        }
+            Some(_) | None => OPTIONS.read(options)?,
+        };
+        Ok(Self { server, tls })
     }
-    let identity = match (certificate, key) {
-        (Some(certificate), Some(key)) => Some((certificate, key)),
-        (None, None) => None,
-        _ => return Err("certfile and keyfile belong together".to_owned()),
-    };
-    Ok((authorities, identity))
 }
 
 /// Writes a part of a URL so that nothing in it divides; what is encoded already
@@ -96,21 +76,6 @@ fn encoded(part: &str) -> String {
         }
     }
     encoded
-}
-
-/// Reads a part of a URL.
-fn decoded(part: &str) -> String {
-    let mut bytes = Vec::new();
-    let mut rest = part.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let hex = after.get(..2).filter(|_| *first == b'%');
-        let hex = hex.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
-        bytes.push(hex.unwrap_or(*first));
-        rest = after
-            .get(if hex.is_some() { 2 } else { 0 }..)
-            .unwrap_or_default();
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]
@@ -148,8 +113,8 @@ mod tests {
             "?cacertfile=/etc/my%20ca.pem&certfile=c.pem&keyfile=k.pem&verify=verify_peer";
         let url = AmqpUrl::parse(&format!("h{options}"), true).unwrap();
         assert_eq!(url.server.secret(), "amqps://guest:guest@h:5671/%2F");
-        assert_eq!(url.authorities, Some("/etc/my ca.pem".into()));
-        assert_eq!(url.identity, Some(("c.pem".into(), "k.pem".into())));
+        assert_eq!(url.tls.authorities, Some("/etc/my ca.pem".into()));
+        assert_eq!(url.tls.identity, Some(("c.pem".into(), "k.pem".into())));
     }
 
     #[test]

@@ -1,12 +1,25 @@
 //! The address of a Redis server, plain or with TLS.
 
-use super::ServerUrl;
+use super::tls::TlsOptions;
+use super::{ServerUrl, TlsPaths};
 use std::fmt;
-use std::path::PathBuf;
 
-/// What an address with TLS looks like.
-const FORM: &str = "the form is rediss://[[USER]:PASSWORD@]HOST[:PORT][/DB]\
-                    ?ssl_ca_certs=FILE&ssl_certfile=FILE&ssl_keyfile=FILE";
+/// The options that redis-py and Celery take from an address.
+const OPTIONS: TlsOptions = TlsOptions {
+    authorities: "ssl_ca_certs",
+    certificate: "ssl_certfile",
+    key: "ssl_keyfile",
+    verified: &[
+        // As a client, Python verifies for all of them.
+        (
+            "ssl_cert_reqs",
+            &["required", "optional", "CERT_REQUIRED", "CERT_OPTIONAL"],
+        ),
+        ("ssl_check_hostname", &["true", "True", "1"]),
+    ],
+    form: "the form is rediss://[[USER]:PASSWORD@]HOST[:PORT][/DB]\
+           ?ssl_ca_certs=FILE&ssl_certfile=FILE&ssl_keyfile=FILE",
+};
 
 /// One database of a Redis server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,15 +28,6 @@ pub struct RedisUrl {
     pub server: ServerUrl,
     /// The files that TLS needs beyond the system's own authorities.
     pub tls: TlsPaths,
-}
-
-/// Files of certificates and keys, PEM.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TlsPaths {
-    /// Certificates of the authorities to trust, instead of the system's.
-    pub authorities: Option<PathBuf>,
-    /// Our own certificate and its key.
-    pub identity: Option<(PathBuf, PathBuf)>,
 }
 
 impl RedisUrl {
@@ -35,8 +39,7 @@ impl RedisUrl {
         })
     }
 
-    /// Reads what follows `rediss://`, with the options that redis-py and Celery take
-    /// from it.
+    /// Reads what follows `rediss://`, with the options in it.
     pub(super) fn with_tls(rest: &str) -> Result<Self, String> {
         let (address, options) = rest.split_once('?').unwrap_or((rest, ""));
         let plain = ServerUrl::redis(address)
@@ -44,64 +47,9 @@ impl RedisUrl {
         let url = plain.secret().replacen("redis://", "rediss://", 1);
         Ok(Self {
             server: ServerUrl::complete(url),
-            tls: TlsPaths::read(options)?,
+            tls: OPTIONS.read(options)?,
         })
     }
-}
-
-impl TlsPaths {
-    fn read(options: &str) -> Result<Self, String> {
-        let (mut authorities, mut certificate, mut key) = (None, None, None);
-        for option in options.split('&').filter(|option| !option.is_empty()) {
-            let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            let value = decoded(value)
-                .ok_or_else(|| format!("{option}: %XX of UTF-8 text is wanted; {FORM}"))?;
-            let path = Some(PathBuf::from(&value)).filter(|_| !value.is_empty());
-            match name {
-                "ssl_ca_certs" => authorities = path,
-                "ssl_certfile" => certificate = path,
-                "ssl_keyfile" => key = path,
-                // As a client, Python verifies for both of them.
-                "ssl_cert_reqs"
-                    if ["required", "optional", "CERT_REQUIRED", "CERT_OPTIONAL"]
-                        .contains(&value.as_str()) => {}
-                "ssl_check_hostname" if ["true", "True", "1"].contains(&value.as_str()) => {}
-                "ssl_cert_reqs" | "ssl_check_hostname" => {
-                    return Err(format!(
-                        "{option}: the server's certificate and its name are always verified; \
-                         name its authority with ssl_ca_certs"
-                    ));
-                }
-                _ => return Err(format!("{name:?} is no option of this address; {FORM}")),
-            }
-        }
-        let identity = match (certificate, key) {
-            (Some(certificate), Some(key)) => Some((certificate, key)),
-            (None, None) => None,
-            _ => return Err("ssl_certfile and ssl_keyfile belong together".to_owned()),
-        };
-        Ok(Self {
-            authorities,
-            identity,
-        })
-    }
-}
-
-/// Reads a value of a URL; `None` when it is not UTF-8 or ends within an escape.
-fn decoded(value: &str) -> Option<String> {
-    let mut bytes = Vec::new();
-    let mut rest = value.bytes();
-    while let Some(byte) = rest.next() {
-        bytes.push(match byte {
-            b'%' => {
-                let [high, low] = [rest.next()?, rest.next()?].map(char::from);
-                let byte = high.to_digit(16)? * 16 + low.to_digit(16)?;
-                u8::try_from(byte).ok()?
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(bytes).ok()
 }
 
 impl fmt::Display for RedisUrl {

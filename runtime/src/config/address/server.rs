@@ -25,7 +25,7 @@ impl ServerUrl {
             None => (String::new(), authority),
         };
         let (host, port) =
-            host_and_port(place).ok_or_else(|| format!("{place:?} is no host and port; {FORM}"))?;
+            host_and_port(place).ok_or_else(|| format!("host and port cannot be read; {FORM}"))?;
         let database = match path.trim_matches('/') {
             "" => 0,
             number => number

@@ -2,6 +2,7 @@
 
 use super::super::decide::Recorded;
 use super::super::{Record, RunUsage, Start, Write};
+use super::script::FIELDS;
 use crate::celery::result;
 use crate::clock::after;
 use crate::task::{Fence, State, TaskId};
@@ -33,7 +34,7 @@ struct Ours {
 pub(super) struct Found {
     document: Option<Record>,
     run: Option<Recorded>,
-    version: String,
+    version: Vec<u8>,
 }
 
 /// Writes the document of a state.
@@ -91,12 +92,19 @@ impl Found {
     pub(super) fn new(
         id: &TaskId,
         document: Option<Vec<u8>>,
-        run: Vec<Option<String>>,
+        run: Vec<Option<Vec<u8>>>,
         now: Timestamp,
     ) -> Self {
         let document = document.and_then(|bytes| String::from_utf8(bytes).ok());
         let document = document.and_then(|text| stored(id, &text, now));
-        let mut values = run.into_iter().map(Option::unwrap_or_default);
+        let over = document
+            .as_ref()
+            .is_some_and(|record| record.state.is_final());
+        let version = version(&run, over);
+        let mut values = run.into_iter().map(|value| match value {
+            Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+            None => String::new(),
+        });
         let [
             retries,
             deliveries,
@@ -107,14 +115,6 @@ impl Found {
             due,
             ends,
         ] = std::array::from_fn(|_| values.next().unwrap_or_default());
-        let over = match document
-            .as_ref()
-            .is_some_and(|record| record.state.is_final())
-        {
-            true => "over",
-            false => "",
-        };
-        let version = format!("{retries}|{deliveries}|{state}|{worker}|{lease_until}|{over}");
         let fence = retries.parse().ok().zip(deliveries.parse().ok());
         let is_past = moment(&ends).is_some_and(|ends| ends <= now);
         let run = fence.filter(|_| !is_past).map(|(retries, deliveries)| {
@@ -171,9 +171,25 @@ impl Found {
     }
 
     /// What a script compares, to see that nothing has changed.
-    pub(super) fn version(&self) -> &str {
+    pub(super) fn version(&self) -> &[u8] {
         &self.version
     }
+}
+
+/// Joins what [`super::script::BEGIN`] joins, byte by byte.
+fn version(run: &[Option<Vec<u8>>], over: bool) -> Vec<u8> {
+    let fields = ["retries", "deliveries", "state", "worker", "lease_until"];
+    let mut version = Vec::new();
+    for wanted in fields {
+        let place = FIELDS.iter().position(|field| *field == wanted);
+        let value = place.and_then(|place| run.get(place)?.as_deref());
+        version.extend_from_slice(value.unwrap_or_default());
+        version.push(b'|');
+    }
+    if over {
+        version.extend_from_slice(b"over");
+    }
+    version
 }
 
 fn stored(id: &TaskId, text: &str, now: Timestamp) -> Option<Record> {

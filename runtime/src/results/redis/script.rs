@@ -42,9 +42,9 @@ pub(super) static WRITE: LazyLock<Script> = LazyLock::new(|| {
 local retries, deliveries = tonumber(ARGV[1]), tonumber(ARGV[2])
 local now, keep = tonumber(ARGV[5]), tonumber(ARGV[6])
 local run = redis.call('HMGET', KEYS[2], 'retries', 'deliveries', 'expires_at')
-local is_recorded = run[1] and (run[3] == '' or tonumber(run[3]) > now)
+local r, d, ends = tonumber(run[1]), tonumber(run[2]), tonumber(run[3])
+local is_recorded = r and d and (run[3] == '' or (ends and ends > now))
 if is_recorded then
-  local r, d = tonumber(run[1]), tonumber(run[2])
   if r > retries or (r == retries and d > deliveries) then return 0 end
 end
 if is_over(KEYS[1], now) then return 0 end
@@ -90,11 +90,13 @@ pub(super) static RENEW: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
 for i, key in ipairs(KEYS) do
-  local run = redis.call('HMGET', key, 'retries', 'deliveries', 'lease_until', 'expires_at')
+  -- What is no record costs the others nothing.
+  local run = redis.pcall('HMGET', key, 'retries', 'deliveries', 'lease_until', 'expires_at')
   local ours = run[1] == ARGV[2 + 2 * i] and run[2] == ARGV[3 + 2 * i]
   if ours and run[3] ~= '' then
     redis.call('HSET', key, 'lease_until', ARGV[1])
-    if run[4] ~= '' and tonumber(run[4]) < tonumber(ARGV[2]) then
+    local ends = tonumber(run[4])
+    if ends and ends < tonumber(ARGV[2]) then
       redis.call('HSET', key, 'expires_at', ARGV[2])
       redis.call('PEXPIRE', key, tonumber(ARGV[2]) - tonumber(ARGV[3]))
     end

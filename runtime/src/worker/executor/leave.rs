@@ -19,13 +19,7 @@ pub(super) enum Left {
         malformed: Box<Malformed>,
     },
     /// It will not be run: the caller is told.
-    Refused {
-        delivery: Box<Delivery>,
-        request: Box<Request>,
-        exception: Exception,
-        state: State,
-        settlement: Settlement,
-    },
+    Refused(Box<Refusal>),
     /// The message is settled without a word to the caller.
     Settled {
         delivery: Box<Delivery>,
@@ -44,12 +38,27 @@ pub(super) enum Left {
         onward: Box<Outgoing>,
         delivery: Box<Delivery>,
     },
+    /// What becomes of it cannot be kept, whoever tries: a dead letter.
+    Unkept {
+        delivery: Box<Delivery>,
+        reason: String,
+    },
     /// It was acknowledged early and its guest killed: the caller is told.
     Dropped(Box<Write>),
     /// The message went to somebody else, or comes back by itself.
     Lost,
     /// A broker or result backend stayed away until the worker's end.
     Away(String),
+}
+
+/// A task that is not run, and what its caller and its message get.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    delivery: Delivery,
+    request: Request,
+    exception: Exception,
+    state: State,
+    settlement: Settlement,
 }
 
 impl Left {
@@ -59,23 +68,23 @@ impl Left {
         exception: Exception,
         reason: String,
     ) -> Self {
-        Self::Refused {
-            delivery: Box::new(delivery),
-            request: Box::new(request),
+        Self::Refused(Box::new(Refusal {
+            delivery,
+            request,
             exception,
             state: State::Failure,
             settlement: Settlement::DeadLetter { reason },
-        }
+        }))
     }
 
     pub(super) fn revoked(delivery: Delivery, request: Request, exception: Exception) -> Self {
-        Self::Refused {
-            delivery: Box::new(delivery),
-            request: Box::new(request),
+        Self::Refused(Box::new(Refusal {
+            delivery,
+            request,
             exception,
             state: State::Revoked,
             settlement: Settlement::Ack,
-        }
+        }))
     }
 
     /// Tells whether the message is to be taken again.
@@ -110,6 +119,20 @@ impl Left {
         Self::settled(delivery, settlement, "REPEATED")
     }
 
+    /// The result backend refused.
+    pub(super) fn unrecorded(delivery: &Delivery, error: &ResultsError) -> Self {
+        let reason = error.to_string();
+        match error {
+            ResultsError::Malformed { .. } => Self::Unkept {
+                delivery: Box::new(delivery.clone()),
+                reason,
+            },
+            ResultsError::Unavailable { .. } | ResultsError::Misconfigured { .. } => {
+                Self::Away(reason)
+            }
+        }
+    }
+
     pub(super) fn given_back(delivery: Delivery) -> Self {
         Self::settled(delivery, Settlement::Requeue, "GIVEN_BACK")
     }
@@ -129,12 +152,6 @@ impl From<BrokerError> for Left {
     }
 }
 
-impl From<ResultsError> for Left {
-    fn from(error: ResultsError) -> Self {
-        Self::Away(error.to_string())
-    }
-}
-
 /// Does what is left to do, in the same order as a full attempt: store, follow
 /// up, settle.
 pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
@@ -143,27 +160,7 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             delivery,
             malformed,
         } => unreadable(crew, &delivery, &malformed, story).await,
-        Left::Refused {
-            delivery,
-            request,
-            exception,
-            state,
-            settlement,
-        } => {
-            crew.refuse();
-            story.ends(&state);
-            let caller = (request.id.clone(), request.task.clone());
-            let caller = (!request.ignore_result).then_some(caller);
-            let reply = reply(&delivery.message, &request);
-            let fence = Fence {
-                retries: request.retries,
-                deliveries: delivery.deliveries,
-            };
-            match store(crew, caller, fence, state, exception, reply).await {
-                Ok(()) => settle(crew, &delivery, settlement, story).await,
-                Err(error) => Err(error),
-            }
-        }
+        Left::Refused(refusal) => refuse(crew, *refusal, story).await,
         Left::Settled {
             delivery,
             settlement,
@@ -189,6 +186,11 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             story.left("FORWARDED");
             replace(crew, &delivery, *onward, story).await
         }
+        Left::Unkept { delivery, reason } => {
+            crew.refuse();
+            story.left("UNKEPT");
+            settle(crew, &delivery, Settlement::DeadLetter { reason }, story).await
+        }
         Left::Dropped(write) => {
             story.ends(&State::Failure);
             tell(crew, &write).await
@@ -208,11 +210,40 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
     }
 }
 
+async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> Result<(), Left> {
+    crew.refuse();
+    story.ends(&refusal.state);
+    let Refusal {
+        delivery,
+        request,
+        exception,
+        state,
+        settlement,
+    } = refusal;
+    let caller = (request.id.clone(), request.task.clone());
+    let caller = (!request.ignore_result).then_some(caller);
+    let reply = reply(&delivery.message, &request);
+    let fence = Fence {
+        retries: request.retries,
+        deliveries: delivery.deliveries,
+    };
+    store(crew, caller, fence, state, exception, reply).await?;
+    settle(crew, &delivery, settlement, story).await
+}
+
 /// Stores what became of a task; a refused write means that the caller has an
-/// answer already.
+/// answer already. Who chose an id that cannot be kept gets none.
 async fn tell(crew: &Crew, write: &Write) -> Result<(), Left> {
-    insist(&crew.shutdown, || crew.results.write(write.clone())).await?;
-    Ok(())
+    match insist(&crew.shutdown, || crew.results.write(write.clone())).await {
+        Ok(_) => Ok(()),
+        Err(error @ ResultsError::Malformed { .. }) => {
+            tracing::warn!(%error, "a caller cannot be told");
+            Ok(())
+        }
+        Err(error @ (ResultsError::Unavailable { .. } | ResultsError::Misconfigured { .. })) => {
+            Err(Left::Away(error.to_string()))
+        }
+    }
 }
 
 /// Publishes what takes the place of a message, and then acknowledges it.

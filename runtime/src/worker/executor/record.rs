@@ -18,9 +18,10 @@ pub(super) async fn record(
     let Some(write) = write else {
         return Ok(());
     };
-    match insist(&crew.shutdown, || crew.results.write(write.clone())).await? {
-        Written::Stored => Ok(()),
-        Written::Refused => Err(Left::stale(attempt.delivery.clone())),
+    match insist(&crew.shutdown, || crew.results.write(write.clone())).await {
+        Ok(Written::Stored) => Ok(()),
+        Ok(Written::Refused) => Err(Left::stale(attempt.delivery.clone())),
+        Err(error) => Err(Left::unrecorded(&attempt.delivery, &error)),
     }
 }
 

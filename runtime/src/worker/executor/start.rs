@@ -37,7 +37,8 @@ async fn begin(crew: &Crew, attempt: &Attempt) -> Result<(), Left> {
         worker: crew.settings.name.clone(),
         lease_until: after(crew.clock.now(), heartbeat::lease(crew)),
     };
-    let begun = insist(&crew.shutdown, || crew.results.begin(start.clone())).await?;
+    let begun = insist(&crew.shutdown, || crew.results.begin(start.clone())).await;
+    let begun = begun.map_err(|error| Left::unrecorded(&attempt.delivery, &error))?;
     let delivery = || attempt.delivery.clone();
     match begun {
         Begun::Run => Ok(()),
