@@ -1,20 +1,20 @@
 //! Connections to Redis and what speaks its protocol, RESP: the only opener of
 //! them. The drivers of both seams get a [`RedisServer`].
 
+mod connection;
 mod sentinel;
-mod shared;
 mod tls;
 mod watch;
 
+pub use connection::Shared;
 pub use sentinel::Sentinels;
-pub use shared::Shared;
 pub use tls::TlsFiles;
 pub use watch::{Watch, cannot_watch};
 
 use ::redis::aio::{ConnectionManager, ConnectionManagerConfig, PubSub};
 use ::redis::{Client, ErrorKind, RedisError};
+use connection::Place;
 use sentinel::{Master, timed_out};
-use shared::Place;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -52,6 +52,7 @@ const HOMES: &[Home] = &[
             "runtime/src/broker/redis",
             "runtime/src/results/redis",
             "runtime/benches/brokers",
+            "tests/conformance/sentinel.rs",
         ],
     },
     Home {
