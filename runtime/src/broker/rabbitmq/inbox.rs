@@ -4,18 +4,27 @@
 //! and the server's largest message.
 
 use crate::amqp::{ANSWER, in_time};
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use lapin::message::Delivery;
 use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicRejectOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Consumer, Error, ErrorKind};
 use std::collections::VecDeque;
+use std::fmt;
 use std::future::poll_fn;
 use std::task::{Context, Poll};
 
 /// One consumer for each queue.
-#[derive(Debug, Default)]
-pub(super) struct Inbox(Vec<Source>);
+#[derive(Default)]
+pub(super) struct Inbox {
+    sources: Vec<Source>,
+    /// What was begun: a consumer that is opened (then there is one more source) or
+    /// closed. Whoever waits for it may go away, and then the next one waits: what the
+    /// server pushes to a consumer that nobody knows would be lost until the connection
+    /// ends.
+    begun: Option<BoxFuture<'static, Result<Option<Source>, Error>>>,
+}
 
 #[derive(Debug)]
 struct Source {
@@ -24,39 +33,40 @@ struct Source {
     waiting: VecDeque<Delivery>,
 }
 
+impl fmt::Debug for Inbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbox")
+            .field("sources", &self.sources)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Inbox {
     /// Consumes exactly these queues from now on; what waits of others goes back.
+    /// Cancel-safe.
     pub(super) async fn follow(
         &mut self,
         channel: &Channel,
         queues: &[String],
     ) -> Result<(), Error> {
-        while let Some(place) = self
-            .0
-            .iter()
-            .position(|source| !queues.contains(&source.queue))
-        {
-            leave(channel, self.0.swap_remove(place)).await?;
-        }
-        for queue in queues {
-            if self.0.iter().any(|source| source.queue == *queue) {
-                continue;
+        loop {
+            if let Some(begun) = &mut self.begun {
+                let done = begun.await;
+                self.begun = None;
+                self.sources.extend(done?);
             }
-            let consumed = channel.basic_consume(
-                queue.as_str().into(),
-                "".into(),
-                BasicConsumeOptions::default(),
-                FieldTable::default(),
-            );
-            let consumer = in_time(ANSWER, consumed).await?;
-            let queue = queue.clone();
-            self.0.push(Source {
-                queue,
-                consumer,
-                waiting: VecDeque::new(),
-            });
+            let is_over = |source: &Source| !queues.contains(&source.queue);
+            let is_missing =
+                |queue: &&String| !self.sources.iter().any(|source| source.queue == **queue);
+            if let Some(place) = self.sources.iter().position(is_over) {
+                let source = self.sources.swap_remove(place);
+                self.begun = Some(leave(channel.clone(), source).boxed());
+            } else if let Some(queue) = queues.iter().find(is_missing) {
+                self.begun = Some(join(channel.clone(), queue.clone()).boxed());
+            } else {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
     /// Waits until something is there. Cancel-safe.
@@ -65,8 +75,8 @@ impl Inbox {
     }
 
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        for place in 0..self.0.len() {
-            let Some(source) = self.0.get_mut(place) else {
+        for place in 0..self.sources.len() {
+            let Some(source) = self.sources.get_mut(place) else {
                 break;
             };
             while let Poll::Ready(pushed) = source.consumer.poll_next_unpin(context) {
@@ -74,11 +84,11 @@ impl Inbox {
                     Some(Ok(delivery)) => source.waiting.push_back(delivery),
                     Some(Err(error)) => return Poll::Ready(Err(error)),
                     // The server ended it: the queue is gone, and what waited with it.
-                    None => return Poll::Ready(Err(gone(&self.0.swap_remove(place).queue))),
+                    None => return Poll::Ready(Err(gone(&self.sources.swap_remove(place).queue))),
                 }
             }
         }
-        match self.0.iter().any(|source| !source.waiting.is_empty()) {
+        match self.sources.iter().any(|source| !source.waiting.is_empty()) {
             true => Poll::Ready(Ok(())),
             false => Poll::Pending,
         }
@@ -86,7 +96,7 @@ impl Inbox {
 
     /// Returns a message that waits and of which `is_it` is true, without taking it.
     pub(super) fn find(&self, is_it: impl Fn(&Delivery) -> bool) -> Option<(&str, &Delivery)> {
-        let mut all = self.0.iter().flat_map(|source| {
+        let mut all = self.sources.iter().flat_map(|source| {
             source
                 .waiting
                 .iter()
@@ -97,7 +107,7 @@ impl Inbox {
 
     /// Takes one message out, wherever it waits.
     pub(super) fn remove(&mut self, tag: u64) {
-        for source in &mut self.0 {
+        for source in &mut self.sources {
             source
                 .waiting
                 .retain(|delivery| delivery.delivery_tag != tag);
@@ -109,7 +119,7 @@ impl Inbox {
         let mut taken = Vec::new();
         while taken.len() < max {
             let before = taken.len();
-            for source in &mut self.0 {
+            for source in &mut self.sources {
                 if taken.len() < max
                     && let Some(delivery) = source.waiting.pop_front()
                 {
@@ -125,33 +135,40 @@ impl Inbox {
 
     /// Counts what waits of a queue.
     pub(super) fn count(&self, queue: &str) -> u64 {
-        let of = self.0.iter().filter(|source| source.queue == queue);
+        let of = self.sources.iter().filter(|source| source.queue == queue);
         of.map(|source| source.waiting.len() as u64).sum()
     }
 }
 
+async fn join(channel: Channel, queue: String) -> Result<Option<Source>, Error> {
+    let consumed = channel.basic_consume(
+        queue.as_str().into(),
+        "".into(),
+        BasicConsumeOptions::default(),
+        FieldTable::default(),
+    );
+    let consumer = in_time(ANSWER, consumed).await?;
+    Ok(Some(Source {
+        queue,
+        consumer,
+        waiting: VecDeque::new(),
+    }))
+}
+
 /// Consumes a queue no longer, and gives back what waits.
-async fn leave(channel: &Channel, mut source: Source) -> Result<(), Error> {
-    let tag = source.consumer.tag();
-    in_time(
-        ANSWER,
-        channel.basic_cancel(tag, BasicCancelOptions::default()),
-    )
-    .await?;
-    let pushed = poll_fn(|context| {
-        while let Poll::Ready(Some(Ok(delivery))) = source.consumer.poll_next_unpin(context) {
-            source.waiting.push_back(delivery);
-        }
-        Poll::Ready(())
-    });
-    pushed.await;
+async fn leave(channel: Channel, mut source: Source) -> Result<Option<Source>, Error> {
+    let cancelled = channel.basic_cancel(source.consumer.tag(), BasicCancelOptions::default());
+    in_time(ANSWER, cancelled).await?;
+    while let Some(Some(Ok(delivery))) = source.consumer.next().now_or_never() {
+        source.waiting.push_back(delivery);
+    }
     for delivery in source.waiting.drain(..).rev() {
         delivery
             .acker
             .reject(BasicRejectOptions { requeue: true })
             .await?;
     }
-    Ok(())
+    Ok(None)
 }
 
 fn gone(queue: &str) -> Error {
