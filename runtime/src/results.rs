@@ -102,6 +102,8 @@ pub struct Write {
     pub keep: Option<Duration>,
     /// Where the task belongs.
     pub reply: Reply,
+    /// JSON: the tasks it sent, an array of Celery's tuples; empty where it sent none.
+    pub children: String,
 }
 
 /// What one run used.

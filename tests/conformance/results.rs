@@ -86,6 +86,7 @@ fn write(name: &str, fence: Fence, state: &str) -> Write {
         log: Some("[\"a line\"]".to_owned()),
         keep: Some(Duration::from_secs(86_400)),
         reply: Reply::default(),
+        children: String::new(),
     }
 }
 

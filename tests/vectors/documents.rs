@@ -125,16 +125,9 @@ fn our_document_of_the_same_end_has_the_same_members() {
             date_done: date.map(|date| date.parse::<Timestamp>().unwrap()),
             group_id: group.as_deref(),
             parent_id: parent.as_deref(),
+            children: &theirs["children"].to_string(),
             celeriac: "{}",
         };
-        if state == State::Retry {
-            // Celery makes a retried task a child of itself.
-            let itself = json!([[[id, null], null]]);
-            assert_eq!(
-                theirs.insert("children".to_owned(), json!([])),
-                Some(itself)
-            );
-        }
         let mut ours: Map<String, Value> = serde_json::from_str(&ours.text()).unwrap();
         assert!(ours.remove("celeriac").is_some());
         if let Some(exception) = &exception {
@@ -177,6 +170,7 @@ fn a_date_is_written_as_workers_of_celery_write_it() {
             date_done,
             group_id: None,
             parent_id: None,
+            children: "",
             celeriac,
         };
         let ours: Value = serde_json::from_str(&ours.text()).unwrap();

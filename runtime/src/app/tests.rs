@@ -39,6 +39,7 @@ fn write(id: &TaskId, state: State, result: &'static str) -> Write {
         log: None,
         keep: None,
         reply: Reply::default(),
+        children: String::new(),
     }
 }
 

@@ -12,6 +12,7 @@
 //! - What is parked or leased in other processes is not known.
 //! - Delays are rounded up to whole seconds.
 
+mod acks;
 mod again;
 mod carry;
 mod dead;
@@ -134,7 +135,7 @@ impl RabbitBroker {
         pushed: lapin::message::Delivery,
     ) -> Delivery {
         let (message, notes) = carry::read(&pushed.properties, pushed.data);
-        session.held.hold(pushed.delivery_tag, pushed.acker);
+        session.held.hold(pushed.delivery_tag);
         let ready_at = notes
             .ready_at
             .and_then(|at| Timestamp::from_millisecond(at).ok());
@@ -165,7 +166,7 @@ impl RabbitBroker {
         }
         let mut inbox = session.inbox.lock().await;
         inbox
-            .follow(session.consuming(), queues)
+            .follow(session.consuming(), &session.acks, queues)
             .await
             .map_err(trouble)?;
         let waited = tokio::time::timeout(IDLE, async {
@@ -322,7 +323,7 @@ impl Broker for RabbitBroker {
                 dead::bury(&session, delivery, &notes).await?;
             }
         }
-        if settling.ack().await {
+        if settling.ack(&session.acks, session.consuming()).await {
             Ok(())
         } else {
             Err(lost())

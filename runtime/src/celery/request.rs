@@ -45,6 +45,15 @@ pub struct Request {
     pub parent_id: Option<String>,
     /// Id of the group it belongs to.
     pub group: Option<String>,
+    /// Its place in that group.
+    pub group_index: Option<i64>,
+    /// The name to show instead of the task's own.
+    pub shadow: Option<String>,
+    /// How often a task of this id handed its work over to another.
+    pub replaced_task_nesting: u64,
+    /// A JSON object: what is to follow (callbacks, errbacks, chain, chord), as it was
+    /// sent; empty where nothing was.
+    pub embed: Bytes,
     /// The caller's own time limits.
     pub time_limit: TimeLimit,
     /// Whether no result is to be stored.
@@ -105,7 +114,11 @@ impl Request {
         let id = headers.id()?;
         let task = headers.task()?;
         check_type(message)?;
-        let (args, kwargs) = body(&message.body)?;
+        let Body {
+            args,
+            kwargs,
+            embed,
+        } = body(&message.body)?;
         Ok(Self {
             id,
             task,
@@ -117,6 +130,10 @@ impl Request {
             root_id: headers.text("root_id")?,
             parent_id: headers.text("parent_id")?,
             group: headers.text("group")?,
+            group_index: headers.whole("group_index")?,
+            shadow: headers.text("shadow")?,
+            replaced_task_nesting: headers.count("replaced_task_nesting")?,
+            embed,
             time_limit: headers.time_limit()?,
             ignore_result: headers.flag("ignore_result")?,
             headers: headers.own(),
@@ -179,13 +196,20 @@ fn check_type(message: &Message) -> Result<(), Wrong> {
     }
 }
 
-/// Cuts a body `[args, kwargs, embed]` into its first two parts.
-fn body(body: &Bytes) -> Result<(Bytes, Bytes), Wrong> {
+/// The parts of a body, each as it was sent.
+struct Body {
+    args: Bytes,
+    kwargs: Bytes,
+    embed: Bytes,
+}
+
+/// Cuts a body `[args, kwargs, embed]` into its parts.
+fn body(body: &Bytes) -> Result<Body, Wrong> {
     let text = std::str::from_utf8(body)
         .map_err(|error| Wrong::decode(format!("the body is not UTF-8: {error}")))?;
     let parts: Vec<&RawValue> =
         serde_json::from_str(text).map_err(|error| no_json(text, &error))?;
-    let [args, kwargs, ..] = parts.as_slice() else {
+    let [args, kwargs, rest @ ..] = parts.as_slice() else {
         return Err(Wrong::decode(format!(
             "the body has {} parts; it must be [args, kwargs, embed]",
             parts.len()
@@ -205,10 +229,19 @@ fn body(body: &Bytes) -> Result<(Bytes, Bytes), Wrong> {
     if !kwargs.get().starts_with('{') {
         return Err(Wrong::decode("the keyword arguments are not a JSON object"));
     }
-    Ok((
-        body.slice_ref(args.get().as_bytes()),
-        body.slice_ref(kwargs.get().as_bytes()),
-    ))
+    let embed = rest.first().map(|embed| embed.get());
+    let embed = embed.filter(|embed| *embed != "null").unwrap_or_default();
+    if !embed.is_empty() && !embed.starts_with('{') {
+        return Err(Wrong::decode(
+            "what is to follow (the third part of the body) is not a JSON object",
+        ));
+    }
+    let part = |text: &str| body.slice_ref(text.as_bytes());
+    Ok(Body {
+        args: part(args.get()),
+        kwargs: part(kwargs.get()),
+        embed: part(embed),
+    })
 }
 
 /// Says what is wrong with a body that is not JSON. Python writes `NaN` and
@@ -265,6 +298,7 @@ mod tests {
             ("[[],{},{},{}]", "4 parts"),
             ("[{},{},{}]", "positional arguments"),
             ("[[],[],{}]", "keyword arguments"),
+            ("[[],{},[]]", "what is to follow"),
             ("[[],{},{}", "not JSON"),
             ("[[1,],{},{}]", "not JSON"),
         ] {

@@ -29,6 +29,8 @@ pub struct Document<'a> {
     pub group_id: Option<&'a str>,
     /// The task that sent it.
     pub parent_id: Option<&'a str>,
+    /// JSON: the tasks it sent, an array of Celery's tuples; empty where it sent none.
+    pub children: &'a str,
     /// JSON: what only we know.
     pub celeriac: &'a str,
 }
@@ -50,10 +52,15 @@ impl Document<'_> {
             .exception
             .and_then(|exception| exception.trace.as_deref());
         let mut text = format!(
-            r#"{{"status": {}, "celeriac": {}, "result": {result}, "traceback": {}, "children": [], "date_done": {}"#,
+            r#"{{"status": {}, "celeriac": {}, "result": {result}, "traceback": {}, "children": {}, "date_done": {}"#,
             json!(self.status),
             self.celeriac,
             json!(traceback),
+            if self.children.is_empty() {
+                "[]"
+            } else {
+                self.children
+            },
             json!(self.date_done.map(super::iso)),
         );
         for (name, value) in [("group_id", self.group_id), ("parent_id", self.parent_id)] {
@@ -139,6 +146,7 @@ mod tests {
             date_done: Some(DONE),
             group_id: None,
             parent_id: None,
+            children: "",
             celeriac: "{}",
         }
     }

@@ -20,6 +20,7 @@ pub(super) fn document(write: &Write, now: Timestamp, ours: &str) -> String {
         date_done: write.state.is_final().then_some(now),
         group_id: write.reply.group.as_deref(),
         parent_id: write.reply.parent.as_deref(),
+        children: &write.children,
         celeriac: ours,
     }
     .text()

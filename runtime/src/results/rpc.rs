@@ -141,6 +141,7 @@ mod tests {
                 correlation: correlation.map(str::to_owned),
                 ..Reply::default()
             },
+            children: String::new(),
         }
     }
 

@@ -72,7 +72,7 @@ async fn steps(
     story.decided(&verdict);
     let end = end::of(crew, &attempt, verdict, &report);
     record::record(crew, &attempt, end.write).await?; // g. record
-    record::follow_up(crew, &attempt, end.follow_up).await?; // h. follow up
+    record::follow_up(crew, end.follow_up).await?; // h. follow up
     crew.count(&end.settlement);
     if leave::goes_back(&end.settlement) {
         heartbeat::let_go(crew, alive).await;

@@ -19,6 +19,7 @@ fn expected(write: &Write) -> Record {
         log,
         keep: _,
         reply: _,
+        children: _,
     } = write.clone();
     Record {
         id,

@@ -69,6 +69,7 @@ pub(super) async fn recount(session: &Session, inbox: &mut Inbox) -> Result<(), 
             .ack(lapin::options::BasicAckOptions::default())
             .await
             .map_err(trouble)?;
+        session.acks.is_done(tag);
         inbox.remove(tag);
     }
     Ok(())

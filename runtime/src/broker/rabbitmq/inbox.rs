@@ -3,6 +3,7 @@
 //! At most the prefetch of each queue waits here, so its memory is bounded by that
 //! and the server's largest message.
 
+use super::acks::Acks;
 use crate::amqp::{ANSWER, in_time};
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
@@ -13,6 +14,7 @@ use lapin::{Channel, Consumer, Error, ErrorKind};
 use std::collections::VecDeque;
 use std::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 /// One consumer for each queue.
@@ -47,6 +49,7 @@ impl Inbox {
     pub(super) async fn follow(
         &mut self,
         channel: &Channel,
+        acks: &Arc<Acks>,
         queues: &[String],
     ) -> Result<(), Error> {
         loop {
@@ -60,7 +63,7 @@ impl Inbox {
                 |queue: &&String| !self.sources.iter().any(|source| source.queue == **queue);
             if let Some(place) = self.sources.iter().position(is_over) {
                 let source = self.sources.swap_remove(place);
-                self.begun = Some(leave(channel.clone(), source).boxed());
+                self.begun = Some(leave(channel.clone(), Arc::clone(acks), source).boxed());
             } else if let Some(queue) = queues.iter().find(is_missing) {
                 self.begun = Some(join(channel.clone(), queue.clone()).boxed());
             } else {
@@ -156,7 +159,11 @@ async fn join(channel: Channel, queue: String) -> Result<Option<Source>, Error> 
 }
 
 /// Consumes a queue no longer, and gives back what waits.
-async fn leave(channel: Channel, mut source: Source) -> Result<Option<Source>, Error> {
+async fn leave(
+    channel: Channel,
+    acks: Arc<Acks>,
+    mut source: Source,
+) -> Result<Option<Source>, Error> {
     let cancelled = channel.basic_cancel(source.consumer.tag(), BasicCancelOptions::default());
     in_time(ANSWER, cancelled).await?;
     while let Some(Some(Ok(delivery))) = source.consumer.next().now_or_never() {
@@ -167,6 +174,7 @@ async fn leave(channel: Channel, mut source: Source) -> Result<Option<Source>, E
             .acker
             .reject(BasicRejectOptions { requeue: true })
             .await?;
+        acks.is_done(delivery.delivery_tag);
     }
     Ok(None)
 }

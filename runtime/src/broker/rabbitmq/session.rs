@@ -1,6 +1,7 @@
 //! One connection and what depends on it: its number is the lease of every message
 //! that came through it.
 
+use super::acks::Acks;
 use super::declare::{self, Purpose};
 use super::delay::Levels;
 use super::held::Held;
@@ -39,6 +40,7 @@ pub(super) struct Session {
     publishing: Mutex<Option<Channel>>,
     pub(super) inbox: Mutex<Inbox>,
     pub(super) held: Held,
+    pub(super) acks: Arc<Acks>,
     shapes: Arc<QueueShapes>,
     declared: Mutex<HashSet<String>>,
     /// By level and queue, the key it was bound with last.
@@ -65,6 +67,7 @@ impl Session {
             publishing: Mutex::default(),
             inbox: Mutex::default(),
             held: Held::default(),
+            acks: Arc::default(),
             shapes,
             declared: Mutex::default(),
             delayed: Mutex::default(),

@@ -88,6 +88,25 @@ impl Headers<'_> {
         }
     }
 
+    pub(super) fn whole(&self, name: &str) -> Result<Option<i64>, Wrong> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => {
+                let number = value.as_i64().map(Some);
+                number.ok_or_else(|| wrong_type(name, value, "a whole number"))
+            }
+        }
+    }
+
+    pub(super) fn count(&self, name: &str) -> Result<u64, Wrong> {
+        match self.0.get(name) {
+            None | Some(Value::Null) => Ok(0),
+            Some(value) => value
+                .as_u64()
+                .ok_or_else(|| wrong_type(name, value, "a number from 0")),
+        }
+    }
+
     pub(super) fn flag(&self, name: &str) -> Result<bool, Wrong> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(false),
@@ -259,6 +278,8 @@ mod tests {
             ("timelimit", json!([-1, null])),
             ("timelimit", json!(["1", null])),
             ("ignore_result", json!("yes")),
+            ("group_index", json!("0")),
+            ("replaced_task_nesting", json!(-1)),
         ] {
             let map = with(name, value.clone());
             let headers = Headers(&map);
@@ -268,6 +289,8 @@ mod tests {
                 "retries" => headers.retries().is_err(),
                 "timelimit" => headers.time_limit().is_err(),
                 "ignore_result" => headers.flag(name).is_err(),
+                "group_index" => headers.whole(name).is_err(),
+                "replaced_task_nesting" => headers.count(name).is_err(),
                 _ => headers.moment(name, &TimeZone::UTC).is_err(),
             };
             assert!(failed, "{name} = {value}");

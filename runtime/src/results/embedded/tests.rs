@@ -33,6 +33,7 @@ fn write(state: State) -> Write {
         log: None,
         keep: None,
         reply: Reply::default(),
+        children: String::new(),
     }
 }
 

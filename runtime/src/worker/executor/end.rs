@@ -17,7 +17,7 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) write: Option<Write>,
-    pub(super) follow_up: Option<Outgoing>,
+    pub(super) follow_up: Vec<Outgoing>,
     pub(super) settlement: Settlement,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn of(crew: &Crew, attempt: &Attempt, verdict: Verdict, report: &Repo
     };
     let acked = |write: Option<Write>| End {
         write: write.filter(|_| !attempt.request.ignore_result),
-        follow_up: None,
+        follow_up: Vec::new(),
         settlement: Settlement::Ack,
     };
     let verdict = if attempt.code.task.at_most_once {
@@ -63,7 +63,7 @@ pub(super) fn of(crew: &Crew, attempt: &Attempt, verdict: Verdict, report: &Repo
                 // A retry is recorded even where no result is wanted: the
                 // record is what makes a redelivery of this message harmless.
                 write,
-                follow_up: Some(retry(attempt, due)),
+                follow_up: vec![retry(attempt, due)],
                 settlement: Settlement::Ack,
             }
         }
@@ -121,6 +121,7 @@ pub(super) fn write(crew: &Crew, attempt: &Attempt, state: State) -> Write {
         log: None,
         keep: crew.settings.result_keep,
         reply: reply(&attempt.delivery.message, &attempt.request),
+        children: String::new(),
     }
 }
 

@@ -307,6 +307,7 @@ async fn store(
         log: None,
         keep: crew.settings.result_keep,
         reply,
+        children: String::new(),
     };
     tell(crew, &write).await
 }

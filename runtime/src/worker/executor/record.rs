@@ -26,18 +26,11 @@ pub(super) async fn record(
 }
 
 /// Step h: publishes what follows from the attempt.
-pub(super) async fn follow_up(
-    crew: &Crew,
-    _attempt: &Attempt,
-    outgoing: Option<Outgoing>,
-) -> Result<(), Left> {
-    let Some(outgoing) = outgoing else {
+pub(super) async fn follow_up(crew: &Crew, messages: Vec<Outgoing>) -> Result<(), Left> {
+    if messages.is_empty() {
         return Ok(());
-    };
-    insist(&crew.shutdown, || {
-        crew.broker.publish(vec![outgoing.clone()])
-    })
-    .await?;
+    }
+    insist(&crew.shutdown, || crew.broker.publish(messages.clone())).await?;
     Ok(())
 }
 
