@@ -184,5 +184,6 @@ fn settings(concurrency: usize) -> Settings {
         defaults: Limits::default(),
         ceiling: Limits::default(),
         aliases: BTreeMap::new(),
+        routes: BTreeMap::new(),
     }
 }

@@ -309,6 +309,7 @@ impl App {
             defaults: self.config.limits.clone(),
             ceiling: self.config.ceiling.clone(),
             aliases: self.config.aliases.clone(),
+            routes: self.config.routes.clone(),
         }
     }
 }

@@ -42,6 +42,8 @@ pub struct Profile {
     pub longest: Option<Duration>,
     /// Whether the broker itself holds messages that are not due.
     pub native_delay: bool,
+    /// Whether 0 is the first of the priorities that Celery's clients write.
+    pub zero_first: bool,
 }
 
 /// A message to publish.

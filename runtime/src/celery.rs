@@ -2,6 +2,7 @@
 
 pub mod envelope;
 pub mod message;
+pub mod repr;
 pub mod request;
 pub mod result;
 

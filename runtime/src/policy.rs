@@ -2,6 +2,7 @@
 //! randomness, and wait for nothing.
 
 pub mod admission;
+pub mod canvas;
 pub mod exception;
 pub mod limits;
 pub mod retry;

@@ -7,6 +7,7 @@
 //! The happy path stays cheap: the first run of a task (`Fence::is_first`)
 //! needs no [`Results::begin`], and writes once, at its end.
 
+pub mod chord;
 pub mod disabled;
 pub mod embedded;
 pub mod redis;
@@ -19,6 +20,7 @@ pub use crate::task::Exception;
 use crate::task::{Fence, State, TaskId};
 use async_trait::async_trait;
 use bytes::Bytes;
+use chord::{Expect, JoinPart, Joined, Joining};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
@@ -228,6 +230,38 @@ pub trait Results: Debug + Send + Sync {
     /// # Errors
     /// [`ResultsError::Unavailable`].
     async fn watch(&self, id: &TaskId) -> Result<Box<dyn Watch>, ResultsError>;
+
+    /// Returns how it brings the parts of a chord together.
+    fn joining(&self) -> Joining {
+        Joining::Never
+    }
+
+    /// Announces a chord before its header is sent. Nothing where parts are not counted.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn expect(&self, _chord: Expect) -> Result<(), ResultsError> {
+        Ok(())
+    }
+
+    /// Counts a part of a chord, once however often it is told, and returns all of them
+    /// to whoever is to send the body. Nothing where parts are not counted.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`], and [`ResultsError::Malformed`] where the parts
+    /// cannot be brought together.
+    async fn join(&self, _part: JoinPart) -> Result<Joined, ResultsError> {
+        Ok(Joined::Waiting)
+    }
+
+    /// Tells that the body of a chord was sent, or failed: whatever comes later of it is
+    /// not counted.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn joined(&self, _group: &str) -> Result<(), ResultsError> {
+        Ok(())
+    }
 
     /// Removes records past their time, at most 10,000, and returns how many.
     ///

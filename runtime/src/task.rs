@@ -5,12 +5,16 @@
 pub mod backtrace;
 mod exception;
 mod id;
+mod json;
 mod name;
 mod queue;
+mod signature;
 mod state;
 
 pub use exception::Exception;
 pub use id::{Fence, TaskId, TaskIdError};
+pub use json::Json;
 pub use name::{ModuleName, NameError, TaskName};
 pub use queue::{ExchangeType, QueueShape, QueueShapes};
+pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;

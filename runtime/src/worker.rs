@@ -75,6 +75,8 @@ pub struct Settings {
     pub ceiling: Limits,
     /// Other names of our tasks.
     pub aliases: BTreeMap<String, String>,
+    /// The queues of the tasks that follow from others, by name or pattern.
+    pub routes: BTreeMap<String, String>,
 }
 
 /// How many retries tasks have.

@@ -1,5 +1,6 @@
 //! What every result backend must do.
 
+mod chord;
 mod fence;
 mod foreign;
 mod record;
@@ -23,6 +24,7 @@ macro_rules! behaviours {
 
 /// All behaviours under one roof, so that the table below is complete.
 mod check {
+    pub(super) use super::chord::*;
     pub(super) use super::fence::*;
     pub(super) use super::record::*;
 }
@@ -42,6 +44,15 @@ behaviours! {
     an_older_retry_is_stale,
     only_the_run_that_holds_the_lease_renews_it,
     of_many_that_begin_at_once_one_runs,
+    the_last_part_of_a_chord_gets_all_in_their_order,
+    a_part_counts_once_however_often_it_is_told,
+    a_chord_may_be_announced_after_its_parts,
+    only_one_sends_the_body_until_it_had_time_to,
+    a_chord_that_is_announced_again_keeps_what_it_has,
+    a_failed_part_tells_what_it_failed_with,
+    the_structure_of_a_chord_is_kept,
+    results_that_no_message_would_hold_are_not_brought_together,
+    of_many_parts_at_once_one_is_the_last,
 }
 
 use celeriac::results::{Exception, Reply, RunUsage, Start, Write};

@@ -12,6 +12,7 @@ mod at_most_once;
 mod bad_messages;
 mod bad_redis;
 mod calls;
+mod canvas;
 mod celery;
 mod configuration;
 mod crash;

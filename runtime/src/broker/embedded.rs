@@ -124,6 +124,7 @@ impl Broker for EmbeddedBroker {
             lease: Some(self.lease),
             longest: None,
             native_delay: true,
+            zero_first: false,
         }
     }
 

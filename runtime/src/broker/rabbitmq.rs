@@ -206,6 +206,7 @@ impl Broker for RabbitBroker {
             lease: None,
             longest: self.longest,
             native_delay: true,
+            zero_first: false,
         }
     }
 

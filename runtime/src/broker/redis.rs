@@ -222,6 +222,7 @@ impl Broker for RedisBroker {
             lease: Some(self.inner.settings.lease),
             longest: None,
             native_delay: true,
+            zero_first: true,
         }
     }
 

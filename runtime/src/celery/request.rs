@@ -6,8 +6,10 @@
 mod call;
 mod headers;
 mod protocol1;
+mod sent;
 
 pub use call::{CallError, TaskCall, retried};
+pub use sent::Sent;
 
 use super::message::Message;
 use crate::task::{Exception, TaskId};
@@ -21,6 +23,9 @@ use std::time::Duration;
 
 /// Longest task name, bytes.
 const TASK_NAME_BYTES: usize = 512;
+
+/// Our header of a message that was perhaps sent before.
+pub const AGAIN: &str = "x-celeriac-again";
 
 /// A call of a task, as a message asked for it.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,6 +59,8 @@ pub struct Request {
     /// A JSON object: what is to follow (callbacks, errbacks, chain, chord), as it was
     /// sent; empty where nothing was.
     pub embed: Bytes,
+    /// Whether it was perhaps sent before: its sender did not know.
+    pub again: bool,
     /// The caller's own time limits.
     pub time_limit: TimeLimit,
     /// Whether no result is to be stored.
@@ -134,6 +141,7 @@ impl Request {
             shadow: headers.text("shadow")?,
             replaced_task_nesting: headers.count("replaced_task_nesting")?,
             embed,
+            again: headers.flag(AGAIN)?,
             time_limit: headers.time_limit()?,
             ignore_result: headers.flag("ignore_result")?,
             headers: headers.own(),

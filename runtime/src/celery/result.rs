@@ -39,14 +39,7 @@ impl Document<'_> {
     /// Writes the document as Celery does.
     #[must_use]
     pub fn text(&self) -> String {
-        let exception = self.exception.map(|exception| {
-            let document = json!({
-                "exc_type": exception.class,
-                "exc_message": [exception.message],
-                "exc_module": exception.module,
-            });
-            document.to_string()
-        });
+        let exception = self.exception.map(thrown);
         let result = exception.as_deref().or(self.result).unwrap_or("null");
         let traceback = self
             .exception
@@ -71,6 +64,17 @@ impl Document<'_> {
         text.push_str(&format!(r#", "task_id": {}}}"#, json!(self.task_id)));
         text
     }
+}
+
+/// Writes an exception as Celery does.
+#[must_use]
+pub fn thrown(exception: &Exception) -> String {
+    let document = json!({
+        "exc_type": exception.class,
+        "exc_message": [exception.message],
+        "exc_module": exception.module,
+    });
+    document.to_string()
 }
 
 /// A result document as it was found, by whomever it was written.
@@ -109,7 +113,13 @@ impl Found {
     /// Reads the result as an exception, if it is one.
     #[must_use]
     pub fn exception(&self) -> Option<Exception> {
-        let thrown: Thrown = serde_json::from_str(self.result.as_deref()?.get()).ok()?;
+        Self::thrown(self.result.as_deref()?, self.traceback.clone())
+    }
+
+    /// Reads an exception as Celery writes it; `None` when it is none.
+    #[must_use]
+    pub fn thrown(value: &RawValue, trace: Option<String>) -> Option<Exception> {
+        let thrown: Thrown = serde_json::from_str(value.get()).ok()?;
         let message = match thrown.exc_message.as_array() {
             Some(arguments) => arguments.iter().map(plain).collect::<Vec<_>>().join(", "),
             None => plain(&thrown.exc_message),
@@ -118,7 +128,7 @@ impl Found {
             class: thrown.exc_type,
             module: thrown.exc_module.unwrap_or_default(),
             message: message.chars().take(MESSAGE).collect(),
-            trace: self.traceback.clone(),
+            trace,
         })
     }
 }

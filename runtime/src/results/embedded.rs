@@ -1,11 +1,13 @@
 //! The embedded result backend: one row per task in the machine's database file.
 
 mod begin;
+mod chord;
 mod record;
 mod renew;
 mod sweep;
 mod write;
 
+use super::chord::{Expect, JoinPart, Joined, Joining};
 use super::{Begun, Record, Results, ResultsError, Start, Watch, Write, Written};
 use crate::database::{Database, DatabaseError, Watcher};
 use crate::task::{Fence, TaskId};
@@ -111,6 +113,30 @@ impl Results for EmbeddedResults {
 
     async fn watch(&self, _id: &TaskId) -> Result<Box<dyn Watch>, ResultsError> {
         Ok(Box::new(Commits(self.db.watch())))
+    }
+
+    fn joining(&self) -> Joining {
+        Joining::Counts
+    }
+
+    async fn expect(&self, chord: Expect) -> Result<(), ResultsError> {
+        let now = self.db.clock().now_ms();
+        let announce = chord::Announce { chord, now };
+        self.db.write(announce).await.map_err(unavailable)
+    }
+
+    async fn join(&self, part: JoinPart) -> Result<Joined, ResultsError> {
+        let now = self.db.clock().now_ms();
+        let count = chord::Count { part, now };
+        self.db.write(count).await.map_err(unavailable)
+    }
+
+    async fn joined(&self, group: &str) -> Result<(), ResultsError> {
+        let chord = group.to_owned();
+        self.db
+            .write(chord::Close { chord })
+            .await
+            .map_err(unavailable)
     }
 
     async fn sweep(&self) -> Result<u64, ResultsError> {

@@ -4,9 +4,11 @@
 //! step. `celeriac-run-<id>`, a hash beside it, is the record of a run that has
 //! not ended: a first run that ends well never needs one.
 
+mod chord;
 mod record;
 mod script;
 
+use super::chord::{Expect, JoinPart, Joined, Joining};
 use super::decide::decide;
 use super::{Begun, Record, Results, ResultsError, Start, Watch, Write, Written};
 use crate::clock::{Clock, after};
@@ -222,6 +224,22 @@ impl Results for RedisResults {
             .await
             .map_err(trouble)?;
         Ok(Box::new(Channel(channel)))
+    }
+
+    fn joining(&self) -> Joining {
+        Joining::Counts
+    }
+
+    async fn expect(&self, chord: Expect) -> Result<(), ResultsError> {
+        self.expect_chord(chord).await
+    }
+
+    async fn join(&self, part: JoinPart) -> Result<Joined, ResultsError> {
+        self.join_part(part).await
+    }
+
+    async fn joined(&self, group: &str) -> Result<(), ResultsError> {
+        self.chord_joined(group).await
     }
 
     /// Redis removes what is past its time by itself.

@@ -8,6 +8,7 @@
 mod admit;
 mod decode;
 mod end;
+mod follow;
 mod invoke;
 mod judge;
 mod leave;
@@ -69,10 +70,12 @@ async fn steps(
     let report = invoke::invoke(crew, &attempt, alive).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
+    let (verdict, rest) = follow::plan(crew, &attempt.request, verdict);
     story.decided(&verdict);
-    let end = end::of(crew, &attempt, verdict, &report);
+    let end = end::of(crew, &attempt, verdict, &report, rest.children());
     record::record(crew, &attempt, end.write).await?; // g. record
     record::follow_up(crew, end.follow_up).await?; // h. follow up
+    follow::carry_out(crew, &attempt.delivery, rest).await?;
     crew.count(&end.settlement);
     if leave::goes_back(&end.settlement) {
         heartbeat::let_go(crew, alive).await;

@@ -106,7 +106,27 @@ fn add(x: i64, y: i64) -> Result<i64, TaskError> {
     })
 }
 
-celeriac_sdk::export!(primes, mandelbrot, fibonacci, add);
+/// Multiplies two numbers.
+#[task]
+fn multiply(x: i64, y: i64) -> Result<i64, TaskError> {
+    x.checked_mul(y).ok_or_else(|| {
+        TaskError::fail(
+            "OverflowError",
+            format_args!("{x} * {y} does not fit 64 bits"),
+        )
+    })
+}
+
+/// Adds up a list: what a chord does with the results of its header.
+#[task]
+fn total(values: Vec<i64>) -> Result<i64, TaskError> {
+    let sum = values
+        .iter()
+        .try_fold(0_i64, |sum, value| sum.checked_add(*value));
+    sum.ok_or_else(|| TaskError::fail("OverflowError", "the sum does not fit 64 bits"))
+}
+
+celeriac_sdk::export!(primes, mandelbrot, fibonacci, add, multiply, total);
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +146,15 @@ mod tests {
             refusal.to_string(),
             "ValueError: below is 50000001, at most 50000000"
         );
+    }
+
+    #[test]
+    fn a_list_is_added_up() {
+        assert_eq!(total(vec![]), Ok(0));
+        assert_eq!(total(vec![1, 2, 3]), Ok(6));
+        assert!(total(vec![i64::MAX, 1]).is_err());
+        assert_eq!(multiply(6, 7), Ok(42));
+        assert!(multiply(i64::MAX, 2).is_err());
     }
 
     #[test]

@@ -123,11 +123,12 @@ impl TaskCall {
 
 /// Headers that tell what happened to one message on its way; a retry is a new
 /// message (Celery's `Task.retry` sends none of them).
-const OF_THE_WAY: [&str; 8] = [
+const OF_THE_WAY: [&str; 9] = [
     "redelivered",
     "x-acquired-count",
     "x-death",
     "x-delivery-count",
+    "x-celeriac-again",
     "x-celeriac-deliveries",
     "x-celeriac-died-at",
     "x-celeriac-key",

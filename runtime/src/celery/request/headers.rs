@@ -163,6 +163,7 @@ impl Headers<'_> {
         let own = self
             .0
             .iter()
+            .filter(|(name, _)| !name.starts_with("x-celeriac-"))
             .filter(|(name, value)| !PROTOCOL.contains(&name.as_str()) && !value.is_null());
         let texts = own.map(|(name, value)| {
             let text = value

@@ -22,7 +22,13 @@ pub(super) struct End {
 }
 
 /// Works out what follows.
-pub(super) fn of(crew: &Crew, attempt: &Attempt, verdict: Verdict, report: &Report) -> End {
+pub(super) fn of(
+    crew: &Crew,
+    attempt: &Attempt,
+    verdict: Verdict,
+    report: &Report,
+    children: String,
+) -> End {
     let told = |state: State| {
         Some(Write {
             usage: usage(attempt, report),
@@ -49,6 +55,7 @@ pub(super) fn of(crew: &Crew, attempt: &Attempt, verdict: Verdict, report: &Repo
     match verdict {
         Verdict::Succeed(result) => acked(told(State::Success).map(|write| Write {
             result: Some(result),
+            children,
             ..write
         })),
         Verdict::Fail(exception) => acked(failed(State::Failure, exception)),

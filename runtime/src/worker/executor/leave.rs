@@ -1,10 +1,11 @@
 //! The early ways out of an attempt, and what each of them leaves behind.
 
 use super::end::{reply, reply_to, retry_of};
+use super::follow;
 use super::report::Story;
 use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::{Malformed, Request};
-use crate::results::{Reply, ResultsError, RunUsage, Write};
+use crate::results::{Record, Reply, ResultsError, RunUsage, Write};
 use crate::task::{Exception, Fence, State, TaskId};
 use crate::worker::crew::Crew;
 use crate::worker::patience::insist;
@@ -25,6 +26,12 @@ pub(super) enum Left {
         delivery: Box<Delivery>,
         settlement: Settlement,
         why: &'static str,
+    },
+    /// Its record is final; only the last steps were missing.
+    Over {
+        delivery: Box<Delivery>,
+        request: Box<Request>,
+        record: Box<Record>,
     },
     /// This attempt ended in a retry before; its worker died before the rest.
     Retried {
@@ -108,17 +115,6 @@ impl Left {
         Self::settled(delivery, Settlement::Ack, "STALE")
     }
 
-    /// Its record is final; only the last step was missing.
-    pub(super) fn over(delivery: Delivery, exception: Option<Exception>) -> Self {
-        let settlement = match exception {
-            Some(exception) if exception.class == "Reject" => Settlement::DeadLetter {
-                reason: format!("rejected: {}", exception.message),
-            },
-            _ => Settlement::Ack,
-        };
-        Self::settled(delivery, settlement, "REPEATED")
-    }
-
     /// The result backend refused.
     pub(super) fn unrecorded(delivery: &Delivery, error: &ResultsError) -> Self {
         let reason = error.to_string();
@@ -161,6 +157,14 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             malformed,
         } => unreadable(crew, &delivery, &malformed, story).await,
         Left::Refused(refusal) => refuse(crew, *refusal, story).await,
+        Left::Over {
+            delivery,
+            request,
+            record,
+        } => {
+            story.left("REPEATED");
+            repeat(crew, &delivery, &request, &record, story).await
+        }
         Left::Settled {
             delivery,
             settlement,
@@ -201,6 +205,18 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
         }
         away @ Left::Away(_) => Err(away),
     };
+    let done = match done {
+        // A chord is looked at again when whoever sends its body had time to.
+        Err(Left::Settled {
+            delivery,
+            settlement,
+            why,
+        }) => {
+            story.left(why);
+            settle(crew, &delivery, settlement, story).await
+        }
+        done => done,
+    };
     if let Err(Left::Away(reason)) = done {
         story.left("AWAY");
         tracing::warn!(
@@ -227,13 +243,34 @@ async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> Result<(), 
         retries: request.retries,
         deliveries: delivery.deliveries,
     };
+    let rest = follow::of_refusal(&request, &state, &exception);
     store(crew, caller, fence, state, exception, reply).await?;
+    follow::carry_out(crew, &delivery, rest).await?;
     settle(crew, &delivery, settlement, story).await
+}
+
+/// Repeats what follows a task that is over: its worker died before the end.
+async fn repeat(
+    crew: &Crew,
+    delivery: &Delivery,
+    request: &Request,
+    record: &Record,
+    story: &mut Story,
+) -> Result<(), Left> {
+    let rest = follow::of_record(crew, request, record);
+    follow::carry_out(crew, delivery, rest).await?;
+    let settlement = match &record.exception {
+        Some(exception) if exception.class == "Reject" => Settlement::DeadLetter {
+            reason: format!("rejected: {}", exception.message),
+        },
+        _ => Settlement::Ack,
+    };
+    settle(crew, delivery, settlement, story).await
 }
 
 /// Stores what became of a task; a refused write means that the caller has an
 /// answer already. Who chose an id that cannot be kept gets none.
-async fn tell(crew: &Crew, write: &Write) -> Result<(), Left> {
+pub(super) async fn tell(crew: &Crew, write: &Write) -> Result<(), Left> {
     match insist(&crew.shutdown, || crew.results.write(write.clone())).await {
         Ok(_) => Ok(()),
         Err(error @ ResultsError::Malformed { .. }) => {

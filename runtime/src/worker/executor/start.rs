@@ -15,7 +15,7 @@ use crate::worker::patience::insist;
 
 /// Takes the fence, and acknowledges early where the task wants it so.
 pub(super) async fn start(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Result<(), Left> {
-    if !attempt.fence.is_first() {
+    if !attempt.fence.is_first() || attempt.request.again {
         begin(crew, attempt).await?;
         alive.has_run(attempt.request.id.clone(), attempt.fence);
     }
@@ -43,7 +43,11 @@ async fn begin(crew: &Crew, attempt: &Attempt) -> Result<(), Left> {
     match begun {
         Begun::Run => Ok(()),
         Begun::Stale => Err(Left::stale(delivery())),
-        Begun::Over(record) => Err(Left::over(delivery(), record.exception)),
+        Begun::Over(record) => Err(Left::Over {
+            delivery: Box::new(delivery()),
+            request: Box::new(attempt.request.clone()),
+            record,
+        }),
         Begun::Retried { due } => Err(Left::Retried {
             delivery: Box::new(delivery()),
             retries: attempt.fence.retries,

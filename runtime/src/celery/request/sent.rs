@@ -1,0 +1,137 @@
+//! The message of a task that another one sends.
+
+use crate::celery::message::{Message, Properties};
+use crate::celery::{iso, repr};
+use crate::task::{Json, TaskId};
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Everything that is written into the message of a task.
+#[derive(Debug, Clone)]
+pub struct Sent<'a> {
+    /// Its id.
+    pub id: &'a TaskId,
+    /// Its name.
+    pub task: &'a str,
+    /// Arguments before its own.
+    pub before: &'a [Json],
+    /// A JSON array.
+    pub args: &'a Json,
+    /// A JSON object.
+    pub kwargs: &'a Json,
+    /// The first task of the workflow.
+    pub root: &'a str,
+    /// Who sends it.
+    pub parent: &'a str,
+    /// Its group and its place there.
+    pub group: Option<&'a str>,
+    /// Its place in the group.
+    pub group_index: Option<i64>,
+    /// Not to run before.
+    pub eta: Option<Timestamp>,
+    /// Not to run after.
+    pub expires: Option<Timestamp>,
+    /// Hard and soft limit, seconds.
+    pub time_limit: [Option<f64>; 2],
+    /// The name to show.
+    pub shadow: Option<&'a str>,
+    /// Own headers.
+    pub headers: &'a BTreeMap<String, Json>,
+    /// Stamps.
+    pub stamps: &'a BTreeMap<String, Json>,
+    /// Whether no result is wanted.
+    pub ignore_result: bool,
+    /// Where an `rpc://` client waits.
+    pub reply_to: Option<&'a str>,
+    /// 0 to 9, 9 first.
+    pub priority: Option<u8>,
+    /// How often a task of this id handed its work over.
+    pub replaced_task_nesting: u64,
+    /// Signatures to send with the result.
+    pub callbacks: &'a [Json],
+    /// Signatures to send when it fails.
+    pub errbacks: &'a [Json],
+    /// The rest of its chain, the next one last.
+    pub chain: &'a [Json],
+    /// The body of its chord.
+    pub chord: Option<&'a Json>,
+}
+
+impl Sent<'_> {
+    /// Writes the message, as Celery 5 does. `origin` names the sender.
+    #[must_use]
+    pub fn message(&self, origin: &str) -> Message {
+        let own = self.args.items().unwrap_or_default();
+        let args: Vec<&Json> = self.before.iter().chain(&own).collect();
+        let shown: Vec<&str> = args.iter().map(|arg| arg.as_str()).collect();
+        let id = self.id.as_str();
+        let value = |json: &Json| json.parse::<Value>().unwrap_or(Value::Null);
+        let stamps: Map<String, Value> = self
+            .stamps
+            .iter()
+            .map(|(name, stamp)| (name.clone(), value(stamp)))
+            .collect();
+        let stamped: Vec<&String> = self.stamps.keys().collect();
+        let mut headers: Map<String, Value> = self
+            .headers
+            .iter()
+            .map(|(name, header)| (name.clone(), value(header)))
+            .collect();
+        let protocol = json!({
+            "lang": "rs",
+            "task": self.task,
+            "id": id,
+            "shadow": self.shadow,
+            "eta": self.eta.map(iso),
+            "expires": self.expires.map(iso),
+            "group": self.group,
+            "group_index": self.group_index,
+            "retries": 0,
+            "timelimit": self.time_limit,
+            "root_id": self.root,
+            "parent_id": self.parent,
+            "argsrepr": repr::tuple(&shown),
+            "kwargsrepr": repr::value(self.kwargs.as_str()),
+            "origin": origin,
+            "ignore_result": self.ignore_result,
+            "replaced_task_nesting": self.replaced_task_nesting,
+            "stamped_headers": (!stamped.is_empty()).then_some(stamped),
+            "stamps": stamps,
+        });
+        if let Value::Object(protocol) = protocol {
+            headers.extend(protocol);
+        }
+        Message {
+            body: self.body(args),
+            content_type: "application/json".to_owned(),
+            content_encoding: "utf-8".to_owned(),
+            headers,
+            properties: Properties {
+                correlation_id: Some(id.to_owned()),
+                reply_to: self.reply_to.map(str::to_owned),
+                priority: self.priority,
+                ..Properties::default()
+            },
+        }
+    }
+
+    fn body(&self, args: Vec<&Json>) -> Bytes {
+        let list = |some: &[Json]| match some {
+            [] => Json::null(),
+            some => Json::array(some),
+        };
+        let null = Json::null();
+        let text = format!(
+            r#"[{}, {}, {{"callbacks": {}, "errbacks": {}, "chain": {}, "chord": {}}}]"#,
+            Json::array(args),
+            self.kwargs,
+            list(self.callbacks),
+            list(self.errbacks),
+            list(self.chain),
+            self.chord.unwrap_or(&null),
+        );
+        Bytes::from(text)
+    }
+}

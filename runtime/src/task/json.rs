@@ -1,0 +1,134 @@
+//! A JSON value as the text it came as.
+
+use serde_json::value::RawValue;
+use std::fmt;
+use std::sync::Arc;
+
+/// A JSON value, not looked into: its digits and the order of its members stay as they
+/// were written. Cheap to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Json(Arc<str>);
+
+impl Json {
+    /// Reads exactly one value; `None` where the text is none.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        let value: &RawValue = serde_json::from_str(text).ok()?;
+        Some(Self::from(value))
+    }
+
+    /// Returns `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self("null".into())
+    }
+
+    /// Writes a text.
+    #[must_use]
+    pub fn text(text: &str) -> Self {
+        Self(serde_json::Value::from(text).to_string().into())
+    }
+
+    /// Writes an array.
+    #[must_use]
+    pub fn array<'a>(items: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut text = String::from("[");
+        for item in items {
+            if text.len() > 1 {
+                text.push_str(", ");
+            }
+            text.push_str(&item.0);
+        }
+        text.push(']');
+        Self(text.into())
+    }
+
+    /// Returns the JSON.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Tells whether it is `null`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        &*self.0 == "null"
+    }
+
+    /// Reads it as a type; `None` where it is not of that type.
+    #[must_use]
+    pub fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> Option<T> {
+        serde_json::from_str(&self.0).ok()
+    }
+
+    /// Returns its items, where it is an array.
+    #[must_use]
+    pub fn items(&self) -> Option<Vec<Self>> {
+        let items: Vec<&RawValue> = self.parse()?;
+        Some(items.into_iter().map(Self::from).collect())
+    }
+}
+
+impl From<&RawValue> for Json {
+    fn from(value: &RawValue) -> Self {
+        Self(value.get().into())
+    }
+}
+
+impl From<u64> for Json {
+    fn from(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl From<i64> for Json {
+    fn from(number: i64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl fmt::Debug for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_stays_as_it_was_written() {
+        for text in [
+            "1.00",
+            "12345678901234567890123",
+            r#"{"b":1, "a":2}"#,
+            "null",
+        ] {
+            assert_eq!(Json::read(text).unwrap().as_str(), text);
+        }
+        for text in ["", "1 2", "{", "NaN"] {
+            assert_eq!(Json::read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_array_is_made_and_taken_apart() {
+        let items = [
+            Json::from(1_u64),
+            Json::text("ä\""),
+            Json::read("[ ]").unwrap(),
+        ];
+        let array = Json::array(&items);
+        assert_eq!(array.as_str(), r#"[1, "ä\"", [ ]]"#);
+        assert_eq!(array.items().unwrap(), items);
+        assert_eq!(Json::array([]).items().unwrap(), []);
+        assert_eq!(Json::text("x").items(), None);
+    }
+}

@@ -1,0 +1,358 @@
+//! Step h, follow up: what the end of a task sets going. The plan is pure and lives in
+//! `policy::canvas`; here it is carried out, each step insisted on.
+//!
+//! All of it can be done again: ids derive from the task, chords count a part once, and
+//! the record of a task makes the second of two messages stale.
+
+use super::leave::Left;
+use crate::broker::{Delivery, Outgoing};
+use crate::celery::Request;
+use crate::celery::request::{AGAIN, Sent};
+use crate::clock::after;
+use crate::policy::canvas::{
+    self, CanvasError, Embed, Ended, Expected, Failure, Part, Plan, Send, Sender, Unjoined, When,
+};
+use crate::policy::route;
+use crate::policy::verdict::Verdict;
+use crate::results::chord::{Ending, Expect, JOINED_BYTES, JoinPart, Joined, Joining};
+use crate::results::{Exception, Record, Reply, RunUsage, Write};
+use crate::task::{Fence, Json, State, TaskId};
+use crate::worker::crew::Crew;
+use crate::worker::patience::insist;
+use jiff::Timestamp;
+use serde_json::Value;
+use std::collections::VecDeque;
+
+/// Messages that are written and published at a time: a large group is never in memory
+/// as a whole.
+const PAGE: usize = 100;
+/// Most plans that one end leads to: each is a chord that is over within the one before.
+const PLANS: usize = 10_000;
+
+/// A plan, and how its messages are to be sent.
+#[derive(Debug)]
+pub(super) struct FollowUp {
+    plan: Plan,
+    /// The root of the workflow: the sender of what chords lead to.
+    root: String,
+    /// Whether it may have been carried out before.
+    again: bool,
+}
+
+impl FollowUp {
+    /// Celery's tuples of the tasks that will be sent, a JSON array; empty for none.
+    pub(super) fn children(&self) -> String {
+        match self.plan.children.as_slice() {
+            [] => String::new(),
+            children => Json::array(children).to_string(),
+        }
+    }
+}
+
+/// Plans what follows a verdict. A success of which the rest cannot be sent is a failure.
+pub(super) fn plan(crew: &Crew, request: &Request, verdict: Verdict) -> (Verdict, FollowUp) {
+    let succeeded = match &verdict {
+        Verdict::Succeed(result) => {
+            let result = Json::read(&String::from_utf8_lossy(result));
+            Some(success(crew, request, &result.unwrap_or_else(Json::null)))
+        }
+        Verdict::Fail(_)
+        | Verdict::Reject { .. }
+        | Verdict::Revoke(_)
+        | Verdict::RetryAt { .. }
+        | Verdict::Ignore
+        | Verdict::Return
+        | Verdict::Defer => None,
+    };
+    let verdict = match succeeded {
+        Some(Ok(plan)) => return (verdict, follow(request, plan, false)),
+        Some(Err(error)) => Verdict::Fail(error.exception()),
+        None => verdict,
+    };
+    let plan = match &verdict {
+        Verdict::Fail(exception) | Verdict::Reject { exception, .. } => failure(request, exception),
+        Verdict::Revoke(exception) => canvas::after_revoke(&ended(request), exception),
+        Verdict::Succeed(_)
+        | Verdict::RetryAt { .. }
+        | Verdict::Ignore
+        | Verdict::Return
+        | Verdict::Defer => Plan::default(),
+    };
+    (verdict, follow(request, plan, false))
+}
+
+/// Plans what follows a task that is refused.
+pub(super) fn of_refusal(request: &Request, state: &State, exception: &Exception) -> FollowUp {
+    let plan = match state {
+        State::Failure => failure(request, exception),
+        State::Revoked => canvas::after_revoke(&ended(request), exception),
+        State::Started | State::Success | State::Retry | State::Custom(_) => Plan::default(),
+    };
+    follow(request, plan, false)
+}
+
+/// Plans again what follows a task whose record is final.
+pub(super) fn of_record(crew: &Crew, request: &Request, record: &Record) -> FollowUp {
+    let plan = match (&record.state, &record.exception) {
+        (State::Success, _) => {
+            let result = record.result.as_deref().map(String::from_utf8_lossy);
+            let result = result.and_then(|text| Json::read(&text));
+            success(crew, request, &result.unwrap_or_else(Json::null)).unwrap_or_default()
+        }
+        (State::Failure, Some(exception)) => failure(request, exception),
+        (State::Revoked, Some(exception)) => canvas::after_revoke(&ended(request), exception),
+        _ => Plan::default(),
+    };
+    follow(request, plan, true)
+}
+
+fn follow(request: &Request, plan: Plan, again: bool) -> FollowUp {
+    FollowUp {
+        plan,
+        root: root(request),
+        again: again || request.again,
+    }
+}
+
+fn success(crew: &Crew, request: &Request, result: &Json) -> Result<Plan, CanvasError> {
+    let embed = embed(request)?;
+    if embed.is_empty() {
+        return Ok(Plan::default());
+    }
+    let plan = canvas::after_success(
+        &Ended {
+            embed,
+            ..ended(request)
+        },
+        result,
+    )?;
+    if !plan.expected.is_empty() && crew.results.joining() == Joining::Never {
+        return Err(CanvasError::NoBackend);
+    }
+    Ok(plan)
+}
+
+fn failure(request: &Request, exception: &Exception) -> Plan {
+    match embed(request) {
+        Ok(embed) if embed.is_empty() => Plan::default(),
+        _ => canvas::after_failure(&ended(request), exception),
+    }
+}
+
+fn embed(request: &Request) -> Result<Embed, CanvasError> {
+    Embed::read(&String::from_utf8_lossy(&request.embed))
+}
+
+fn ended(request: &Request) -> Ended {
+    let group = request.group.clone();
+    Ended {
+        sender: Sender {
+            id: request.id.to_string(),
+            root: root(request),
+            seed: format!("{}:{}", request.id, request.retries),
+        },
+        // What cannot be read was refused, or is passed over.
+        embed: embed(request).unwrap_or_default(),
+        group: group.map(|group| (group, request.group_index)),
+    }
+}
+
+fn root(request: &Request) -> String {
+    let root = request.root_id.clone();
+    root.unwrap_or_else(|| request.id.to_string())
+}
+
+/// Carries out a plan, and those that the ends of chords lead to.
+pub(super) async fn carry_out(
+    crew: &Crew,
+    delivery: &Delivery,
+    follow_up: FollowUp,
+) -> Result<(), Left> {
+    let FollowUp { plan, root, again } = follow_up;
+    let mut plans = VecDeque::from([plan]);
+    let mut count = 0;
+    while let Some(plan) = plans.pop_front() {
+        count += 1;
+        if plan.is_empty() || count > PLANS {
+            continue;
+        }
+        for chord in plan.expected {
+            expect(crew, chord, again).await?;
+        }
+        for failed in plan.failures {
+            fail(crew, failed).await?;
+        }
+        publish(crew, &plan.sends, again).await?;
+        for part in plan.parts {
+            plans.extend(join(crew, delivery, part, &root).await?);
+        }
+    }
+    Ok(())
+}
+
+async fn expect(crew: &Crew, chord: Expected, again: bool) -> Result<(), Left> {
+    let expect = Expect {
+        group: chord.group,
+        size: chord.size,
+        structure: chord.is_nested.then_some(chord.results),
+        again,
+        keep: crew.settings.result_keep,
+    };
+    let told = insist(&crew.shutdown, || crew.results.expect(expect.clone())).await;
+    told.map_err(|error| Left::Away(error.to_string()))
+}
+
+/// Stores the failure of a task that will never run.
+async fn fail(crew: &Crew, failed: Failure) -> Result<(), Left> {
+    let Ok(id) = TaskId::parse(&failed.id) else {
+        return Ok(());
+    };
+    let write = Write {
+        id,
+        task: failed.task,
+        fence: Fence {
+            retries: 0,
+            deliveries: 0,
+        },
+        state: State::Failure,
+        result: None,
+        exception: Some(failed.exception),
+        due: None,
+        worker: String::new(),
+        usage: RunUsage::default(),
+        log: None,
+        keep: crew.settings.result_keep,
+        reply: Reply {
+            to: failed.reply_to,
+            correlation: Some(failed.id),
+            group: failed.group,
+            parent: None,
+        },
+        children: String::new(),
+    };
+    super::leave::tell(crew, &write).await
+}
+
+async fn publish(crew: &Crew, sends: &[Send], again: bool) -> Result<(), Left> {
+    for page in sends.chunks(PAGE) {
+        let now = crew.clock.now();
+        let messages = page
+            .iter()
+            .filter_map(|send| outgoing(crew, send, now, again));
+        let messages: Vec<Outgoing> = messages.collect();
+        insist(&crew.shutdown, || crew.broker.publish(messages.clone())).await?;
+    }
+    Ok(())
+}
+
+/// Writes the message of a task; `None` where its id cannot be one.
+fn outgoing(crew: &Crew, send: &Send, now: Timestamp, again: bool) -> Option<Outgoing> {
+    let options = &send.options;
+    let at = |when: When| match when {
+        When::At(at) => at,
+        When::In(span) => after(now, span),
+    };
+    let id = TaskId::parse(&send.id).ok()?;
+    let zero_first = crew.broker.profile().zero_first;
+    let priority = options.priority.map(|priority| match zero_first {
+        true => 9 - priority.min(9),
+        false => priority,
+    });
+    let eta = options.eta.map(at);
+    let sent = Sent {
+        id: &id,
+        task: &send.task,
+        before: &send.before,
+        args: &send.args,
+        kwargs: &send.kwargs,
+        root: &send.root,
+        parent: &send.parent,
+        group: send.group.as_deref(),
+        group_index: send.group_index,
+        eta,
+        expires: options.expires.map(at),
+        time_limit: options.time_limit,
+        shadow: options.shadow.as_deref(),
+        headers: &options.headers,
+        stamps: &options.stamps,
+        ignore_result: options.ignore_result,
+        reply_to: options.reply_to.as_deref(),
+        priority,
+        replaced_task_nesting: options.replaced_task_nesting,
+        callbacks: &send.callbacks,
+        errbacks: &send.errbacks,
+        chain: &send.chain,
+        chord: send.chord.as_ref(),
+    };
+    let mut message = sent.message(&crew.settings.name);
+    if again {
+        message.headers.insert(AGAIN.to_owned(), Value::Bool(true));
+    }
+    let queue = options.queue.clone();
+    Some(Outgoing {
+        queue: queue.unwrap_or_else(|| route::queue(&crew.settings.routes, &send.task).to_owned()),
+        message,
+        due: eta.filter(|eta| *eta > now),
+        key: None,
+    })
+}
+
+/// Counts a part of a chord, and plans what follows when it was the last.
+async fn join(
+    crew: &Crew,
+    delivery: &Delivery,
+    part: Part,
+    root: &str,
+) -> Result<Option<Plan>, Left> {
+    let counted = JoinPart {
+        group: part.group.clone(),
+        index: part.index,
+        id: part.id.clone(),
+        end: match part.end {
+            Ok(result) => Ending::Returned(result),
+            Err((state, exception)) => Ending::Failed {
+                state: state.to_owned(),
+                exception,
+            },
+        },
+        keep: crew.settings.result_keep,
+    };
+    let joined = insist(&crew.shutdown, || crew.results.join(counted.clone())).await;
+    let results = match joined.map_err(|error| Left::unrecorded(delivery, &error))? {
+        Joined::Waiting => return Ok(None),
+        Joined::Held { until } => return Err(Left::parked(delivery.clone(), until)),
+        Joined::TooLarge => Err(Unjoined::Join(format!(
+            "the results have more than {JOINED_BYTES} bytes; let the tasks return references"
+        ))),
+        Joined::Complete { parts, structure } => canvas::joined(parts_of(parts), structure),
+    };
+    let sender = Sender {
+        id: part.id,
+        root: root.to_owned(),
+        seed: format!("chord:{}", part.group),
+    };
+    let mut plan = canvas::after_chord(&sender, &part.body, results);
+    // The body first, and only then the chord is closed.
+    let sends = std::mem::take(&mut plan.sends);
+    for chord in std::mem::take(&mut plan.expected) {
+        expect(crew, chord, true).await?;
+    }
+    publish(crew, &sends, true).await?;
+    for failed in std::mem::take(&mut plan.failures) {
+        fail(crew, failed).await?;
+    }
+    let closed = insist(&crew.shutdown, || crew.results.joined(&part.group)).await;
+    closed.map_err(|error| Left::unrecorded(delivery, &error))?;
+    Ok(Some(plan))
+}
+
+fn parts_of(parts: Vec<(String, Ending)>) -> Vec<(String, Result<Json, Exception>)> {
+    let end = |end| match end {
+        Ending::Returned(result) => Ok(result),
+        Ending::Failed { exception, .. } => Err(exception),
+    };
+    parts
+        .into_iter()
+        .map(|(id, part)| (id, end(part)))
+        .collect()
+}
