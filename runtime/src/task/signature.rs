@@ -80,6 +80,10 @@ impl Signature {
             shown: json.as_str().chars().take(SHOWN).collect(),
             reason,
         };
+        // A list would be read as the members in their order.
+        if !json.as_str().starts_with('{') {
+            return Err(wrong("it is no object".to_owned()));
+        }
         let wire: Wire<'_> =
             serde_json::from_str(json.as_str()).map_err(|error| wrong(error.to_string()))?;
         let kind = match wire.subtask_type.as_deref() {
@@ -246,8 +250,8 @@ mod tests {
     #[test]
     fn what_is_no_signature_says_what_is_wrong() {
         for (text, words) in [
-            ("[]", "invalid"),
-            ("7", "invalid"),
+            (r#"["a"]"#, "no object"),
+            ("7", "no object"),
             ("{}", "missing field `task`"),
             (r#"{"task": 7}"#, "invalid type"),
             (r#"{"task": "a", "args": {}}"#, "do not begin"),

@@ -43,8 +43,14 @@ impl Embed {
         if embed.is_empty() {
             return Ok(Self::default());
         }
-        let wrong = |_| CanvasError::Shape("what is to follow (callbacks, errbacks, chain, chord)");
-        let wire: Wire<'_> = serde_json::from_str(embed).map_err(wrong)?;
+        // A list would be read as the members in their order.
+        let wire: Option<Wire<'_>> = match embed.starts_with('{') {
+            true => serde_json::from_str(embed).ok(),
+            false => None,
+        };
+        let wire = wire.ok_or(CanvasError::Shape(
+            "what is to follow (callbacks, errbacks, chain, chord)",
+        ))?;
         let listed = |value: Option<&RawValue>| {
             let value = value.map(Json::from).filter(|value| !value.is_null());
             // One signature is a list of one.
@@ -165,9 +171,8 @@ pub enum Unjoined {
 #[must_use]
 pub fn after_chord(sender: &Sender, body: &Json, results: Result<Json, Unjoined>) -> Plan {
     let mut planner = Planner::new(sender);
-    let signature = match Signature::read(body) {
-        Ok(signature) => signature,
-        Err(_) => return Plan::default(),
+    let Ok(signature) = Signature::read(body) else {
+        return Plan::default();
     };
     let failed = match results {
         Ok(results) => {

@@ -153,6 +153,6 @@ pub(super) fn group(id: &str, children: &[Json]) -> Json {
 fn nested(id: &str, children: Option<&[Json]>) -> Json {
     let null = Json::null();
     let name = Json::array([&Json::text(id), &null]);
-    let children = children.map_or(null, |children| Json::array(children));
+    let children = children.map_or(null, Json::array);
     Json::array([&name, &children])
 }

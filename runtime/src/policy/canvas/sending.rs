@@ -194,7 +194,7 @@ impl<'a> Planner<'a> {
         if let Some(next) = place.chain.pop() {
             // What follows a group waits for all of it.
             let chord = Signature::chord(&signature, &Signature::read(&next)?);
-            return self.apply(chord, place, depth + 1).map(|child| child);
+            return self.apply(chord, place, depth + 1);
         }
         let gid = match place.id.take() {
             Some(id) => id,
@@ -252,7 +252,7 @@ impl<'a> Planner<'a> {
         self.ids.freeze(&mut body, depth + 1)?;
         let gid = header.option_or("task_id", || self.ids.next());
         // Not a member, and yet of the group: as Celery writes it.
-        body.option_or("group_id", || gid.clone());
+        seat(&mut body, None, Some((gid.clone(), None)), None);
         let members = members(&header, depth)?;
         let own = signature.args.items().unwrap_or_default();
         let before: Vec<Json> = match signature.immutable {
@@ -331,20 +331,18 @@ fn seat(
         steps::replace_body(signature, &body);
         return;
     }
+    let options = &mut signature.options;
     if let Some(id) = id {
-        signature
-            .options
-            .insert("task_id".to_owned(), Json::text(&id));
+        options.insert("task_id".to_owned(), Json::text(&id));
     }
-    if let Some((group, index)) = group {
-        signature
-            .options
-            .insert("group_id".to_owned(), Json::text(&group));
-        if let Some(index) = index {
-            signature.options.insert("group_index".to_owned(), index);
-        }
+    // What it was given before is of the workflow it stands in.
+    if let Some((group, index)) = group
+        && !options.contains_key("group_id")
+    {
+        options.insert("group_id".to_owned(), Json::text(&group));
+        options.extend(index.map(|index| ("group_index".to_owned(), index)));
     }
     if let Some(chord) = chord {
-        signature.options.insert("chord".to_owned(), chord);
+        options.entry("chord".to_owned()).or_insert(chord);
     }
 }

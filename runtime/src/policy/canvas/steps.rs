@@ -49,9 +49,7 @@ pub(super) fn hand_down(group: &Signature, member: &mut Signature) {
             member.options.insert(name.clone(), value.clone());
         }
     }
-    for name in ["link_error"] {
-        member.extend(name, &group.listed(name));
-    }
+    member.extend("link_error", &group.listed("link_error"));
     if !member.immutable
         && let (Some(before), Some(own)) = (group.args.items(), member.args.items())
         && !before.is_empty()
