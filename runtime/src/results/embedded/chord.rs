@@ -84,15 +84,6 @@ impl Statement for Count {
 impl Count {
     async fn count(&self, conn: &mut SqliteConnection) -> Result<Joined, sqlx::Error> {
         let Self { part, now } = self;
-        let place = part
-            .index
-            .map_or_else(String::new, |index| index.to_string());
-        let (state, value) = match &part.end {
-            Ending::Returned(value) => ("SUCCESS", value.to_string()),
-            Ending::Failed { state, exception } => {
-                (state.as_str(), serde_json::json!(exception).to_string())
-            }
-        };
         // Parts may be over before their chord is announced by somebody else.
         sqlx::query(
             "INSERT INTO chords (chord, expires_at) VALUES (?1, ?2) ON CONFLICT (chord) DO NOTHING",
@@ -110,18 +101,7 @@ impl Count {
         if row.try_get::<bool, _>("done")? {
             return Ok(Joined::Waiting);
         }
-        sqlx::query(
-            "INSERT INTO chord_parts (chord, name, place, id, state, value)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (chord, name) DO NOTHING",
-        )
-        .bind(&part.group)
-        .bind(format!("{}:{place}", part.id))
-        .bind(part.index)
-        .bind(&part.id)
-        .bind(state)
-        .bind(value)
-        .execute(&mut *conn)
-        .await?;
+        keep(conn, part).await?;
         let (there, bytes): (i64, i64) = sqlx::query_as(
             "SELECT count(*), coalesce(sum(length(value)), 0) FROM chord_parts WHERE chord = ?1",
         )
@@ -154,6 +134,30 @@ impl Count {
             structure: structure.and_then(|text| Json::read(&text)),
         })
     }
+}
+
+/// Keeps a part, unless it is there.
+async fn keep(conn: &mut SqliteConnection, part: &JoinPart) -> Result<(), sqlx::Error> {
+    let place = part.index.map(|index| index.to_string());
+    let (state, value) = match &part.end {
+        Ending::Returned(value) => ("SUCCESS", value.to_string()),
+        Ending::Failed { state, exception } => {
+            (state.as_str(), serde_json::json!(exception).to_string())
+        }
+    };
+    sqlx::query(
+        "INSERT INTO chord_parts (chord, name, place, id, state, value)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (chord, name) DO NOTHING",
+    )
+    .bind(&part.group)
+    .bind(format!("{}:{}", part.id, place.unwrap_or_default()))
+    .bind(part.index)
+    .bind(&part.id)
+    .bind(state)
+    .bind(value)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 async fn parts(

@@ -151,7 +151,29 @@ impl From<BrokerError> for Left {
 /// Does what is left to do, in the same order as a full attempt: store, follow
 /// up, settle.
 pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
-    let done = match left {
+    let done = match consequence(crew, left, story).await {
+        // A chord is looked at again when whoever sends its body had time to.
+        Err(Left::Settled {
+            delivery,
+            settlement,
+            why,
+        }) => {
+            story.left(why);
+            settle(crew, &delivery, settlement, story).await
+        }
+        done => done,
+    };
+    if let Err(Left::Away(reason)) = done {
+        story.left("AWAY");
+        tracing::warn!(
+            reason,
+            "the message was not settled; it comes back when its lease lapses"
+        );
+    }
+}
+
+async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), Left> {
+    match left {
         Left::Unreadable {
             delivery,
             malformed,
@@ -204,25 +226,6 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             Ok(())
         }
         away @ Left::Away(_) => Err(away),
-    };
-    let done = match done {
-        // A chord is looked at again when whoever sends its body had time to.
-        Err(Left::Settled {
-            delivery,
-            settlement,
-            why,
-        }) => {
-            story.left(why);
-            settle(crew, &delivery, settlement, story).await
-        }
-        done => done,
-    };
-    if let Err(Left::Away(reason)) = done {
-        story.left("AWAY");
-        tracing::warn!(
-            reason,
-            "the message was not settled; it comes back when its lease lapses"
-        );
     }
 }
 
