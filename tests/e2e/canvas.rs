@@ -2,7 +2,7 @@
 
 use crate::{celery, stage};
 use serde_json::{Value, json};
-use support::{Rabbit, Redis, Stage};
+use support::{Rabbit, Redis, Stage, until};
 
 /// A stage with the tasks that the scenes are made of.
 fn beside(broker: &str, results: &str) -> Stage {
@@ -89,4 +89,33 @@ fn what_follows_a_task_is_answered_to_those_who_wait_for_replies() {
             "groups": [0, 2, 4], "in_chain": [2, 3, 4],
         })
     );
+}
+
+/// Counts what is stored of tasks that are over.
+fn over(redis: &Redis) -> usize {
+    let size = redis.cli(1, &["DBSIZE"]);
+    size.parse().unwrap_or(0)
+}
+
+#[test]
+fn chords_whose_workers_are_killed_at_any_moment_come_out_right() {
+    const KILLS: usize = 8;
+    let redis = Redis::start();
+    let (broker, backend) = (redis.url(0), redis.url(1));
+    let stage = beside(&broker, &backend)
+        .with("worker.lease", "1s")
+        .with("worker.max_deliveries", "100");
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| ask("many", &broker, &backend));
+        for kill in 1..=KILLS {
+            let worker = stage.server(&["worker"]);
+            // 40 chords of 15 tasks and two of their bodies, and what is counted of them.
+            let enough = kill * 600 / (KILLS + 2);
+            until("some are over", || (over(&redis) >= enough).then_some(()));
+            worker.kill();
+        }
+        let last = stage.server(&["worker"]);
+        assert_eq!(client.join().unwrap(), json!({"right": true}));
+        assert_eq!(last.stop().code, Some(0));
+    });
 }

@@ -133,10 +133,20 @@ def chord_errors(app, t):
     return seen
 
 
+def many(app, t):
+    """Sends chords whose workers are killed meanwhile, and waits for each."""
+    calls = []
+    for n in range(40):
+        header = [chain(t.add(n, i), t.add(1)) for i in range(5)] + [t.add(n, i) for i in range(5)]
+        calls.append(chord(header)(chain(t.total(), t.multiply(2))))
+    got = [call.get(timeout=2 * PATIENCE) for call in calls]
+    return {"right": got == [2 * (10 * n + 25) for n in range(40)]}
+
+
 def main():
     what, broker, backend = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
-    scenes = [chains, replies, links, groups, chords, chord_errors]
+    scenes = [chains, replies, links, groups, chords, chord_errors, many]
     print(json.dumps({scene.__name__: scene for scene in scenes}[what](app, Tasks(app))))
 
 
