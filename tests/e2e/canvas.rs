@@ -91,6 +91,36 @@ fn what_follows_a_task_is_answered_to_those_who_wait_for_replies() {
     );
 }
 
+fn assert_mixed(release: &str, broker: &str, backend: &str) {
+    let stage = beside(broker, backend).with("worker.unknown_task", "forward:python");
+    let ours = stage.server(&["worker"]);
+    let _theirs = celery::python(release).worker(broker, backend, "python");
+    assert_eq!(
+        ask("mixed", broker, backend),
+        json!({
+            "chain": 21, "from_there": 10, "group": [2, 4, 6, 8],
+            "body_here": 20, "body_there": 20, "in_chain": 12,
+            "failed_there": ["LookupError", "from Python"],
+            "chord_failed_there": "ChordError", "chord_failed_here": "ChordError",
+        })
+    );
+    assert_eq!(ours.stop().code, Some(0));
+}
+
+#[test]
+fn links_of_one_chain_and_parts_of_one_chord_run_here_and_in_python_over_redis() {
+    let redis = Redis::start();
+    for release in ["5.7", "5.4"] {
+        assert_mixed(release, &redis.url(0), &redis.url(1));
+    }
+}
+
+#[test]
+fn links_of_one_chain_and_parts_of_one_chord_run_here_and_in_python_over_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_mixed("5.7", &rabbit.url(), &redis.url(1));
+}
+
 /// Counts what is stored of tasks that are over.
 fn over(redis: &Redis) -> usize {
     let size = redis.cli(1, &["DBSIZE"]);

@@ -133,6 +133,27 @@ def chord_errors(app, t):
     return seen
 
 
+def mixed(app, t):
+    """Composes tasks of which some are in Python and some are not."""
+    ours, theirs = t.add, lambda *args: app.signature("py.add", args=args)
+    total_here, total_there = t.total(), app.signature("py.total")
+    seen = {}
+    seen["chain"] = chain(ours(1, 2), theirs(3), ours(4), theirs(5), ours(6))().get(timeout=PATIENCE)
+    seen["from_there"] = chain(theirs(1, 2), ours(3), theirs(4))().get(timeout=PATIENCE)
+    half = [ours(1, 1), theirs(2, 2), ours(3, 3), theirs(4, 4)]
+    seen["group"] = group(half)().get(timeout=PATIENCE)
+    seen["body_here"] = chord(half)(total_here).get(timeout=PATIENCE)
+    seen["body_there"] = chord(half)(total_there).get(timeout=PATIENCE)
+    seen["in_chain"] = (theirs(1, 1) | group(ours(1), theirs(2)) | total_there | ours(5)).apply_async().get(timeout=PATIENCE)
+    boom = app.signature("py.boom", immutable=True)
+    seen["failed_there"] = caught(chain(ours(1, 2), boom, ours(3))())
+    failed = chord([ours(1, 1), boom])(total_here)
+    seen["chord_failed_there"] = caught(AsyncResult(failed.id, app=app))[0]
+    failed = chord([theirs(1, 1), t.fails()])(total_there)
+    seen["chord_failed_here"] = caught(AsyncResult(failed.id, app=app))[0]
+    return seen
+
+
 def many(app, t):
     """Sends chords whose workers are killed meanwhile, and waits for each."""
     calls = []
@@ -146,7 +167,7 @@ def many(app, t):
 def main():
     what, broker, backend = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
-    scenes = [chains, replies, links, groups, chords, chord_errors, many]
+    scenes = [chains, replies, links, groups, chords, chord_errors, mixed, many]
     print(json.dumps({scene.__name__: scene for scene in scenes}[what](app, Tasks(app))))
 
 

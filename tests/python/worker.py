@@ -1,4 +1,4 @@
-"""A Python worker with one task that takes its time: `celery -A worker worker`."""
+"""A Python worker: `celery -A worker worker`."""
 
 import os
 import time
@@ -14,3 +14,18 @@ app.conf.broker_connection_retry_on_startup = True
 def nap(seconds):
     time.sleep(seconds)
     return "from Python"
+
+
+@app.task(name="py.add")
+def add(x, y):
+    return x + y
+
+
+@app.task(name="py.total")
+def total(values):
+    return sum(values)
+
+
+@app.task(name="py.boom")
+def boom(*args):
+    raise LookupError("from Python")
