@@ -4,6 +4,7 @@ pub mod envelope;
 pub mod message;
 pub mod request;
 pub mod result;
+pub mod stamps;
 
 pub use message::{Message, Properties};
 pub use request::{Malformed, Request, TaskCall};

@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod exception;
 pub mod limits;
+pub mod rate;
 pub mod retry;
 pub mod route;
 pub mod verdict;

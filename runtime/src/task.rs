@@ -7,10 +7,14 @@ mod exception;
 mod id;
 mod name;
 mod queue;
+mod rate;
 mod state;
+mod turn;
 
 pub use exception::Exception;
 pub use id::{Fence, TaskId, TaskIdError};
 pub use name::{ModuleName, NameError, TaskName};
 pub use queue::{ExchangeType, QueueShape, QueueShapes};
+pub use rate::{Rate, RateError, RateScope};
 pub use state::State;
+pub use turn::{PROMISES, Pace, Turn};

@@ -3,6 +3,7 @@
 use super::error::ConfigError;
 use super::hostname;
 use super::reader::Reader;
+use crate::task::RateScope;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -56,6 +57,10 @@ pub struct WorkerConfig {
     pub retry_delay: Duration,
     /// How long results are kept; `None` is for ever.
     pub result_keep: Option<Duration>,
+    /// How long a revocation is kept.
+    pub revoke_keep: Duration,
+    /// Whose starts a rate is about.
+    pub rate_limit_scope: RateScope,
     /// Whether the start of each attempt is stored as STARTED.
     pub track_started: bool,
 }
@@ -128,6 +133,13 @@ impl WorkerConfig {
                 SECOND..=10 * A_YEAR,
                 "forever",
             )?,
+            revoke_keep: reader.duration("worker.revoke_keep", 86_400 * SECOND, SECOND..=A_YEAR)?,
+            rate_limit_scope: reader.text(
+                "worker.rate_limit_scope",
+                RateScope::default(),
+                rate_limit_scope,
+                |scope| scope_word(*scope).to_owned(),
+            )?,
             track_started: reader.flag("worker.track_started", false)?,
         })
     }
@@ -170,6 +182,20 @@ pub fn check_queue(queue: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn rate_limit_scope(text: &str) -> Result<RateScope, String> {
+    let all = [RateScope::Worker, RateScope::Cluster];
+    let known = all.into_iter().find(|scope| scope_word(*scope) == text);
+    known.ok_or_else(|| "\"worker\" or \"cluster\" is wanted".to_owned())
+}
+
+/// Returns the word for a scope of rates.
+pub(super) fn scope_word(scope: RateScope) -> &'static str {
+    match scope {
+        RateScope::Worker => "worker",
+        RateScope::Cluster => "cluster",
+    }
 }
 
 fn unknown_task(text: &str) -> Result<Option<String>, String> {

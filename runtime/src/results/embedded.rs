@@ -1,6 +1,7 @@
 //! The embedded result backend: one row per task in the machine's database file.
 
 mod begin;
+mod orders;
 mod record;
 mod renew;
 mod sweep;
