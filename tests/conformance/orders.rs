@@ -28,6 +28,7 @@ macro_rules! behaviours {
 behaviours! {
     what_is_revoked_is_heard_elsewhere_once,
     ending_running_tasks_is_not_taken_back,
+    what_every_worker_records_is_kept_once,
     the_newest_fifty_thousand_are_kept,
     a_revocation_that_nobody_ran_gives_way_to_a_run,
     a_revocation_does_not_go_over_a_run_or_an_end,
@@ -100,6 +101,28 @@ mod check {
             .unwrap();
         let (heard, _) = all(&*stage.others_orders, None).await;
         assert!(heard.iter().any(|one| one.terminate), "{heard:?}");
+    }
+
+    pub(super) async fn what_every_worker_records_is_kept_once(stage: ResultsStage) {
+        for _ in 0..20 {
+            let orders = [&stage.orders, &stage.others_orders];
+            for orders in orders {
+                let both = ["a", "b"].map(|name| task(&stage, name, false));
+                orders.revoke(both.to_vec()).await.unwrap();
+            }
+            stage.clock.advance(Duration::from_secs(1));
+        }
+        let (heard, mark) = all(&*stage.orders, None).await;
+        assert_eq!(heard.len(), 2);
+        // What is more than that is news, and takes the place of what was.
+        stage
+            .orders
+            .revoke(vec![task(&stage, "a", true)])
+            .await
+            .unwrap();
+        let (heard, _) = all(&*stage.orders, mark).await;
+        assert_eq!(heard, [task(&stage, "a", true)]);
+        assert_eq!(all(&*stage.orders, None).await.0.len(), 2);
     }
 
     pub(super) async fn the_newest_fifty_thousand_are_kept(stage: ResultsStage) {
@@ -296,7 +319,8 @@ async fn what_others_wrote_among_the_orders_is_passed_over() {
             "1790000100000",
         ],
     ] {
-        redis.cli(0, &[&["XADD", "celeriac-revoked", "*"], fields].concat());
+        let add = [&["XADD", "celeriac-revoked", "*"], fields].concat();
+        assert!(redis.cli(0, &add).contains('-'));
     }
     let (heard, mark) = results.revoked(None).await.unwrap();
     assert_eq!(heard.len(), 1);

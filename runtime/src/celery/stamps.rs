@@ -18,10 +18,8 @@ pub fn stamps(headers: &Map<String, Value>) -> Vec<(String, String)> {
     let values = names.filter_map(|name| Some((name, all.get(name)?)));
     values
         .flat_map(|(name, value)| {
-            let values = match value {
-                Value::Array(values) => values.as_slice(),
-                one => std::slice::from_ref(one),
-            };
+            let one = std::slice::from_ref(value);
+            let values = value.as_array().map_or(one, Vec::as_slice);
             let named = move |value: &Value| (name.to_owned(), value.to_string());
             values.iter().take(STAMPS).map(named)
         })

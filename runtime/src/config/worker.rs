@@ -133,13 +133,8 @@ impl WorkerConfig {
                 SECOND..=10 * A_YEAR,
                 "forever",
             )?,
-            revoke_keep: reader.duration("worker.revoke_keep", 86_400 * SECOND, SECOND..=A_YEAR)?,
-            rate_limit_scope: reader.text(
-                "worker.rate_limit_scope",
-                RateScope::default(),
-                rate_limit_scope,
-                |scope| scope_word(*scope).to_owned(),
-            )?,
+            revoke_keep: revoke_keep(reader)?,
+            rate_limit_scope: rate_limit_scope(reader)?,
             track_started: reader.flag("worker.track_started", false)?,
         })
     }
@@ -184,18 +179,22 @@ pub fn check_queue(queue: &str) -> Result<(), String> {
     Ok(())
 }
 
-fn rate_limit_scope(text: &str) -> Result<RateScope, String> {
-    let all = [RateScope::Worker, RateScope::Cluster];
-    let known = all.into_iter().find(|scope| scope_word(*scope) == text);
-    known.ok_or_else(|| "\"worker\" or \"cluster\" is wanted".to_owned())
+fn revoke_keep(reader: &mut Reader) -> Result<Duration, ConfigError> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    reader.duration("worker.revoke_keep", DAY, Duration::from_secs(1)..=A_YEAR)
 }
 
-/// Returns the word for a scope of rates.
-pub(super) fn scope_word(scope: RateScope) -> &'static str {
-    match scope {
-        RateScope::Worker => "worker",
-        RateScope::Cluster => "cluster",
-    }
+fn rate_limit_scope(reader: &mut Reader) -> Result<RateScope, ConfigError> {
+    let word = |scope: &RateScope| match scope {
+        RateScope::Worker => "worker".to_owned(),
+        RateScope::Cluster => "cluster".to_owned(),
+    };
+    let read = |text: &str| {
+        let all = [RateScope::Worker, RateScope::Cluster];
+        let known = all.into_iter().find(|scope| word(scope) == text);
+        known.ok_or_else(|| "\"worker\" or \"cluster\" is wanted".to_owned())
+    };
+    reader.text("worker.rate_limit_scope", RateScope::default(), read, word)
 }
 
 fn unknown_task(text: &str) -> Result<Option<String>, String> {

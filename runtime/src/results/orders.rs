@@ -61,7 +61,8 @@ pub struct Ask {
 #[async_trait]
 pub trait Orders: Debug + Send + Sync {
     /// Records revocations, of which at most [`REVOCATIONS`] are kept. One that is
-    /// recorded again counts as new, and ends running tasks if it ever did.
+    /// recorded again takes the place of the earlier one, and ends running tasks if that
+    /// did; within a minute it may add nothing, so that many may record the same.
     ///
     /// # Errors
     /// [`ResultsError::Unavailable`].

@@ -2,7 +2,7 @@
 //! server.
 //!
 //! `celeriac-revoked` is a stream, because its entries are in the order in which they
-//! came, and the server itself keeps no more than the newest. `celeriac-rate-TASK` and
+//! came; `celeriac-revoked-where` tells the entry of each target. `celeriac-rate-TASK` and
 //! `celeriac-rate-TASK-line` are gone a while after the last message of the task.
 
 use super::super::ResultsError;
@@ -29,6 +29,7 @@ impl Orders for RedisResults {
             let mut revoke = script::REVOKE.prepare_invoke();
             revoke
                 .key(self.revocations())
+                .key(format!("{}-where", self.revocations()))
                 .arg(REVOCATIONS)
                 .arg(self.clock.now().as_millisecond());
             for one in part {

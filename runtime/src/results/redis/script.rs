@@ -110,19 +110,43 @@ end
 });
 
 /// Adds revocations to the stream, which keeps the newest, and lives as long as the last.
-/// Keys: the stream. Arguments: most entries, now (ms), then stamp, value, terminate and
-/// until (ms) of each.
+/// What every worker records because all were told stands there once: an order that was
+/// recorded in the last minute, and is no more than that, adds nothing.
+/// Keys: the stream, where everything is within it. Arguments: most entries, now (ms),
+/// then stamp, value, terminate and until (ms) of each.
 pub(super) static REVOKE: LazyLock<Script> = LazyLock::new(|| {
     Script::new(
         r"
-local now = tonumber(ARGV[2])
+local most, now = tonumber(ARGV[1]), tonumber(ARGV[2])
 local longest = redis.call('PTTL', KEYS[1])
+local function name(stamp, value) return #stamp .. ':' .. stamp .. value end
 for i = 3, #ARGV, 4 do
-  redis.call('XADD', KEYS[1], 'MAXLEN', ARGV[1], '*', 'stamp', ARGV[i], 'value', ARGV[i + 1],
-    'terminate', ARGV[i + 2], 'until', ARGV[i + 3])
-  longest = math.max(longest, tonumber(ARGV[i + 3]) - now)
+  local stamp, value, terminate, ends = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
+  local known = redis.call('HGET', KEYS[2], name(stamp, value)) or ''
+  local entry, ended, ended_at = string.match(known, '^(%S+) ([01]) (%d+)$')
+  local is_news = not entry or terminate > ended or math.abs(ends - tonumber(ended_at)) > 60000
+  if is_news then
+    if entry then
+      redis.call('XDEL', KEYS[1], entry)
+      if ended == '1' then terminate = '1' end
+    end
+    entry = redis.call('XADD', KEYS[1], '*', 'stamp', stamp, 'value', value,
+      'terminate', terminate, 'until', ARGV[i + 3])
+    redis.call('HSET', KEYS[2], name(stamp, value), entry .. ' ' .. terminate .. ' ' .. ARGV[i + 3])
+    longest = math.max(longest, ends - now)
+  end
 end
-if longest > 0 then redis.call('PEXPIRE', KEYS[1], longest) end
+local over = redis.call('XLEN', KEYS[1]) - most
+if over > 0 then
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', over)) do
+    redis.call('XDEL', KEYS[1], entry[1])
+    redis.call('HDEL', KEYS[2], name(entry[2][2] or '', entry[2][4] or ''))
+  end
+end
+if longest > 0 then
+  redis.call('PEXPIRE', KEYS[1], longest)
+  redis.call('PEXPIRE', KEYS[2], longest)
+end
 ",
     )
 });
