@@ -138,10 +138,12 @@ pub enum WorkerError {
 /// [`WorkerError`] when it cannot begin.
 pub async fn run(parts: Parts, shutdown: Shutdown) -> Result<Drained, WorkerError> {
     let crew = Arc::new(Crew::new(parts, shutdown)?);
+    consumer::greet(&crew).await;
     // Nothing is taken before it is known what not to run.
     let known = patience::insist(&crew.shutdown, || crew.revocations.read());
     tokio::select! {
         known = known => known.map_err(|source| WorkerError::Orders { source })?,
+        never = consumer::keep_asking(&crew) => match never {},
         () = crew.shutdown.stopping() => return Ok(crew.drained()),
     }
     let mut beside = JoinSet::new();
