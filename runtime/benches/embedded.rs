@@ -68,6 +68,7 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
     let parts = Parts {
         broker: broker.clone(),
         results: results.clone(),
+        orders: results.clone(),
         resolver,
         clock: Clock::System,
         metrics: Arc::new(Metrics::new()),
@@ -180,6 +181,9 @@ fn settings(concurrency: usize) -> Settings {
         },
         retry_delay: Duration::from_secs(180),
         result_keep: Some(Duration::from_secs(86_400)),
+        revoke_keep: Duration::from_secs(86_400),
+        rates: BTreeMap::new(),
+        rate_scope: celeriac::task::RateScope::Worker,
         track_started: false,
         defaults: Limits::default(),
         ceiling: Limits::default(),

@@ -13,13 +13,16 @@ use crate::config::{Address, Config};
 use crate::database::Database;
 use crate::policy::{limits, route};
 use crate::registry::{Compiler, ModuleInfo, Registry};
+use crate::results::orders::Orders;
 use crate::results::{Record, Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
+use crate::worker::revocations::Clerk;
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use stores::Files;
@@ -42,6 +45,7 @@ pub struct App {
     data: Database,
     broker: Arc<dyn Broker>,
     results: Arc<dyn Results>,
+    orders: Arc<dyn Orders>,
     files: Files,
 }
 
@@ -66,12 +70,14 @@ impl App {
         let data = files.open(&config.data, &clock).await?;
         let broker = stores::broker(&config, &mut files, &clock).await?;
         let results = stores::results(&config, &broker, &mut files, &clock).await?;
+        let orders = stores::orders(&config, &mut files, &clock).await?;
         Ok(Self {
             config,
             clock,
             data,
             broker,
             results,
+            orders,
             files,
         })
     }
@@ -204,6 +210,33 @@ impl App {
         !matches!(self.config.result_backend, Address::Disabled | Address::Rpc)
     }
 
+    /// Returns what writes revocations down, under the name of who orders them.
+    #[must_use]
+    pub fn clerk(&self, name: &str) -> Clerk {
+        Clerk {
+            orders: Arc::clone(&self.orders),
+            results: Arc::clone(&self.results),
+            clock: self.clock.clone(),
+            name: name.to_owned(),
+            keep: self.config.worker.revoke_keep,
+            result_keep: self.config.worker.result_keep,
+        }
+    }
+
+    /// Returns the folder whose workers alone hear of orders, where they do not go to a
+    /// server.
+    #[must_use]
+    pub fn orders_stay_in(&self) -> Option<&Path> {
+        let is_apart = matches!(self.config.broker, Address::Amqp(_));
+        match &self.config.result_backend {
+            Address::Redis(_) | Address::Sentinel(_) => None,
+            Address::Embedded(folder) => is_apart.then_some(folder.as_path()),
+            Address::Amqp(_) | Address::Rpc | Address::Disabled => {
+                is_apart.then_some(self.config.data.as_path())
+            }
+        }
+    }
+
     /// Runs a worker until a signal stops it. `started` is called once, when it
     /// is about to take messages.
     ///
@@ -265,6 +298,7 @@ impl App {
         let parts = Parts {
             broker: Arc::clone(&self.broker),
             results: Arc::clone(&self.results),
+            orders: Arc::clone(&self.orders),
             resolver,
             clock: self.clock.clone(),
             metrics,
@@ -305,6 +339,9 @@ impl App {
             },
             retry_delay: worker.retry_delay,
             result_keep: worker.result_keep,
+            revoke_keep: worker.revoke_keep,
+            rates: self.config.rates.clone(),
+            rate_scope: worker.rate_limit_scope,
             track_started: worker.track_started,
             defaults: self.config.limits.clone(),
             ceiling: self.config.ceiling.clone(),

@@ -40,6 +40,8 @@ pub struct Profile {
     /// How long the server lets a delivery be held at most, extended or not; `None`
     /// where that has no end.
     pub longest: Option<Duration>,
+    /// The step in which it delays: a message comes back up to that much late.
+    pub delay_step: Duration,
     /// Whether the broker itself holds messages that are not due.
     pub native_delay: bool,
     /// Whether 0 is the first of the priorities that Celery's clients write.

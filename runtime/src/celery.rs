@@ -5,6 +5,7 @@ pub mod message;
 pub mod repr;
 pub mod request;
 pub mod result;
+pub mod stamps;
 
 pub use message::{Message, Properties};
 pub use request::{Malformed, Request, TaskCall};

@@ -21,6 +21,7 @@ mod publish;
 mod push;
 mod queues;
 mod result;
+mod revoke;
 mod run;
 mod screen;
 mod show;
@@ -86,6 +87,9 @@ enum Command {
     /// Show the state and result of a task.
     #[command(after_help = result::JSON)]
     Result(result::Args),
+    /// Revoke tasks: what waits is not run.
+    #[command(after_help = revoke::JSON)]
+    Revoke(revoke::Args),
     /// Show how many messages the queues hold, or their dead letters.
     #[command(after_help = queues::JSON)]
     Queues(queues::Args),
@@ -152,6 +156,7 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Remove(args) => wait_for(modules::remove(args, &options, screen)),
         Command::Call(args) => wait_for(call::run(args, &options, screen)),
         Command::Result(args) => wait_for(result::run(args, &options, screen)),
+        Command::Revoke(args) => wait_for(revoke::run(args, &options, screen)),
         Command::Queues(args) => wait_for(queues::run(args, &options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.

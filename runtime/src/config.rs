@@ -13,6 +13,7 @@ mod queues;
 mod raw;
 mod reader;
 mod routes;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -29,7 +30,7 @@ pub use reader::Effective;
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
-use crate::task::{QueueShapes, TaskName};
+use crate::task::{QueueShapes, Rate, TaskName};
 use address::Purpose;
 use celeriac_sandbox::Limits;
 use jiff::tz::TimeZone;
@@ -73,6 +74,8 @@ pub struct Config {
     pub queues: QueueShapes,
     /// Queues by names and patterns of tasks that we publish.
     pub routes: BTreeMap<String, String>,
+    /// How fast tasks start, by their names and beginnings of these; `None` is no limit.
+    pub rates: BTreeMap<String, Option<Rate>>,
     /// How a client tries again to publish.
     pub publish: PublishConfig,
 }
@@ -121,6 +124,8 @@ impl Config {
         )?;
         let queues = queues::read(&mut reader, &broker)?;
         let routes = routes::read(&mut reader)?;
+        let rates = tasks::read(&mut reader)?;
+        tasks::check_scope(&reader, worker.rate_limit_scope, [&broker, &result_backend])?;
         let publish = PublishConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((
@@ -138,6 +143,7 @@ impl Config {
                 aliases,
                 queues,
                 routes,
+                rates,
                 publish,
             },
             effective,

@@ -5,6 +5,7 @@ pub mod admission;
 pub mod canvas;
 pub mod exception;
 pub mod limits;
+pub mod rate;
 pub mod retry;
 pub mod route;
 pub mod verdict;

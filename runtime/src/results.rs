@@ -10,6 +10,7 @@
 pub mod chord;
 pub mod disabled;
 pub mod embedded;
+pub mod orders;
 pub mod redis;
 pub mod rpc;
 
@@ -108,6 +109,22 @@ pub struct Write {
     pub children: String,
 }
 
+impl Write {
+    /// Tells whether it is about no run at all: a revocation that was ordered while
+    /// nobody was known to run the task. Its callers hear of it at once, but a run that
+    /// went on unknown, whose deliveries count from 1, writes over it.
+    #[must_use]
+    pub fn is_order(&self) -> bool {
+        self.state == State::Revoked && self.fence.deliveries == 0
+    }
+
+    /// Tells whether nothing may be written over it.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        self.state.is_final() && !self.is_order()
+    }
+}
+
 /// What one run used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunUsage {
@@ -146,6 +163,15 @@ pub struct Record {
     pub log: Option<String>,
     /// When the last write happened.
     pub written_at: Timestamp,
+}
+
+impl Record {
+    /// Tells whether nothing may be written over it, see [`Write::is_order`].
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        let is_order = self.state == State::Revoked && self.fence.deliveries == 0;
+        self.state.is_final() && !is_order
+    }
 }
 
 /// What became of a write.

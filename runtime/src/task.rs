@@ -8,13 +8,17 @@ mod id;
 mod json;
 mod name;
 mod queue;
+mod rate;
 mod signature;
 mod state;
+mod turn;
 
 pub use exception::Exception;
 pub use id::{Fence, TaskId, TaskIdError};
 pub use json::Json;
 pub use name::{ModuleName, NameError, TaskName};
 pub use queue::{ExchangeType, QueueShape, QueueShapes};
+pub use rate::{Rate, RateError, RateScope};
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;
+pub use turn::{PROMISES, Pace, Turn};

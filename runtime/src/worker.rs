@@ -10,12 +10,16 @@ mod executor;
 mod guests;
 mod heartbeat;
 mod patience;
+pub mod rates;
+pub mod revocations;
 
 use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::registry::Resolver;
-use crate::results::Results;
+use crate::results::orders::Orders;
+use crate::results::{Results, ResultsError};
 use crate::shutdown::Shutdown;
+use crate::task::{Rate, RateScope};
 use crate::telemetry::Metrics;
 use celeriac_sandbox::Limits;
 use crew::Crew;
@@ -23,6 +27,7 @@ use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::JoinSet;
 
 /// What a worker works with.
 #[derive(Debug)]
@@ -31,6 +36,8 @@ pub struct Parts {
     pub broker: Arc<dyn Broker>,
     /// Where states and results go.
     pub results: Arc<dyn Results>,
+    /// Where workers hear of revoked tasks, and share rates.
+    pub orders: Arc<dyn Orders>,
     /// Which code a task is.
     pub resolver: Resolver,
     /// The clock.
@@ -67,6 +74,12 @@ pub struct Settings {
     pub retry_delay: Duration,
     /// How long results are kept; `None` is for ever.
     pub result_keep: Option<Duration>,
+    /// How long a revocation is kept.
+    pub revoke_keep: Duration,
+    /// How fast tasks start, by their names and beginnings of these; `None` is no limit.
+    pub rates: BTreeMap<String, Option<Rate>>,
+    /// Whose starts are counted together.
+    pub rate_scope: RateScope,
     /// Whether the start of every attempt is stored as STARTED.
     pub track_started: bool,
     /// Limits of a task that asks for nothing.
@@ -112,6 +125,13 @@ pub enum WorkerError {
         /// The cause.
         source: std::io::Error,
     },
+    /// Nobody can tell which tasks are revoked.
+    #[error("the revoked tasks cannot be read: {source}")]
+    Orders {
+        /// The cause.
+        #[source]
+        source: ResultsError,
+    },
 }
 
 /// Works until `shutdown` says stop and what runs has ended or was given back.
@@ -120,8 +140,19 @@ pub enum WorkerError {
 /// [`WorkerError`] when it cannot begin.
 pub async fn run(parts: Parts, shutdown: Shutdown) -> Result<Drained, WorkerError> {
     let crew = Arc::new(Crew::new(parts, shutdown)?);
+    consumer::greet(&crew).await;
+    // Nothing is taken before it is known what not to run.
+    let known = patience::insist(&crew.shutdown, || crew.revocations.read());
+    tokio::select! {
+        known = known => known.map_err(|source| WorkerError::Orders { source })?,
+        never = consumer::keep_asking(&crew) => match never {},
+        () = crew.shutdown.stopping() => return Ok(crew.drained()),
+    }
+    let mut beside = JoinSet::new();
+    beside.spawn(revocations::follow(crew.clone()));
     let beat = heartbeat::start(&crew);
     consumer::consume(&crew).await;
+    beside.shutdown().await;
     beat.stop().await;
     Ok(crew.drained())
 }

@@ -14,6 +14,7 @@
 
 mod broker;
 mod kombu;
+mod orders;
 mod results;
 mod sentinel;
 mod stage;

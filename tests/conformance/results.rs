@@ -71,7 +71,7 @@ fn fence(retries: u32, deliveries: u32) -> Fence {
 }
 
 /// A write with every field that fits its state.
-fn write(name: &str, fence: Fence, state: &str) -> Write {
+pub(crate) fn write(name: &str, fence: Fence, state: &str) -> Write {
     let state = State::from_word(state);
     let failed = matches!(state, State::Failure | State::Retry | State::Revoked);
     Write {

@@ -8,6 +8,7 @@ use celeriac::database::Database;
 use celeriac::resp::RedisServer;
 use celeriac::results::Results;
 use celeriac::results::embedded::EmbeddedResults;
+use celeriac::results::orders::Orders;
 use celeriac::results::redis::RedisResults;
 use jiff::Timestamp;
 use serde_json::json;
@@ -25,6 +26,8 @@ pub(crate) struct ResultsStage {
     pub(crate) clock: Clock,
     pub(crate) results: Arc<dyn Results>,
     pub(crate) other: Arc<dyn Results>,
+    pub(crate) orders: Arc<dyn Orders>,
+    pub(crate) others_orders: Arc<dyn Orders>,
     /// Whether a sweep removes what is past its time; else the server does.
     pub(crate) sweeps: bool,
     _place: Box<dyn std::fmt::Debug + Send>,
@@ -37,6 +40,8 @@ impl ResultsStage {
         let other = Arc::new(EmbeddedResults::new(database(&dir, &clock).await));
         Self {
             clock,
+            orders: Arc::clone(&results) as Arc<dyn Orders>,
+            others_orders: Arc::clone(&other) as Arc<dyn Orders>,
             results,
             other,
             sweeps: true,
@@ -50,6 +55,8 @@ impl ResultsStage {
         let other = Arc::new(redis_results(&server, &clock));
         Self {
             clock,
+            orders: Arc::clone(&results) as Arc<dyn Orders>,
+            others_orders: Arc::clone(&other) as Arc<dyn Orders>,
             results,
             other,
             sweeps: false,

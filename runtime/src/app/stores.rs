@@ -13,6 +13,7 @@ use crate::database::Database;
 use crate::resp::{self, RedisServer, Sentinels};
 use crate::results::disabled::DisabledResults;
 use crate::results::embedded::EmbeddedResults;
+use crate::results::orders::Orders;
 use crate::results::redis::RedisResults;
 use crate::results::rpc::{self, Replies, RpcResults};
 use crate::results::{Results, ResultsError};
@@ -124,6 +125,50 @@ pub(super) async fn results(
         // A broker's address is refused for results where it is read.
         Address::Amqp(_) | Address::Disabled => Arc::new(DisabledResults),
     })
+}
+
+/// Opens the place for orders, the widest there is: the Redis of results or messages, the
+/// file of results, or that of the data folder.
+pub(super) async fn orders(
+    config: &Config,
+    files: &mut Files,
+    clock: &Clock,
+) -> Result<Arc<dyn Orders>, StartError> {
+    let broker = &config.broker_transport_options;
+    let results = &config.result_backend_transport_options;
+    for (key, address, prefix, sentinel) in [
+        (
+            "result_backend",
+            &config.result_backend,
+            &results.global_keyprefix,
+            &results.sentinel,
+        ),
+        (
+            "broker",
+            &config.broker,
+            &broker.global_keyprefix,
+            &broker.sentinel,
+        ),
+    ] {
+        let server = match address {
+            Address::Redis(url) => server(key, url)?,
+            Address::Sentinel(url) => master(key, url, sentinel)?,
+            Address::Embedded(_) | Address::Amqp(_) | Address::Rpc | Address::Disabled => continue,
+        };
+        return Ok(Arc::new(
+            RedisResults::new(server, clock.clone()).with_prefix(prefix),
+        ));
+    }
+    let folder = match &config.result_backend {
+        Address::Embedded(folder) => folder,
+        Address::Redis(_)
+        | Address::Sentinel(_)
+        | Address::Amqp(_)
+        | Address::Rpc
+        | Address::Disabled => &config.data,
+    };
+    let file = files.open(folder, clock).await?;
+    Ok(Arc::new(EmbeddedResults::new(file)))
 }
 
 /// Sends results the way that messages go.

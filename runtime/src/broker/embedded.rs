@@ -123,6 +123,7 @@ impl Broker for EmbeddedBroker {
             system: SYSTEM,
             lease: Some(self.lease),
             longest: None,
+            delay_step: Duration::from_millis(1),
             native_delay: true,
             zero_first: false,
         }

@@ -205,6 +205,7 @@ impl Broker for RabbitBroker {
             system: SYSTEM,
             lease: None,
             longest: self.longest,
+            delay_step: Duration::from_secs(1),
             native_delay: true,
             zero_first: false,
         }

@@ -221,6 +221,7 @@ impl Broker for RedisBroker {
             system: SYSTEM,
             lease: Some(self.inner.settings.lease),
             longest: None,
+            delay_step: Duration::from_millis(1),
             native_delay: true,
             zero_first: true,
         }

@@ -17,7 +17,7 @@ pub const FILE_BYTES: u64 = 1 << 20;
 const OTHER_NAMES: [&str; 3] = ["CONFIG", "GUEST_", "TEST_"];
 
 /// Tables that may stand there empty.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "worker",
     "limits",
     "tenants",
@@ -25,10 +25,11 @@ const SECTIONS: [&str; 8] = [
     "aliases",
     "queues",
     "routes",
+    "tasks",
     "publish",
 ];
 /// Tables whose keys people choose.
-const TABLES: [&str; 3] = ["aliases", "queues", "routes"];
+const TABLES: [&str; 4] = ["aliases", "queues", "routes", "tasks"];
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -219,7 +220,9 @@ impl RawConfig {
                     self.flatten(&key, inner, text, place);
                 }
                 DeValue::Table(_)
-                    if SECTIONS.contains(&key.as_str()) || key.starts_with("queues.") => {}
+                    if SECTIONS.contains(&key.as_str())
+                        || key.starts_with("queues.")
+                        || key.starts_with("tasks.") => {}
                 DeValue::Table(_)
                 | DeValue::String(_)
                 | DeValue::Integer(_)

@@ -13,18 +13,24 @@ const PATTERN_BYTES: usize = 512;
 /// Reads the routes: names and patterns of tasks, and their queues.
 pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, String>, ConfigError> {
     reader.texts("routes", ROUTES, "the name of a queue", |pattern, queue| {
-        let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
-        if pattern.is_empty()
-            || pattern.len() > PATTERN_BYTES
-            || beginning.contains('*')
-            || pattern.chars().any(char::is_control)
-        {
-            return Err(format!(
-                "a route is for the name of a task, or its beginning and one \"*\" at the end, at most {PATTERN_BYTES} bytes"
-            ));
-        }
+        check_pattern(pattern).map_err(|wanted| format!("a route is for {wanted}"))?;
         check_queue(queue)
     })
+}
+
+/// Checks the name or the pattern of tasks.
+pub(super) fn check_pattern(pattern: &str) -> Result<(), String> {
+    let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
+    if pattern.is_empty()
+        || pattern.len() > PATTERN_BYTES
+        || beginning.contains('*')
+        || pattern.chars().any(char::is_control)
+    {
+        return Err(format!(
+            "the name of a task, or its beginning and one \"*\" at the end, at most {PATTERN_BYTES} bytes"
+        ));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::error::ConfigError;
 use super::hostname;
 use super::reader::Reader;
+use crate::task::RateScope;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -56,6 +57,10 @@ pub struct WorkerConfig {
     pub retry_delay: Duration,
     /// How long results are kept; `None` is for ever.
     pub result_keep: Option<Duration>,
+    /// How long a revocation is kept.
+    pub revoke_keep: Duration,
+    /// Whose starts a rate is about.
+    pub rate_limit_scope: RateScope,
     /// Whether the start of each attempt is stored as STARTED.
     pub track_started: bool,
 }
@@ -128,6 +133,8 @@ impl WorkerConfig {
                 SECOND..=10 * A_YEAR,
                 "forever",
             )?,
+            revoke_keep: revoke_keep(reader)?,
+            rate_limit_scope: rate_limit_scope(reader)?,
             track_started: reader.flag("worker.track_started", false)?,
         })
     }
@@ -170,6 +177,24 @@ pub fn check_queue(queue: &str) -> Result<(), String> {
         ));
     }
     Ok(())
+}
+
+fn revoke_keep(reader: &mut Reader) -> Result<Duration, ConfigError> {
+    const DAY: Duration = Duration::from_secs(86_400);
+    reader.duration("worker.revoke_keep", DAY, Duration::from_secs(1)..=A_YEAR)
+}
+
+fn rate_limit_scope(reader: &mut Reader) -> Result<RateScope, ConfigError> {
+    let word = |scope: &RateScope| match scope {
+        RateScope::Worker => "worker".to_owned(),
+        RateScope::Cluster => "cluster".to_owned(),
+    };
+    let read = |text: &str| {
+        let all = [RateScope::Worker, RateScope::Cluster];
+        let known = all.into_iter().find(|scope| word(scope) == text);
+        known.ok_or_else(|| "\"worker\" or \"cluster\" is wanted".to_owned())
+    };
+    reader.text("worker.rate_limit_scope", RateScope::default(), read, word)
 }
 
 fn unknown_task(text: &str) -> Result<Option<String>, String> {

@@ -31,6 +31,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0002_results.sql"),
     },
     Migration {
+        number: 5,
+        name: "revocations",
+        sql: include_str!("../../migrations/0005_revocations.sql"),
+    },
+    Migration {
         number: 10,
         name: "registry",
         sql: include_str!("../../migrations/0010_registry.sql"),

@@ -16,6 +16,8 @@ pub struct Facts {
     pub eta: Option<Timestamp>,
     /// Not to run after.
     pub expires: Option<Timestamp>,
+    /// Whether somebody revoked it.
+    pub revoked: bool,
     /// How often it was delivered, this time included.
     pub deliveries: u32,
     /// How often it may be.
@@ -29,6 +31,8 @@ pub enum Admission {
     Run,
     /// It is too late: the task is revoked.
     Expired(Exception),
+    /// Somebody revoked it.
+    Revoked,
     /// It is too early: it waits in the broker.
     NotDue(Timestamp),
     /// It took its worker with it too often: dead letter, and a failure.
@@ -50,6 +54,9 @@ pub fn admit(facts: &Facts) -> Admission {
             "TaskRevokedError",
             text,
         ));
+    }
+    if facts.revoked {
+        return Admission::Revoked;
     }
     if facts.deliveries > facts.max_deliveries {
         let times = facts.max_deliveries;
@@ -73,41 +80,52 @@ mod tests {
         Timestamp::from_second(1_900_000_000 + second).unwrap()
     }
 
-    fn word(eta: Option<i64>, expires: Option<i64>, deliveries: u32) -> &'static str {
+    fn word(
+        eta: Option<i64>,
+        expires: Option<i64>,
+        revoked: bool,
+        deliveries: u32,
+    ) -> &'static str {
         let facts = Facts {
             now: at(0),
             eta: eta.map(at),
             expires: expires.map(at),
+            revoked,
             deliveries,
             max_deliveries: 5,
         };
         match admit(&facts) {
             Admission::Run => "run",
             Admission::Expired(_) => "expired",
+            Admission::Revoked => "revoked",
             Admission::NotDue(_) => "not due",
             Admission::Lost { .. } => "lost",
         }
     }
 
     #[test]
-    fn every_combination_of_eta_expiry_and_deliveries_has_one_answer() {
-        for (eta, expires, deliveries, expected) in [
-            (None, None, 1, "run"),
-            (Some(0), None, 1, "run"),
-            (Some(1), None, 1, "not due"),
-            (None, Some(1), 1, "run"),
-            (None, Some(0), 1, "expired"),
-            (Some(1), Some(0), 1, "expired"),
-            (Some(2), Some(1), 1, "not due"),
-            (None, None, 5, "run"),
-            (None, None, 6, "lost"),
-            (None, Some(0), 6, "expired"),
-            (Some(1), None, 6, "lost"),
+    fn every_combination_of_eta_expiry_revocation_and_deliveries_has_one_answer() {
+        for (eta, expires, revoked, deliveries, expected) in [
+            (None, None, false, 1, "run"),
+            (Some(0), None, false, 1, "run"),
+            (Some(1), None, false, 1, "not due"),
+            (None, Some(1), false, 1, "run"),
+            (None, Some(0), false, 1, "expired"),
+            (Some(1), Some(0), false, 1, "expired"),
+            (Some(2), Some(1), false, 1, "not due"),
+            (None, None, false, 5, "run"),
+            (None, None, false, 6, "lost"),
+            (None, Some(0), false, 6, "expired"),
+            (Some(1), None, false, 6, "lost"),
+            (None, None, true, 1, "revoked"),
+            (Some(1), Some(2), true, 1, "revoked"),
+            (None, None, true, 6, "revoked"),
+            (None, Some(0), true, 1, "expired"),
         ] {
             assert_eq!(
-                word(eta, expires, deliveries),
+                word(eta, expires, revoked, deliveries),
                 expected,
-                "{eta:?} {expires:?} {deliveries}"
+                "{eta:?} {expires:?} {revoked} {deliveries}"
             );
         }
     }

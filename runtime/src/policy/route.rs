@@ -9,15 +9,20 @@ pub const DEFAULT_QUEUE: &str = "celery";
 /// one and a `*`; the name itself wins, then the longest beginning.
 #[must_use]
 pub fn queue<'a>(routes: &'a BTreeMap<String, String>, task: &str) -> &'a str {
-    if let Some(queue) = routes.get(task) {
-        return queue;
+    find(routes, task).map_or(DEFAULT_QUEUE, String::as_str)
+}
+
+/// Returns what a table of names and beginnings, as those of routes, holds for a task.
+#[must_use]
+pub fn find<'a, T>(table: &'a BTreeMap<String, T>, task: &str) -> Option<&'a T> {
+    if let Some(exact) = table.get(task) {
+        return Some(exact);
     }
     let ends = task.char_indices().map(|(end, _)| end);
     let beginnings = ends.chain([task.len()]).rev();
     beginnings
-        .filter_map(|end| routes.get(&format!("{}*", task.get(..end)?)))
+        .filter_map(|end| table.get(&format!("{}*", task.get(..end)?)))
         .next()
-        .map_or(DEFAULT_QUEUE, String::as_str)
 }
 
 #[cfg(test)]

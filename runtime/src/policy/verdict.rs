@@ -177,7 +177,7 @@ fn interrupted(claimed: Interruption, raised: Option<Interruption>, facts: &Fact
         Some(Interruption::Cancelled) => Verdict::Revoke(Exception::new(
             "celery.exceptions",
             "TaskRevokedError",
-            "revoked",
+            "terminated",
         )),
         Some(Interruption::SoftLimit) => repeated(
             Exception::new(

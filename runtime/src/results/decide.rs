@@ -23,7 +23,7 @@ pub(super) fn decide(recorded: Option<&Recorded>, start: &Start, now: Timestamp)
     if record.fence.retries > start.fence.retries {
         return Begun::Stale;
     }
-    if record.state.is_final() {
+    if record.is_last() {
         return Begun::Over(Box::new(record.clone()));
     }
     if record.fence.retries < start.fence.retries {

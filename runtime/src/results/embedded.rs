@@ -2,6 +2,7 @@
 
 mod begin;
 mod chord;
+mod orders;
 mod record;
 mod renew;
 mod sweep;

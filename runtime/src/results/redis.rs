@@ -5,6 +5,7 @@
 //! not ended: a first run that ends well never needs one.
 
 mod chord;
+mod orders;
 mod record;
 mod script;
 
@@ -198,7 +199,7 @@ impl Results for RedisResults {
             .key(self.run(&write.id))
             .arg(write.fence.retries)
             .arg(write.fence.deliveries)
-            .arg(u8::from(write.state.is_final()))
+            .arg(u8::from(write.is_last()))
             .arg(u8::from(write.state == State::Retry))
             .arg(now.as_millisecond())
             .arg(u64::try_from(keep).unwrap_or(u64::MAX))

@@ -28,7 +28,6 @@ pub(super) async fn consume(crew: &Arc<Crew>) {
     let permits = Arc::new(Semaphore::new(crew.settings.concurrency));
     let mut attempts = JoinSet::new();
     let mut backoff = Backoff::default();
-    greet(crew).await;
     while let Some(taken) = take(crew, &permits).await {
         match taken {
             Ok((deliveries, permits)) => {
@@ -54,7 +53,7 @@ pub(super) async fn consume(crew: &Arc<Crew>) {
 
 /// Asks the broker anything: an answer makes the worker ready at once, where a
 /// fetch from empty queues answers only after a while. Cancel-safe.
-async fn greet(crew: &Crew) {
+pub(super) async fn greet(crew: &Crew) {
     if let Some(queue) = crew.settings.queues.first()
         && crew.broker.depth(queue).await.is_ok()
     {
@@ -62,9 +61,9 @@ async fn greet(crew: &Crew) {
     }
 }
 
-/// Asks the broker again and again: a worker that is full does not fetch, and
-/// is as healthy as its broker all the same.
-async fn keep_asking(crew: &Crew) -> Infallible {
+/// Asks the broker again and again: a worker that is full, or waits for its orders, does
+/// not fetch, and is as healthy as its broker all the same.
+pub(super) async fn keep_asking(crew: &Crew) -> Infallible {
     loop {
         tokio::time::sleep(ASK).await;
         greet(crew).await;

@@ -64,10 +64,11 @@ async fn steps(
 ) -> Result<(), Left> {
     let (delivery, request) = decode::decode(delivery, &crew.settings.timezone)?; // a. decode
     story.knows(&request);
-    let attempt = admit::admit(crew, delivery, request).await?; // b. admit
+    let watched = crew.revocations.watch(&delivery, &request.id);
+    let attempt = admit::admit(crew, delivery, request, &watched).await?; // b. admit
     story.has(&attempt);
     start::start(crew, &attempt, alive).await?; // c. start
-    let report = invoke::invoke(crew, &attempt, alive).await?; // e. invoke
+    let report = invoke::invoke(crew, &attempt, alive, &watched).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
     let (verdict, rest) = follow::plan(crew, &attempt.request, verdict);

@@ -111,7 +111,7 @@ async fn upsert(
             .bind(fence.retries)
             .bind(fence.deliveries)
             .bind(state.as_str())
-            .bind(state.is_final())
+            .bind(put.write.is_last())
             .bind(result.as_deref())
             .bind(put.exception.as_deref())
             .bind(due.map(|due| due.as_millisecond()))

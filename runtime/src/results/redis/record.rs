@@ -10,14 +10,17 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The member of a document that only we write. `expires_at` is its first field:
-/// the scripts look for it there.
+/// The member of a document that only we write. `expires_at` is its first field and
+/// `ordered` its second: the scripts look for them there.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Ours {
     /// Milliseconds since 1970; absent is never.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires_at: Option<i64>,
+    /// Whether a run that goes on writes over it, see [`Write::is_order`].
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    ordered: bool,
     task: String,
     retries: u32,
     deliveries: u32,
@@ -41,6 +44,7 @@ pub(super) struct Found {
 pub(super) fn document(write: &Write, now: Timestamp) -> String {
     let ours = Ours {
         expires_at: expires_at(write, now),
+        ordered: write.is_order(),
         task: write.task.clone(),
         retries: write.fence.retries,
         deliveries: write.fence.deliveries,
@@ -97,9 +101,7 @@ impl Found {
     ) -> Self {
         let document = document.and_then(|bytes| String::from_utf8(bytes).ok());
         let document = document.and_then(|text| stored(id, &text, now));
-        let over = document
-            .as_ref()
-            .is_some_and(|record| record.state.is_final());
+        let over = document.as_ref().is_some_and(Record::is_last);
         let version = version(&run, over);
         let mut values = run.into_iter().map(|value| match value {
             Some(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -156,7 +158,7 @@ impl Found {
             });
         };
         match document {
-            Some(record) if record.state.is_final() => Some(Recorded {
+            Some(record) if record.is_last() => Some(Recorded {
                 record,
                 lease_until: None,
             }),
@@ -197,6 +199,8 @@ fn stored(id: &TaskId, text: &str, now: Timestamp) -> Option<Record> {
     let ours = found.celeriac.as_deref();
     let known: Option<Ours> = ours.and_then(|ours| serde_json::from_str(ours.get()).ok());
     let is_bare = known.as_ref().is_some_and(|known| known.bare);
+    // Who wrote it without us had it delivered.
+    let least = u32::from(known.as_ref().is_none_or(|known| !known.ordered));
     let known = known.unwrap_or_default();
     if known
         .expires_at
@@ -213,7 +217,7 @@ fn stored(id: &TaskId, text: &str, now: Timestamp) -> Option<Record> {
         task: known.task,
         fence: Fence {
             retries: known.retries,
-            deliveries: known.deliveries,
+            deliveries: known.deliveries.max(least),
         },
         state,
         result: result.map(|json| Bytes::copy_from_slice(json.get().as_bytes())),

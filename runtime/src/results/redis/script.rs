@@ -15,7 +15,8 @@ pub(super) const FIELDS: [&str; 8] = [
     "expires_at",
 ];
 
-/// Whether a document says that its task is over. Ours, and those that Celery
+/// Whether a document says that its task is over, which one that was ordered before
+/// anybody ran it does not. Ours, and those that Celery
 /// writes, begin with the state; of any other the whole is read. A document past
 /// the time it names itself stands in nobody's way.
 const IS_OVER: &str = r#"
@@ -24,6 +25,8 @@ local function is_over(key, now)
   if head == '' then return false end
   local ends = string.match(head, '^{"status": "[^"]*", "celeriac": {"expires_at": ?(%d+)')
   if ends and tonumber(ends) <= now then return false end
+  local ours = string.match(head, '^{"status": "REVOKED", "celeriac": {(.*)$')
+  if ours and string.match((string.gsub(ours, '^"expires_at":%d+,', '')), '^"ordered":true') then return false end
   local status = string.match(head, '^{"status": "([A-Z]+)"')
   if not status then
     local read, document = pcall(cjson.decode, redis.call('GET', key))
@@ -102,6 +105,103 @@ for i, key in ipairs(KEYS) do
     end
   end
 end
+",
+    )
+});
+
+/// Adds revocations to the stream, which keeps the newest, and lives as long as the last.
+/// What every worker records because all were told stands there once: an order that was
+/// recorded in the last minute, and is no more than that, adds nothing.
+/// Keys: the stream, where everything is within it. Arguments: most entries, now (ms),
+/// then stamp, value, terminate and until (ms) of each.
+pub(super) static REVOKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local most, now = tonumber(ARGV[1]), tonumber(ARGV[2])
+local longest = redis.call('PTTL', KEYS[1])
+local function name(stamp, value) return #stamp .. ':' .. stamp .. value end
+for i = 3, #ARGV, 4 do
+  local stamp, value, terminate, ends = ARGV[i], ARGV[i + 1], ARGV[i + 2], tonumber(ARGV[i + 3])
+  local known = redis.call('HGET', KEYS[2], name(stamp, value)) or ''
+  local entry, ended, ended_at = string.match(known, '^(%S+) ([01]) (%d+)$')
+  local is_news = not entry or terminate > ended or math.abs(ends - tonumber(ended_at)) > 60000
+  if is_news then
+    if entry then
+      redis.call('XDEL', KEYS[1], entry)
+      if ended == '1' then terminate = '1' end
+    end
+    entry = redis.call('XADD', KEYS[1], '*', 'stamp', stamp, 'value', value,
+      'terminate', terminate, 'until', ARGV[i + 3])
+    redis.call('HSET', KEYS[2], name(stamp, value), entry .. ' ' .. terminate .. ' ' .. ARGV[i + 3])
+    longest = math.max(longest, ends - now)
+  end
+end
+local over = redis.call('XLEN', KEYS[1]) - most
+if over > 0 then
+  for _, entry in ipairs(redis.call('XRANGE', KEYS[1], '-', '+', 'COUNT', over)) do
+    redis.call('XDEL', KEYS[1], entry[1])
+    redis.call('HDEL', KEYS[2], name(entry[2][2] or '', entry[2][4] or ''))
+  end
+end
+if longest > 0 then
+  redis.call('PEXPIRE', KEYS[1], longest)
+  redis.call('PEXPIRE', KEYS[2], longest)
+end
+",
+    )
+});
+
+/// Tells when a limited task may start, by the rules of `policy/rate.rs`, which a test
+/// holds against it. Keys: the line's cursors, its promises. Arguments: now, the task,
+/// interval, short, patience (all microseconds), most promises.
+pub(super) static TURN: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local now, id = tonumber(ARGV[1]), ARGV[2]
+local interval, short, patience = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local cursors = redis.call('HMGET', KEYS[1], 'gate', 'tail', 'late')
+local gate = math.max(tonumber(cursors[1]) or 0, now)
+local tail, late = tonumber(cursors[2]) or 0, tonumber(cursors[3]) or 0
+local function number(value) return string.format('%.0f', value) end
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', number(now - 20 * patience))
+local mine = tonumber(redis.call('ZSCORE', KEYS[2], id) or nil)
+local is_soon, is_turn = gate - now < short, false
+if mine then
+  is_turn = mine - now < short
+elseif is_soon then
+  local first = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')
+  if not first[1] then
+    is_turn = true
+  elseif tonumber(first[2]) + patience <= now then
+    redis.call('ZREM', KEYS[2], first[1])
+    is_turn = true
+  else
+    is_turn = gate + interval <= tonumber(first[2])
+  end
+end
+local at
+if is_soon and is_turn then
+  redis.call('ZREM', KEYS[2], id)
+  at = gate
+  redis.call('HSET', KEYS[1], 'gate', number(gate + interval))
+else
+  if mine and mine - now >= short then
+    at = mine
+  elseif mine then
+    at = math.max(gate, late)
+    redis.call('HSET', KEYS[1], 'late', number(at + interval))
+  else
+    at = math.max(gate, tail)
+    redis.call('HSET', KEYS[1], 'tail', number(at + interval))
+  end
+  if mine or redis.call('ZCARD', KEYS[2]) < tonumber(ARGV[6]) then
+    redis.call('ZADD', KEYS[2], number(at), id)
+  end
+end
+local kept = math.ceil((math.max(gate, tail, late, at) + 2 * interval - now) / 1000) + 60000
+redis.call('PEXPIRE', KEYS[1], number(kept))
+redis.call('PEXPIRE', KEYS[2], number(kept))
+return {is_soon and is_turn and 1 or 0, at}
 ",
     )
 });

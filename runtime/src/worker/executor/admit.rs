@@ -8,8 +8,9 @@ use crate::celery::Request;
 use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
 use crate::policy::limits::outlasts;
 use crate::registry::{Loaded, Resolution};
-use crate::task::{Exception, TaskName};
+use crate::task::{Exception, TaskName, Turn};
 use crate::worker::crew::Crew;
+use crate::worker::revocations::{Watched, revoked};
 use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
@@ -25,24 +26,30 @@ pub(super) async fn admit(
     crew: &Crew,
     delivery: Delivery,
     request: Request,
+    watched: &Watched,
 ) -> Result<Attempt, Left> {
     let facts = Facts {
         now: crew.clock.now(),
         eta: request.eta,
         expires: request.expires,
+        revoked: watched.is_revoked(),
         deliveries: delivery.deliveries,
         max_deliveries: crew.settings.max_deliveries,
     };
     match admission::admit(&facts) {
         Admission::Run => {}
         Admission::Expired(exception) => return Err(Left::revoked(delivery, request, exception)),
+        Admission::Revoked => return Err(Left::revoked(delivery, request, revoked())),
         Admission::NotDue(due) => wait(crew, &delivery, due, facts.now).await?,
         Admission::Lost { exception, reason } => {
             return Err(Left::refused(delivery, request, exception, reason));
         }
     }
     match code(crew, &request.task).await {
-        Ok(Some(code)) => in_time(crew, Attempt::new(crew, delivery, request, code)),
+        Ok(Some(code)) => {
+            let attempt = in_time(crew, Attempt::new(crew, delivery, request, code))?;
+            its_turn(crew, attempt, watched).await
+        }
         Ok(None) if let Some(onward) = forwarded(crew, &delivery) => {
             let (onward, delivery) = (Box::new(onward), Box::new(delivery));
             Err(Left::Forwarded { onward, delivery })
@@ -82,6 +89,36 @@ fn in_time(crew: &Crew, attempt: Attempt) -> Result<Attempt, Left> {
         delivery, request, ..
     } = attempt;
     Err(Left::refused(delivery, request, exception, reason))
+}
+
+/// Waits until the rate of the task lets it start, in the broker where that takes long;
+/// who was revoked meanwhile does not.
+async fn its_turn(crew: &Crew, attempt: Attempt, watched: &Watched) -> Result<Attempt, Left> {
+    let parked = |until| Left::parked(attempt.delivery.clone(), until);
+    let task = ours(crew, &attempt.request.task);
+    let at = match crew.rates.turn(task, &attempt.request.id).await {
+        Ok(Some(Turn::Start(at))) => Some(at),
+        Ok(Some(Turn::Return(until))) => return Err(parked(until)),
+        Ok(None) => None,
+        Err(error) => {
+            tracing::warn!(%error, task, "the rate of the task is not known; its message waits");
+            return Err(parked(crate::clock::after(crew.clock.now(), LOAD_PAUSE)));
+        }
+    };
+    if let Some(at) = at {
+        tokio::select! {
+            () = crew.clock.sleep_until(at) => {}
+            () = crew.shutdown.stopping() => return Err(parked(at)),
+        }
+    }
+    let attempt = Attempt {
+        started: crew.clock.now(),
+        ..attempt
+    };
+    if watched.is_revoked() {
+        return Err(Left::revoked(attempt.delivery, attempt.request, revoked()));
+    }
+    Ok(attempt)
 }
 
 /// Waits a moment here, or longer in the broker, where it costs nothing.

@@ -1,6 +1,6 @@
 //! Step e, invoke: the guest runs, apart from the threads that talk to brokers.
 //!
-//! Meanwhile its progress is stored, a lost lease ends it, and the end of the
+//! Meanwhile its progress is stored, a lost lease or an order ends it, and the end of the
 //! drain asks it to stop.
 
 use super::Attempt;
@@ -11,8 +11,11 @@ use crate::worker::consumer;
 use crate::worker::crew::Crew;
 use crate::worker::guests::Running;
 use crate::worker::heartbeat::Alive;
+use crate::worker::revocations::Watched;
 use bytes::Bytes;
-use celeriac_sandbox::{Call, Grants, Interrupt, Interruption, Progress, Report, SandboxError};
+use celeriac_sandbox::{
+    Call, Grants, Interrupt, Interruption, Log, Outcome, Progress, Report, SandboxError, Usage,
+};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -25,7 +28,12 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 type Answer = Result<Report, SandboxError>;
 
 /// Runs the guest.
-pub(super) async fn invoke(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Result<Report, Left> {
+pub(super) async fn invoke(
+    crew: &Crew,
+    attempt: &Attempt,
+    alive: &Alive,
+    watched: &Watched,
+) -> Result<Report, Left> {
     let interrupt = Interrupt::default();
     let (sender, mut progress) = watch::channel(None);
     let mut running = launch(crew, attempt, interrupt.clone(), sender);
@@ -35,6 +43,8 @@ pub(super) async fn invoke(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Res
         tokio::select! {
             biased;
             answer = running.end() => return ended(crew, attempt, answer),
+            // Dropped, the guest ends at its next tick.
+            () = watched.terminated() => return Ok(terminated(crew, attempt)),
             () = alive.lost() => return Err(Left::Lost),
             Ok(()) = progress.changed() => {
                 // A burst becomes one update: the latest, when its time has come.
@@ -42,6 +52,7 @@ pub(super) async fn invoke(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Res
                 tokio::select! {
                     biased;
                     answer = running.end() => return ended(crew, attempt, answer),
+                    () = watched.terminated() => return Ok(terminated(crew, attempt)),
                     () = wait => {}
                 }
                 next_update = Instant::now() + PROGRESS_EVERY;
@@ -91,6 +102,23 @@ fn launch(
             .invoke(&call, &limits, &Grants::default(), facts)
             .await
     })
+}
+
+/// What is known of a guest that was ended by order.
+fn terminated(crew: &Crew, attempt: &Attempt) -> Report {
+    let wall = crew.clock.now().duration_since(attempt.started);
+    Report {
+        outcome: Outcome::Interrupted {
+            claimed: Interruption::Cancelled,
+            raised: Some(Interruption::Cancelled),
+        },
+        usage: Usage {
+            wall: Duration::try_from(wall).unwrap_or_default(),
+            ..Usage::default()
+        },
+        log: Log::default(),
+        progress: Vec::new(),
+    }
 }
 
 /// The guest did not unwind in time.

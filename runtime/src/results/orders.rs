@@ -1,0 +1,89 @@
+//! What people ordered about tasks: revocations, which every worker must hear of, and
+//! the starts of tasks whose rate all workers share.
+//!
+//! Kept beside the results where these have a place that all workers see. Results that
+//! have none (`rpc://`, files, tables of others) leave it to the broker's Redis, or to
+//! the file of the data folder; who opens the stores decides.
+
+use super::ResultsError;
+use crate::task::{Pace, TaskId, Turn};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use std::fmt::Debug;
+
+/// Most revocations that are kept (50,000), as Celery keeps them; the oldest go first.
+pub const REVOCATIONS: usize = 50_000;
+/// Most revocations of one answer (1,000), so that an answer stays small.
+pub const PAGE: usize = 1_000;
+/// Longest name and longest value of a stamp, bytes.
+pub const STAMP_BYTES: usize = 1_024;
+/// Which tasks are revoked.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Target {
+    /// The one of this id.
+    Task(TaskId),
+    /// Every one that bears this stamp.
+    Stamp {
+        /// The name of the stamp.
+        name: String,
+        /// Its value, as JSON.
+        value: String,
+    },
+}
+
+/// A revocation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revocation {
+    /// Which tasks.
+    pub target: Target,
+    /// Whether those that run are ended, too.
+    pub terminate: bool,
+    /// Until when it is kept.
+    pub until: Timestamp,
+}
+
+/// How far a reader of revocations has read; it means something to its driver alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark(pub(super) String);
+
+/// A message that wants to start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The full name of the task.
+    pub task: String,
+    /// The task.
+    pub id: TaskId,
+    /// How fast such tasks start.
+    pub pace: Pace,
+}
+
+/// A place for orders. Methods may be called from many tasks at once.
+#[async_trait]
+pub trait Orders: Debug + Send + Sync {
+    /// Records revocations, of which at most [`REVOCATIONS`] are kept. One that is
+    /// recorded again takes the place of the earlier one, and ends running tasks if that
+    /// did; within a minute it may add nothing, so that many may record the same.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn revoke(&self, revocations: Vec<Revocation>) -> Result<(), ResultsError>;
+
+    /// Returns what was recorded after a mark, oldest first and at most [`PAGE`] of it,
+    /// and the next mark; `None` begins at the beginning. What is past its time may be
+    /// left out.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn revoked(
+        &self,
+        after: Option<&Mark>,
+    ) -> Result<(Vec<Revocation>, Option<Mark>), ResultsError>;
+
+    /// Tells when a message may start, so that all workers together start no more than
+    /// one in each interval; by the rules of a worker's own line.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`]; [`ResultsError::Misconfigured`] where workers
+    /// share nothing.
+    async fn turn(&self, ask: Ask) -> Result<Turn, ResultsError>;
+}
