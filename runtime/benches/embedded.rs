@@ -181,6 +181,7 @@ fn settings(concurrency: usize) -> Settings {
         retry_delay: Duration::from_secs(180),
         result_keep: Some(Duration::from_secs(86_400)),
         track_started: false,
+        result_extended: false,
         defaults: Limits::default(),
         ceiling: Limits::default(),
         aliases: BTreeMap::new(),

@@ -306,6 +306,7 @@ impl App {
             retry_delay: worker.retry_delay,
             result_keep: worker.result_keep,
             track_started: worker.track_started,
+            result_extended: worker.result_extended,
             defaults: self.config.limits.clone(),
             ceiling: self.config.ceiling.clone(),
             aliases: self.config.aliases.clone(),

@@ -7,14 +7,17 @@
 //! The happy path stays cheap: the first run of a task (`Fence::is_first`)
 //! needs no [`Results::begin`], and writes once, at its end.
 
+pub mod database;
 pub mod disabled;
 pub mod embedded;
+pub mod files;
 pub mod redis;
 pub mod rpc;
 
 mod decide;
 mod document;
 
+pub use crate::celery::result::Extended;
 pub use crate::task::Exception;
 use crate::task::{Fence, State, TaskId};
 use async_trait::async_trait;
@@ -104,6 +107,8 @@ pub struct Write {
     pub reply: Reply,
     /// JSON: the tasks it sent, an array of Celery's tuples; empty where it sent none.
     pub children: String,
+    /// What `result_extended` adds, where it is wanted.
+    pub extended: Option<Extended>,
 }
 
 /// What one run used.

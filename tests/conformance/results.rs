@@ -17,6 +17,16 @@ macro_rules! behaviours {
             async fn redis() {
                 super::check::$behaviour(crate::stage::ResultsStage::redis().await).await;
             }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn files() {
+                super::check::$behaviour(crate::stage::ResultsStage::files().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn database() {
+                super::check::$behaviour(crate::stage::ResultsStage::database().await).await;
+            }
         })+
     };
 }
@@ -87,6 +97,7 @@ fn write(name: &str, fence: Fence, state: &str) -> Write {
         keep: Some(Duration::from_secs(86_400)),
         reply: Reply::default(),
         children: String::new(),
+        extended: None,
     }
 }
 

@@ -7,8 +7,11 @@ use celeriac::clock::Clock;
 use celeriac::database::Database;
 use celeriac::resp::RedisServer;
 use celeriac::results::Results;
+use celeriac::results::database::{DatabaseResults, Form};
 use celeriac::results::embedded::EmbeddedResults;
+use celeriac::results::files::FileResults;
 use celeriac::results::redis::RedisResults;
+use celeriac::sql::Sql;
 use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
@@ -54,6 +57,36 @@ impl ResultsStage {
             other,
             sweeps: false,
             _place: Box::new(server),
+        }
+    }
+}
+
+impl ResultsStage {
+    pub(crate) async fn files() -> Self {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
+        let open = || Arc::new(FileResults::open(dir.path(), "", clock.clone()).unwrap());
+        Self {
+            results: open(),
+            other: open(),
+            clock: clock.clone(),
+            sweeps: true,
+            _place: Box::new(dir),
+        }
+    }
+
+    pub(crate) async fn database() -> Self {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
+        let open = |form| {
+            let sql = Sql::sqlite(&dir.path().join("results.sqlite"));
+            Arc::new(DatabaseResults::new(sql, clock.clone()).with_form(form))
+        };
+        // Each reads what the other writes.
+        Self {
+            results: open(Form::Pickle),
+            other: open(Form::Json),
+            clock: clock.clone(),
+            sweeps: true,
+            _place: Box::new(dir),
         }
     }
 }

@@ -58,6 +58,10 @@ pub struct WorkerConfig {
     pub result_keep: Option<Duration>,
     /// Whether the start of each attempt is stored as STARTED.
     pub track_started: bool,
+    /// Whether documents of results also tell which call they answer.
+    pub result_extended: bool,
+    /// Whether results in Celery's tables are pickles, which every release reads.
+    pub pickled_results: bool,
 }
 
 impl WorkerConfig {
@@ -129,6 +133,8 @@ impl WorkerConfig {
                 "forever",
             )?,
             track_started: reader.flag("worker.track_started", false)?,
+            result_extended: reader.flag("worker.result_extended", false)?,
+            pickled_results: reader.flag("worker.pickled_results", true)?,
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
 use crate::policy::limits::outlasts;
 use crate::registry::{Loaded, Resolution};
 use crate::task::{Exception, TaskName};
+use crate::worker::builtins;
 use crate::worker::crew::Crew;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -40,6 +41,13 @@ pub(super) async fn admit(
         Admission::Lost { exception, reason } => {
             return Err(Left::refused(delivery, request, exception, reason));
         }
+    }
+    if let Some(work) = builtins::find(crew, &request.task) {
+        return Err(Left::BuiltIn {
+            delivery: Box::new(delivery),
+            request: Box::new(request),
+            work,
+        });
     }
     match code(crew, &request.task).await {
         Ok(Some(code)) => in_time(crew, Attempt::new(crew, delivery, request, code)),

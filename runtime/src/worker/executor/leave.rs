@@ -1,11 +1,13 @@
 //! The early ways out of an attempt, and what each of them leaves behind.
 
-use super::end::{reply, reply_to, retry_of};
+use super::builtin;
+use super::end::{extended, reply, reply_to, retry_of};
 use super::report::Story;
 use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::{Malformed, Request};
-use crate::results::{Reply, ResultsError, RunUsage, Write};
+use crate::results::{Extended, Reply, ResultsError, RunUsage, Write};
 use crate::task::{Exception, Fence, State, TaskId};
+use crate::worker::builtins::Work;
 use crate::worker::crew::Crew;
 use crate::worker::patience::insist;
 use jiff::Timestamp;
@@ -37,6 +39,12 @@ pub(super) enum Left {
     Forwarded {
         onward: Box<Outgoing>,
         delivery: Box<Delivery>,
+    },
+    /// The worker does it itself.
+    BuiltIn {
+        delivery: Box<Delivery>,
+        request: Box<Request>,
+        work: Work,
     },
     /// What becomes of it cannot be kept, whoever tries: a dead letter.
     Unkept {
@@ -186,6 +194,11 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
             story.left("FORWARDED");
             replace(crew, &delivery, *onward, story).await
         }
+        Left::BuiltIn {
+            delivery,
+            request,
+            work,
+        } => builtin::run(crew, &delivery, &request, work, story).await,
         Left::Unkept { delivery, reason } => {
             crew.refuse();
             story.left("UNKEPT");
@@ -227,13 +240,15 @@ async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> Result<(), 
         retries: request.retries,
         deliveries: delivery.deliveries,
     };
-    store(crew, caller, fence, state, exception, reply).await?;
+    // Of a task that nobody knows, Celery does not tell more either.
+    let extended = extended(crew, &delivery, &request).filter(|_| state == State::Revoked);
+    store(crew, caller, fence, state, exception, reply, extended).await?;
     settle(crew, &delivery, settlement, story).await
 }
 
 /// Stores what became of a task; a refused write means that the caller has an
 /// answer already. Who chose an id that cannot be kept gets none.
-async fn tell(crew: &Crew, write: &Write) -> Result<(), Left> {
+pub(super) async fn tell(crew: &Crew, write: &Write) -> Result<(), Left> {
     match insist(&crew.shutdown, || crew.results.write(write.clone())).await {
         Ok(_) => Ok(()),
         Err(error @ ResultsError::Malformed { .. }) => {
@@ -276,6 +291,7 @@ async fn unreadable(
         State::Failure,
         malformed.exception.clone(),
         reply_to(&delivery.message),
+        None,
     )
     .await?;
     let reason = malformed.reason.clone();
@@ -290,6 +306,7 @@ async fn store(
     state: State,
     exception: Exception,
     reply: Reply,
+    extended: Option<Extended>,
 ) -> Result<(), Left> {
     let Some((id, task)) = caller else {
         return Ok(());
@@ -308,11 +325,12 @@ async fn store(
         keep: crew.settings.result_keep,
         reply,
         children: String::new(),
+        extended,
     };
     tell(crew, &write).await
 }
 
-async fn settle(
+pub(super) async fn settle(
     crew: &Crew,
     delivery: &Delivery,
     settlement: Settlement,
