@@ -108,7 +108,7 @@ fn clients_of_5_7_read_json_out_of_a_sqlite_file() {
 fn an_extended_result_tells_which_call_it_answers() {
     for backend in [
         |_: &Redis, stage: &Stage| database(stage),
-        |redis, _| redis.url(1),
+        |redis: &Redis, _: &Stage| redis.url(1),
     ] {
         let mut beside = Beside::new(backend);
         beside.stage = beside
