@@ -142,7 +142,8 @@ fn callers_alone_hear_of_results_that_nobody_keeps() {
     let rabbit = Rabbit::start();
     let stage = stage()
         .with("broker", &rabbit.url())
-        .with("result_backend", "rpc://");
+        .with("result_backend", "rpc://")
+        .with("worker.consumer_timeout", "2h");
     for module in ["text", "flaky", "report"] {
         stage.push(module);
     }
