@@ -2,7 +2,7 @@
 //!
 //! Whoever gets the turn does the work of all who wait, as one commit costs as much as
 //! a hundred. When its caller goes away on the way, everything it had taken is undone,
-//! and the others hear that they must ask again.
+//! unless it was being committed, and the others hear that they must ask again.
 
 use super::super::{Begun, ResultsError, Start, Write, Written};
 use super::row::{self, Row};
@@ -161,7 +161,7 @@ fn lost() -> SqlError {
 fn left() -> ResultsError {
     ResultsError::Unavailable {
         system: SYSTEM,
-        reason: "the transaction was undone: who had begun it went away".to_owned(),
+        reason: "whoever had begun the transaction went away".to_owned(),
         source: None,
     }
 }
