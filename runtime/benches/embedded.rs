@@ -185,6 +185,7 @@ fn settings(concurrency: usize) -> Settings {
         rates: BTreeMap::new(),
         rate_scope: celeriac::task::RateScope::Worker,
         track_started: false,
+        result_extended: false,
         defaults: Limits::default(),
         ceiling: Limits::default(),
         aliases: BTreeMap::new(),

@@ -231,9 +231,11 @@ impl App {
         match &self.config.result_backend {
             Address::Redis(_) | Address::Sentinel(_) => None,
             Address::Embedded(folder) => is_apart.then_some(folder.as_path()),
-            Address::Amqp(_) | Address::Rpc | Address::Disabled => {
-                is_apart.then_some(self.config.data.as_path())
-            }
+            Address::Database(_)
+            | Address::Files(_)
+            | Address::Amqp(_)
+            | Address::Rpc
+            | Address::Disabled => is_apart.then_some(self.config.data.as_path()),
         }
     }
 
@@ -343,6 +345,7 @@ impl App {
             rates: self.config.rates.clone(),
             rate_scope: worker.rate_limit_scope,
             track_started: worker.track_started,
+            result_extended: worker.result_extended,
             defaults: self.config.limits.clone(),
             ceiling: self.config.ceiling.clone(),
             aliases: self.config.aliases.clone(),

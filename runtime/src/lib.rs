@@ -20,6 +20,7 @@
 //! | store | [`database`] | the one SQLite file and its one writer |
 //! | | [`resp`] | connections to Redis |
 //! | | [`amqp`] | connections to RabbitMQ |
+//! | | [`sql`] | the SQLite files of Celery's database results |
 //! | seams | [`broker`] | where messages wait, and its drivers |
 //! | | [`results`] | where states and results are, and its drivers |
 //! | engine | [`registry`] | modules, their versions, native code made of them |
@@ -42,6 +43,7 @@ pub mod celery;
 pub mod amqp;
 pub mod database;
 pub mod resp;
+pub mod sql;
 
 pub mod broker;
 pub mod results;

@@ -8,8 +8,10 @@
 //! needs no [`Results::begin`], and writes once, at its end.
 
 pub mod chord;
+pub mod database;
 pub mod disabled;
 pub mod embedded;
+pub mod files;
 pub mod orders;
 pub mod redis;
 pub mod rpc;
@@ -17,6 +19,7 @@ pub mod rpc;
 mod decide;
 mod document;
 
+pub use crate::celery::result::Extended;
 pub use crate::task::Exception;
 use crate::task::{Fence, State, TaskId};
 use async_trait::async_trait;
@@ -107,6 +110,8 @@ pub struct Write {
     pub reply: Reply,
     /// JSON: the tasks it sent, an array of Celery's tuples; empty where it sent none.
     pub children: String,
+    /// What `result_extended` adds, where it is wanted.
+    pub extended: Option<Extended>,
 }
 
 impl Write {

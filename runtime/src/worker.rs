@@ -4,6 +4,7 @@
 //! delivery to acknowledgement, in ten named steps. [`consumer`] feeds it,
 //! [`heartbeat`] keeps the leases of what runs.
 
+mod builtins;
 mod consumer;
 mod crew;
 mod executor;
@@ -82,6 +83,8 @@ pub struct Settings {
     pub rate_scope: RateScope,
     /// Whether the start of every attempt is stored as STARTED.
     pub track_started: bool,
+    /// Whether results also tell which call they answer.
+    pub result_extended: bool,
     /// Limits of a task that asks for nothing.
     pub defaults: Limits,
     /// Most a task may have.

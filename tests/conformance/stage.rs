@@ -7,9 +7,12 @@ use celeriac::clock::Clock;
 use celeriac::database::Database;
 use celeriac::resp::RedisServer;
 use celeriac::results::Results;
+use celeriac::results::database::{DatabaseResults, Form};
 use celeriac::results::embedded::EmbeddedResults;
+use celeriac::results::files::FileResults;
 use celeriac::results::orders::Orders;
 use celeriac::results::redis::RedisResults;
+use celeriac::sql::Sql;
 use jiff::Timestamp;
 use serde_json::json;
 use std::sync::Arc;
@@ -63,6 +66,49 @@ impl ResultsStage {
             _place: Box::new(server),
         }
     }
+}
+
+impl ResultsStage {
+    pub(crate) async fn files() -> Self {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
+        let open = || Arc::new(FileResults::open(dir.path(), "", clock.clone()).unwrap());
+        let (orders, others_orders) = orders(&clock).await;
+        Self {
+            orders,
+            others_orders,
+            results: open(),
+            other: open(),
+            clock: clock.clone(),
+            sweeps: true,
+            _place: Box::new(dir),
+        }
+    }
+
+    pub(crate) async fn database() -> Self {
+        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
+        let open = |form| {
+            let sql = Sql::sqlite(&dir.path().join("results.sqlite"));
+            Arc::new(DatabaseResults::new(sql, clock.clone()).with_form(form))
+        };
+        let (orders, others_orders) = orders(&clock).await;
+        // Each reads what the other writes.
+        Self {
+            orders,
+            others_orders,
+            results: open(Form::Pickle),
+            other: open(Form::Json),
+            clock: clock.clone(),
+            sweeps: true,
+            _place: Box::new(dir),
+        }
+    }
+}
+
+/// Orders about tasks whose results are elsewhere are in the data folder.
+async fn orders(clock: &Clock) -> (Arc<dyn Orders>, Arc<dyn Orders>) {
+    let dir = tempfile::tempdir().unwrap();
+    let open = async || Arc::new(EmbeddedResults::new(database(&dir, clock).await));
+    (open().await, open().await)
 }
 
 fn redis_results(server: &support::Redis, clock: &Clock) -> RedisResults {

@@ -9,6 +9,7 @@
 )]
 
 mod at_most_once;
+mod backends;
 mod bad_messages;
 mod bad_redis;
 mod calls;

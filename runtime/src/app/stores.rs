@@ -11,12 +11,15 @@ use crate::clock::Clock;
 use crate::config::{Address, Config, RedisUrl, SentinelOptions, SentinelUrl};
 use crate::database::Database;
 use crate::resp::{self, RedisServer, Sentinels};
+use crate::results::database::{DatabaseResults, Form};
 use crate::results::disabled::DisabledResults;
 use crate::results::embedded::EmbeddedResults;
+use crate::results::files::FileResults;
 use crate::results::orders::Orders;
 use crate::results::redis::RedisResults;
 use crate::results::rpc::{self, Replies, RpcResults};
 use crate::results::{Results, ResultsError};
+use crate::sql::Sql;
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -90,7 +93,10 @@ pub(super) async fn broker(
             let broker = broker.with_known(config.worker.queues.clone());
             Arc::new(broker.with_longest(config.worker.consumer_timeout))
         }
-        Address::Rpc | Address::Disabled => return Err(StartError::NoBroker),
+        // A result backend's address is refused for messages where it is read.
+        Address::Database(_) | Address::Files(_) | Address::Rpc | Address::Disabled => {
+            return Err(StartError::NoBroker);
+        }
     })
 }
 
@@ -102,6 +108,7 @@ pub(super) async fn results(
     clock: &Clock,
 ) -> Result<Arc<dyn Results>, StartError> {
     let prefix = &config.result_backend_transport_options.global_keyprefix;
+    let keep = config.worker.result_keep;
     Ok(match &config.result_backend {
         Address::Embedded(folder) => {
             Arc::new(EmbeddedResults::new(files.open(folder, clock).await?))
@@ -114,6 +121,18 @@ pub(super) async fn results(
             let sentinel = &config.result_backend_transport_options.sentinel;
             let server = master("result_backend", url, sentinel)?;
             Arc::new(RedisResults::new(server, clock.clone()).with_prefix(prefix))
+        }
+        Address::Database(file) => {
+            let form = match config.worker.pickled_results {
+                true => Form::Pickle,
+                false => Form::Json,
+            };
+            let results = DatabaseResults::new(Sql::sqlite(file), clock.clone());
+            Arc::new(results.with_form(form).with_keep(keep))
+        }
+        Address::Files(folder) => {
+            let results = FileResults::open(folder, prefix, clock.clone())?;
+            Arc::new(results.with_keep(keep))
         }
         Address::Rpc if matches!(config.broker, Address::Embedded(_)) => {
             return Err(StartError::NoReplies);
@@ -153,7 +172,12 @@ pub(super) async fn orders(
         let server = match address {
             Address::Redis(url) => server(key, url)?,
             Address::Sentinel(url) => master(key, url, sentinel)?,
-            Address::Embedded(_) | Address::Amqp(_) | Address::Rpc | Address::Disabled => continue,
+            Address::Embedded(_)
+            | Address::Database(_)
+            | Address::Files(_)
+            | Address::Amqp(_)
+            | Address::Rpc
+            | Address::Disabled => continue,
         };
         return Ok(Arc::new(
             RedisResults::new(server, clock.clone()).with_prefix(prefix),
@@ -163,6 +187,8 @@ pub(super) async fn orders(
         Address::Embedded(folder) => folder,
         Address::Redis(_)
         | Address::Sentinel(_)
+        | Address::Database(_)
+        | Address::Files(_)
         | Address::Amqp(_)
         | Address::Rpc
         | Address::Disabled => &config.data,

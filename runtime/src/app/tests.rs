@@ -39,6 +39,7 @@ fn write(id: &TaskId, state: State, result: &'static str) -> Write {
         keep: None,
         reply: Reply::default(),
         children: String::new(),
+        extended: None,
     }
 }
 

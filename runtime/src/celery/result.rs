@@ -4,10 +4,11 @@
 //! second, so that the state and it can be read without reading the result.
 
 use crate::task::Exception;
+use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Longest text made of an exception's arguments, characters.
 const MESSAGE: usize = 64 << 10;
@@ -31,16 +32,100 @@ pub struct Document<'a> {
     pub parent_id: Option<&'a str>,
     /// JSON: the tasks it sent, an array of Celery's tuples; empty where it sent none.
     pub children: &'a str,
+    /// What `result_extended` adds.
+    pub extended: Option<&'a Extended>,
     /// JSON: what only we know.
     pub celeriac: &'a str,
 }
 
+/// What Celery's `result_extended` adds to a document: which call it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extended {
+    /// The task's name.
+    pub name: String,
+    /// A JSON array: the positional arguments.
+    pub args: Bytes,
+    /// A JSON object: the keyword arguments.
+    pub kwargs: Bytes,
+    /// The worker.
+    pub worker: String,
+    /// Retries so far.
+    pub retries: u32,
+    /// The queue, or the routing key that led to it.
+    pub queue: String,
+    /// The stamps: names, and what stands in each.
+    pub stamps: Map<String, Value>,
+}
+
+/// Members of a document that no stamp may take the place of.
+const MEMBERS: [&str; 16] = [
+    "status",
+    "celeriac",
+    "result",
+    "traceback",
+    "children",
+    "date_done",
+    "group_id",
+    "parent_id",
+    "name",
+    "args",
+    "kwargs",
+    "worker",
+    "retries",
+    "queue",
+    "stamped_headers",
+    "task_id",
+];
+
+impl Extended {
+    /// Returns the positional arguments as text.
+    #[must_use]
+    pub fn args(&self) -> &str {
+        std::str::from_utf8(&self.args).unwrap_or("null")
+    }
+
+    /// Returns the keyword arguments as text.
+    #[must_use]
+    pub fn kwargs(&self) -> &str {
+        std::str::from_utf8(&self.kwargs).unwrap_or("null")
+    }
+
+    fn members(&self, text: &mut String) {
+        text.push_str(&format!(
+            r#", "name": {}, "args": {}, "kwargs": {}, "worker": {}, "retries": {}, "queue": {}"#,
+            json!(self.name),
+            self.args(),
+            self.kwargs(),
+            json!(self.worker),
+            self.retries,
+            json!(self.queue),
+        ));
+        let stamps = self
+            .stamps
+            .iter()
+            .filter(|(name, _)| !MEMBERS.contains(&name.as_str()));
+        let names: Vec<&str> = stamps.clone().map(|(name, _)| name.as_str()).collect();
+        if !names.is_empty() {
+            text.push_str(&format!(r#", "stamped_headers": {}"#, json!(names)));
+        }
+        for (name, stamp) in stamps {
+            text.push_str(&format!(", {}: {stamp}", json!(name)));
+        }
+    }
+}
+
 impl Document<'_> {
+    /// Returns what stands in `result`: the exception if there is one, else the result.
+    #[must_use]
+    pub fn outcome(&self) -> String {
+        let exception = self.exception.map(thrown);
+        exception.unwrap_or_else(|| self.result.unwrap_or("null").to_owned())
+    }
+
     /// Writes the document as Celery does.
     #[must_use]
     pub fn text(&self) -> String {
-        let exception = self.exception.map(thrown);
-        let result = exception.as_deref().or(self.result).unwrap_or("null");
+        let result = self.outcome();
         let traceback = self
             .exception
             .and_then(|exception| exception.trace.as_deref());
@@ -60,6 +145,9 @@ impl Document<'_> {
             if let Some(value) = value {
                 text.push_str(&format!(r#", "{name}": {}"#, json!(value)));
             }
+        }
+        if let Some(extended) = self.extended {
+            extended.members(&mut text);
         }
         text.push_str(&format!(r#", "task_id": {}}}"#, json!(self.task_id)));
         text
@@ -157,6 +245,7 @@ mod tests {
             group_id: None,
             parent_id: None,
             children: "",
+            extended: None,
             celeriac: "{}",
         }
     }
@@ -174,6 +263,42 @@ mod tests {
                 "date_done": "2026-09-21T14:13:20.562224+00:00", "task_id": "t",
             })
         );
+    }
+
+    /// As in the capture `backend_filesystem`.
+    #[test]
+    fn an_extended_document_tells_which_call_it_answers() {
+        let extended = Extended {
+            name: "m.add".to_owned(),
+            args: "[1, 2.50]".into(),
+            kwargs: "{}".into(),
+            worker: "w@h".to_owned(),
+            retries: 2,
+            queue: "celery".to_owned(),
+            stamps: json!({"st": "v", "status": "a stamp of a bad name"})
+                .as_object()
+                .unwrap()
+                .clone(),
+        };
+        let text = Document {
+            extended: Some(&extended),
+            ..document()
+        }
+        .text();
+        assert!(text.contains(r#""args": [1, 2.50]"#), "{text}");
+        let value: Value = serde_json::from_str(&text).unwrap();
+        for (member, expected) in [
+            ("status", json!("SUCCESS")),
+            ("name", json!("m.add")),
+            ("kwargs", json!({})),
+            ("worker", json!("w@h")),
+            ("retries", json!(2)),
+            ("queue", json!("celery")),
+            ("stamped_headers", json!(["st"])),
+            ("st", json!("v")),
+        ] {
+            assert_eq!(value[member], expected, "{member}");
+        }
     }
 
     #[test]

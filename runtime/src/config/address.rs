@@ -29,6 +29,10 @@ pub enum Address {
     Sentinel(SentinelUrl),
     /// One virtual host of a RabbitMQ server.
     Amqp(AmqpUrl),
+    /// Celery's own tables in a SQLite file.
+    Database(PathBuf),
+    /// Celery's own files in a folder.
+    Files(PathBuf),
     /// Sent through the broker to the caller alone, and not kept.
     Rpc,
     /// Nowhere: results are not kept.
@@ -54,7 +58,8 @@ impl Purpose {
             }
             Self::ResultBackend => {
                 "result backends that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, \
-                 sentinel://HOST:PORT;sentinel://HOST:PORT, rpc:// (to the caller alone), disabled:// (none)"
+                 sentinel://HOST:PORT;sentinel://HOST:PORT, db+sqlite:///FILE (Celery's tables), \
+                 file:///FOLDER (Celery's files), rpc:// (to the caller alone), disabled:// (none)"
             }
         }
     }
@@ -73,6 +78,8 @@ impl Address {
             ("sentinel", _) => SentinelUrl::parse(rest).map(Self::Sentinel),
             ("amqp" | "pyamqp", Purpose::Broker) => AmqpUrl::parse(rest, false).map(Self::Amqp),
             ("amqps", Purpose::Broker) => AmqpUrl::parse(rest, true).map(Self::Amqp),
+            ("db+sqlite", Purpose::ResultBackend) => database(rest).map(Self::Database),
+            ("file", Purpose::ResultBackend) => files(rest).map(Self::Files),
             ("rpc", Purpose::ResultBackend) => Ok(Self::Rpc),
             ("disabled", Purpose::ResultBackend) => Ok(Self::Disabled),
             _ => Err(format!("{scheme}:// is not known; {}", purpose.choices())),
@@ -84,9 +91,13 @@ impl Address {
     pub(super) fn results_beside(&self) -> Self {
         match self {
             Self::Embedded(folder) => Self::Embedded(folder.clone()),
-            Self::Redis(_) | Self::Sentinel(_) | Self::Amqp(_) | Self::Rpc | Self::Disabled => {
-                Self::Disabled
-            }
+            Self::Redis(_)
+            | Self::Sentinel(_)
+            | Self::Amqp(_)
+            | Self::Database(_)
+            | Self::Files(_)
+            | Self::Rpc
+            | Self::Disabled => Self::Disabled,
         }
     }
 }
@@ -100,6 +111,8 @@ impl fmt::Display for Address {
             Self::Redis(url) => write!(f, "{url}"),
             Self::Sentinel(url) => write!(f, "{url}"),
             Self::Amqp(url) => write!(f, "{}", url.server),
+            Self::Database(file) => write!(f, "db+sqlite:///{}", file.display()),
+            Self::Files(folder) => write!(f, "file://{}", folder.display()),
             Self::Rpc => f.write_str("rpc://"),
             Self::Disabled => f.write_str("disabled://"),
         }
@@ -125,6 +138,29 @@ fn embedded(rest: &str, data: &Path) -> Result<Address, String> {
     }
 }
 
+/// Reads what follows `db+sqlite://` as SQLAlchemy does: three slashes and a path from
+/// here, or four and one from the root.
+fn database(rest: &str) -> Result<PathBuf, String> {
+    const FORM: &str = "the form is db+sqlite:///FILE, or db+sqlite:////FILE from the root";
+    match rest.strip_prefix('/') {
+        Some("" | ":memory:") => Err(format!("a database in memory has no other reader; {FORM}")),
+        Some(file) if file.contains(['?', '#']) => {
+            Err(format!("options are not taken from the address; {FORM}"))
+        }
+        Some(file) => Ok(PathBuf::from(file)),
+        None => Err(format!("there is no host; {FORM}")),
+    }
+}
+
+/// Reads what follows `file://` as Celery does.
+fn files(rest: &str) -> Result<PathBuf, String> {
+    let path = rest.strip_prefix("localhost").unwrap_or(rest);
+    match path.starts_with('/') {
+        true => Ok(PathBuf::from(path)),
+        false => Err("the form is file:///FOLDER, from the root".to_owned()),
+    }
+}
+
 fn has_database_ending(name: &str) -> bool {
     Path::new(name)
         .extension()
@@ -141,7 +177,7 @@ pub(super) fn redact(text: &str) -> String {
             None => text.to_owned(),
         };
     };
-    if scheme == "sqlite" {
+    if ["sqlite", "db+sqlite", "file"].contains(&scheme) {
         return text.to_owned();
     }
     // Kombu divides so; a `;` that nothing of this kind follows may be of a password.
@@ -216,6 +252,39 @@ mod tests {
         assert!(parse("rpc://").unwrap_err().contains("is not known"));
         assert!(results("amqp://h").unwrap_err().contains("rpc://"));
         assert!(results("kafka://h").unwrap_err().contains("disabled://"));
+    }
+
+    #[test]
+    fn celerys_tables_and_files_are_named_as_celery_names_them() {
+        let results = |text| Address::parse(text, Purpose::ResultBackend, Path::new("data"));
+        for (text, address) in [
+            ("db+sqlite:///r.db", Address::Database("r.db".into())),
+            (
+                "db+sqlite:////var/r.db",
+                Address::Database("/var/r.db".into()),
+            ),
+            ("file:///var/r", Address::Files("/var/r".into())),
+        ] {
+            assert_eq!(results(text).as_ref(), Ok(&address), "{text}");
+            assert_eq!(address.to_string(), text);
+            assert!(parse(text).unwrap_err().contains("is not known"), "{text}");
+        }
+        assert_eq!(
+            results("file://localhost/var/r"),
+            Ok(Address::Files("/var/r".into()))
+        );
+        for (text, words) in [
+            ("db+sqlite://", "the form is db+sqlite:///FILE"),
+            ("db+sqlite:///", "no other reader"),
+            ("db+sqlite:///:memory:", "no other reader"),
+            ("db+sqlite:///r.db?timeout=5", "options are not taken"),
+            ("db+mysql://h/d", "db+sqlite:///FILE (Celery's tables)"),
+            ("file://r", "from the root"),
+            ("file://", "from the root"),
+        ] {
+            let error = results(text).unwrap_err();
+            assert!(error.contains(words), "{text}: {error}");
+        }
     }
 
     #[test]

@@ -47,7 +47,12 @@ pub(super) fn check_scope(
 ) -> Result<(), ConfigError> {
     let is_redis = |place: &&Address| match place {
         Address::Redis(_) | Address::Sentinel(_) => true,
-        Address::Embedded(_) | Address::Amqp(_) | Address::Rpc | Address::Disabled => false,
+        Address::Embedded(_)
+        | Address::Database(_)
+        | Address::Files(_)
+        | Address::Amqp(_)
+        | Address::Rpc
+        | Address::Disabled => false,
     };
     if scope == RateScope::Worker || places.iter().any(is_redis) {
         return Ok(());

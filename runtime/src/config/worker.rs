@@ -63,6 +63,10 @@ pub struct WorkerConfig {
     pub rate_limit_scope: RateScope,
     /// Whether the start of each attempt is stored as STARTED.
     pub track_started: bool,
+    /// Whether documents of results also tell which call they answer.
+    pub result_extended: bool,
+    /// Whether results in Celery's tables are pickles, which every release reads.
+    pub pickled_results: bool,
 }
 
 impl WorkerConfig {
@@ -136,6 +140,8 @@ impl WorkerConfig {
             revoke_keep: revoke_keep(reader)?,
             rate_limit_scope: rate_limit_scope(reader)?,
             track_started: reader.flag("worker.track_started", false)?,
+            result_extended: reader.flag("worker.result_extended", false)?,
+            pickled_results: reader.flag("worker.pickled_results", true)?,
         })
     }
 }

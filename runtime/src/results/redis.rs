@@ -203,7 +203,7 @@ impl Results for RedisResults {
             .arg(u8::from(write.state == State::Retry))
             .arg(now.as_millisecond())
             .arg(u64::try_from(keep).unwrap_or(u64::MAX))
-            .arg(record::document(&write, now))
+            .arg(super::document::kept(&write, now))
             .arg(record::running(&write, now))
             .invoke_async(&mut self.server.shared())
             .await;

@@ -142,6 +142,7 @@ mod tests {
                 ..Reply::default()
             },
             children: String::new(),
+            extended: None,
         }
     }
 

@@ -6,6 +6,7 @@
 //! the promise.
 
 mod admit;
+mod builtin;
 mod decode;
 mod end;
 mod follow;

@@ -20,6 +20,7 @@ fn expected(write: &Write) -> Record {
         keep: _,
         reply: _,
         children: _,
+        extended: _,
     } = write.clone();
     Record {
         id,

@@ -11,6 +11,7 @@ struct Home {
 
 const SQL: &[&str] = &[
     "runtime/src/database",
+    "runtime/src/sql",
     "runtime/src/broker/embedded",
     "runtime/src/results/embedded",
     "runtime/src/registry",

@@ -32,7 +32,7 @@ enum Layer {
 use Layer::{Config, Edge, Engine, Leaf, Policy, Root, Seam, Store, Wire, Words};
 
 /// Every top-level module and its layer.
-const MODULES: [(&str, Layer); 23] = [
+const MODULES: [(&str, Layer); 24] = [
     ("task", Words),
     ("tenant", Words),
     ("clock", Leaf),
@@ -43,6 +43,7 @@ const MODULES: [(&str, Layer); 23] = [
     ("database", Store),
     ("amqp", Store),
     ("resp", Store),
+    ("sql", Store),
     ("broker", Seam),
     ("results", Seam),
     ("registry", Engine),

@@ -34,6 +34,7 @@ fn write(state: State) -> Write {
         keep: None,
         reply: Reply::default(),
         children: String::new(),
+        extended: None,
     }
 }
 

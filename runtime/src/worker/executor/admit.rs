@@ -9,6 +9,7 @@ use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
 use crate::policy::limits::outlasts;
 use crate::registry::{Loaded, Resolution};
 use crate::task::{Exception, TaskName, Turn};
+use crate::worker::builtins;
 use crate::worker::crew::Crew;
 use crate::worker::revocations::{Watched, revoked};
 use jiff::Timestamp;
@@ -44,6 +45,13 @@ pub(super) async fn admit(
         Admission::Lost { exception, reason } => {
             return Err(Left::refused(delivery, request, exception, reason));
         }
+    }
+    if let Some(work) = builtins::find(crew, &request.task) {
+        return Err(Left::BuiltIn {
+            delivery: Box::new(delivery),
+            request: Box::new(request),
+            work,
+        });
     }
     match code(crew, &request.task).await {
         Ok(Some(code)) => {

@@ -1,17 +1,21 @@
 //! What a verdict means for the record, the follow-ups and the message.
 
 use super::Attempt;
-use crate::broker::{Outgoing, Settlement};
+use crate::broker::{Delivery, Outgoing, Settlement};
 use crate::celery::request::retried;
 use crate::celery::{Message, Request};
 use crate::clock::after;
 use crate::policy::verdict::Verdict;
-use crate::results::{Reply, RunUsage, Write};
+use crate::results::{Extended, Reply, RunUsage, Write};
 use crate::task::{Exception, State, TaskId};
 use crate::worker::crew::Crew;
 use celeriac_sandbox::Report;
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use std::time::Duration;
+
+/// Most stamps of a message that are told of with its result.
+const STAMPS: usize = 100;
 
 /// Everything that follows from a verdict, in the order it is done.
 #[derive(Debug)]
@@ -129,7 +133,38 @@ pub(super) fn write(crew: &Crew, attempt: &Attempt, state: State) -> Write {
         keep: crew.settings.result_keep,
         reply: reply(&attempt.delivery.message, &attempt.request),
         children: String::new(),
+        extended: extended(crew, &attempt.delivery, &attempt.request),
     }
+}
+
+/// What `result_extended` adds to what is written about a call.
+pub(super) fn extended(crew: &Crew, delivery: &Delivery, request: &Request) -> Option<Extended> {
+    crew.settings.result_extended.then(|| Extended {
+        name: request.task.clone(),
+        args: request.args.clone(),
+        kwargs: request.kwargs.clone(),
+        worker: crew.settings.name.clone(),
+        retries: request.retries,
+        queue: delivery.queue.clone(),
+        stamps: stamps(&delivery.message),
+    })
+}
+
+/// The stamps of a message: those that its header `stamped_headers` names.
+fn stamps(message: &Message) -> Map<String, Value> {
+    let (Some(names), Some(stamps)) = (
+        message
+            .headers
+            .get("stamped_headers")
+            .and_then(Value::as_array),
+        message.headers.get("stamps").and_then(Value::as_object),
+    ) else {
+        return Map::new();
+    };
+    let names = names.iter().filter_map(Value::as_str).take(STAMPS);
+    names
+        .filter_map(|name| Some((name.to_owned(), stamps.get(name)?.clone())))
+        .collect()
 }
 
 /// Where the task of a message belongs.

@@ -229,6 +229,7 @@ async fn fail(crew: &Crew, failed: Failure) -> Result<(), Left> {
             parent: None,
         },
         children: String::new(),
+        extended: None,
     };
     super::leave::tell(crew, &write).await
 }

@@ -1,12 +1,14 @@
 //! The early ways out of an attempt, and what each of them leaves behind.
 
-use super::end::{reply, reply_to, retry_of};
+use super::builtin;
+use super::end::{extended, reply, reply_to, retry_of};
 use super::follow;
 use super::report::Story;
 use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::{Malformed, Request};
-use crate::results::{Record, Reply, ResultsError, RunUsage, Write};
+use crate::results::{Extended, Record, Reply, ResultsError, RunUsage, Write};
 use crate::task::{Exception, Fence, State, TaskId};
+use crate::worker::builtins::Work;
 use crate::worker::crew::Crew;
 use crate::worker::patience::insist;
 use jiff::Timestamp;
@@ -44,6 +46,12 @@ pub(super) enum Left {
     Forwarded {
         onward: Box<Outgoing>,
         delivery: Box<Delivery>,
+    },
+    /// The worker does it itself.
+    BuiltIn {
+        delivery: Box<Delivery>,
+        request: Box<Request>,
+        work: Work,
     },
     /// What becomes of it cannot be kept, whoever tries: a dead letter.
     Unkept {
@@ -212,6 +220,11 @@ async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), L
             story.left("FORWARDED");
             replace(crew, &delivery, *onward, story).await
         }
+        Left::BuiltIn {
+            delivery,
+            request,
+            work,
+        } => builtin::run(crew, &delivery, &request, work, story).await,
         Left::Unkept { delivery, reason } => {
             crew.refuse();
             story.left("UNKEPT");
@@ -247,7 +260,9 @@ async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> Result<(), 
         deliveries: delivery.deliveries,
     };
     let rest = follow::of_refusal(&request, &state, &exception);
-    store(crew, caller, fence, state, exception, reply).await?;
+    // Of a task that nobody knows, Celery does not tell more either.
+    let extended = extended(crew, &delivery, &request).filter(|_| state == State::Revoked);
+    store(crew, caller, fence, state, exception, reply, extended).await?;
     follow::carry_out(crew, &delivery, rest).await?;
     settle(crew, &delivery, settlement, story).await
 }
@@ -316,6 +331,7 @@ async fn unreadable(
         State::Failure,
         malformed.exception.clone(),
         reply_to(&delivery.message),
+        None,
     )
     .await?;
     let reason = malformed.reason.clone();
@@ -330,6 +346,7 @@ async fn store(
     state: State,
     exception: Exception,
     reply: Reply,
+    extended: Option<Extended>,
 ) -> Result<(), Left> {
     let Some((id, task)) = caller else {
         return Ok(());
@@ -348,11 +365,12 @@ async fn store(
         keep: crew.settings.result_keep,
         reply,
         children: String::new(),
+        extended,
     };
     tell(crew, &write).await
 }
 
-async fn settle(
+pub(super) async fn settle(
     crew: &Crew,
     delivery: &Delivery,
     settlement: Settlement,

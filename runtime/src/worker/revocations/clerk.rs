@@ -144,6 +144,7 @@ impl Clerk {
             keep: self.result_keep,
             reply: Reply::default(),
             children: String::new(),
+            extended: None,
         }
     }
 }

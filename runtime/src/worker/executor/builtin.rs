@@ -1,0 +1,50 @@
+//! A task that the worker does itself, in the same order as any other: work, store, settle.
+
+use super::end::{extended, reply};
+use super::leave::{Left, settle, tell};
+use super::report::Story;
+use crate::broker::{Delivery, Settlement};
+use crate::celery::Request;
+use crate::results::{RunUsage, Write};
+use crate::task::{Fence, State};
+use crate::worker::builtins::{Done, Work};
+use crate::worker::crew::Crew;
+
+/// Does it.
+pub(super) async fn run(
+    crew: &Crew,
+    delivery: &Delivery,
+    request: &Request,
+    work: Work,
+    story: &mut Story,
+) -> Result<(), Left> {
+    let (state, result, exception) = match work(crew, request).await {
+        Done::Succeeded(result) => (State::Success, Some(result), None),
+        Done::Failed(exception) => (State::Failure, None, Some(exception)),
+    };
+    story.ends(&state);
+    if !request.ignore_result {
+        let write = Write {
+            id: request.id.clone(),
+            task: request.task.clone(),
+            fence: Fence {
+                retries: request.retries,
+                deliveries: delivery.deliveries,
+            },
+            state,
+            result,
+            exception,
+            due: None,
+            worker: crew.settings.name.clone(),
+            usage: RunUsage::default(),
+            log: None,
+            keep: crew.settings.result_keep,
+            reply: reply(&delivery.message, request),
+            children: String::new(),
+            extended: extended(crew, delivery, request),
+        };
+        tell(crew, &write).await?;
+    }
+    crew.count(&Settlement::Ack);
+    settle(crew, delivery, Settlement::Ack, story).await
+}
