@@ -12,6 +12,7 @@ mod heartbeat;
 mod patience;
 
 use crate::broker::Broker;
+use crate::celery::body::Accept;
 use crate::clock::Clock;
 use crate::registry::Resolver;
 use crate::results::Results;
@@ -59,6 +60,8 @@ pub struct Settings {
     pub forward: Option<String>,
     /// The zone of moments in messages that name none.
     pub timezone: TimeZone,
+    /// The formats of bodies that are read.
+    pub accept: Accept,
     /// Deliveries of one message after which it is a dead letter.
     pub max_deliveries: u32,
     /// Retries of a task that states none, and the most any task may have.

@@ -61,7 +61,7 @@ async fn steps(
     alive: &Alive,
     story: &mut Story,
 ) -> Result<(), Left> {
-    let (delivery, request) = decode::decode(delivery, &crew.settings.timezone)?; // a. decode
+    let (delivery, request) = decode::decode(crew, delivery).await?; // a. decode
     story.knows(&request);
     let attempt = admit::admit(crew, delivery, request).await?; // b. admit
     story.has(&attempt);
