@@ -2,6 +2,8 @@
 //!
 //! Decoding streams, and ends at [`EXPANDED_BYTES`] whatever the body promises.
 
+mod xz;
+
 use super::body::BodyError;
 use super::message::Message;
 use bytes::Bytes;
@@ -11,9 +13,9 @@ use std::io::{self, Read};
 
 /// Largest body when it is expanded, bytes (64 MiB): four times the largest message.
 pub const EXPANDED_BYTES: u64 = 64 << 20;
-/// Most memory an xz stream may ask for beside its output, KiB (64 MiB): what the
+/// Most memory an LZMA stream may ask for beside its output, KiB (65 MiB): what the
 /// highest of its presets needs.
-const XZ_KIB: u32 = 65 << 10;
+const LZMA_KIB: u32 = 65 << 10;
 /// Largest window of a Zstandard frame, bytes (64 MiB): none needs more than the body.
 const ZSTD_WINDOW: u64 = EXPANDED_BYTES;
 /// Room of brotli's reader for its input, bytes.
@@ -68,11 +70,9 @@ pub(super) fn expand(kind: &Value, body: &[u8]) -> Result<Bytes, BodyError> {
         }
         Kind::Zlib => drain(flate2::bufread::ZlibDecoder::new(body)),
         Kind::Bzip2 => drain(bzip2::bufread::MultiBzDecoder::new(body)),
-        Kind::Xz if body.starts_with(&[0xfd, b'7', b'z', b'X', b'Z']) => {
-            drain(lzma_rust2::XzReader::new_mem_limit(body, true, XZ_KIB))
-        }
+        Kind::Xz if body.starts_with(&xz::MAGIC) => xz::read(body),
         // Python's `lzma.decompress` reads the older container too.
-        Kind::Xz => lzma_rust2::LzmaReader::new_mem_limit(body, XZ_KIB, None).and_then(drain),
+        Kind::Xz => lzma_rust2::LzmaReader::new_mem_limit(body, LZMA_KIB, None).and_then(drain),
         Kind::Brotli => brotli(body),
         Kind::Zstd => zstd(body),
     };
@@ -121,3 +121,6 @@ fn zstd(body: &[u8]) -> io::Result<Option<Vec<u8>>> {
         _ => Err(io::Error::other("it goes on after its frame")),
     }
 }
+
+#[cfg(test)]
+mod tests;

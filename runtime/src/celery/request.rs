@@ -109,7 +109,7 @@ impl Request {
         let body = body.and_then(|text| match protocol1::read(&text, &message.headers)? {
             Some((merged, body)) => {
                 headers = Cow::Owned(merged);
-                Ok(body)
+                body::check(body)
             }
             None => body::cut(&text),
         });
