@@ -117,10 +117,10 @@ fn named(name: &str) -> Node {
 }
 
 fn name(document: &Document, id: Id) -> Option<&str> {
-    match typed(document, id)? {
-        Typed::Name(name) => Some(name),
-        _ => None,
+    if let Typed::Name(name) = typed(document, id)? {
+        return Some(name);
     }
+    None
 }
 
 fn name_is(document: &Document, id: Id, expected: &str) -> bool {
@@ -128,10 +128,10 @@ fn name_is(document: &Document, id: Id, expected: &str) -> bool {
 }
 
 fn typed(document: &Document, id: Id) -> Option<&Typed> {
-    match document.get(id)? {
-        Node::Typed(typed) => Some(typed),
-        _ => None,
+    if let Node::Typed(typed) = document.get(id)? {
+        return Some(typed);
     }
+    None
 }
 
 /// Bytes, as protocols without a word for them write them.

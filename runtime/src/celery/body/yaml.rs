@@ -134,7 +134,7 @@ fn collection(tag: Option<&Cow<'_, Tag>>, expected: &str) -> Result<(), BodyErro
 }
 
 /// The name of a tag of YAML's own; every other is refused.
-fn own<'a>(tag: &'a Cow<'_, Tag>) -> Result<&'a str, BodyError> {
+fn own(tag: &Tag) -> Result<&str, BodyError> {
     match tag.is_yaml_core_schema() {
         true => Ok(&tag.suffix),
         false => Err(scalar::not_safe(&format!("{}{}", tag.handle, tag.suffix))),

@@ -40,12 +40,12 @@ struct Document<'a> {
     timelimit: Option<&'a RawValue>,
 }
 
+/// Headers and a body of protocol 2.
+type Newer = (Map<String, Value>, Body);
+
 /// Makes headers and a body of protocol 2 from a body of protocol 1; `None` when it
 /// is not one.
-pub(super) fn read(
-    text: &Bytes,
-    headers: &Map<String, Value>,
-) -> Result<Option<(Map<String, Value>, Body)>, Wrong> {
+pub(super) fn read(text: &Bytes, headers: &Map<String, Value>) -> Result<Option<Newer>, Wrong> {
     if text.trim_ascii_start().first() != Some(&b'{') {
         return Ok(None);
     }
