@@ -30,8 +30,7 @@ pub use reader::Effective;
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
-use crate::celery::body::Accept;
-use crate::task::{QueueShapes, TaskName};
+use crate::task::{Accept, QueueShapes, TaskName};
 use address::Purpose;
 use celeriac_sandbox::Limits;
 use jiff::tz::TimeZone;

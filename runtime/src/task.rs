@@ -4,12 +4,14 @@
 
 pub mod backtrace;
 mod exception;
+mod format;
 mod id;
 mod name;
 mod queue;
 mod state;
 
 pub use exception::Exception;
+pub use format::{Accept, Format};
 pub use id::{Fence, TaskId, TaskIdError};
 pub use name::{ModuleName, NameError, TaskName};
 pub use queue::{ExchangeType, QueueShape, QueueShapes};

@@ -12,11 +12,11 @@ mod heartbeat;
 mod patience;
 
 use crate::broker::Broker;
-use crate::celery::body::Accept;
 use crate::clock::Clock;
 use crate::registry::Resolver;
 use crate::results::Results;
 use crate::shutdown::Shutdown;
+use crate::task::Accept;
 use crate::telemetry::Metrics;
 use celeriac_sandbox::Limits;
 use crew::Crew;

@@ -16,7 +16,7 @@ fn ask(broker: &str, backend: &str) -> Value {
         stage.push(module);
     }
     let _worker = stage.server(&["worker"]);
-    python("formats").run("options.py", &[broker, backend])
+    python("5.7-formats").run("options.py", &[broker, backend])
 }
 
 fn check(seen: &Value) {

@@ -14,6 +14,7 @@ mod scalar;
 mod typed;
 mod yaml;
 
+pub use crate::task::{Accept, Format};
 pub use document::{DEPTH, NODES};
 pub use number::DIGITS;
 
@@ -24,107 +25,28 @@ use bytes::Bytes;
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// A format of a body.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Format {
-    /// JSON, with kombu's own values.
-    Json,
-    /// YAML, the safe part of it.
-    Yaml,
-    /// MessagePack.
-    Msgpack,
-    /// Python's pickle, plain data only.
-    Pickle,
-}
-
-impl Format {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Json, Self::Yaml, Self::Msgpack, Self::Pickle];
-
-    /// Its name in kombu and in the configuration.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Json => "json",
-            Self::Yaml => "yaml",
-            Self::Msgpack => "msgpack",
-            Self::Pickle => "pickle",
-        }
+/// Finds the format of a content type, or says what would accept it.
+fn accepted(accept: &Accept, content_type: &str) -> Result<Format, BodyError> {
+    let format = Format::ALL
+        .into_iter()
+        .find(|format| format.content_type() == content_type);
+    let Some(format) = format else {
+        let known = Format::ALL.map(Format::content_type).join(", ");
+        return Err(BodyError::not_accepted(format!(
+            "content type {content_type:?} is not accepted; send one of {known}"
+        )));
+    };
+    if accept.formats().contains(&format) {
+        return Ok(format);
     }
-
-    /// Its content type, as kombu writes it.
-    #[must_use]
-    pub fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Yaml => "application/x-yaml",
-            Self::Msgpack => "application/x-msgpack",
-            Self::Pickle => "application/x-python-serialize",
-        }
+    let mut line = String::new();
+    for format in accept.formats().iter().chain([&format]) {
+        let comma = if line.is_empty() { "" } else { ", " };
+        let _ = write!(line, "{comma}\"{}\"", format.name());
     }
-
-    /// Finds a format by its name or its content type.
-    #[must_use]
-    pub fn named(text: &str) -> Option<Self> {
-        let mut all = Self::ALL.into_iter();
-        all.find(|format| text == format.name() || text == format.content_type())
-    }
-}
-
-/// The formats that a worker reads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accept(Vec<Format>);
-
-/// JSON alone, as Celery.
-impl Default for Accept {
-    fn default() -> Self {
-        Self(vec![Format::Json])
-    }
-}
-
-impl Accept {
-    /// Accepts these.
-    #[must_use]
-    pub fn new(formats: &[Format]) -> Self {
-        let all = Format::ALL.into_iter();
-        Self(all.filter(|format| formats.contains(format)).collect())
-    }
-
-    /// Accepts every format there is.
-    #[must_use]
-    pub fn all() -> Self {
-        Self::new(&Format::ALL)
-    }
-
-    /// Returns what is accepted, each format once.
-    #[must_use]
-    pub fn formats(&self) -> &[Format] {
-        &self.0
-    }
-
-    /// Finds the format of a content type, or says what would accept it.
-    fn check(&self, content_type: &str) -> Result<Format, BodyError> {
-        let format = Format::ALL
-            .into_iter()
-            .find(|format| format.content_type() == content_type);
-        let Some(format) = format else {
-            let known = Format::ALL.map(Format::content_type).join(", ");
-            return Err(BodyError::not_accepted(format!(
-                "content type {content_type:?} is not accepted; send one of {known}"
-            )));
-        };
-        if self.0.contains(&format) {
-            return Ok(format);
-        }
-        let mut line = String::new();
-        for format in self.0.iter().chain([&format]) {
-            let comma = if line.is_empty() { "" } else { ", " };
-            let _ = write!(line, "{comma}\"{}\"", format.name());
-        }
-        Err(BodyError::not_accepted(format!(
-            "content type {content_type:?} is not accepted; send application/json, or set accept_content = [{line}]"
-        )))
-    }
+    Err(BodyError::not_accepted(format!(
+        "content type {content_type:?} is not accepted; send application/json, or set accept_content = [{line}]"
+    )))
 }
 
 /// Why a body cannot be read.
@@ -190,7 +112,7 @@ pub fn is_plain(message: &Message) -> bool {
 /// # Errors
 /// [`BodyError`] when it is not accepted, not readable, or over a limit.
 pub fn json(message: &Message, accept: &Accept) -> Result<Bytes, BodyError> {
-    let format = accept.check(&message.content_type)?;
+    let format = accepted(accept, &message.content_type)?;
     if matches!(format, Format::Json | Format::Yaml) {
         check_encoding(&message.content_encoding)?;
     }

@@ -2,7 +2,7 @@
 
 use super::ConfigError;
 use super::reader::Reader;
-use crate::celery::body::{Accept, Format};
+use crate::task::{Accept, Format};
 
 /// The key.
 const KEY: &str = "accept_content";
