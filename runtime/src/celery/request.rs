@@ -114,7 +114,12 @@ impl Request {
             None => body::cut(&text),
         });
         let headers = Headers(&headers);
-        Self::read(&headers, zone, body).map_err(|wrong| Malformed {
+        // Without a word in the headers, the body is what would have told.
+        let read = match (body, protocol1::caller(message)) {
+            (Err(wrong), Some(_)) => Err(wrong),
+            (body, _) => Self::read(&headers, zone, body),
+        };
+        read.map_err(|wrong| Malformed {
             exception: Exception::new(wrong.module, wrong.class, wrong.text.clone()),
             reason: wrong.text,
             caller: headers.caller().or_else(|| protocol1::caller(message)),
@@ -126,11 +131,6 @@ impl Request {
         zone: &TimeZone,
         body: Result<Body, Wrong>,
     ) -> Result<Self, Wrong> {
-        // Without a word in the headers, the body may be what would have told.
-        let body = match body {
-            Err(wrong) if !headers.name_a_task() => return Err(wrong),
-            body => body,
-        };
         let id = headers.id()?;
         let task = headers.task()?;
         let Body {
