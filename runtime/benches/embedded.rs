@@ -174,6 +174,7 @@ fn settings(concurrency: usize) -> Settings {
         drain: Duration::from_secs(30),
         forward: None,
         timezone: jiff::tz::TimeZone::UTC,
+        accept: Default::default(),
         max_deliveries: 5,
         max_retries: Retries {
             default: 3,

@@ -334,6 +334,7 @@ impl App {
             drain: worker.drain,
             forward: worker.forward.clone(),
             timezone: self.config.timezone.clone(),
+            accept: self.config.accept_content.clone(),
             max_deliveries: worker.max_deliveries,
             max_retries: Retries {
                 default: worker.max_retries,

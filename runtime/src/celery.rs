@@ -1,5 +1,7 @@
 //! Celery's formats: what is on the wire. No I/O, no decisions.
 
+pub mod body;
+pub mod compression;
 pub mod envelope;
 pub mod message;
 pub mod repr;

@@ -4,6 +4,7 @@
 //! Order: default, file, environment (`CELERIAC_WORKER__CONCURRENCY`), flag; a
 //! later one wins. A wrong key or value fails the start and says where it is.
 
+mod accept;
 mod address;
 mod error;
 mod hostname;
@@ -30,7 +31,7 @@ pub use reader::Effective;
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
-use crate::task::{QueueShapes, Rate, TaskName};
+use crate::task::{Accept, QueueShapes, Rate, TaskName};
 use address::Purpose;
 use celeriac_sandbox::Limits;
 use jiff::tz::TimeZone;
@@ -60,6 +61,8 @@ pub struct Config {
     pub result_backend_transport_options: ResultOptions,
     /// The zone of moments in messages that name none.
     pub timezone: TimeZone,
+    /// The formats of messages that a worker reads.
+    pub accept_content: Accept,
     /// How a worker works.
     pub worker: WorkerConfig,
     /// What an attempt gets that asks for nothing.
@@ -106,6 +109,7 @@ impl Config {
         let broker_transport_options = BrokerOptions::read(&mut reader, &broker)?;
         let result_backend_transport_options = ResultOptions::read(&mut reader, &result_backend)?;
         let timezone = reader.text("timezone", TimeZone::UTC, zone::named, zone::name)?;
+        let accept_content = accept::read(&mut reader)?;
         let worker = WorkerConfig::read(&mut reader)?;
         let limits = limits::defaults(&mut reader)?;
         let ceiling = limits::ceiling(&mut reader)?;
@@ -136,6 +140,7 @@ impl Config {
                 broker_transport_options,
                 result_backend_transport_options,
                 timezone,
+                accept_content,
                 worker,
                 limits,
                 ceiling,

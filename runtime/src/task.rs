@@ -4,6 +4,7 @@
 
 pub mod backtrace;
 mod exception;
+mod format;
 mod id;
 mod json;
 mod name;
@@ -14,6 +15,7 @@ mod state;
 mod turn;
 
 pub use exception::Exception;
+pub use format::{Accept, Format};
 pub use id::{Fence, TaskId, TaskIdError};
 pub use json::Json;
 pub use name::{ModuleName, NameError, TaskName};

@@ -20,7 +20,7 @@ use crate::registry::Resolver;
 use crate::results::orders::Orders;
 use crate::results::{Results, ResultsError};
 use crate::shutdown::Shutdown;
-use crate::task::{Rate, RateScope};
+use crate::task::{Accept, Rate, RateScope};
 use crate::telemetry::Metrics;
 use celeriac_sandbox::Limits;
 use crew::Crew;
@@ -67,6 +67,8 @@ pub struct Settings {
     pub forward: Option<String>,
     /// The zone of moments in messages that name none.
     pub timezone: TimeZone,
+    /// The formats of bodies that are read.
+    pub accept: Accept,
     /// Deliveries of one message after which it is a dead letter.
     pub max_deliveries: u32,
     /// Retries of a task that states none, and the most any task may have.

@@ -66,4 +66,4 @@ pub use context::Context;
 pub use error::{Delay, Disposition, Failure, Rejection, Retry, TaskError};
 pub use interruption::{Interrupted, Interruption};
 pub use log::{Level, Line};
-pub use values::{Bytes, DateTime, Decimal, Uuid};
+pub use values::{Bytes, Date, DateTime, Decimal, Time, Uuid};

@@ -8,5 +8,5 @@ mod uuid;
 mod wrapped;
 
 pub use bytes::Bytes;
-pub use text::{DateTime, Decimal};
+pub use text::{Date, DateTime, Decimal, Time};
 pub use uuid::Uuid;

@@ -45,11 +45,13 @@ fn contents() -> Vec<Row> {
         content_encoding: "utf-16".to_owned(),
         ..letter("encoded")
     };
-    let zipped = letter("zipped").header("compression", json!("application/x-gzip"));
+    let zipped = letter("zipped").header("compression", json!("application/x-lzop"));
+    let no_zip = letter("no_zip").header("compression", json!("application/x-gzip"));
     vec![
         (pickle, CONTENT, "x-python-serialize"),
         (encoded, CONTENT, "utf-16"),
-        (zipped, CONTENT, "x-gzip"),
+        (zipped, CONTENT, "x-lzop"),
+        (no_zip, DECODE, "not application/x-gzip"),
     ]
 }
 

@@ -22,6 +22,7 @@ mod forward;
 mod health;
 mod limits;
 mod memory;
+mod options;
 mod priority;
 mod rabbitmq;
 mod rabbitmq_server;

@@ -14,6 +14,7 @@
 
 mod capture;
 mod documents;
+mod formats;
 mod hostile;
 mod messages;
 mod written;

@@ -1,8 +1,9 @@
-//! The task message, protocol version 2: reading it, and writing one.
+//! The task message: reading it, of protocol 2 or 1, and writing one of protocol 2.
 //!
 //! Reading never builds what the arguments say: they stay slices of the
 //! message's own bytes. Every header is hostile.
 
+mod body;
 mod call;
 mod headers;
 mod protocol1;
@@ -11,13 +12,15 @@ mod sent;
 pub use call::{CallError, TaskCall, retried};
 pub use sent::Sent;
 
+use super::body::{Accept, BodyError, json};
 use super::message::Message;
 use crate::task::{Exception, TaskId};
+use body::Body;
 use bytes::Bytes;
 use headers::Headers;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::value::RawValue;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -90,42 +93,58 @@ pub struct Malformed {
 }
 
 impl Request {
-    /// Reads a message; moments without an offset are UTC.
+    /// Reads a message: JSON alone is accepted, and moments without an offset are UTC.
     ///
     /// # Errors
-    /// [`Malformed`] when it is not a protocol 2 task message with a JSON body.
+    /// As [`Request::decode_in`].
     pub fn decode(message: &Message) -> Result<Self, Malformed> {
-        Self::decode_in(message, &TimeZone::UTC)
+        Self::decode_in(message, &TimeZone::UTC, &Accept::default())
     }
 
-    /// Reads a message; moments without an offset are of a zone, unless the sender
-    /// marked them as UTC.
+    /// Reads a message in a format that is accepted; moments without an offset are of
+    /// a zone, unless the sender marked them as UTC.
     ///
     /// # Errors
-    /// As [`Request::decode`].
-    pub fn decode_in(message: &Message, zone: &TimeZone) -> Result<Self, Malformed> {
-        let headers = Headers(&message.headers);
-        let refused = |reason: Wrong, caller| Malformed {
-            exception: Exception::new(reason.module, reason.class, reason.text.clone()),
-            reason: reason.text,
-            caller,
+    /// [`Malformed`] when it is not a task message, or its body not of that format.
+    pub fn decode_in(
+        message: &Message,
+        zone: &TimeZone,
+        accept: &Accept,
+    ) -> Result<Self, Malformed> {
+        let mut headers = Cow::Borrowed(&message.headers);
+        let body = json(message, accept).map_err(Wrong::from);
+        let body = body.and_then(|text| match protocol1::read(&text, &message.headers)? {
+            Some((merged, body)) => {
+                headers = Cow::Owned(merged);
+                body::check(body)
+            }
+            None => body::cut(&text),
+        });
+        let headers = Headers(&headers);
+        // Without a word in the headers, the body is what would have told.
+        let read = match (body, protocol1::caller(message)) {
+            (Err(wrong), Some(_)) => Err(wrong),
+            (body, _) => Self::read(&headers, zone, body),
         };
-        if let Some(caller) = protocol1::caller(message) {
-            let reason = "the message is of task protocol 1; set task_protocol = 2 in its sender";
-            return Err(refused(Wrong::decode(reason), caller));
-        }
-        Self::read(message, &headers, zone).map_err(|reason| refused(reason, headers.caller()))
+        read.map_err(|wrong| Malformed {
+            exception: Exception::new(wrong.module, wrong.class, wrong.text.clone()),
+            reason: wrong.text,
+            caller: headers.caller().or_else(|| protocol1::caller(message)),
+        })
     }
 
-    fn read(message: &Message, headers: &Headers<'_>, zone: &TimeZone) -> Result<Self, Wrong> {
+    fn read(
+        headers: &Headers<'_>,
+        zone: &TimeZone,
+        body: Result<Body, Wrong>,
+    ) -> Result<Self, Wrong> {
         let id = headers.id()?;
         let task = headers.task()?;
-        check_type(message)?;
         let Body {
             args,
             kwargs,
             embed,
-        } = body(&message.body)?;
+        } = body?;
         Ok(Self {
             id,
             task,
@@ -166,14 +185,6 @@ impl Wrong {
         }
     }
 
-    fn content(text: impl Into<String>) -> Self {
-        Self {
-            module: "kombu.exceptions",
-            class: "ContentDisallowed",
-            text: text.into(),
-        }
-    }
-
     fn argument(text: impl Into<String>) -> Self {
         Self {
             module: "builtins",
@@ -183,91 +194,19 @@ impl Wrong {
     }
 }
 
-fn check_type(message: &Message) -> Result<(), Wrong> {
-    let kind = message.content_type.as_str();
-    if kind != "application/json" {
-        return Err(Wrong::content(format!(
-            "content type {kind:?} is not accepted; send application/json"
-        )));
-    }
-    let encoding = message.content_encoding.to_ascii_lowercase();
-    if !["", "utf-8", "utf8", "us-ascii", "ascii", "binary"].contains(&encoding.as_str()) {
-        return Err(Wrong::content(format!(
-            "content encoding {encoding:?} is not accepted; send utf-8"
-        )));
-    }
-    match message.headers.get("compression") {
-        None | Some(serde_json::Value::Null) => Ok(()),
-        Some(kind) => Err(Wrong::content(format!(
-            "compression {kind} is not accepted; send the body plain"
-        ))),
-    }
-}
-
-/// The parts of a body, each as it was sent.
-struct Body {
-    args: Bytes,
-    kwargs: Bytes,
-    embed: Bytes,
-}
-
-/// Cuts a body `[args, kwargs, embed]` into its parts.
-fn body(body: &Bytes) -> Result<Body, Wrong> {
-    let text = std::str::from_utf8(body)
-        .map_err(|error| Wrong::decode(format!("the body is not UTF-8: {error}")))?;
-    let parts: Vec<&RawValue> =
-        serde_json::from_str(text).map_err(|error| no_json(text, &error))?;
-    let [args, kwargs, rest @ ..] = parts.as_slice() else {
-        return Err(Wrong::decode(format!(
-            "the body has {} parts; it must be [args, kwargs, embed]",
-            parts.len()
-        )));
-    };
-    if parts.len() > 3 {
-        return Err(Wrong::decode(format!(
-            "the body has {} parts; it must be [args, kwargs, embed]",
-            parts.len()
-        )));
-    }
-    if !args.get().starts_with('[') {
-        return Err(Wrong::decode(
-            "the positional arguments are not a JSON array",
-        ));
-    }
-    if !kwargs.get().starts_with('{') {
-        return Err(Wrong::decode("the keyword arguments are not a JSON object"));
-    }
-    let embed = rest.first().map(|embed| embed.get());
-    let embed = embed.filter(|embed| *embed != "null").unwrap_or_default();
-    if !embed.is_empty() && !embed.starts_with('{') {
-        return Err(Wrong::decode(
-            "what is to follow (the third part of the body) is not a JSON object",
-        ));
-    }
-    let part = |text: &str| body.slice_ref(text.as_bytes());
-    Ok(Body {
-        args: part(args.get()),
-        kwargs: part(kwargs.get()),
-        embed: part(embed),
-    })
-}
-
-/// Says what is wrong with a body that is not JSON. Python writes `NaN` and
-/// `Infinity` where JSON has no word for them: the caller should hear of that.
-fn no_json(text: &str, error: &serde_json::Error) -> Wrong {
-    let line = text
-        .lines()
-        .nth(error.line().saturating_sub(1))
-        .unwrap_or("");
-    let near = line.get(error.column().saturating_sub(4)..).unwrap_or("");
-    let near: String = near.chars().take(12).collect();
-    if near.contains("NaN") || near.contains("Inf") || near.contains("aN,") {
-        return Wrong::argument("NaN and Infinity are not JSON; send null or a text instead");
-    }
-    if text.trim_start().starts_with(['[']) {
-        Wrong::decode(format!("the body is not JSON: {error}"))
-    } else {
-        Wrong::decode("the body is not a JSON array [args, kwargs, embed]")
+impl From<BodyError> for Wrong {
+    fn from(error: BodyError) -> Self {
+        let (module, class) = match error {
+            BodyError::NotAccepted { .. } => ("kombu.exceptions", "ContentDisallowed"),
+            BodyError::Malformed { .. } => ("kombu.exceptions", "DecodeError"),
+            BodyError::NoJson { .. } => ("builtins", "TypeError"),
+            BodyError::TooLarge { .. } => ("celeriac", "LimitExceeded"),
+        };
+        Self {
+            module,
+            class,
+            text: error.to_string(),
+        }
     }
 }
 

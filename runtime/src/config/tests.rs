@@ -200,6 +200,18 @@ const WRONG: &[(&str, &str)] = &[
         "timezone is 1: a string is wanted, in celeriac.toml:1",
     ),
     (
+        "accept_content = [\"json\", \"xml\"]\n",
+        "accept_content is [\"json\", \"xml\"]: \"xml\" is no format of messages; there are json, yaml, msgpack, pickle, in celeriac.toml:1",
+    ),
+    (
+        "accept_content = []\n",
+        "accept_content is []: at least one of json, yaml, msgpack, pickle is wanted, in celeriac.toml:1",
+    ),
+    (
+        "accept_content = \"json\"\n",
+        "accept_content is \"json\": a list of strings is wanted, such as [\"celery\"], in celeriac.toml:1",
+    ),
+    (
         "[aliases]\nold = \"new\"\n",
         "aliases.\"old\" is \"new\": \"new\" is not a task name of ours; it must be MODULE.TASK, in celeriac.toml:2",
     ),

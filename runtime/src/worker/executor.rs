@@ -63,7 +63,7 @@ async fn steps(
     alive: &Alive,
     story: &mut Story,
 ) -> Result<(), Left> {
-    let (delivery, request) = decode::decode(delivery, &crew.settings.timezone)?; // a. decode
+    let (delivery, request) = decode::decode(crew, delivery).await?; // a. decode
     story.knows(&request);
     let watched = crew.revocations.watch(&delivery, &request.id);
     let attempt = admit::admit(crew, delivery, request, &watched).await?; // b. admit

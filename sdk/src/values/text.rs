@@ -98,6 +98,26 @@ text_value!(
 );
 
 text_value!(
+    /// A day as Python's `date.isoformat()` writes it, such as `2026-01-31`.
+    ///
+    /// Kept as text; a bare string of that form is read too.
+    Date,
+    "date",
+    r#"a day as {"__type__": "date", "__value__": "2026-01-31"}"#,
+    is_date
+);
+
+text_value!(
+    /// A time of day as Python's `time.isoformat()` writes it, such as `09:30:00`.
+    ///
+    /// Kept as text; a bare string of that form is read too.
+    Time,
+    "time",
+    r#"a time of day as {"__type__": "time", "__value__": "09:30:00"}"#,
+    is_time
+);
+
+text_value!(
     /// A decimal number, kept as the text it came as: no digit is lost.
     ///
     /// A bare string is read too.
@@ -109,17 +129,34 @@ text_value!(
 
 /// `YYYY-MM-DD`, a `T` or blank, `HH:MM`, and what may follow; a calendar is not consulted.
 fn is_date_time(text: &str) -> bool {
-    let mut bytes = text.bytes();
-    let shape = b"0000-00-00T00:00";
-    let fits = shape.iter().all(|wanted| {
-        bytes.next().is_some_and(|byte| match wanted {
-            b'0' => byte.is_ascii_digit(),
-            b'T' => matches!(byte, b'T' | b' '),
-            other => byte == *other,
-        })
-    });
-    fits && bytes
+    after(text, b"0000-00-00T00:00").is_some_and(is_rest_of_time)
+}
+
+/// `YYYY-MM-DD`; a calendar is not consulted.
+fn is_date(text: &str) -> bool {
+    after(text, b"0000-00-00").is_some_and(str::is_empty)
+}
+
+/// `HH:MM`, and what may follow.
+fn is_time(text: &str) -> bool {
+    after(text, b"00:00").is_some_and(is_rest_of_time)
+}
+
+/// Seconds, a fraction, an offset.
+fn is_rest_of_time(text: &str) -> bool {
+    text.bytes()
         .all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.' | b'+' | b'-' | b'Z'))
+}
+
+/// Returns what follows a text of this shape: `0` stands for a digit, `T` for a `T` or a blank.
+fn after<'a>(text: &'a str, shape: &[u8]) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(shape.len())?;
+    let fits = start.bytes().zip(shape).all(|(byte, wanted)| match wanted {
+        b'0' => byte.is_ascii_digit(),
+        b'T' => matches!(byte, b'T' | b' '),
+        other => byte == *other,
+    });
+    fits.then_some(rest)
 }
 
 /// What Python's `Decimal` prints: a sign, digits with a point, an exponent, or a name.
@@ -166,6 +203,38 @@ mod tests {
                 .as_str(),
             "-1.5E+3"
         );
+    }
+
+    #[test]
+    fn a_day_and_a_time_of_day_keep_their_text() {
+        let json = r#"{"__type__":"date","__value__":"2026-01-31"}"#;
+        let day: Date = serde_json::from_str(json).expect("kombu's form");
+        assert_eq!(day.as_str(), "2026-01-31");
+        assert_eq!(
+            serde_json::to_string(&day).expect("it has a JSON form"),
+            json
+        );
+
+        let json = r#"{"__type__":"time","__value__":"09:30:00.000001+00:00"}"#;
+        let time: Time = serde_json::from_str(json).expect("kombu's form");
+        assert_eq!(time.as_str(), "09:30:00.000001+00:00");
+        assert_eq!(
+            serde_json::to_string(&time).expect("it has a JSON form"),
+            json
+        );
+
+        for text in [
+            "",
+            "2026-1-31",
+            "2026-01-31T09:30:00",
+            "31.01.2026",
+            "2026-01-3é",
+        ] {
+            assert_eq!(Date::new(text), None, "{text}");
+        }
+        for text in ["", "9:30", "09-30", "09:30 Uhr", "noon"] {
+            assert_eq!(Time::new(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -61,6 +61,30 @@ const HOMES: &[Home] = &[
         places: AMQP,
     },
     Home {
+        name: "flate2",
+        places: &["runtime/src/celery/compression"],
+    },
+    Home {
+        name: "bzip2",
+        places: &["runtime/src/celery/compression"],
+    },
+    Home {
+        name: "lzma_rust2",
+        places: &["runtime/src/celery/compression"],
+    },
+    Home {
+        name: "brotli_decompressor",
+        places: &["runtime/src/celery/compression"],
+    },
+    Home {
+        name: "ruzstd",
+        places: &["runtime/src/celery/compression"],
+    },
+    Home {
+        name: "saphyr_parser",
+        places: &["runtime/src/celery/body"],
+    },
+    Home {
         name: "axum",
         places: &["runtime/src/api"],
     },

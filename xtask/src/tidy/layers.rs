@@ -289,7 +289,7 @@ mod tests {
         );
         assert!(
             text.ends_with(
-                "it may import task, tenant, clock, telemetry, shutdown, celery, database, amqp, resp"
+                "it may import task, tenant, clock, telemetry, shutdown, celery, database, amqp, resp, sql"
             ),
             "{text}"
         );

@@ -135,7 +135,8 @@ const OF_THE_WAY: [&str; 9] = [
     "x-celeriac-reason",
 ];
 
-/// Returns the message of the next retry: the same call, one retry later.
+/// Returns the message of the next retry: the same call, one retry later. As with
+/// Celery, a task without a parent becomes its own.
 #[must_use]
 pub fn retried(message: &Message, retries: u32, due: Timestamp) -> Message {
     let mut next = message.clone();
@@ -145,6 +146,13 @@ pub fn retried(message: &Message, retries: u32, due: Timestamp) -> Message {
     next.headers.retain(|name, _| {
         !name.starts_with("x-first-death-") && !name.starts_with("x-last-death-")
     });
+    let id = next.headers.get("id").filter(|id| id.is_string()).cloned();
+    if let Some(id) = id {
+        let parent = next.headers.entry("parent_id").or_insert(Value::Null);
+        if parent.is_null() {
+            *parent = id;
+        }
+    }
     next.headers
         .insert("retries".to_owned(), Value::from(retries));
     next.headers

@@ -51,6 +51,11 @@ impl Headers<'_> {
         Some((id, task))
     }
 
+    /// Tells whether a message of protocol 2 begins here.
+    pub(super) fn name_a_task(&self) -> bool {
+        ["task", "id"].iter().any(|name| self.0.contains_key(*name))
+    }
+
     pub(super) fn id(&self) -> Result<TaskId, Wrong> {
         let id = self
             .text("id")?
