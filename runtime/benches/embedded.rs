@@ -15,14 +15,17 @@ use celeriac::broker::{Broker, Outgoing};
 use celeriac::celery::TaskCall;
 use celeriac::clock::Clock;
 use celeriac::database::Database;
+use celeriac::events::Events;
 use celeriac::registry::{Compiler, Registry, Resolver};
 use celeriac::results::Results;
 use celeriac::results::embedded::EmbeddedResults;
 use celeriac::shutdown::Shutdown;
 use celeriac::task::{State, TaskId};
 use celeriac::telemetry::Metrics;
+use celeriac::worker::orders::Orders;
 use celeriac::worker::{self, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Limits};
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -71,6 +74,8 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
         resolver,
         clock: Clock::System,
         metrics: Arc::new(Metrics::new()),
+        orders: Arc::new(Orders::new(vec!["celery".to_owned()], concurrency, concurrency)),
+        events: Events::new("bench@localhost", TimeZone::UTC, Clock::System, false),
         settings: settings(concurrency),
     };
     let began = Instant::now();

@@ -1,6 +1,7 @@
 //! The whole of a process, put together from its configuration.
 
 mod error;
+mod facts;
 mod housekeeping;
 mod listen;
 mod stores;
@@ -8,15 +9,19 @@ mod stores;
 pub use error::StartError;
 
 use crate::broker::{Broker, BrokerError};
+use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::{Address, Config};
+use crate::control::Control;
 use crate::database::Database;
+use crate::events::{Events, Pulse};
 use crate::policy::{limits, route};
-use crate::registry::{Compiler, ModuleInfo, Registry};
+use crate::registry::{Compiler, ModuleInfo, Registry, Resolver};
 use crate::results::{Record, Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
+use crate::worker::orders::Orders;
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use std::net::SocketAddr;
@@ -30,6 +35,8 @@ use tokio_util::sync::CancellationToken;
 /// Slots of the sandbox beside those of the attempts: components that describe
 /// themselves while they are loaded.
 const SPARE_SLOTS: u32 = 2;
+/// How many times its first size the pool may grow to by remote control.
+const GROWTH: u32 = 2;
 /// How long what is served may take to end (2 s): an answer under
 /// way, the last look of the registry.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -42,6 +49,7 @@ pub struct App {
     data: Database,
     broker: Arc<dyn Broker>,
     results: Arc<dyn Results>,
+    bus: Arc<dyn Bus>,
     files: Files,
 }
 
@@ -66,12 +74,14 @@ impl App {
         let data = files.open(&config.data, &clock).await?;
         let broker = stores::broker(&config, &mut files, &clock).await?;
         let results = stores::results(&config, &broker, &mut files, &clock).await?;
+        let bus = stores::bus(&config, &mut files, &clock).await?;
         Ok(Self {
             config,
             clock,
             data,
             broker,
             results,
+            bus,
             files,
         })
     }
@@ -98,6 +108,12 @@ impl App {
     #[must_use]
     pub fn results(&self) -> &dyn Results {
         &*self.results
+    }
+
+    /// Returns the bus.
+    #[must_use]
+    pub fn bus(&self) -> &Arc<dyn Bus> {
+        &self.bus
     }
 
     /// Returns the queue of a task that we publish.
@@ -215,7 +231,8 @@ impl App {
         self.greet().await?;
         let settings = self.settings();
         let attempts = u32::try_from(settings.concurrency).unwrap_or(u32::MAX);
-        let slots = attempts.saturating_add(SPARE_SLOTS);
+        let most = attempts.saturating_mul(GROWTH);
+        let slots = most.saturating_add(SPARE_SLOTS);
         let registry = self
             .registry_with(&EngineSettings {
                 attempts: slots,
@@ -257,6 +274,14 @@ impl App {
             ));
         }
 
+        let orders = Arc::new(Orders::new(
+            settings.queues.clone(),
+            settings.concurrency,
+            usize::try_from(most).unwrap_or(usize::MAX),
+        ));
+        let events = self.events();
+        let control = self.control(&events, &orders, &resolver, &shutdown);
+        self.watch(&mut served, control, &metrics, &ended);
         started(&Started {
             config: &self.config,
             listen,
@@ -268,6 +293,8 @@ impl App {
             resolver,
             clock: self.clock.clone(),
             metrics,
+            orders,
+            events,
             settings,
         };
         let drained = worker::run(parts, shutdown).await;
@@ -286,6 +313,53 @@ impl App {
         let engine = Engine::new(settings)?;
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
         Ok(Registry::open(self.data.clone(), &self.config.data, engine, compiler).await?)
+    }
+
+    fn events(&self) -> Events {
+        let worker = &self.config.worker;
+        let clock = self.clock.clone();
+        Events::new(&worker.hostname, facts::zone(), clock, worker.task_events)
+    }
+
+    fn control(
+        &self,
+        events: &Events,
+        orders: &Arc<Orders>,
+        resolver: &Resolver,
+        shutdown: &Shutdown,
+    ) -> Control {
+        Control {
+            bus: Arc::clone(&self.bus),
+            events: events.clone(),
+            orders: Arc::clone(orders),
+            shutdown: shutdown.clone(),
+            resolver: resolver.clone(),
+            clock: self.clock.clone(),
+            began: Instant::now(),
+            facts: facts::of(&self.config),
+        }
+    }
+
+    /// Tells what happens, and does what is asked, until `ended`.
+    fn watch(
+        &self,
+        served: &mut JoinSet<()>,
+        control: Control,
+        metrics: &Arc<Metrics>,
+        ended: &CancellationToken,
+    ) {
+        let (events, orders) = (control.events.clone(), Arc::clone(&control.orders));
+        let (bus, metrics, end) = (Arc::clone(&self.bus), Arc::clone(metrics), ended.clone());
+        served.spawn(async move {
+            let pulse = || {
+                metrics.events_dropped(events.dropped());
+                let (active, processed) = orders.roll.pulse();
+                Pulse { active, processed }
+            };
+            events.run(&*bus, pulse, end).await;
+        });
+        let end = ended.clone();
+        served.spawn(async move { control.run(end).await });
     }
 
     fn settings(&self) -> Settings {

@@ -1,7 +1,11 @@
 //! Celery's formats: what is on the wire. No I/O, no decisions.
 
+pub mod broadcast;
 pub mod envelope;
+pub mod event;
 pub mod message;
+pub mod pidbox;
+pub mod repr;
 pub mod request;
 pub mod result;
 

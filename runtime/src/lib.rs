@@ -22,8 +22,11 @@
 //! | | [`amqp`] | connections to RabbitMQ |
 //! | seams | [`broker`] | where messages wait, and its drivers |
 //! | | [`results`] | where states and results are, and its drivers |
+//! | | [`bus`] | events and remote control, and its drivers |
 //! | engine | [`registry`] | modules, their versions, native code made of them |
 //! | | [`worker`] | takes messages and runs them |
+//! | | [`events`] | tells monitors what happens |
+//! | | [`control`] | does what remote control asks |
 //! | edges | [`config`] | what was written in file, environment and flags, typed |
 //! | | [`api`] | metrics and health over HTTP |
 //! | | [`cli`] | the command line |
@@ -44,8 +47,11 @@ pub mod database;
 pub mod resp;
 
 pub mod broker;
+pub mod bus;
 pub mod results;
 
+pub mod control;
+pub mod events;
 pub mod registry;
 pub mod worker;
 

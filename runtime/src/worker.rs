@@ -9,10 +9,13 @@ mod crew;
 mod executor;
 mod guests;
 mod heartbeat;
+pub mod orders;
 mod patience;
+pub mod roll;
 
 use crate::broker::Broker;
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::registry::Resolver;
 use crate::results::Results;
 use crate::shutdown::Shutdown;
@@ -20,6 +23,7 @@ use crate::telemetry::Metrics;
 use celeriac_sandbox::Limits;
 use crew::Crew;
 use jiff::tz::TimeZone;
+use orders::Orders;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +41,10 @@ pub struct Parts {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What it is told from outside while it works.
+    pub orders: Arc<Orders>,
+    /// Where it tells what happens.
+    pub events: Events,
     /// How it works.
     pub settings: Settings,
 }

@@ -58,6 +58,8 @@ pub struct WorkerConfig {
     pub result_keep: Option<Duration>,
     /// Whether the start of each attempt is stored as STARTED.
     pub track_started: bool,
+    /// Whether events of tasks are told from the start.
+    pub task_events: bool,
 }
 
 impl WorkerConfig {
@@ -129,6 +131,7 @@ impl WorkerConfig {
                 "forever",
             )?,
             track_started: reader.flag("worker.track_started", false)?,
+            task_events: reader.flag("worker.task_events", false)?,
         })
     }
 }

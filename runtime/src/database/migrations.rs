@@ -35,6 +35,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "registry",
         sql: include_str!("../../migrations/0010_registry.sql"),
     },
+    Migration {
+        number: 20,
+        name: "bus",
+        sql: include_str!("../../migrations/0020_bus.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

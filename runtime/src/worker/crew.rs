@@ -2,9 +2,11 @@
 
 use super::guests::Guests;
 use super::heartbeat::Leases;
+use super::orders::Orders;
 use super::{Drained, Parts, Settings, WorkerError};
 use crate::broker::{Broker, Settlement};
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::registry::Resolver;
 use crate::results::Results;
 use crate::shutdown::Shutdown;
@@ -24,6 +26,8 @@ pub(super) struct Crew {
     pub(super) shutdown: Shutdown,
     pub(super) guests: Guests,
     pub(super) leases: Leases,
+    pub(super) orders: Arc<Orders>,
+    pub(super) events: Events,
     finished: AtomicU64,
     refused: AtomicU64,
     given_back: AtomicU64,
@@ -42,6 +46,8 @@ impl Crew {
             shutdown,
             guests,
             leases: Leases::default(),
+            orders: parts.orders,
+            events: parts.events,
             finished: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             given_back: AtomicU64::new(0),

@@ -14,9 +14,11 @@ mod leave;
 mod record;
 mod report;
 mod start;
+mod tell;
 
 use super::crew::Crew;
 use super::heartbeat::{self, Alive};
+use super::roll::Seat;
 use crate::broker::Delivery;
 use crate::celery::Request;
 use crate::policy::limits::effective;
@@ -63,10 +65,13 @@ async fn steps(
 ) -> Result<(), Left> {
     let (delivery, request) = decode::decode(delivery, &crew.settings.timezone)?; // a. decode
     story.knows(&request);
+    let seat = crew.orders.roll.seat(&delivery, &request);
+    tell::received(crew, &delivery, &request);
     let attempt = admit::admit(crew, delivery, request).await?; // b. admit
     story.has(&attempt);
     start::start(crew, &attempt, alive).await?; // c. start
-    let report = invoke::invoke(crew, &attempt, alive).await?; // e. invoke
+    begins(crew, &attempt, &seat);
+    let report = invoke::invoke(crew, &attempt, alive, &seat).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
     story.decided(&verdict);
@@ -80,10 +85,16 @@ async fn steps(
     record::settle(crew, &attempt, end.settlement, story).await // i. settle
 }
 
+/// Says to whoever asks that the guest is about to start.
+fn begins(crew: &Crew, attempt: &Attempt, seat: &Seat) {
+    seat.starts(crew.clock.now(), attempt.code.task.at_most_once);
+    tell::started(crew, &attempt.request);
+}
+
 impl Attempt {
     fn new(crew: &Crew, delivery: Delivery, request: Request, code: Arc<Loaded>) -> Self {
         let settings = &crew.settings;
-        let asked = request.time_limit;
+        let asked = crew.orders.limits_of(&request);
         Self {
             limits: effective(
                 &settings.defaults,

@@ -13,6 +13,7 @@ const SQL: &[&str] = &[
     "runtime/src/database",
     "runtime/src/broker/embedded",
     "runtime/src/results/embedded",
+    "runtime/src/bus/embedded",
     "runtime/src/registry",
     // Writes messages that no client of ours would.
     "tests/support/src",
@@ -21,6 +22,7 @@ const CLI: &[&str] = &["runtime/src/cli", "runtime/src/main.rs"];
 const AMQP: &[&str] = &[
     "runtime/src/amqp",
     "runtime/src/broker/rabbitmq",
+    "runtime/src/bus/rabbitmq",
     "runtime/benches/brokers/bare",
 ];
 
@@ -51,6 +53,7 @@ const HOMES: &[Home] = &[
             "runtime/src/resp",
             "runtime/src/broker/redis",
             "runtime/src/results/redis",
+            "runtime/src/bus/redis",
             "runtime/benches/brokers",
             "tests/conformance/sentinel.rs",
         ],
@@ -78,6 +81,10 @@ const HOMES: &[Home] = &[
     Home {
         name: "indicatif",
         places: CLI,
+    },
+    Home {
+        name: "regex_lite",
+        places: &["runtime/src/control/audience.rs"],
     },
     Home {
         name: "anyhow",

@@ -32,7 +32,7 @@ enum Layer {
 use Layer::{Config, Edge, Engine, Leaf, Policy, Root, Seam, Store, Wire, Words};
 
 /// Every top-level module and its layer.
-const MODULES: [(&str, Layer); 23] = [
+const MODULES: [(&str, Layer); 24] = [
     ("task", Words),
     ("tenant", Words),
     ("clock", Leaf),
@@ -44,6 +44,7 @@ const MODULES: [(&str, Layer); 23] = [
     ("amqp", Store),
     ("resp", Store),
     ("broker", Seam),
+    ("bus", Seam),
     ("results", Seam),
     ("registry", Engine),
     ("worker", Engine),

@@ -26,6 +26,9 @@ pub(super) async fn admit(
     delivery: Delivery,
     request: Request,
 ) -> Result<Attempt, Left> {
+    if crew.orders.is_revoked(request.id.as_str()) {
+        return Err(Left::revoked(delivery, request, revoked("revoked")));
+    }
     let facts = Facts {
         now: crew.clock.now(),
         eta: request.eta,
@@ -64,6 +67,11 @@ pub(super) async fn admit(
             ))
         }
     }
+}
+
+/// What the caller of a revoked task sees.
+pub(super) fn revoked(how: &str) -> Exception {
+    Exception::new("celery.exceptions", "TaskRevokedError", how)
 }
 
 /// Refuses what may run longer than the broker lets its message be held: it would

@@ -11,6 +11,7 @@ use crate::worker::consumer;
 use crate::worker::crew::Crew;
 use crate::worker::guests::Running;
 use crate::worker::heartbeat::Alive;
+use crate::worker::roll::Seat;
 use bytes::Bytes;
 use celeriac_sandbox::{Call, Grants, Interrupt, Interruption, Progress, Report, SandboxError};
 use std::time::Duration;
@@ -25,12 +26,18 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 type Answer = Result<Report, SandboxError>;
 
 /// Runs the guest.
-pub(super) async fn invoke(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Result<Report, Left> {
+pub(super) async fn invoke(
+    crew: &Crew,
+    attempt: &Attempt,
+    alive: &Alive,
+    seat: &Seat,
+) -> Result<Report, Left> {
     let interrupt = Interrupt::default();
     let (sender, mut progress) = watch::channel(None);
     let mut running = launch(crew, attempt, interrupt.clone(), sender);
     let mut next_update = Instant::now();
     let mut killed_at = None;
+    let mut revoked_at = None;
     loop {
         tokio::select! {
             biased;
@@ -53,6 +60,12 @@ pub(super) async fn invoke(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Res
                 killed_at = Some(Instant::now() + consumer::grace());
             }
             () = deadline(killed_at) => return Err(killed(crew, attempt)),
+            () = seat.asked(), if revoked_at.is_none() => {
+                interrupt.raise(Interruption::Cancelled);
+                let grace = if seat.at_once() { Duration::ZERO } else { consumer::grace() };
+                revoked_at = Some(Instant::now() + grace);
+            }
+            () = deadline(revoked_at) => return Err(revoked(attempt)),
         }
     }
 }
@@ -91,6 +104,12 @@ fn launch(
             .invoke(&call, &limits, &Grants::default(), facts)
             .await
     })
+}
+
+/// It was revoked, and its guest did not unwind in time.
+fn revoked(attempt: &Attempt) -> Left {
+    let (delivery, request) = (attempt.delivery.clone(), attempt.request.clone());
+    Left::revoked(delivery, request, super::admit::revoked("terminated"))
 }
 
 /// The guest did not unwind in time.

@@ -213,6 +213,7 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
 async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> Result<(), Left> {
     crew.refuse();
     story.ends(&refusal.state);
+    story.refused(&refusal.exception);
     let Refusal {
         delivery,
         request,
