@@ -11,6 +11,7 @@
 mod at_most_once;
 mod bad_messages;
 mod bad_redis;
+mod bus;
 mod calls;
 mod celery;
 mod configuration;

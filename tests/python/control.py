@@ -1,6 +1,7 @@
 """Asks workers what Celery's own programs ask, and prints what they answered.
 
     control.py replies BROKER NODE     every command, as {command: answer}
+    control.py revoke BROKER revoke|terminate|shutdown NAME
     control.py program BROKER WORDS    `celery -A app WORDS`, as {"code", "out", "err"}
     control.py events BROKER BACKEND TASK    the events of one call of a task
 """
@@ -72,6 +73,16 @@ def replies(broker, node):
     return seen
 
 
+def revoke(broker, what, name):
+    os.environ["BROKER"] = broker
+    from app import app
+
+    if what == "shutdown":
+        return app.control.shutdown(destination=[name])
+    quick = {"reply": True, "timeout": 20, "limit": 1}
+    return app.control.revoke(name, terminate=what == "terminate", **quick)
+
+
 def program(broker, *words):
     environment = {**os.environ, "BROKER": broker, "PYTHONPATH": str(HERE)}
     celery = pathlib.Path(sys.executable).parent / "celery"
@@ -88,15 +99,15 @@ def events(broker, backend, task):
     from app import app
 
     seen = []
+    sent = None
     with app.connection_for_read() as connection:
         receiver = app.events.Receiver(connection, handlers={"*": seen.append})
-        capture = receiver.itercapture(limit=None, timeout=40)
-        next(capture)
-        while not seen:
-            receiver.drain_events(timeout=40)
-        sent = app.send_task(task, args=["a b c"])
-        while not any(e["type"] in ("task-succeeded", "task-failed") for e in seen):
-            receiver.drain_events(timeout=40)
+        # A heartbeat says that we listen by now.
+        for _ in receiver.itercapture(limit=None, timeout=40):
+            if seen and sent is None:
+                sent = app.send_task(task, args=("a b c",))
+            if any(event["type"] in ("task-succeeded", "task-failed") for event in seen):
+                break
     own = [event for event in seen if event.get("uuid") == sent.id]
     workers = [event for event in seen if event["type"].startswith("worker-")]
     state = app.events.State()
@@ -114,4 +125,5 @@ def events(broker, backend, task):
 
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
-    print(json.dumps({"replies": replies, "program": program, "events": events}[what](*arguments)))
+    done = {"replies": replies, "program": program, "events": events, "revoke": revoke}
+    print(json.dumps(done[what](*arguments)))
