@@ -74,7 +74,11 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
         resolver,
         clock: Clock::System,
         metrics: Arc::new(Metrics::new()),
-        orders: Arc::new(Orders::new(vec!["celery".to_owned()], concurrency, concurrency)),
+        orders: Arc::new(Orders::new(
+            vec!["celery".to_owned()],
+            concurrency,
+            concurrency,
+        )),
         events: Events::new("bench@localhost", TimeZone::UTC, Clock::System, false),
         settings: settings(concurrency),
     };

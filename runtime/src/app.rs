@@ -11,7 +11,7 @@ pub use error::StartError;
 use crate::broker::{Broker, BrokerError};
 use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::config::{Address, Config};
+use crate::config::{Address, CONCURRENCY, Config};
 use crate::control::Control;
 use crate::database::Database;
 use crate::events::{Events, Pulse};
@@ -230,12 +230,10 @@ impl App {
         let shutdown = Shutdown::new();
         self.greet().await?;
         let settings = self.settings();
-        let attempts = u32::try_from(settings.concurrency).unwrap_or(u32::MAX);
-        let most = attempts.saturating_mul(GROWTH);
-        let slots = most.saturating_add(SPARE_SLOTS);
+        let most = most(settings.concurrency);
         let registry = self
             .registry_with(&EngineSettings {
-                attempts: slots,
+                attempts: most.saturating_add(SPARE_SLOTS),
                 pooling: Pooling::Auto,
             })
             .await?;
@@ -274,11 +272,7 @@ impl App {
             ));
         }
 
-        let orders = Arc::new(Orders::new(
-            settings.queues.clone(),
-            settings.concurrency,
-            usize::try_from(most).unwrap_or(usize::MAX),
-        ));
+        let orders = self.orders(most);
         let events = self.events();
         let control = self.control(&events, &orders, &resolver, &shutdown);
         self.watch(&mut served, control, &metrics, &ended);
@@ -313,6 +307,12 @@ impl App {
         let engine = Engine::new(settings)?;
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
         Ok(Registry::open(self.data.clone(), &self.config.data, engine, compiler).await?)
+    }
+
+    fn orders(&self, most: u32) -> Arc<Orders> {
+        let worker = &self.config.worker;
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Arc::new(Orders::new(worker.queues.clone(), worker.concurrency, most))
     }
 
     fn events(&self) -> Events {
@@ -385,6 +385,13 @@ impl App {
             aliases: self.config.aliases.clone(),
         }
     }
+}
+
+/// To how many attempts in flight a worker may grow that starts with so many.
+fn most(concurrency: usize) -> u32 {
+    let attempts = u32::try_from(concurrency).unwrap_or(u32::MAX);
+    let largest = u32::try_from(CONCURRENCY).unwrap_or(u32::MAX);
+    attempts.saturating_mul(GROWTH).min(largest).max(attempts)
 }
 
 async fn follow_signals(

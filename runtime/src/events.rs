@@ -158,7 +158,8 @@ impl Events {
         stop: CancellationToken,
     ) {
         let mut is_heard = self.say(bus, "worker-online", pulse()).await;
-        let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
+        let mut ticks =
+            tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {

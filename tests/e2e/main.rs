@@ -17,6 +17,7 @@ mod celery;
 mod configuration;
 mod crash;
 mod data_folder;
+mod flower;
 mod forward;
 mod health;
 mod limits;

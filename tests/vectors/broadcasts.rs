@@ -86,7 +86,10 @@ fn every_captured_event_is_read_and_has_the_members_of_ours() {
             let common: BTreeSet<_> = names(&ours).into_iter().collect();
             let common: Vec<_> = common.into_iter().filter(|name| *name != "uuid").collect();
             let has = names(theirs);
-            assert!(common.iter().all(|name| has.contains(name)), "{kind}: {has:?}");
+            assert!(
+                common.iter().all(|name| has.contains(name)),
+                "{kind}: {has:?}"
+            );
             let key = example["channel"].as_str().unwrap();
             assert!(key.contains(EVENTS), "{key}");
             assert_eq!(example["envelope_headers"], json!(sent.headers));

@@ -114,8 +114,18 @@ mod tests {
     #[test]
     fn the_broker_is_described_without_its_password() {
         for (address, host, port, transport) in [
-            ("redis://:secret@example.com:6380/3", "example.com", 6380, "redis"),
-            ("amqps://me:secret@example.com:5671/shop", "example.com", 5671, "amqps"),
+            (
+                "redis://:secret@example.com:6380/3",
+                "example.com",
+                6380,
+                "redis",
+            ),
+            (
+                "amqps://me:secret@example.com:5671/shop",
+                "example.com",
+                5671,
+                "amqps",
+            ),
         ] {
             let mut raw = crate::config::read(None, std::iter::empty()).unwrap();
             raw.set_flag("broker", "--broker", address.to_owned());
@@ -124,7 +134,11 @@ mod tests {
             assert_eq!(facts.broker["hostname"], host);
             assert_eq!(facts.broker["port"], port);
             assert_eq!(facts.broker["transport"], transport);
-            for text in [facts.broker.to_string(), facts.settings.to_string(), facts.report] {
+            for text in [
+                facts.broker.to_string(),
+                facts.settings.to_string(),
+                facts.report,
+            ] {
                 assert!(!text.contains("secret"), "{text}");
             }
         }

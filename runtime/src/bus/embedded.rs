@@ -111,7 +111,11 @@ impl Bus for EmbeddedBus {
             To::Client(client) => (broadcast::ANSWERS, client.as_str()),
         };
         let now = self.db.clock().now_ms();
-        if exchange == EVENTS && !rows::somebody_listens(&self.db, now).await.map_err(trouble)? {
+        if exchange == EVENTS
+            && !rows::somebody_listens(&self.db, now)
+                .await
+                .map_err(trouble)?
+        {
             return Ok(());
         }
         let leave = Leave {

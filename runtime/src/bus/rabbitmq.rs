@@ -238,7 +238,8 @@ fn properties(message: &Message, exchange: &str) -> BasicProperties {
 fn message(pushed: Delivery) -> Message {
     let properties = &pushed.properties;
     let text = |text: Option<&lapin::types::ShortString>| {
-        text.map(|text| text.as_str().to_owned()).unwrap_or_default()
+        text.map(|text| text.as_str().to_owned())
+            .unwrap_or_default()
     };
     let mut headers = Map::new();
     for (name, value) in properties.headers().iter().flat_map(FieldTable::inner) {

@@ -48,10 +48,7 @@ impl RedisBus {
     /// Publish and subscribe know no databases: kombu puts the number in the name.
     fn channel(&self, exchange: &str, key: &str) -> String {
         let slash = if key.is_empty() { "" } else { "/" };
-        format!(
-            "{}/{}.{exchange}{slash}{key}",
-            self.prefix, self.database
-        )
+        format!("{}/{}.{exchange}{slash}{key}", self.prefix, self.database)
     }
 
     async fn publish(&self, channel: &str, text: String) -> Result<(), BusError> {

@@ -29,10 +29,7 @@ impl Event {
     /// Makes an event such as `task-received`; `own` is a JSON object.
     #[must_use]
     pub fn new(kind: &'static str, own: Value) -> Self {
-        let own = match own {
-            Value::Object(own) => own,
-            _ => Map::new(),
-        };
+        let own = object(own).unwrap_or_default();
         Self { kind, own }
     }
 
@@ -74,19 +71,22 @@ pub fn message(document: &Value, sender: &Sender) -> Message {
     broadcast::message(document.to_string(), headers)
 }
 
+fn object(value: Value) -> Option<Map<String, Value>> {
+    if let Value::Object(members) = value {
+        return Some(members);
+    }
+    None
+}
+
 /// Reads the events of a message, each an object; what is none is left out.
 #[must_use]
 pub fn read(message: &Message) -> Vec<Map<String, Value>> {
     if !broadcast::is_readable(message) {
         return Vec::new();
     }
-    let one = |event: Value| match event {
-        Value::Object(event) => Some(event),
-        _ => None,
-    };
     match serde_json::from_slice(&message.body) {
-        Ok(Value::Array(events)) => events.into_iter().filter_map(one).collect(),
-        Ok(event) => one(event).into_iter().collect(),
+        Ok(Value::Array(events)) => events.into_iter().filter_map(object).collect(),
+        Ok(event) => object(event).into_iter().collect(),
         Err(_) => Vec::new(),
     }
 }

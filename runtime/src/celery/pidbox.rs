@@ -78,14 +78,13 @@ impl Request {
         let body: Body = serde_json::from_slice(&message.body).ok()?;
         let to = match (body.destination, body.pattern, body.matcher.as_deref()) {
             (Some(names), _, _) if !names.is_empty() => Audience::These(names),
-            (_, Some(pattern), Some(kind)) if !pattern.is_empty() && !kind.is_empty() => {
-                match kind {
-                    _ if pattern.len() > PATTERN_BYTES => Audience::Nobody,
-                    "glob" => Audience::Glob(pattern),
-                    "pcre" => Audience::Regex(pattern),
-                    _ => Audience::Nobody,
-                }
-            }
+            (_, Some(pattern), Some(kind)) if !pattern.is_empty() && !kind.is_empty() => match kind
+            {
+                _ if pattern.len() > PATTERN_BYTES => Audience::Nobody,
+                "glob" => Audience::Glob(pattern),
+                "pcre" => Audience::Regex(pattern),
+                _ => Audience::Nobody,
+            },
             _ => Audience::All,
         };
         let reply_to = body.reply_to.map(|reply| reply.routing_key);
@@ -93,10 +92,11 @@ impl Request {
             method: body.method,
             arguments: body.arguments.unwrap_or_default(),
             to,
-            ticket: body.ticket.and_then(|ticket| match ticket {
-                Value::String(ticket) => Some(ticket),
-                _ => None,
-            }),
+            ticket: body
+                .ticket
+                .as_ref()
+                .and_then(Value::as_str)
+                .map(str::to_owned),
             reply_to: reply_to.filter(|key| !key.is_empty() && key.len() <= KEY_BYTES),
             clock: broadcast::clock(message),
         })
@@ -227,7 +227,7 @@ mod tests {
             r#"{"method": "ping", "reply_to": "x"}"#,
             &deep,
         ] {
-            assert!(request(body).is_none(), "{:.40}", body);
+            assert!(request(body).is_none(), "{body:.40}");
         }
     }
 

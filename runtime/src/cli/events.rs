@@ -12,7 +12,15 @@ use std::sync::Arc;
 /// Longest text of a member on a line, characters.
 const SHOWN: usize = 80;
 /// What every event has, or what is shown elsewhere on its line.
-const COMMON: [&str; 7] = ["type", "hostname", "timestamp", "pid", "clock", "utcoffset", "uuid"];
+const COMMON: [&str; 7] = [
+    "type",
+    "hostname",
+    "timestamp",
+    "pid",
+    "clock",
+    "utcoffset",
+    "uuid",
+];
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON: one line for each event, as workers send it.";

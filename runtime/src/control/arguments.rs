@@ -48,7 +48,8 @@ impl Arguments<'_> {
     pub(super) fn table(&self, name: &str) -> HashMap<String, Vec<String>> {
         let table = self.values.get(name).and_then(Value::as_object);
         let rows = table.into_iter().flatten();
-        rows.map(|(name, value)| (name.clone(), texts(value))).collect()
+        rows.map(|(name, value)| (name.clone(), texts(value)))
+            .collect()
     }
 
     /// Seconds.

@@ -126,7 +126,8 @@ pub(super) fn add_consumer(control: &Control, arguments: &Arguments<'_>) -> Told
         let given = arguments.text(name);
         given.is_some_and(|given| !given.is_empty() && given != queue)
     };
-    if !control.facts.queues.contains_key(queue) && (is_other("exchange") || is_other("routing_key"))
+    if !control.facts.queues.contains_key(queue)
+        && (is_other("exchange") || is_other("routing_key"))
     {
         let words = format!(
             "queue {queue} is fed by an exchange of its own name; describe another one in [queues]"
@@ -199,7 +200,10 @@ mod tests {
             (json!(null), Ok(None)),
             (json!(""), Ok(None)),
             (json!("x/y"), Err("KeyError('y')".to_owned())),
-            (json!("inf/s"), Err("ValueError(\"could not convert string to float: 'inf'\")".to_owned())),
+            (
+                json!("inf/s"),
+                Err("ValueError(\"could not convert string to float: 'inf'\")".to_owned()),
+            ),
         ] {
             assert_eq!(rate(Some(&value)), expected, "{value}");
         }

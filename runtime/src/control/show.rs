@@ -7,7 +7,7 @@ use crate::celery::iso;
 use crate::task::{ExchangeType, QueueShape};
 use crate::worker::roll::Entry;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// The priority that Celery shows for what waits until a moment.
 const TIMER_PRIORITY: u8 = 6;
@@ -148,7 +148,8 @@ pub(super) fn scheduled(control: &Control) -> Told {
 pub(super) fn query(control: &Control, ids: &[String]) -> Told {
     let mut describing = Describing::new(control.events.hostname(), false);
     let entries = control.orders.roll.entries().into_iter();
-    let asked = entries.filter(|entry| ids.contains(&entry.id));
+    let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
+    let asked = entries.filter(|entry| ids.contains(entry.id.as_str()));
     let found = asked.map(|entry| {
         let state = match how(control, &entry) {
             How::Active => "active",

@@ -20,7 +20,9 @@ impl Lamport {
     pub fn adjust(&self, heard: i64) -> i64 {
         let heard = if heard > HIGHEST { 0 } else { heard };
         let next = |own: i64| Some(own.max(heard).wrapping_add(1));
-        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let before = self
+            .0
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
         before.map_or(0, |own| own.max(heard).wrapping_add(1))
     }
 

@@ -74,11 +74,19 @@ async fn a_worker_says_that_it_came_is_there_and_went() {
     tokio::join!(events.run(&sent, pulse, stop.clone()), minute);
     assert_eq!(
         sent.keys(),
-        ["worker.online", "worker.heartbeat", "worker.heartbeat", "worker.offline"]
+        [
+            "worker.online",
+            "worker.heartbeat",
+            "worker.heartbeat",
+            "worker.offline"
+        ]
     );
     let last = sent.last();
     assert_eq!(last["type"], "worker-offline");
-    assert_eq!((&last["active"], &last["processed"]), (&json!(1), &json!(2)));
+    assert_eq!(
+        (&last["active"], &last["processed"]),
+        (&json!(1), &json!(2))
+    );
     assert_eq!((&last["freq"], &last["clock"]), (&json!(2.0), &json!(4)));
     assert_eq!(last["timestamp"], 1_795_255_200.0);
 }
@@ -100,6 +108,9 @@ async fn what_a_bus_did_not_take_is_told_when_it_is_back() {
     tokio::join!(events.run(&sent, Pulse::default, stop.clone()), later);
     let messages = sent.messages.lock().unwrap();
     let (_, told) = messages.iter().find(|(key, _)| key == MULTI).unwrap();
-    assert_eq!((&told[0]["uuid"], &told[1]["uuid"]), (&json!("1"), &json!("2")));
+    assert_eq!(
+        (&told[0]["uuid"], &told[1]["uuid"]),
+        (&json!("1"), &json!("2"))
+    );
     assert_eq!(told[0]["utcoffset"], -2.0, "hours west");
 }

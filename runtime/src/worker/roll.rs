@@ -4,7 +4,7 @@ use crate::broker::{Delivery, Receipt};
 use crate::celery::Request;
 use bytes::Bytes;
 use jiff::Timestamp;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio_util::sync::CancellationToken;
 
@@ -97,14 +97,20 @@ impl Roll {
         let hand = self.lock();
         let mut entries: Vec<_> = hand.entries.iter().collect();
         entries.sort_by_key(|(receipt, _)| *receipt);
-        entries.into_iter().map(|(_, entry)| entry.clone()).collect()
+        entries
+            .into_iter()
+            .map(|(_, entry)| entry.clone())
+            .collect()
     }
 
     /// Returns how many tasks run, and how many were started since the beginning.
     #[must_use]
     pub fn pulse(&self) -> (u64, u64) {
         let hand = self.lock();
-        let running = hand.entries.values().filter(|entry| entry.started.is_some());
+        let running = hand
+            .entries
+            .values()
+            .filter(|entry| entry.started.is_some());
         (running.count() as u64, hand.processed)
     }
 
@@ -116,9 +122,11 @@ impl Roll {
 
     /// Asks running tasks to end, or cuts them off, and returns their ids.
     pub(super) fn stop(&self, ids: &[String], at_once: bool) -> Vec<String> {
+        let ids: HashSet<&str> = ids.iter().map(String::as_str).collect();
         let hand = self.lock();
         let running = hand.entries.values();
-        let hit = running.filter(|entry| entry.started.is_some() && ids.contains(&entry.id));
+        let hit =
+            running.filter(|entry| entry.started.is_some() && ids.contains(entry.id.as_str()));
         hit.map(|entry| {
             if at_once {
                 entry.stop.at_once.cancel();

@@ -41,7 +41,12 @@ async fn a_request_is_heard_and_its_answers_come_back() {
         }
     };
     let (answers, ()) = tokio::join!(bus.ask(ask), answer);
-    assert_eq!(answers.unwrap(), [message("client")]);
+    let bodies: Vec<_> = answers
+        .unwrap()
+        .into_iter()
+        .map(|answer| answer.body)
+        .collect();
+    assert_eq!(bodies, ["client"]);
 }
 
 #[tokio::test]

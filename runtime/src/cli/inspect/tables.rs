@@ -92,7 +92,10 @@ fn row(node: &str, task: &Value, since: &str) -> Vec<String> {
         member(task, "name"),
         member(task, "id"),
         member(task, "args"),
-        started.map_or_else(|| "-".to_owned(), |at| at.strftime("%H:%M:%S UTC").to_string()),
+        started.map_or_else(
+            || "-".to_owned(),
+            |at| at.strftime("%H:%M:%S UTC").to_string(),
+        ),
     ]
 }
 

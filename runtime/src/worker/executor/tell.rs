@@ -127,4 +127,3 @@ pub(super) fn started(crew: &Crew, request: &Request) {
     crew.events
         .task(|| Event::new("task-started", json!({"uuid": request.id.as_str()})));
 }
-

@@ -26,7 +26,9 @@ pub enum PoolError {
         size: usize,
     },
     /// The sandbox was prepared for fewer.
-    #[error("this worker was started for at most {most} attempts in flight; start it with a higher concurrency")]
+    #[error(
+        "this worker was started for at most {most} attempts in flight; start it with a higher concurrency"
+    )]
     Full {
         /// The most.
         most: usize,
