@@ -163,7 +163,7 @@ mod tests {
         let one = || broadcast::message("{}".to_owned(), Map::new());
         let burst = stream::repeat_with(one).take(1_000);
         let later = stream::once(async move {
-            tokio::time::sleep(SECOND).await;
+            tokio::time::advance(SECOND).await;
             one()
         });
         let (sender, mut waiting) = mpsc::channel(2_000);
