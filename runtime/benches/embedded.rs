@@ -15,14 +15,20 @@ use celeriac::broker::{Broker, Outgoing};
 use celeriac::celery::TaskCall;
 use celeriac::clock::Clock;
 use celeriac::database::Database;
+use celeriac::events::Events;
 use celeriac::registry::{Compiler, Registry, Resolver};
 use celeriac::results::Results;
 use celeriac::results::embedded::EmbeddedResults;
 use celeriac::shutdown::Shutdown;
+use celeriac::task::RateScope;
 use celeriac::task::{State, TaskId};
 use celeriac::telemetry::Metrics;
+use celeriac::worker::rates::Rates;
+use celeriac::worker::revocations::{Clerk, Revocations};
+use celeriac::worker::steering::Steering;
 use celeriac::worker::{self, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Limits};
+use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,10 +74,11 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
     let parts = Parts {
         broker: broker.clone(),
         results: results.clone(),
-        orders: results.clone(),
         resolver,
         clock: Clock::System,
         metrics: Arc::new(Metrics::new()),
+        steering: Arc::new(steering(&results, &broker, concurrency)),
+        events: Events::new("bench@localhost", TimeZone::UTC, Clock::System, false),
         settings: settings(concurrency),
     };
     let began = Instant::now();
@@ -165,6 +172,31 @@ async fn verify(results: &EmbeddedResults, ids: &[TaskId]) {
     }
 }
 
+fn steering(
+    results: &Arc<EmbeddedResults>,
+    broker: &EmbeddedBroker,
+    concurrency: usize,
+) -> Steering {
+    let clerk = Clerk {
+        orders: results.clone(),
+        results: results.clone(),
+        clock: Clock::System,
+        name: "bench@localhost".to_owned(),
+        keep: Duration::from_secs(86_400),
+        result_keep: None,
+    };
+    let rates = Rates::new(
+        BTreeMap::new(),
+        RateScope::Worker,
+        results.clone(),
+        Clock::System,
+        broker.profile().delay_step,
+    );
+    let queues = vec!["celery".to_owned()];
+    let revocations = Revocations::new(clerk);
+    Steering::new(queues, concurrency, concurrency, revocations, rates)
+}
+
 fn settings(concurrency: usize) -> Settings {
     Settings {
         name: "bench@localhost".to_owned(),
@@ -182,9 +214,6 @@ fn settings(concurrency: usize) -> Settings {
         },
         retry_delay: Duration::from_secs(180),
         result_keep: Some(Duration::from_secs(86_400)),
-        revoke_keep: Duration::from_secs(86_400),
-        rates: BTreeMap::new(),
-        rate_scope: celeriac::task::RateScope::Worker,
         track_started: false,
         result_extended: false,
         defaults: Limits::default(),

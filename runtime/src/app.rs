@@ -1,6 +1,7 @@
 //! The whole of a process, put together from its configuration.
 
 mod error;
+mod facts;
 mod housekeeping;
 mod listen;
 mod stores;
@@ -8,17 +9,22 @@ mod stores;
 pub use error::StartError;
 
 use crate::broker::{Broker, BrokerError};
+use crate::bus::Bus;
 use crate::clock::Clock;
-use crate::config::{Address, Config};
+use crate::config::{Address, CONCURRENCY, Config};
+use crate::control::Control;
 use crate::database::Database;
+use crate::events::{Events, Pulse};
 use crate::policy::{limits, route};
-use crate::registry::{Compiler, ModuleInfo, Registry};
+use crate::registry::{Compiler, ModuleInfo, Registry, Resolver};
 use crate::results::orders::Orders;
 use crate::results::{Record, Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
-use crate::worker::revocations::Clerk;
+use crate::worker::rates::Rates;
+use crate::worker::revocations::{Clerk, Revocations};
+use crate::worker::steering::Steering;
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use std::net::SocketAddr;
@@ -33,6 +39,8 @@ use tokio_util::sync::CancellationToken;
 /// Slots of the sandbox beside those of the attempts: components that describe
 /// themselves while they are loaded.
 const SPARE_SLOTS: u32 = 2;
+/// How many times its first size the pool may grow to by remote control.
+const GROWTH: u32 = 2;
 /// How long what is served may take to end (2 s): an answer under
 /// way, the last look of the registry.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -46,6 +54,7 @@ pub struct App {
     broker: Arc<dyn Broker>,
     results: Arc<dyn Results>,
     orders: Arc<dyn Orders>,
+    bus: Arc<dyn Bus>,
     files: Files,
 }
 
@@ -71,6 +80,7 @@ impl App {
         let broker = stores::broker(&config, &mut files, &clock).await?;
         let results = stores::results(&config, &broker, &mut files, &clock).await?;
         let orders = stores::orders(&config, &mut files, &clock).await?;
+        let bus = stores::bus(&config, &mut files, &clock).await?;
         Ok(Self {
             config,
             clock,
@@ -78,6 +88,7 @@ impl App {
             broker,
             results,
             orders,
+            bus,
             files,
         })
     }
@@ -104,6 +115,12 @@ impl App {
     #[must_use]
     pub fn results(&self) -> &dyn Results {
         &*self.results
+    }
+
+    /// Returns the bus.
+    #[must_use]
+    pub fn bus(&self) -> &Arc<dyn Bus> {
+        &self.bus
     }
 
     /// Returns the queue of a task that we publish.
@@ -249,11 +266,10 @@ impl App {
         let shutdown = Shutdown::new();
         self.greet().await?;
         let settings = self.settings();
-        let attempts = u32::try_from(settings.concurrency).unwrap_or(u32::MAX);
-        let slots = attempts.saturating_add(SPARE_SLOTS);
+        let most = most(settings.concurrency);
         let registry = self
             .registry_with(&EngineSettings {
-                attempts: slots,
+                attempts: most.saturating_add(SPARE_SLOTS),
                 pooling: Pooling::Auto,
             })
             .await?;
@@ -292,6 +308,10 @@ impl App {
             ));
         }
 
+        let steering = self.steering(most);
+        let events = self.events();
+        let control = self.control(&events, &steering, &resolver, &shutdown);
+        self.watch(&mut served, control, &metrics, &ended);
         started(&Started {
             config: &self.config,
             listen,
@@ -300,10 +320,11 @@ impl App {
         let parts = Parts {
             broker: Arc::clone(&self.broker),
             results: Arc::clone(&self.results),
-            orders: Arc::clone(&self.orders),
             resolver,
             clock: self.clock.clone(),
             metrics,
+            steering,
+            events,
             settings,
         };
         let drained = worker::run(parts, shutdown).await;
@@ -324,6 +345,71 @@ impl App {
         Ok(Registry::open(self.data.clone(), &self.config.data, engine, compiler).await?)
     }
 
+    fn steering(&self, most: u32) -> Arc<Steering> {
+        let worker = &self.config.worker;
+        let rates = Rates::new(
+            self.config.rates.clone(),
+            worker.rate_limit_scope,
+            Arc::clone(&self.orders),
+            self.clock.clone(),
+            self.broker.profile().delay_step,
+        );
+        Arc::new(Steering::new(
+            worker.queues.clone(),
+            worker.concurrency,
+            usize::try_from(most).unwrap_or(usize::MAX),
+            Revocations::new(self.clerk(&worker.hostname)),
+            rates,
+        ))
+    }
+
+    fn events(&self) -> Events {
+        let worker = &self.config.worker;
+        let clock = self.clock.clone();
+        Events::new(&worker.hostname, facts::zone(), clock, worker.task_events)
+    }
+
+    fn control(
+        &self,
+        events: &Events,
+        steering: &Arc<Steering>,
+        resolver: &Resolver,
+        shutdown: &Shutdown,
+    ) -> Control {
+        Control {
+            bus: Arc::clone(&self.bus),
+            events: events.clone(),
+            steering: Arc::clone(steering),
+            shutdown: shutdown.clone(),
+            resolver: resolver.clone(),
+            clock: self.clock.clone(),
+            began: Instant::now(),
+            facts: facts::of(&self.config),
+        }
+    }
+
+    /// Tells what happens, and does what is asked, until `ended`.
+    fn watch(
+        &self,
+        served: &mut JoinSet<()>,
+        control: Control,
+        metrics: &Arc<Metrics>,
+        ended: &CancellationToken,
+    ) {
+        let (events, steering) = (control.events.clone(), Arc::clone(&control.steering));
+        let (bus, metrics, end) = (Arc::clone(&self.bus), Arc::clone(metrics), ended.clone());
+        served.spawn(async move {
+            let pulse = || {
+                metrics.events_dropped(events.dropped());
+                let (active, processed) = steering.roll.pulse();
+                Pulse { active, processed }
+            };
+            events.run(&*bus, pulse, end).await;
+        });
+        let end = ended.clone();
+        served.spawn(async move { control.run(end).await });
+    }
+
     fn settings(&self) -> Settings {
         let worker = &self.config.worker;
         Settings {
@@ -342,9 +428,6 @@ impl App {
             },
             retry_delay: worker.retry_delay,
             result_keep: worker.result_keep,
-            revoke_keep: worker.revoke_keep,
-            rates: self.config.rates.clone(),
-            rate_scope: worker.rate_limit_scope,
             track_started: worker.track_started,
             result_extended: worker.result_extended,
             defaults: self.config.limits.clone(),
@@ -353,6 +436,13 @@ impl App {
             routes: self.config.routes.clone(),
         }
     }
+}
+
+/// To how many attempts in flight a worker may grow that starts with so many.
+fn most(concurrency: usize) -> u32 {
+    let attempts = u32::try_from(concurrency).unwrap_or(u32::MAX);
+    let largest = u32::try_from(CONCURRENCY).unwrap_or(u32::MAX);
+    attempts.saturating_mul(GROWTH).min(largest).max(attempts)
 }
 
 async fn follow_signals(

@@ -1,9 +1,12 @@
 //! Celery's formats: what is on the wire. No I/O, no decisions.
 
 pub mod body;
+pub mod broadcast;
 pub mod compression;
 pub mod envelope;
+pub mod event;
 pub mod message;
+pub mod pidbox;
 pub mod repr;
 pub mod request;
 pub mod result;

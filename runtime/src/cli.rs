@@ -10,8 +10,10 @@ mod compare;
 mod completions;
 mod config;
 mod ending;
+mod events;
 mod exit;
 mod gc;
+mod inspect;
 mod local;
 mod modules;
 mod moment;
@@ -93,6 +95,12 @@ enum Command {
     /// Show how many messages the queues hold, or their dead letters.
     #[command(after_help = queues::JSON)]
     Queues(queues::Args),
+    /// Ask workers what they do.
+    #[command(after_help = inspect::JSON)]
+    Inspect(inspect::Args),
+    /// Show what workers tell, as it happens.
+    #[command(after_help = events::JSON)]
+    Events,
     /// Remove old results, old versions and files that nothing needs.
     #[command(after_help = gc::JSON)]
     Gc,
@@ -158,6 +166,8 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Result(args) => wait_for(result::run(args, &options, screen)),
         Command::Revoke(args) => wait_for(revoke::run(args, &options, screen)),
         Command::Queues(args) => wait_for(queues::run(args, &options, screen)),
+        Command::Inspect(args) => wait_for(inspect::run(args, &options, screen)),
+        Command::Events => wait_for(events::run(&options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.
         Command::Compile => Ok(Exit::Usage),

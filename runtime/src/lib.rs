@@ -23,8 +23,11 @@
 //! | | [`sql`] | the SQLite files of Celery's database results |
 //! | seams | [`broker`] | where messages wait, and its drivers |
 //! | | [`results`] | where states and results are, and its drivers |
+//! | | [`bus`] | events and remote control, and its drivers |
 //! | engine | [`registry`] | modules, their versions, native code made of them |
 //! | | [`worker`] | takes messages and runs them |
+//! | | [`events`] | tells monitors what happens |
+//! | | [`control`] | does what remote control asks |
 //! | edges | [`config`] | what was written in file, environment and flags, typed |
 //! | | [`api`] | metrics and health over HTTP |
 //! | | [`cli`] | the command line |
@@ -46,8 +49,11 @@ pub mod resp;
 pub mod sql;
 
 pub mod broker;
+pub mod bus;
 pub mod results;
 
+pub mod control;
+pub mod events;
 pub mod registry;
 pub mod worker;
 

@@ -13,14 +13,16 @@ mod heartbeat;
 mod patience;
 pub mod rates;
 pub mod revocations;
+pub mod roll;
+pub mod steering;
 
 use crate::broker::Broker;
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::registry::Resolver;
-use crate::results::orders::Orders;
 use crate::results::{Results, ResultsError};
 use crate::shutdown::Shutdown;
-use crate::task::{Accept, Rate, RateScope};
+use crate::task::Accept;
 use crate::telemetry::Metrics;
 use celeriac_sandbox::Limits;
 use crew::Crew;
@@ -28,6 +30,7 @@ use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use steering::Steering;
 use tokio::task::JoinSet;
 
 /// What a worker works with.
@@ -37,14 +40,16 @@ pub struct Parts {
     pub broker: Arc<dyn Broker>,
     /// Where states and results go.
     pub results: Arc<dyn Results>,
-    /// Where workers hear of revoked tasks, and share rates.
-    pub orders: Arc<dyn Orders>,
     /// Which code a task is.
     pub resolver: Resolver,
     /// The clock.
     pub clock: Clock,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What it is told from outside while it works.
+    pub steering: Arc<Steering>,
+    /// Where it tells what happens.
+    pub events: Events,
     /// How it works.
     pub settings: Settings,
 }
@@ -77,12 +82,6 @@ pub struct Settings {
     pub retry_delay: Duration,
     /// How long results are kept; `None` is for ever.
     pub result_keep: Option<Duration>,
-    /// How long a revocation is kept.
-    pub revoke_keep: Duration,
-    /// How fast tasks start, by their names and beginnings of these; `None` is no limit.
-    pub rates: BTreeMap<String, Option<Rate>>,
-    /// Whose starts are counted together.
-    pub rate_scope: RateScope,
     /// Whether the start of every attempt is stored as STARTED.
     pub track_started: bool,
     /// Whether results also tell which call they answer.
@@ -147,7 +146,7 @@ pub async fn run(parts: Parts, shutdown: Shutdown) -> Result<Drained, WorkerErro
     let crew = Arc::new(Crew::new(parts, shutdown)?);
     consumer::greet(&crew).await;
     // Nothing is taken before it is known what not to run.
-    let known = patience::insist(&crew.shutdown, || crew.revocations.read());
+    let known = patience::insist(&crew.shutdown, || crew.steering.revocations.read());
     tokio::select! {
         known = known => known.map_err(|source| WorkerError::Orders { source })?,
         never = consumer::keep_asking(&crew) => match never {},

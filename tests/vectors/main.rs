@@ -12,6 +12,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod broadcasts;
 mod capture;
 mod documents;
 mod formats;

@@ -6,9 +6,13 @@ use crate::broker::Broker;
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::rabbitmq::RabbitBroker;
 use crate::broker::redis::{RedisBroker, Settings};
+use crate::bus::Bus;
+use crate::bus::embedded::EmbeddedBus;
+use crate::bus::rabbitmq::RabbitBus;
+use crate::bus::redis::RedisBus;
 use crate::celery::Message;
 use crate::clock::Clock;
-use crate::config::{Address, Config, RedisUrl, SentinelOptions, SentinelUrl};
+use crate::config::{Address, AmqpUrl, Config, RedisUrl, SentinelOptions, SentinelUrl};
 use crate::database::Database;
 use crate::resp::{self, RedisServer, Sentinels};
 use crate::results::database::{DatabaseResults, Form};
@@ -82,11 +86,7 @@ pub(super) async fn broker(
             Arc::new(broker.with_queues(config.queues.clone()))
         }
         Address::Amqp(url) => {
-            let tls = amqp::TlsFiles {
-                authorities: url.tls.authorities.clone(),
-                identity: url.tls.identity.clone(),
-            };
-            let server = AmqpServer::new(url.server.secret(), &tls).map_err(StartError::Amqp)?;
+            let server = amqp_server(url)?;
             let prefetch = config.worker.concurrency;
             let broker = RabbitBroker::new(server, clock.clone(), prefetch);
             let broker = broker.with_queues(config.queues.clone());
@@ -98,6 +98,35 @@ pub(super) async fn broker(
             return Err(StartError::NoBroker);
         }
     })
+}
+
+/// Opens the bus: beside the broker, as Celery has it.
+pub(super) async fn bus(
+    config: &Config,
+    files: &mut Files,
+    clock: &Clock,
+) -> Result<Arc<dyn Bus>, StartError> {
+    let prefix = &config.broker_transport_options.global_keyprefix;
+    Ok(match &config.broker {
+        Address::Embedded(folder) => Arc::new(EmbeddedBus::new(files.open(folder, clock).await?)),
+        Address::Redis(url) => Arc::new(RedisBus::new(server("broker", url)?, prefix)),
+        Address::Sentinel(url) => {
+            let sentinel = &config.broker_transport_options.sentinel;
+            Arc::new(RedisBus::new(master("broker", url, sentinel)?, prefix))
+        }
+        Address::Amqp(url) => Arc::new(RabbitBus::new(amqp_server(url)?)),
+        Address::Database(_) | Address::Files(_) | Address::Rpc | Address::Disabled => {
+            return Err(StartError::NoBroker);
+        }
+    })
+}
+
+fn amqp_server(url: &AmqpUrl) -> Result<AmqpServer, StartError> {
+    let tls = amqp::TlsFiles {
+        authorities: url.tls.authorities.clone(),
+        identity: url.tls.identity.clone(),
+    };
+    AmqpServer::new(url.server.secret(), &tls).map_err(StartError::Amqp)
 }
 
 /// Opens the result backend.

@@ -1,115 +1,153 @@
-//! How Python shows a value: for `argsrepr` and `kwargsrepr`, which people read.
-
-use serde_json::Value;
+//! Values as Python would write them, for people: `(2, 'a')`, `{'k': None}`.
 
 /// Longest text, characters, as Celery cuts it.
-const LENGTH: usize = 1_024;
-/// Deepest nesting that is shown, as in Celery's `saferepr`.
-const DEPTH: usize = 3;
+const CHARACTERS: usize = 1_024;
 
-/// Shows a JSON array as a tuple, such as `(2, 'x')`.
+/// Writes a JSON array as Python's tuple.
 #[must_use]
-pub fn tuple(items: &[&str]) -> String {
-    let mut text = Text::default();
-    text.push("(");
-    for (place, item) in items.iter().enumerate() {
-        if text.is_full {
-            break;
-        }
-        text.push(if place > 0 { ", " } else { "" });
-        match serde_json::from_str(item) {
-            Ok(value) => text.show(&value, 1),
-            // Too deep for a tree, and so for people.
-            Err(_) => text.push("..."),
-        }
-    }
-    text.push(if items.len() == 1 { ",)" } else { ")" });
-    text.done()
+pub fn tuple(json: &[u8]) -> String {
+    let list = value(json);
+    let Some(inner) = list
+        .strip_prefix('[')
+        .and_then(|list| list.strip_suffix(']'))
+    else {
+        return list;
+    };
+    // A tuple of one has a comma: what follows the first value tells.
+    let single = serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(json)
+        .is_ok_and(|values| values.len() == 1);
+    let comma = if single { "," } else { "" };
+    format!("({inner}{comma})")
 }
 
-/// Shows a JSON value, such as `{'a': None}`.
+/// Writes any JSON value. No number is read: digits stay as they are.
 #[must_use]
-pub fn value(json: &str) -> String {
-    let mut text = Text::default();
-    match serde_json::from_str(json) {
-        Ok(value) => text.show(&value, 0),
-        Err(_) => text.push("..."),
+pub fn value(json: &[u8]) -> String {
+    let text = String::from_utf8_lossy(json);
+    let mut out = Out::default();
+    let mut rest = text.as_ref();
+    while let Some(first) = rest.chars().next() {
+        if out.is_full() {
+            break;
+        }
+        let taken = match first {
+            '"' => string(rest, &mut out),
+            ',' => out.put(", ", 1),
+            ':' => out.put(": ", 1),
+            _ if first.is_ascii_whitespace() => 1,
+            _ => word(rest, &mut out),
+        };
+        rest = rest.get(taken..).unwrap_or_default();
     }
-    text.done()
+    out.end()
+}
+
+/// Writes a text as Python's literal.
+#[must_use]
+pub fn text(text: &str) -> String {
+    let mut out = Out::default();
+    // As Python, the other quotes where that saves escaping.
+    let double = text.contains('\'') && !text.contains('"');
+    out.quoted(text, if double { '"' } else { '\'' });
+    out.end()
+}
+
+/// Writes an exception as Python's `repr` does.
+#[must_use]
+pub fn exception(class: &str, message: &str) -> String {
+    let class: String = class.chars().take(CHARACTERS).collect();
+    format!("{class}({})", text(message))
 }
 
 #[derive(Default)]
-struct Text {
+struct Out {
     text: String,
-    length: usize,
-    is_full: bool,
+    characters: usize,
 }
 
-impl Text {
-    fn push(&mut self, more: &str) {
-        for letter in more.chars() {
-            if self.length >= LENGTH {
-                self.is_full = true;
-                return;
-            }
+impl Out {
+    fn is_full(&self) -> bool {
+        self.characters > CHARACTERS
+    }
+
+    fn push(&mut self, letter: char) {
+        if !self.is_full() {
             self.text.push(letter);
-            self.length += 1;
+            self.characters += 1;
         }
     }
 
-    fn show(&mut self, value: &Value, depth: usize) {
-        if self.is_full {
-            return;
-        }
-        match value {
-            Value::Null => self.push("None"),
-            Value::Bool(true) => self.push("True"),
-            Value::Bool(false) => self.push("False"),
-            Value::Number(number) => self.push(&number.to_string()),
-            Value::String(text) => self.quote(text),
-            Value::Array(_) | Value::Object(_) if depth >= DEPTH => self.push("..."),
-            Value::Array(items) => {
-                self.push("[");
-                for (place, item) in items.iter().enumerate() {
-                    self.push(if place > 0 { ", " } else { "" });
-                    self.show(item, depth + 1);
-                }
-                self.push("]");
-            }
-            Value::Object(members) => {
-                self.push("{");
-                for (place, (name, member)) in members.iter().enumerate() {
-                    self.push(if place > 0 { ", " } else { "" });
-                    self.quote(name);
-                    self.push(": ");
-                    self.show(member, depth + 1);
-                }
-                self.push("}");
-            }
-        }
+    fn put(&mut self, text: &str, taken: usize) -> usize {
+        text.chars().for_each(|letter| self.push(letter));
+        taken
     }
 
-    fn quote(&mut self, text: &str) {
-        self.push("'");
+    fn quoted(&mut self, text: &str, quote: char) {
+        self.push(quote);
         for letter in text.chars() {
-            if self.is_full {
+            if self.is_full() {
                 return;
             }
             match letter {
-                '\'' => self.push("\\'"),
-                _ => self.push(letter.encode_utf8(&mut [0; 4])),
+                _ if letter == quote || letter == '\\' => {
+                    self.push('\\');
+                    self.push(letter);
+                }
+                '\n' => drop(self.put("\\n", 0)),
+                '\r' => drop(self.put("\\r", 0)),
+                '\t' => drop(self.put("\\t", 0)),
+                _ if letter.is_control() => {
+                    let code = format!("\\x{:02x}", u32::from(letter));
+                    self.put(&code, 0);
+                }
+                _ => self.push(letter),
             }
         }
-        self.push("'");
+        self.push(quote);
     }
 
-    fn done(self) -> String {
-        if !self.is_full {
+    fn end(self) -> String {
+        if !self.is_full() {
             return self.text;
         }
-        let kept: String = self.text.chars().take(LENGTH - 3).collect();
-        kept + "..."
+        let kept = CHARACTERS.saturating_sub(3);
+        let kept: String = self.text.chars().take(kept).collect();
+        format!("{kept}...")
     }
+}
+
+/// Writes the string at the start of `rest`, and returns its length there.
+fn string(rest: &str, out: &mut Out) -> usize {
+    let mut escaped = false;
+    let end = rest.char_indices().skip(1).find(|(_, letter)| {
+        let ends = *letter == '"' && !escaped;
+        escaped = *letter == '\\' && !escaped;
+        ends
+    });
+    let length = end.map_or(rest.len(), |(at, _)| at + 1);
+    let literal = rest.get(..length).unwrap_or_default();
+    match serde_json::from_str::<String>(literal) {
+        Ok(text) => out.quoted(&text, '\''),
+        // Half a string, or a lone surrogate.
+        Err(_) => out.quoted(literal.trim_matches('"'), '\''),
+    }
+    length
+}
+
+/// Writes what is neither a string nor a separator.
+fn word(rest: &str, out: &mut Out) -> usize {
+    let is_letter = |letter: char| letter.is_ascii_alphanumeric() || "+-.".contains(letter);
+    let length = rest.find(|letter| !is_letter(letter)).unwrap_or(rest.len());
+    let first = rest.chars().next().map_or(1, char::len_utf8);
+    let length = length.max(first);
+    let word = rest.get(..length).unwrap_or_default();
+    let word = match word {
+        "null" => "None",
+        "true" => "True",
+        "false" => "False",
+        other => other,
+    };
+    out.put(word, length)
 }
 
 #[cfg(test)]
@@ -117,28 +155,50 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_shown_as_python_shows_them() {
-        assert_eq!(tuple(&["2", "3"]), "(2, 3)");
-        assert_eq!(tuple(&["1"]), "(1,)");
-        assert_eq!(tuple(&[]), "()");
-        assert_eq!(value(r#"{"k": "v"}"#), "{'k': 'v'}");
-        assert_eq!(
-            value(r#"[null, true, "it's", 1.5]"#),
-            r"[None, True, 'it\'s', 1.5]"
-        );
-        assert_eq!(
-            value(r#"{"a": {"b": {"c": {"d": 1}}}}"#),
-            "{'a': {'b': {'c': ...}}}"
-        );
+    fn values_look_as_in_python() {
+        for (json, python) in [
+            ("5", "5"),
+            ("1.50", "1.50"),
+            ("null", "None"),
+            ("true", "True"),
+            (r#""late""#, "'late'"),
+            (r#""it's \"x\"\n\u0007""#, r#"'it\'s "x"\n\x07'"#),
+            (r#"[1,"a",[false]]"#, "[1, 'a', [False]]"),
+            (r#"{"k":null, "l" : {}}"#, "{'k': None, 'l': {}}"),
+            (r#""\ud800""#, r"'\\ud800'"),
+        ] {
+            assert_eq!(value(json.as_bytes()), python, "{json}");
+        }
     }
 
     #[test]
-    fn what_is_long_or_deep_is_cut() {
-        let long = format!("[{}]", "1, ".repeat(5_000) + "1");
-        let shown = value(&long);
-        assert_eq!(shown.chars().count(), LENGTH);
-        assert!(shown.ends_with("..."));
-        let deep = format!("{}{}", "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(tuple(&[&deep]), "(...,)");
+    fn arguments_are_tuples() {
+        for (json, python) in [
+            ("[]", "()"),
+            ("[6]", "(6,)"),
+            ("[2, 3]", "(2, 3)"),
+            (r#"["a, b"]"#, "('a, b',)"),
+            ("[[1, 2]]", "([1, 2],)"),
+        ] {
+            assert_eq!(tuple(json.as_bytes()), python, "{json}");
+        }
+    }
+
+    #[test]
+    fn exceptions_are_calls() {
+        assert_eq!(exception("ValueError", "boom"), "ValueError('boom')");
+        assert_eq!(exception("E", "Can't"), "E(\"Can't\")");
+        assert_eq!(exception("E", "'\""), "E('\\'\"')");
+    }
+
+    #[test]
+    fn a_long_or_deep_value_is_cut() {
+        let long = format!("[{}1]", "1,".repeat(100_000));
+        assert_eq!(value(long.as_bytes()).chars().count(), CHARACTERS);
+        assert!(value(long.as_bytes()).ends_with("..."));
+        let deep = "[".repeat(1_000_000);
+        assert_eq!(value(deep.as_bytes()).chars().count(), CHARACTERS);
+        let text = format!("{:?}", "\u{e9}".repeat(5_000));
+        assert_eq!(value(text.as_bytes()).chars().count(), CHARACTERS);
     }
 }

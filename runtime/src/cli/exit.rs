@@ -2,6 +2,7 @@
 
 use crate::app::StartError;
 use crate::broker::BrokerError;
+use crate::bus::BusError;
 use crate::config::ConfigError;
 use crate::database::DatabaseError;
 use crate::registry::RegistryError;
@@ -121,11 +122,13 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
     let results = || error.downcast_ref::<ResultsError>().map(results);
     let database = || error.downcast_ref::<DatabaseError>().map(|_| database());
     let registry = || error.downcast_ref::<RegistryError>().map(registry);
+    let bus = || error.downcast_ref::<BusError>().map(|_| bus());
     let start = || error.downcast_ref::<StartError>().map(start);
     broker
         .or_else(results)
         .or_else(database)
         .or_else(registry)
+        .or_else(bus)
         .or_else(start)
 }
 
@@ -146,6 +149,11 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::Signals(_)
         | StartError::Program(_) => (Exit::Unavailable, None),
     }
+}
+
+fn bus() -> (Exit, Option<String>) {
+    let hint = "events and remote control travel beside messages: look at --broker";
+    (Exit::Unavailable, Some(hint.to_owned()))
 }
 
 fn database() -> (Exit, Option<String>) {

@@ -37,7 +37,7 @@ pub(crate) struct Args {
     /// Attempts in flight, 1 to 4000 [default: 64]
     #[arg(short = 'c', long, value_name = "NUMBER")]
     concurrency: Option<String>,
-    /// Accepted for Celery's sake: events need a broker that carries them
+    /// Tell monitors what happens to tasks
     #[arg(short = 'E', long)]
     task_events: bool,
     /// Accepted for Celery's sake: one pool serves computing and waiting tasks
@@ -55,10 +55,12 @@ pub(crate) async fn run(
     for note in notes(&args) {
         screen.note(&note);
     }
+    let task_events = args.task_events.then(|| "true".to_owned());
     let (config, _) = options.read(vec![
         ("worker.hostname", "-n", args.hostname),
         ("worker.queues", "-Q", args.queues),
         ("worker.concurrency", "-c", args.concurrency),
+        ("worker.task_events", "-E", task_events),
     ])?;
     options.start_logging(Level::INFO, role == Role::Dev)?;
     let app = App::open(config, Clock::System).await?;
@@ -94,9 +96,6 @@ fn notes(args: &Args) -> Vec<String> {
         notes.push(format!(
             "note: -P {pool} has nothing to choose: one pool serves computing and waiting tasks, -c is the number in flight"
         ));
-    }
-    if args.task_events {
-        notes.push("note: -E has no listeners on the embedded broker: each task is told in the log and the metrics".to_owned());
     }
     notes
 }
@@ -205,7 +204,7 @@ mod tests {
             pool: Some("gevent".to_owned()),
         };
         let notes = notes(&args);
-        assert_eq!(notes.len(), 2);
+        assert_eq!(notes.len(), 1);
         assert!(
             notes
                 .iter()

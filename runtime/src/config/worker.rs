@@ -67,6 +67,8 @@ pub struct WorkerConfig {
     pub result_extended: bool,
     /// Whether results in Celery's tables are pickles, which every release reads.
     pub pickled_results: bool,
+    /// Whether events of tasks are told from the start.
+    pub task_events: bool,
 }
 
 impl WorkerConfig {
@@ -142,6 +144,7 @@ impl WorkerConfig {
             track_started: reader.flag("worker.track_started", false)?,
             result_extended: reader.flag("worker.result_extended", false)?,
             pickled_results: reader.flag("worker.pickled_results", true)?,
+            task_events: reader.flag("worker.task_events", false)?,
         })
     }
 }

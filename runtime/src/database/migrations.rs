@@ -45,6 +45,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "chords",
         sql: include_str!("../../migrations/0020_chords.sql"),
     },
+    Migration {
+        number: 30,
+        name: "bus",
+        sql: include_str!("../../migrations/0030_bus.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -66,6 +66,7 @@ pub struct Metrics {
     run: Histograms,
     in_flight: Gauge,
     refusals: Family<Refused, Counter>,
+    events_dropped: Counter,
     tasks: RwLock<BTreeSet<String>>,
     fetched: Mutex<Option<Instant>>,
 }
@@ -96,6 +97,7 @@ impl Metrics {
             run: Family::new_with_constructor(histogram),
             in_flight: Gauge::default(),
             refusals: Family::default(),
+            events_dropped: Counter::default(),
             tasks: RwLock::default(),
             fetched: Mutex::default(),
         };
@@ -125,7 +127,18 @@ impl Metrics {
             "Attempts ended by a limit of the sandbox",
             self.refusals.clone(),
         );
+        registry.register(
+            "events_dropped",
+            "Events that no monitor got because too many waited",
+            self.events_dropped.clone(),
+        );
         self
+    }
+
+    /// Sets how many events were dropped so far.
+    pub fn events_dropped(&self, total: u64) {
+        let known = self.events_dropped.get();
+        self.events_dropped.inc_by(total.saturating_sub(known));
     }
 
     /// Counts the end of an attempt. `task` is the name of a task that exists,

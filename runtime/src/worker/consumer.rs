@@ -25,7 +25,7 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Takes and runs messages until the worker stops; returns when every attempt
 /// has ended or was given back.
 pub(super) async fn consume(crew: &Arc<Crew>) {
-    let permits = Arc::new(Semaphore::new(crew.settings.concurrency));
+    let permits = Arc::clone(crew.steering.pool.permits());
     let mut attempts = JoinSet::new();
     let mut backoff = Backoff::default();
     while let Some(taken) = take(crew, &permits).await {
@@ -89,13 +89,32 @@ async fn take(
     {
         held.push(permit);
     }
-    tokio::select! {
-        biased;
-        () = crew.shutdown.stopping() => None,
-        fetched = crew.broker.fetch(&crew.settings.queues, held.len()) => Some(fetched.map(|deliveries| {
-            crew.metrics.fetched();
-            (deliveries, held)
-        })),
+    loop {
+        let mut follow = crew.steering.queues.follow();
+        let queues = follow.borrow_and_update().clone();
+        tokio::select! {
+            biased;
+            () = crew.shutdown.stopping() => return None,
+            // Other queues: asked for at once, with the same permits.
+            Ok(()) = follow.changed() => {}
+            fetched = fetch(crew, &queues, held.len()) => return Some(fetched.map(|deliveries| {
+                crew.metrics.fetched();
+                (deliveries, held)
+            })),
+        }
+    }
+}
+
+/// Fetches, or waits where there is no queue to fetch from. Cancel-safe.
+async fn fetch(
+    crew: &Crew,
+    queues: &[String],
+    max: usize,
+) -> Result<Vec<Delivery>, crate::broker::BrokerError> {
+    if queues.is_empty() {
+        match keep_asking(crew).await {}
+    } else {
+        crew.broker.fetch(queues, max).await
     }
 }
 

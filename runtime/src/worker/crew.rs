@@ -2,11 +2,11 @@
 
 use super::guests::Guests;
 use super::heartbeat::Leases;
-use super::rates::Rates;
-use super::revocations::{Clerk, Revocations};
+use super::steering::Steering;
 use super::{Drained, Parts, Settings, WorkerError};
 use crate::broker::{Broker, Settlement};
 use crate::clock::Clock;
+use crate::events::Events;
 use crate::registry::Resolver;
 use crate::results::Results;
 use crate::shutdown::Shutdown;
@@ -26,8 +26,8 @@ pub(super) struct Crew {
     pub(super) shutdown: Shutdown,
     pub(super) guests: Guests,
     pub(super) leases: Leases,
-    pub(super) revocations: Arc<Revocations>,
-    pub(super) rates: Rates,
+    pub(super) steering: Arc<Steering>,
+    pub(super) events: Events,
     finished: AtomicU64,
     refused: AtomicU64,
     given_back: AtomicU64,
@@ -36,25 +36,7 @@ pub(super) struct Crew {
 impl Crew {
     pub(super) fn new(parts: Parts, shutdown: Shutdown) -> Result<Self, WorkerError> {
         let guests = Guests::start(parts.settings.guest_threads)?;
-        let settings = &parts.settings;
-        let revocations = Arc::new(Revocations::new(Clerk {
-            orders: Arc::clone(&parts.orders),
-            results: Arc::clone(&parts.results),
-            clock: parts.clock.clone(),
-            name: settings.name.clone(),
-            keep: settings.revoke_keep,
-            result_keep: settings.result_keep,
-        }));
-        let rates = Rates::new(
-            settings.rates.clone(),
-            settings.rate_scope,
-            parts.orders,
-            parts.clock.clone(),
-            parts.broker.profile().delay_step,
-        );
         Ok(Self {
-            revocations,
-            rates,
             broker: parts.broker,
             results: parts.results,
             resolver: parts.resolver,
@@ -64,6 +46,8 @@ impl Crew {
             shutdown,
             guests,
             leases: Leases::default(),
+            steering: parts.steering,
+            events: parts.events,
             finished: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             given_back: AtomicU64::new(0),

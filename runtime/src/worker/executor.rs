@@ -16,9 +16,11 @@ mod leave;
 mod record;
 mod report;
 mod start;
+mod tell;
 
 use super::crew::Crew;
 use super::heartbeat::{self, Alive};
+use super::roll::Seat;
 use crate::broker::Delivery;
 use crate::celery::Request;
 use crate::policy::limits::effective;
@@ -65,10 +67,13 @@ async fn steps(
 ) -> Result<(), Left> {
     let (delivery, request) = decode::decode(crew, delivery).await?; // a. decode
     story.knows(&request);
-    let watched = crew.revocations.watch(&delivery, &request.id);
+    let seat = crew.steering.roll.seat(&delivery, &request);
+    let watched = crew.steering.revocations.watch(&delivery, &request.id);
+    tell::received(crew, &delivery, &request);
     let attempt = admit::admit(crew, delivery, request, &watched).await?; // b. admit
     story.has(&attempt);
     start::start(crew, &attempt, alive).await?; // c. start
+    begins(crew, &attempt, &seat);
     let report = invoke::invoke(crew, &attempt, alive, &watched).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
@@ -85,10 +90,16 @@ async fn steps(
     record::settle(crew, &attempt, end.settlement, story).await // i. settle
 }
 
+/// Says to whoever asks that the guest is about to start.
+fn begins(crew: &Crew, attempt: &Attempt, seat: &Seat) {
+    seat.starts(crew.clock.now(), attempt.code.task.at_most_once);
+    tell::started(crew, &attempt.request);
+}
+
 impl Attempt {
     fn new(crew: &Crew, delivery: Delivery, request: Request, code: Arc<Loaded>) -> Self {
         let settings = &crew.settings;
-        let asked = request.time_limit;
+        let asked = crew.steering.limits_of(&request);
         Self {
             limits: effective(
                 &settings.defaults,

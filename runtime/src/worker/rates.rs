@@ -40,7 +40,9 @@ pub struct Rates {
 pub struct TooManyRates;
 
 impl Rates {
-    pub(super) fn new(
+    /// Makes the rates of a worker; `step` is that in which its broker delays.
+    #[must_use]
+    pub fn new(
         configured: BTreeMap<String, Option<Rate>>,
         scope: RateScope,
         orders: Arc<dyn Orders>,

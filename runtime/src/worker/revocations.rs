@@ -58,7 +58,9 @@ struct Run {
 }
 
 impl Revocations {
-    pub(super) fn new(clerk: Clerk) -> Self {
+    /// Knows of none yet.
+    #[must_use]
+    pub fn new(clerk: Clerk) -> Self {
         Self {
             clerk,
             state: Mutex::default(),
@@ -209,7 +211,7 @@ pub(super) async fn follow(crew: Arc<Crew>) -> Infallible {
     let mut backoff = Backoff::default();
     loop {
         tokio::time::sleep(LOOK).await;
-        match crew.revocations.read().await {
+        match crew.steering.revocations.read().await {
             Ok(()) => backoff = Backoff::default(),
             Err(error) => {
                 tracing::warn!(%error, "no news of revoked tasks; trying again");

@@ -75,6 +75,8 @@ impl Python {
             .env("BACKEND", backend)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("C_FORCE_ROOT", "1")
+            // Flower's programming interface, on an address of this machine alone.
+            .env("FLOWER_UNAUTHENTICATED_API", "true")
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -14,6 +14,7 @@ const SQL: &[&str] = &[
     "runtime/src/sql",
     "runtime/src/broker/embedded",
     "runtime/src/results/embedded",
+    "runtime/src/bus/embedded",
     "runtime/src/registry",
     // Writes messages that no client of ours would.
     "tests/support/src",
@@ -22,6 +23,7 @@ const CLI: &[&str] = &["runtime/src/cli", "runtime/src/main.rs"];
 const AMQP: &[&str] = &[
     "runtime/src/amqp",
     "runtime/src/broker/rabbitmq",
+    "runtime/src/bus/rabbitmq",
     "runtime/benches/brokers/bare",
 ];
 
@@ -52,6 +54,7 @@ const HOMES: &[Home] = &[
             "runtime/src/resp",
             "runtime/src/broker/redis",
             "runtime/src/results/redis",
+            "runtime/src/bus/redis",
             "runtime/benches/brokers",
             "tests/conformance/sentinel.rs",
         ],
@@ -103,6 +106,10 @@ const HOMES: &[Home] = &[
     Home {
         name: "indicatif",
         places: CLI,
+    },
+    Home {
+        name: "regex_lite",
+        places: &["runtime/src/control/audience.rs"],
     },
     Home {
         name: "anyhow",

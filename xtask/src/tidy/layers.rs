@@ -45,6 +45,7 @@ const MODULES: [(&str, Layer); 24] = [
     ("resp", Store),
     ("sql", Store),
     ("broker", Seam),
+    ("bus", Seam),
     ("results", Seam),
     ("registry", Engine),
     ("worker", Engine),

@@ -65,7 +65,7 @@ impl Sent<'_> {
     pub fn message(&self, origin: &str) -> Message {
         let own = self.args.items().unwrap_or_default();
         let args: Vec<&Json> = self.before.iter().chain(&own).collect();
-        let shown: Vec<&str> = args.iter().map(|arg| arg.as_str()).collect();
+        let args = Json::array(args);
         let id = self.id.as_str();
         let value = |json: &Json| json.parse::<Value>().unwrap_or(Value::Null);
         let stamps: Map<String, Value> = self
@@ -92,8 +92,8 @@ impl Sent<'_> {
             "timelimit": self.time_limit,
             "root_id": self.root,
             "parent_id": self.parent,
-            "argsrepr": repr::tuple(&shown),
-            "kwargsrepr": repr::value(self.kwargs.as_str()),
+            "argsrepr": repr::tuple(args.as_str().as_bytes()),
+            "kwargsrepr": repr::value(self.kwargs.as_str().as_bytes()),
             "origin": origin,
             "ignore_result": self.ignore_result,
             "replaced_task_nesting": self.replaced_task_nesting,
@@ -104,7 +104,7 @@ impl Sent<'_> {
             headers.extend(protocol);
         }
         Message {
-            body: self.body(args),
+            body: self.body(&args),
             content_type: "application/json".to_owned(),
             content_encoding: "utf-8".to_owned(),
             headers,
@@ -117,7 +117,7 @@ impl Sent<'_> {
         }
     }
 
-    fn body(&self, args: Vec<&Json>) -> Bytes {
+    fn body(&self, args: &Json) -> Bytes {
         let list = |some: &[Json]| match some {
             [] => Json::null(),
             some => Json::array(some),
@@ -125,7 +125,7 @@ impl Sent<'_> {
         let null = Json::null();
         let text = format!(
             r#"[{}, {}, {{"callbacks": {}, "errbacks": {}, "chain": {}, "chord": {}}}]"#,
-            Json::array(args),
+            args,
             self.kwargs,
             list(self.callbacks),
             list(self.errbacks),

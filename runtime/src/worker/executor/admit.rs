@@ -104,7 +104,7 @@ fn in_time(crew: &Crew, attempt: Attempt) -> Result<Attempt, Left> {
 async fn its_turn(crew: &Crew, attempt: Attempt, watched: &Watched) -> Result<Attempt, Left> {
     let parked = |until| Left::parked(attempt.delivery.clone(), until);
     let task = ours(crew, &attempt.request.task);
-    let at = match crew.rates.turn(task, &attempt.request.id).await {
+    let at = match crew.steering.rates.turn(task, &attempt.request.id).await {
         Ok(Some(Turn::Start(at))) => Some(at),
         Ok(Some(Turn::Return(until))) => return Err(parked(until)),
         Ok(None) => None,

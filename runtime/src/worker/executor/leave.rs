@@ -245,6 +245,7 @@ async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), L
 async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> Result<(), Left> {
     crew.refuse();
     story.ends(&refusal.state);
+    story.refused(&refusal.exception);
     let Refusal {
         delivery,
         request,

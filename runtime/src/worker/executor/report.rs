@@ -2,11 +2,12 @@
 //! its end.
 
 use super::Attempt;
+use super::tell::Ending;
 use crate::broker::{Delivery, Settlement};
 use crate::celery::Request;
 use crate::clock::Clock;
 use crate::policy::verdict::Verdict;
-use crate::task::State;
+use crate::task::{Exception, State};
 use crate::telemetry::{AttemptEvent, OTHER};
 use crate::worker::crew::Crew;
 use celeriac_sandbox::{Outcome, Report, Usage};
@@ -36,6 +37,7 @@ pub(super) struct Story {
     queue_wait: Duration,
     began: Option<Timestamp>,
     usage: Usage,
+    ending: Ending,
 }
 
 impl Story {
@@ -55,6 +57,7 @@ impl Story {
             queue_wait: Duration::try_from(wait).unwrap_or(Duration::ZERO),
             began: None,
             usage: Usage::default(),
+            ending: Ending::default(),
         }
     }
 
@@ -77,6 +80,7 @@ impl Story {
 
     pub(super) fn decided(&mut self, verdict: &Verdict) {
         self.verdict = verdict.word();
+        self.ending = Ending::of(verdict);
         self.state = match verdict {
             Verdict::Succeed(_) => "SUCCESS",
             Verdict::Fail(_) | Verdict::Reject { .. } => "FAILURE",
@@ -91,6 +95,10 @@ impl Story {
 
     pub(super) fn ends(&mut self, state: &State) {
         state.as_str().clone_into(&mut self.state);
+    }
+
+    pub(super) fn refused(&mut self, exception: &Exception) {
+        self.ending = Ending::refused(exception);
     }
 
     pub(super) fn left(&mut self, why: &str) {
@@ -121,6 +129,8 @@ impl Story {
 
     pub(super) fn tell(self, crew: &Crew) {
         let run = self.run(&crew.clock);
+        let ran = self.began.map(|_| run);
+        self.ending.tell(&crew.events, &self.id, &self.state, ran);
         let label = if self.known {
             self.task.as_str()
         } else {
@@ -184,6 +194,7 @@ mod tests {
             queue_wait: Duration::ZERO,
             began: Some(clock.now()),
             usage: Usage::default(),
+            ending: Ending::default(),
         };
         clock.advance(Duration::from_secs(2));
         for (state, seconds) in [("GIVEN_BACK", 2), ("LOST", 2), ("PARKED", 0), ("STALE", 0)] {
