@@ -11,6 +11,7 @@ use crate::broker::{Broker, BrokerError};
 use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::database::Database;
+use crate::policy::grants::{Grant, Granted};
 use crate::policy::{limits, route};
 use crate::registry::{Compiler, ModuleInfo, Registry};
 use crate::results::{Record, Results, ResultsError};
@@ -288,6 +289,15 @@ impl App {
         Ok(Registry::open(self.data.clone(), &self.config.data, engine, compiler).await?)
     }
 
+    fn grants(&self) -> Granted {
+        let grants = self.config.grants.iter();
+        let grant = |(whom, submit): (&String, &Vec<String>)| {
+            let submit = submit.clone();
+            (whom.clone(), Grant { submit })
+        };
+        grants.map(grant).collect()
+    }
+
     fn settings(&self) -> Settings {
         let worker = &self.config.worker;
         Settings {
@@ -309,6 +319,8 @@ impl App {
             defaults: self.config.limits.clone(),
             ceiling: self.config.ceiling.clone(),
             aliases: self.config.aliases.clone(),
+            routes: self.config.routes.clone(),
+            grants: self.grants(),
         }
     }
 }

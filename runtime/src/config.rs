@@ -6,6 +6,7 @@
 
 mod address;
 mod error;
+mod grants;
 mod hostname;
 mod limits;
 mod publish;
@@ -69,6 +70,8 @@ pub struct Config {
     pub max_retries: u32,
     /// Tasks of ours by the names that callers use.
     pub aliases: BTreeMap<String, String>,
+    /// The tasks that tasks may send, by whom that is granted to.
+    pub grants: BTreeMap<String, Vec<String>>,
     /// How queues are declared that are missing.
     pub queues: QueueShapes,
     /// Queues by names and patterns of tasks that we publish.
@@ -121,6 +124,7 @@ impl Config {
         )?;
         let queues = queues::read(&mut reader, &broker)?;
         let routes = routes::read(&mut reader)?;
+        let grants = grants::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((
@@ -136,6 +140,7 @@ impl Config {
                 ceiling,
                 max_retries,
                 aliases,
+                grants,
                 queues,
                 routes,
                 publish,

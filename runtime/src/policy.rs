@@ -2,7 +2,9 @@
 //! randomness, and wait for nothing.
 
 pub mod admission;
+pub mod budget;
 pub mod exception;
+pub mod grants;
 pub mod limits;
 pub mod retry;
 pub mod route;

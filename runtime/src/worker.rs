@@ -13,6 +13,7 @@ mod patience;
 
 use crate::broker::Broker;
 use crate::clock::Clock;
+use crate::policy::grants::Granted;
 use crate::registry::Resolver;
 use crate::results::Results;
 use crate::shutdown::Shutdown;
@@ -75,6 +76,10 @@ pub struct Settings {
     pub ceiling: Limits,
     /// Other names of our tasks.
     pub aliases: BTreeMap<String, String>,
+    /// Where tasks go that our tasks send, by names and patterns.
+    pub routes: BTreeMap<String, String>,
+    /// What tasks may reach.
+    pub grants: Granted,
 }
 
 /// How many retries tasks have.

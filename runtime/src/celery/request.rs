@@ -7,7 +7,8 @@ mod call;
 mod headers;
 mod protocol1;
 
-pub use call::{CallError, TaskCall, retried};
+pub use call::{CallError, TaskCall, replaced, retried};
+pub use headers::is_reserved;
 
 use super::message::Message;
 use crate::task::{Exception, TaskId};

@@ -14,16 +14,18 @@ mod leave;
 mod record;
 mod report;
 mod start;
+mod submitted;
 
 use super::crew::Crew;
 use super::heartbeat::{self, Alive};
 use crate::broker::Delivery;
 use crate::celery::Request;
+use crate::policy::grants;
 use crate::policy::limits::effective;
 use crate::policy::retry::Plan;
 use crate::registry::Loaded;
 use crate::task::Fence;
-use celeriac_sandbox::Limits;
+use celeriac_sandbox::{Grants, Limits};
 use jiff::Timestamp;
 use leave::Left;
 use report::Story;
@@ -37,6 +39,7 @@ pub(super) struct Attempt {
     code: Arc<Loaded>,
     limits: Limits,
     plan: Plan,
+    grants: Grants,
     fence: Fence,
     started: Timestamp,
     whose: String,
@@ -66,11 +69,14 @@ async fn steps(
     let attempt = admit::admit(crew, delivery, request).await?; // b. admit
     story.has(&attempt);
     start::start(crew, &attempt, alive).await?; // c. start
-    let report = invoke::invoke(crew, &attempt, alive).await?; // e. invoke
+    let (mut report, budget) = invoke::invoke(crew, &attempt, alive).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
     story.decided(&verdict);
-    let end = end::of(crew, &attempt, verdict, &report);
+    let submitted = std::mem::take(&mut report.submitted);
+    let sending = submitted::sending(crew, &attempt, &verdict, submitted, budget);
+    let mut end = end::of(crew, &attempt, verdict, &report);
+    submitted::send(crew, &mut end, sending).await?; // what was submitted on success
     record::record(crew, &attempt, end.write).await?; // g. record
     record::follow_up(crew, end.follow_up).await?; // h. follow up
     crew.count(&end.settlement);
@@ -98,6 +104,7 @@ impl Attempt {
                 settings.retry_delay,
                 settings.max_retries.cap,
             ),
+            grants: grants::of(&settings.grants, &code.module.to_string(), &code.task.name),
             fence: Fence {
                 retries: request.retries,
                 deliveries: delivery.deliveries,
