@@ -183,6 +183,8 @@ fn settings(concurrency: usize) -> Settings {
         track_started: false,
         defaults: Limits::default(),
         ceiling: Limits::default(),
+        routes: BTreeMap::new(),
+        grants: BTreeMap::new(),
         aliases: BTreeMap::new(),
     }
 }

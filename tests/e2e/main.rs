@@ -30,6 +30,7 @@ mod routing;
 mod secured;
 mod sentinel;
 mod stop;
+mod submit;
 mod timing;
 mod tutorial;
 

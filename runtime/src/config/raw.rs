@@ -17,18 +17,19 @@ pub const FILE_BYTES: u64 = 1 << 20;
 const OTHER_NAMES: [&str; 3] = ["CONFIG", "GUEST_", "TEST_"];
 
 /// Tables that may stand there empty.
-const SECTIONS: [&str; 8] = [
+const SECTIONS: [&str; 9] = [
     "worker",
     "limits",
     "tenants",
     "tenants.default",
     "aliases",
+    "grants",
     "queues",
     "routes",
     "publish",
 ];
 /// Tables whose keys people choose.
-const TABLES: [&str; 3] = ["aliases", "queues", "routes"];
+const TABLES: [&str; 4] = ["aliases", "grants", "queues", "routes"];
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

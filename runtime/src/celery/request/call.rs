@@ -202,7 +202,6 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::celery::Request;
 
     #[test]
     fn what_is_written_can_be_read() {

@@ -8,7 +8,7 @@
 mod desk;
 mod order;
 
-pub(super) use desk::{Desk, Post, open};
+pub(super) use desk::{Post, open};
 
 use super::Attempt;
 use super::end::End;

@@ -89,7 +89,7 @@ impl Desk {
         while let Some(Request { wanted, answer }) = self.requests.recv().await {
             let told = self.decide(crew, attempt, wanted).await;
             // A guest that no longer waits has hit its time limit.
-            let _ = answer.send(told);
+            drop(answer.send(told));
         }
         std::future::pending().await
     }

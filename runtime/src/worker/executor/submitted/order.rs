@@ -27,6 +27,9 @@ pub(super) struct Order<'a> {
     share: u32,
 }
 
+/// The options of a signature that are heeded.
+const OPTIONS: [&str; 4] = ["queue", "countdown", "expires", "priority"];
+
 /// A signature of one task and nothing around it.
 #[derive(Deserialize)]
 struct Plain<'a> {
@@ -179,13 +182,16 @@ fn plain(signature: &Signature) -> Result<Plain<'_>, SubmitError> {
     let wrong = |reason: String| SubmitError::Denied(format!("the signature: {reason}"));
     let plain: Plain<'_> =
         serde_json::from_slice(&signature.json).map_err(|error| wrong(error.to_string()))?;
-    let around = ["link", "link_error", "chain", "chord"];
-    let options = plain.options.iter().flatten();
-    let mut options = options.filter(|(_, value)| !matches!(value.get(), "null" | "[]"));
-    let is_more = options.any(|(name, _)| around.contains(&name.as_ref()));
-    if plain.subtask_type.is_some() || is_more {
-        let reason = "this worker sends signatures of single tasks only, without links";
-        return Err(SubmitError::Unavailable(reason.to_owned()));
+    let set = plain.options.iter().flatten();
+    let mut set = set.filter(|(_, value)| !matches!(value.get(), "null" | "[]" | "{}"));
+    let unheard = set.find(|(name, _)| !OPTIONS.contains(&name.as_ref()));
+    if let Some((name, _)) = unheard {
+        let reason = format!("this worker sends no signatures with the option {name:?}");
+        return Err(SubmitError::Unavailable(reason));
+    }
+    if let Some(kind) = &plain.subtask_type {
+        let reason = format!("this worker sends signatures of single tasks, no {kind}");
+        return Err(SubmitError::Unavailable(reason));
     }
     Ok(plain)
 }
