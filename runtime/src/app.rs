@@ -11,7 +11,7 @@ use crate::broker::{Broker, BrokerError};
 use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::database::Database;
-use crate::policy::grants::{Grant, Granted};
+use crate::policy::grants::{self, Grant, Granted};
 use crate::policy::{limits, route};
 use crate::registry::{Compiler, ModuleInfo, Registry};
 use crate::results::{Record, Results, ResultsError};
@@ -20,6 +20,7 @@ use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,6 +106,18 @@ impl App {
     #[must_use]
     pub fn queue_of(&self, task: &str) -> &str {
         route::queue(&self.config.routes, task)
+    }
+
+    /// Returns the tasks that the operator lets tasks of a module send.
+    #[must_use]
+    pub fn may_submit<'a>(
+        &self,
+        module: &str,
+        tasks: impl Iterator<Item = &'a str>,
+    ) -> Vec<String> {
+        let granted = self.grants();
+        let all = tasks.flat_map(|task| grants::of(&granted, module, task).submit);
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Opens the registry for a command: it runs no tasks.

@@ -31,6 +31,7 @@ mod secured;
 mod sentinel;
 mod stop;
 mod submit;
+mod submit_celery;
 mod timing;
 mod tutorial;
 

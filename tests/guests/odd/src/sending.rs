@@ -39,7 +39,6 @@ pub(crate) fn sends(
 
 /// Tells what it was sent with: its id, root, parent, queue, retries, a header, and its argument.
 #[task]
-#[expect(clippy::type_complexity, reason = "every fact in its place")]
 pub(crate) fn told(
     ctx: &Context,
     number: u32,
@@ -90,8 +89,7 @@ pub(crate) fn replaces(ctx: &Context, task: String) -> Result<(), TaskError> {
 #[task]
 pub(crate) fn forges(ctx: &Context, name: String) -> String {
     let job = Job::new("odd.told").arg(1).header(name, "x");
-    job.submit(ctx)
-        .map_or_else(|error| error.to_string(), |id| id)
+    job.submit(ctx).unwrap_or_else(|error| error.to_string())
 }
 
 /// Sends a group of so many on success, and tells what was said.
@@ -99,5 +97,5 @@ pub(crate) fn forges(ctx: &Context, name: String) -> String {
 pub(crate) fn groups(ctx: &Context, count: u32) -> String {
     let members = (0..count).map(|number| Job::new("odd.told").arg(number));
     let sent = group(members).on_success(ctx);
-    sent.map_or_else(|error| error.to_string(), |id| id)
+    sent.unwrap_or_else(|error| error.to_string())
 }
