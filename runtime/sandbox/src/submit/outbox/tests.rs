@@ -67,10 +67,10 @@ fn what_is_over_a_limit_of_size_is_too_large_and_what_reaches_it_is_not() {
     type Change = fn(&mut Outbox, &mut Draft, usize);
     let limits: [(usize, Change); 4] = [
         (QUEUE_BYTES, |outbox, draft, n| {
-            outbox.queue(draft, "q".repeat(n))
+            outbox.queue(draft, "q".repeat(n));
         }),
         (KEY_BYTES, |outbox, draft, n| {
-            outbox.key(draft, "k".repeat(n))
+            outbox.key(draft, "k".repeat(n));
         }),
         (HEADER_NAME_BYTES, |outbox, draft, n| {
             outbox.header(draft, "n".repeat(n), String::new());
@@ -127,8 +127,7 @@ fn arguments_and_names_over_their_limits_are_too_large() {
 fn jobs_that_are_held_have_room_for_16_mebibytes_and_free_it() {
     let mut outbox = outbox();
     let large = format!("[\"{}\"]", "x".repeat((4 << 20) - 100)).into_bytes();
-    let mut make =
-        |outbox: &mut Outbox| outbox.draft("a.b".to_owned(), large.clone(), b"{}".to_vec());
+    let make = |outbox: &mut Outbox| outbox.draft("a.b".to_owned(), large.clone(), b"{}".to_vec());
     let held: Vec<Draft> = (0..4).map(|_| make(&mut outbox)).collect();
     let fifth = make(&mut outbox);
     assert_eq!(fifth.wrong, Some(SubmitError::TooLarge));
