@@ -218,6 +218,7 @@ fn settings(concurrency: usize) -> Settings {
         result_extended: false,
         defaults: Limits::default(),
         ceiling: Limits::default(),
+        grants: BTreeMap::new(),
         aliases: BTreeMap::new(),
         routes: BTreeMap::new(),
     }

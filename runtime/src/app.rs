@@ -15,6 +15,7 @@ use crate::config::{Address, CONCURRENCY, Config};
 use crate::control::Control;
 use crate::database::Database;
 use crate::events::{Events, Pulse};
+use crate::policy::grants::{self, Grant, Granted};
 use crate::policy::{limits, route};
 use crate::registry::{Compiler, ModuleInfo, Registry, Resolver};
 use crate::results::orders::Orders;
@@ -27,6 +28,7 @@ use crate::worker::revocations::{Clerk, Revocations};
 use crate::worker::steering::Steering;
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
@@ -127,6 +129,18 @@ impl App {
     #[must_use]
     pub fn queue_of(&self, task: &str) -> &str {
         route::queue(&self.config.routes, task)
+    }
+
+    /// Returns the tasks that the operator lets tasks of a module send.
+    #[must_use]
+    pub fn may_submit<'a>(
+        &self,
+        module: &str,
+        tasks: impl Iterator<Item = &'a str>,
+    ) -> Vec<String> {
+        let granted = self.grants();
+        let all = tasks.flat_map(|task| grants::of(&granted, module, task).submit);
+        all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     /// Opens the registry for a command: it runs no tasks.
@@ -410,6 +424,15 @@ impl App {
         served.spawn(async move { control.run(end).await });
     }
 
+    fn grants(&self) -> Granted {
+        let grants = self.config.grants.iter();
+        let grant = |(whom, submit): (&String, &Vec<String>)| {
+            let submit = submit.clone();
+            (whom.clone(), Grant { submit })
+        };
+        grants.map(grant).collect()
+    }
+
     fn settings(&self) -> Settings {
         let worker = &self.config.worker;
         Settings {
@@ -434,6 +457,7 @@ impl App {
             ceiling: self.config.ceiling.clone(),
             aliases: self.config.aliases.clone(),
             routes: self.config.routes.clone(),
+            grants: self.grants(),
         }
     }
 }

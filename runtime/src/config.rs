@@ -7,6 +7,7 @@
 mod accept;
 mod address;
 mod error;
+mod grants;
 mod hostname;
 mod limits;
 mod publish;
@@ -73,6 +74,8 @@ pub struct Config {
     pub max_retries: u32,
     /// Tasks of ours by the names that callers use.
     pub aliases: BTreeMap<String, String>,
+    /// The tasks that tasks may send, by whom that is granted to.
+    pub grants: BTreeMap<String, Vec<String>>,
     /// How queues are declared that are missing.
     pub queues: QueueShapes,
     /// Queues by names and patterns of tasks that we publish.
@@ -130,6 +133,7 @@ impl Config {
         let routes = routes::read(&mut reader)?;
         let rates = tasks::read(&mut reader)?;
         tasks::check_scope(&reader, worker.rate_limit_scope, [&broker, &result_backend])?;
+        let grants = grants::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((
@@ -146,6 +150,7 @@ impl Config {
                 ceiling,
                 max_retries,
                 aliases,
+                grants,
                 queues,
                 routes,
                 rates,

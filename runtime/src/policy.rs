@@ -2,8 +2,10 @@
 //! randomness, and wait for nothing.
 
 pub mod admission;
+pub mod budget;
 pub mod canvas;
 pub mod exception;
+pub mod grants;
 pub mod limits;
 pub mod rate;
 pub mod retry;

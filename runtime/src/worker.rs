@@ -19,6 +19,7 @@ pub mod steering;
 use crate::broker::Broker;
 use crate::clock::Clock;
 use crate::events::Events;
+use crate::policy::grants::Granted;
 use crate::registry::Resolver;
 use crate::results::{Results, ResultsError};
 use crate::shutdown::Shutdown;
@@ -94,6 +95,8 @@ pub struct Settings {
     pub aliases: BTreeMap<String, String>,
     /// The queues of the tasks that follow from others, by name or pattern.
     pub routes: BTreeMap<String, String>,
+    /// What tasks may reach.
+    pub grants: Granted,
 }
 
 /// How many retries tasks have.

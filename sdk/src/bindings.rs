@@ -1388,6 +1388,278 @@ pub mod celeriac {
                 }
             }
         }
+        /// Sending several tasks that belong together, and handing one's own work over.
+        ///
+        /// Everything is told by signature documents, as Celery writes them: a JSON
+        /// object of `task`, `args`, `kwargs`, `options`, `subtask_type` and `immutable`.
+        /// Chains, groups and chords are signatures of `celery.chain`, `celery.group` and
+        /// `celery.chord`. Each task named anywhere in one needs the grant that `submit`
+        /// needs, and counts as one submit.
+        #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
+        pub mod canvas {
+            #[used]
+            #[doc(hidden)]
+            static __FORCE_SECTION_REF: fn() = super::super::super::__link_custom_section_describing_imports;
+            use super::super::super::_rt;
+            pub type Payload = super::super::super::celeriac::task::types::Payload;
+            pub type SubmitError = super::super::super::celeriac::task::submit::SubmitError;
+            pub type When = super::super::super::celeriac::task::submit::When;
+            #[allow(unused_unsafe, clippy::all)]
+            /// Sends what a signature describes, and returns the id of its result: of the
+            /// task, of a chain's last task, of a group, or of a chord's body.
+            #[allow(async_fn_in_trait)]
+            pub fn apply(
+                signature: &Payload,
+                when: When,
+            ) -> Result<_rt::String, SubmitError> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let super::super::super::celeriac::task::types::Payload {
+                        content_type: content_type0,
+                        data: data0,
+                    } = signature;
+                    let vec1 = content_type0;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = data0;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "celeriac:task/canvas@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "apply"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: i32,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: i32,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(
+                        ptr1.cast_mut(),
+                        len1,
+                        ptr2.cast_mut(),
+                        len2,
+                        when.clone() as i32,
+                        ptr3,
+                    );
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result17 = match l5 {
+                        0 => {
+                            let e = {
+                                let l6 = *ptr3
+                                    .add(::core::mem::size_of::<*const u8>())
+                                    .cast::<*mut u8>();
+                                let l7 = *ptr3
+                                    .add(2 * ::core::mem::size_of::<*const u8>())
+                                    .cast::<usize>();
+                                let len8 = l7;
+                                let bytes8 = _rt::Vec::from_raw_parts(
+                                    l6.cast(),
+                                    len8,
+                                    len8,
+                                );
+                                _rt::string_lift(bytes8)
+                            };
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l9 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                use super::super::super::celeriac::task::submit::SubmitError as V16;
+                                let v16 = match l9 {
+                                    0 => {
+                                        let e16 = {
+                                            let l10 = *ptr3
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l11 = *ptr3
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len12 = l11;
+                                            let bytes12 = _rt::Vec::from_raw_parts(
+                                                l10.cast(),
+                                                len12,
+                                                len12,
+                                            );
+                                            _rt::string_lift(bytes12)
+                                        };
+                                        V16::Denied(e16)
+                                    }
+                                    1 => V16::UnknownTask,
+                                    2 => V16::QuotaExceeded,
+                                    3 => V16::TooLarge,
+                                    n => {
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
+                                        let e16 = {
+                                            let l13 = *ptr3
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l14 = *ptr3
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len15 = l14;
+                                            let bytes15 = _rt::Vec::from_raw_parts(
+                                                l13.cast(),
+                                                len15,
+                                                len15,
+                                            );
+                                            _rt::string_lift(bytes15)
+                                        };
+                                        V16::Unavailable(e16)
+                                    }
+                                };
+                                v16
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result17
+                }
+            }
+            #[allow(unused_unsafe, clippy::all)]
+            /// Hands this task's work over: the signature is sent under this task's id, with
+            /// whatever waits for this task, once the attempt ends by `ignore`. If it
+            /// ends otherwise, nothing is handed over. A later call replaces an earlier one.
+            #[allow(async_fn_in_trait)]
+            pub fn replace(signature: &Payload) -> Result<(), SubmitError> {
+                unsafe {
+                    #[cfg_attr(target_pointer_width = "64", repr(align(8)))]
+                    #[cfg_attr(target_pointer_width = "32", repr(align(4)))]
+                    struct RetArea(
+                        [::core::mem::MaybeUninit<
+                            u8,
+                        >; 4 * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let mut ret_area = RetArea(
+                        [::core::mem::MaybeUninit::uninit(); 4
+                            * ::core::mem::size_of::<*const u8>()],
+                    );
+                    let super::super::super::celeriac::task::types::Payload {
+                        content_type: content_type0,
+                        data: data0,
+                    } = signature;
+                    let vec1 = content_type0;
+                    let ptr1 = vec1.as_ptr().cast::<u8>();
+                    let len1 = vec1.len();
+                    let vec2 = data0;
+                    let ptr2 = vec2.as_ptr().cast::<u8>();
+                    let len2 = vec2.len();
+                    let ptr3 = ret_area.0.as_mut_ptr().cast::<u8>();
+                    #[cfg(target_arch = "wasm32")]
+                    #[link(wasm_import_module = "celeriac:task/canvas@0.1.0")]
+                    unsafe extern "C" {
+                        #[link_name = "replace"]
+                        fn wit_import4(
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                            _: usize,
+                            _: *mut u8,
+                        );
+                    }
+                    #[cfg(not(target_arch = "wasm32"))]
+                    unsafe extern "C" fn wit_import4(
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                        _: usize,
+                        _: *mut u8,
+                    ) {
+                        unreachable!()
+                    }
+                    wit_import4(ptr1.cast_mut(), len1, ptr2.cast_mut(), len2, ptr3);
+                    let l5 = i32::from(*ptr3.add(0).cast::<u8>());
+                    let result14 = match l5 {
+                        0 => {
+                            let e = ();
+                            Ok(e)
+                        }
+                        1 => {
+                            let e = {
+                                let l6 = i32::from(
+                                    *ptr3.add(::core::mem::size_of::<*const u8>()).cast::<u8>(),
+                                );
+                                use super::super::super::celeriac::task::submit::SubmitError as V13;
+                                let v13 = match l6 {
+                                    0 => {
+                                        let e13 = {
+                                            let l7 = *ptr3
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l8 = *ptr3
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len9 = l8;
+                                            let bytes9 = _rt::Vec::from_raw_parts(
+                                                l7.cast(),
+                                                len9,
+                                                len9,
+                                            );
+                                            _rt::string_lift(bytes9)
+                                        };
+                                        V13::Denied(e13)
+                                    }
+                                    1 => V13::UnknownTask,
+                                    2 => V13::QuotaExceeded,
+                                    3 => V13::TooLarge,
+                                    n => {
+                                        debug_assert_eq!(n, 4, "invalid enum discriminant");
+                                        let e13 = {
+                                            let l10 = *ptr3
+                                                .add(2 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<*mut u8>();
+                                            let l11 = *ptr3
+                                                .add(3 * ::core::mem::size_of::<*const u8>())
+                                                .cast::<usize>();
+                                            let len12 = l11;
+                                            let bytes12 = _rt::Vec::from_raw_parts(
+                                                l10.cast(),
+                                                len12,
+                                                len12,
+                                            );
+                                            _rt::string_lift(bytes12)
+                                        };
+                                        V13::Unavailable(e13)
+                                    }
+                                };
+                                v13
+                            };
+                            Err(e)
+                        }
+                        _ => _rt::invalid_enum_discriminant(),
+                    };
+                    result14
+                }
+            }
+        }
         /// Time and entropy for guests without WASI.
         #[allow(dead_code, async_fn_in_trait, unused_imports, clippy::all)]
         pub mod ambient {
@@ -2995,10 +3267,10 @@ macro_rules! __export_task_impl {
         =
         "component-type:wit-bindgen:0.60.0:celeriac:task@0.1.0:task:imports and exports")]
         #[doc(hidden)] #[allow(clippy::octal_escapes)] pub static
-        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2395] = *
+        __WIT_BINDGEN_COMPONENT_TYPE : [u8; 2582] = *
         b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xe0\x11\x01A\x02\x01\
-A\x14\x01B\x13\x01p}\x01r\x02\x0ccontent-types\x04data\0\x04\0\x07payload\x03\0\x01\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x9b\x13\x01A\x02\x01\
+A\x18\x01B\x13\x01p}\x01r\x02\x0ccontent-types\x04data\0\x04\0\x07payload\x03\0\x01\
 \x01r\x03\x04tasks\x04args\x02\x06kwargs\x02\x04\0\x04call\x03\0\x03\x01ks\x01k\x7f\
 \x01r\x04\x04kinds\x07messages\x05trace\x05\x09retryable\x06\x04\0\x07failure\x03\
 \0\x07\x01kw\x01ky\x01r\x03\x0ccountdown-ms\x09\x0bmax-retries\x0a\x06reason\x08\
@@ -3031,10 +3303,15 @@ rror\x04\0\x05level\x03\0\0\x01@\x01\x05level\x01\0\x7f\x04\0\x07enabled\x01\x02
 \x0c\x01@\x02\x04self\x09\x03keys\x01\0\x04\0\x1f[method]job.set-idempotency-key\
 \x01\x0d\x01@\x03\x04self\x09\x04names\x05values\x01\0\x04\0\x16[method]job.set-\
 header\x01\x0e\x01j\x01s\x01\x03\x01@\x02\x03job\x07\x04when\x05\0\x0f\x04\0\x12\
-[static]job.submit\x01\x10\x03\0\x1aceleriac:task/submit@0.1.0\x05\x06\x01B\x06\x01\
+[static]job.submit\x01\x10\x03\0\x1aceleriac:task/submit@0.1.0\x05\x06\x02\x03\0\
+\x04\x0csubmit-error\x02\x03\0\x04\x04when\x01B\x0c\x02\x03\x02\x01\x05\x04\0\x07\
+payload\x03\0\0\x02\x03\x02\x01\x07\x04\0\x0csubmit-error\x03\0\x02\x02\x03\x02\x01\
+\x08\x04\0\x04when\x03\0\x04\x01j\x01s\x01\x03\x01@\x02\x09signature\x01\x04when\
+\x05\0\x06\x04\0\x05apply\x01\x07\x01j\0\x01\x03\x01@\x01\x09signature\x01\0\x08\
+\x04\0\x07replace\x01\x09\x03\0\x1aceleriac:task/canvas@0.1.0\x05\x09\x01B\x06\x01\
 @\0\0w\x04\0\x0bnow-unix-ms\x01\0\x04\0\x0cmonotonic-ns\x01\0\x01p}\x01@\x01\x03\
 leny\0\x01\x04\0\x0crandom-bytes\x01\x02\x03\0\x1bceleriac:task/ambient@0.1.0\x05\
-\x07\x01B\x15\x01kw\x01r\x05\x07wall-ms\0\x0csoft-wall-ms\0\x06cpu-ms\0\x0cmemor\
+\x0a\x01B\x15\x01kw\x01r\x05\x07wall-ms\0\x0csoft-wall-ms\0\x06cpu-ms\0\x0cmemor\
 y-bytes\0\x0cresult-bytes\0\x04\0\x06limits\x03\0\x01\x01ky\x01ps\x01r\x06\x0bma\
 x-retries\x03\x0efirst-delay-ms\0\x0cmax-delay-msw\x0cfactor-milliy\x06jitter\x7f\
 \x0bretry-kinds\x04\x04\0\x0cretry-policy\x03\0\x05\x01m\x04\x15positional-or-ke\
@@ -3043,11 +3320,11 @@ yword\x0evar-positional\x0ckeyword-only\x0bvar-keyword\x04\0\x0aparam-kind\x03\0
 a\x09\x04\0\x05param\x03\0\x0a\x01p\x0b\x01k\x06\x01o\x02ss\x01p\x0e\x01r\x09\x04\
 names\x03docs\x06params\x0c\x0dresult-schema\x09\x06limits\x02\x05retry\x0d\x0ca\
 t-most-once\x7f\x05wants\x04\x05extra\x0f\x04\0\x09task-info\x03\0\x10\x01p\x11\x01\
-@\0\0\x12\x04\0\x08describe\x01\x13\x04\0\x1cceleriac:task/manifest@0.1.0\x05\x08\
-\x02\x03\0\0\x04call\x02\x03\0\0\x0doutcome-error\x01B\x09\x02\x03\x02\x01\x09\x04\
+@\0\0\x12\x04\0\x08describe\x01\x13\x04\0\x1cceleriac:task/manifest@0.1.0\x05\x0b\
+\x02\x03\0\0\x04call\x02\x03\0\0\x0doutcome-error\x01B\x09\x02\x03\x02\x01\x0c\x04\
 \0\x04call\x03\0\0\x02\x03\x02\x01\x05\x04\0\x07payload\x03\0\x02\x02\x03\x02\x01\
-\x0a\x04\0\x0doutcome-error\x03\0\x04\x01j\x01\x03\x01\x05\x01@\x01\x04call\x01\0\
-\x06\x04\0\x03run\x01\x07\x04\0\x1bceleriac:task/handler@0.1.0\x05\x0b\x04\0\x18\
+\x0d\x04\0\x0doutcome-error\x03\0\x04\x01j\x01\x03\x01\x05\x01@\x01\x04call\x01\0\
+\x06\x04\0\x03run\x01\x07\x04\0\x1bceleriac:task/handler@0.1.0\x05\x0e\x04\0\x18\
 celeriac:task/task@0.1.0\x04\0\x0b\x0a\x01\0\x04task\x03\0\0\0G\x09producers\x01\
 \x0cprocessed-by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
         };
@@ -3062,9 +3339,9 @@ pub use __export_task_impl as export_component;
 )]
 #[doc(hidden)]
 #[allow(clippy::octal_escapes)]
-pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 1830] = *b"\
-\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\x8b\x0d\x01A\x02\x01\
-A\x0e\x01B\x13\x01p}\x01r\x02\x0ccontent-types\x04data\0\x04\0\x07payload\x03\0\x01\
+pub static __WIT_BINDGEN_COMPONENT_TYPE: [u8; 2017] = *b"\
+\0asm\x0d\0\x01\0\0\x19\x16wit-component-encoding\x04\0\x07\xc6\x0e\x01A\x02\x01\
+A\x12\x01B\x13\x01p}\x01r\x02\x0ccontent-types\x04data\0\x04\0\x07payload\x03\0\x01\
 \x01r\x03\x04tasks\x04args\x02\x06kwargs\x02\x04\0\x04call\x03\0\x03\x01ks\x01k\x7f\
 \x01r\x04\x04kinds\x07messages\x05trace\x05\x09retryable\x06\x04\0\x07failure\x03\
 \0\x07\x01kw\x01ky\x01r\x03\x0ccountdown-ms\x09\x0bmax-retries\x0a\x06reason\x08\
@@ -3097,10 +3374,15 @@ rror\x04\0\x05level\x03\0\0\x01@\x01\x05level\x01\0\x7f\x04\0\x07enabled\x01\x02
 \x0c\x01@\x02\x04self\x09\x03keys\x01\0\x04\0\x1f[method]job.set-idempotency-key\
 \x01\x0d\x01@\x03\x04self\x09\x04names\x05values\x01\0\x04\0\x16[method]job.set-\
 header\x01\x0e\x01j\x01s\x01\x03\x01@\x02\x03job\x07\x04when\x05\0\x0f\x04\0\x12\
-[static]job.submit\x01\x10\x03\0\x1aceleriac:task/submit@0.1.0\x05\x06\x01B\x06\x01\
+[static]job.submit\x01\x10\x03\0\x1aceleriac:task/submit@0.1.0\x05\x06\x02\x03\0\
+\x04\x0csubmit-error\x02\x03\0\x04\x04when\x01B\x0c\x02\x03\x02\x01\x05\x04\0\x07\
+payload\x03\0\0\x02\x03\x02\x01\x07\x04\0\x0csubmit-error\x03\0\x02\x02\x03\x02\x01\
+\x08\x04\0\x04when\x03\0\x04\x01j\x01s\x01\x03\x01@\x02\x09signature\x01\x04when\
+\x05\0\x06\x04\0\x05apply\x01\x07\x01j\0\x01\x03\x01@\x01\x09signature\x01\0\x08\
+\x04\0\x07replace\x01\x09\x03\0\x1aceleriac:task/canvas@0.1.0\x05\x09\x01B\x06\x01\
 @\0\0w\x04\0\x0bnow-unix-ms\x01\0\x04\0\x0cmonotonic-ns\x01\0\x01p}\x01@\x01\x03\
 leny\0\x01\x04\0\x0crandom-bytes\x01\x02\x03\0\x1bceleriac:task/ambient@0.1.0\x05\
-\x07\x04\08celeriac:task/task-with-all-of-its-exports-removed@0.1.0\x04\0\x0b*\x01\
+\x0a\x04\08celeriac:task/task-with-all-of-its-exports-removed@0.1.0\x04\0\x0b*\x01\
 \0$task-with-all-of-its-exports-removed\x03\0\0\0G\x09producers\x01\x0cprocessed\
 -by\x02\x0dwit-component\x070.254.2\x10wit-bindgen-rust\x060.60.0";
 #[inline(never)]

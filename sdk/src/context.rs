@@ -26,7 +26,7 @@ use crate::{Interrupted, Interruption, Level, Line};
 /// A task takes it as its first parameter, `ctx: &Context`, when it needs it.
 #[derive(Debug)]
 pub struct Context {
-    backend: Backend,
+    pub(crate) backend: Backend,
 }
 
 impl Context {

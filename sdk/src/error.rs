@@ -195,9 +195,21 @@ impl TaskError {
     }
 }
 
-/// A delay as [`TaskError::after`] takes it: a [`Duration`] or a text such as `"30s"`.
+/// A delay as [`TaskError::after`] and [`Job::countdown`](crate::Job::countdown) take it: a [`Duration`] or a text such as `"30s"`.
 #[derive(Debug, Clone)]
 pub struct Delay(Result<Duration, String>);
+
+impl Delay {
+    /// The time, or what is wrong with the text.
+    pub(crate) fn into_result(self) -> Result<Duration, String> {
+        self.0.map_err(|text| {
+            format!(
+                "{text:?} is not a delay: write {}, or give a Duration",
+                duration::FORMS
+            )
+        })
+    }
+}
 
 impl From<Duration> for Delay {
     fn from(delay: Duration) -> Self {

@@ -25,10 +25,12 @@
 
 mod bind;
 mod borrowed;
+mod canvas;
 mod context;
 mod error;
 mod interruption;
 mod log;
+mod submit;
 mod task;
 mod values;
 // One grammar of durations for the attribute and for `TaskError::after`: the macro crate cannot
@@ -62,8 +64,10 @@ pub mod bindings;
 
 pub use celeriac_sdk_macros::{export, task};
 
+pub use canvas::{Signature, chain, chord, group};
 pub use context::Context;
 pub use error::{Delay, Disposition, Failure, Rejection, Retry, TaskError};
 pub use interruption::{Interrupted, Interruption};
 pub use log::{Level, Line};
+pub use submit::{Job, SubmitError, When};
 pub use values::{Bytes, Date, DateTime, Decimal, Time, Uuid};

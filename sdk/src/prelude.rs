@@ -2,4 +2,4 @@
 
 pub use std::time::Duration;
 
-pub use crate::{Bytes, Context, Interrupted, Interruption, Level, TaskError, task};
+pub use crate::{Bytes, Context, Interrupted, Interruption, Job, Level, TaskError, task};

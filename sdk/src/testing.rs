@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use crate::context::recorder::{Recorder, Script};
 use crate::task::{Call, Task};
-use crate::{Context, Interruption, Level, TaskError};
+use crate::{Context, Interruption, Level, TaskError, When};
 
 pub use crate::bindings::exports::celeriac::task::manifest::TaskInfo;
 
@@ -42,6 +42,31 @@ pub struct Recording {
     pub states: Vec<(String, serde_json::Value)>,
     /// The time slept, sleep by sleep.
     pub sleeps: Vec<Duration>,
+    /// What was to be sent, in order, on success or at once.
+    pub submitted: Vec<Submitted>,
+    /// What was to take over the task's own work, as Celery's signature.
+    pub replacement: Option<serde_json::Value>,
+}
+
+/// Something a task sent, or will send on success.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Submitted {
+    /// The id the task was told.
+    pub id: String,
+    /// Celery's signature document of it: `task`, `args`, `kwargs`, `options` and so on.
+    pub signature: serde_json::Value,
+    /// When it is sent.
+    pub when: When,
+}
+
+impl Submitted {
+    /// Returns the name of the task: `celery.chain` and the like where it is several.
+    pub fn task(&self) -> &str {
+        self.signature
+            .get("task")
+            .and_then(|task| task.as_str())
+            .unwrap_or_default()
+    }
 }
 
 /// One line of a log.

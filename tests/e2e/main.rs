@@ -37,6 +37,8 @@ mod routing;
 mod secured;
 mod sentinel;
 mod stop;
+mod submit;
+mod submit_celery;
 mod timing;
 mod tutorial;
 

@@ -54,6 +54,16 @@ fn submitting_without_a_grant_is_denied() {
 }
 
 #[test]
+fn a_grant_to_submit_ends_at_a_hundred() {
+    let run = attack("submit_bomb")
+        .limits(|limits| limits.cpu = ms(10_000))
+        .may_submit("hostile.*")
+        .run();
+    assert_eq!(run.result(), 100);
+    assert_eq!(run.submitted().len(), 100);
+}
+
+#[test]
 fn a_hoard_of_handles_is_bounded() {
     let run = attack("hoard_jobs")
         .limits(|limits| limits.cpu = ms(10_000))

@@ -3,6 +3,7 @@
 
 use crate::log::Level;
 use crate::outcome::Interruption;
+use crate::submit::Sender;
 use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,6 +46,8 @@ pub struct Attempt {
     pub interrupt: Interrupt,
     /// Where the latest progress goes; `None` drops it.
     pub progress: Option<watch::Sender<Option<Progress>>>,
+    /// Who sends what the guest submits; `None` sends nothing.
+    pub sender: Option<Arc<dyn Sender>>,
     /// How many progress updates the report repeats (0): for tests.
     pub keep_progress: usize,
 }
@@ -63,6 +66,7 @@ impl Default for Attempt {
             log_level: Level::Debug,
             interrupt: Interrupt::default(),
             progress: None,
+            sender: None,
             keep_progress: 0,
         }
     }

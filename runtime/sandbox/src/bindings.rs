@@ -6,6 +6,8 @@ wasmtime::component::bindgen!({
     ownership: Borrowing { duplicate_if_necessary: true },
     imports: {
         "celeriac:task/context.wait": async | trappable,
+        "celeriac:task/submit.[static]job.submit": async | trappable,
+        "celeriac:task/canvas": async | trappable,
         default: trappable,
     },
     exports: { default: async },

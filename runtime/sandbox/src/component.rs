@@ -5,6 +5,7 @@ use crate::bindings::TaskPre;
 use crate::bindings::exports::celeriac::task::manifest as wire;
 use crate::engine::Engine;
 use crate::error::{Refusal, SandboxError};
+use crate::grants::Grants;
 use crate::host::Host;
 use crate::invoke::{self, Fault};
 use crate::limits::Limits;
@@ -86,7 +87,7 @@ impl Component {
     /// be used.
     pub async fn describe(&self) -> Result<Vec<TaskInfo>, Refusal> {
         let limits = Limits::describe();
-        let mut store = invoke::arm(self, &limits, Attempt::default());
+        let mut store = invoke::arm(self, &limits, Grants::default(), Attempt::default());
         let call = async {
             let task = self.pre().instantiate_async(&mut store.inner).await?;
             task.celeriac_task_manifest()

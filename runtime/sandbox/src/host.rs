@@ -4,6 +4,7 @@
 //! hostile: lengths are checked, numbers clamped, texts escaped.
 
 mod ambient;
+mod canvas;
 mod context;
 mod logging;
 mod progress;
@@ -13,10 +14,12 @@ mod wasi;
 use crate::attempt::Attempt;
 use crate::bindings::Task;
 use crate::cpu::Deadlines;
+use crate::grants::Grants;
 use crate::invoke::Tally;
 use crate::limits::Limits;
 use crate::log::LogBook;
 use crate::outcome::Interruption;
+use crate::submit::Outbox;
 use std::time::Instant;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::WasiCtx;
@@ -32,19 +35,26 @@ pub(crate) struct Host {
     pub(crate) tally: Tally,
     pub(crate) log: LogBook,
     pub(crate) progress: progress::Board,
+    pub(crate) outbox: Outbox,
     pub(crate) table: ResourceTable,
     /// Made when the guest first asks for WASI: most calls never do.
     wasi: Option<WasiCtx>,
 }
 
 impl Host {
-    pub(crate) fn new(attempt: Attempt, limits: &Limits, deadlines: Deadlines) -> Self {
+    pub(crate) fn new(
+        attempt: Attempt,
+        limits: &Limits,
+        grants: Grants,
+        deadlines: Deadlines,
+    ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
         Self {
             log: LogBook::new(limits, attempt.log_level),
             progress: progress::Board::new(limits, &attempt),
             tally: Tally::new(limits.memory),
+            outbox: Outbox::new(grants, limits.arguments_bytes),
             deadlines,
             attempt,
             table,

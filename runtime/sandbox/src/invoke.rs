@@ -21,6 +21,7 @@ use crate::host::Host;
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::outcome::{Limit, LimitHit, Outcome};
+use crate::submit::Submitted;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::{Store, UpdateDeadline};
@@ -42,6 +43,8 @@ pub struct Report {
     pub log: Log,
     /// The first [`Attempt::keep_progress`] progress updates.
     pub progress: Vec<Progress>,
+    /// What it submitted.
+    pub submitted: Submitted,
 }
 
 /// What an attempt took.
@@ -76,14 +79,14 @@ impl Component {
         &self,
         call: &Call,
         limits: &Limits,
-        _grants: &Grants,
+        grants: &Grants,
         attempt: Attempt,
     ) -> Result<Report, SandboxError> {
         let wanted = (call.args.len() + call.kwargs.len()) as u64;
         if wanted > limits.arguments_bytes {
             return Ok(refused(Limit::Arguments, limits.arguments_bytes, wanted));
         }
-        let mut store = arm(self, limits, attempt);
+        let mut store = arm(self, limits, grants.clone(), attempt);
         let answer = {
             let inner = &mut store.inner;
             let run = async {
@@ -118,20 +121,30 @@ impl Armed<'_> {
             },
             log: host.log.finish(),
             progress: host.progress.take(),
+            submitted: host.outbox.take(),
         }
     }
 }
 
 /// Makes a store and arms every limit, before anything is instantiated: a
 /// guest's start functions run under the same limits as its task.
-pub(crate) fn arm<'a>(component: &'a Component, limits: &Limits, attempt: Attempt) -> Armed<'a> {
+pub(crate) fn arm<'a>(
+    component: &'a Component,
+    limits: &Limits,
+    grants: Grants,
+    attempt: Attempt,
+) -> Armed<'a> {
     let engine = component.engine();
     let deadlines = Deadlines::new(limits.wall, limits.soft);
-    let mut store = Store::new(engine.wasmtime(), Host::new(attempt, limits, deadlines));
+    let mut store = Store::new(
+        engine.wasmtime(),
+        Host::new(attempt, limits, grants, deadlines),
+    );
     store.limiter(|host| &mut host.tally);
     let call_bytes = limits
         .result_bytes
         .max(limits.failure_bytes)
+        .max(limits.arguments_bytes)
         .saturating_add(CALL_SLACK);
     store.set_hostcall_fuel(usize::try_from(call_bytes).unwrap_or(usize::MAX));
     store.set_max_component_handles(COMPONENT_HANDLES);
@@ -191,6 +204,7 @@ fn refused(limit: Limit, allowed: u64, wanted: u64) -> Report {
         usage: Usage::default(),
         log: Log::default(),
         progress: Vec::new(),
+        submitted: Submitted::default(),
     }
 }
 

@@ -25,6 +25,7 @@ mod limits;
 mod log;
 mod manifest;
 mod outcome;
+mod submit;
 
 pub use attempt::{Attempt, Call, Interrupt, Progress};
 pub use compile::{compatibility, compile};
@@ -38,3 +39,7 @@ pub use limits::Limits;
 pub use log::{Level, Line, Log};
 pub use manifest::{AskedLimits, Param, ParamKind, RetryPolicy, TaskInfo};
 pub use outcome::{Failure, Interruption, Limit, LimitHit, Outcome, Rejection, Retry, Trap};
+pub use submit::{
+    HEADER_BYTES, HEADER_NAME_BYTES, HEADERS, HELD_BYTES, Job, KEY_BYTES, QUEUE_BYTES, SUBMITS,
+    Sender, Sending, Signature, Submission, SubmitError, Submitted, TASK_BYTES, When, Wish,
+};

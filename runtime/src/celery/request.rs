@@ -9,7 +9,8 @@ mod headers;
 mod protocol1;
 mod sent;
 
-pub use call::{CallError, TaskCall, retried};
+pub use call::{CallError, TaskCall, replaced, retried};
+pub use headers::is_reserved;
 pub use sent::Sent;
 
 use super::body::{Accept, BodyError, json};

@@ -295,6 +295,7 @@ mod tests {
             usage: Usage::default(),
             log: Log::default(),
             progress: Vec::new(),
+            submitted: celeriac_sandbox::Submitted::default(),
         }
     }
 

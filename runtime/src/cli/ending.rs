@@ -236,6 +236,7 @@ mod tests {
             },
             log: Default::default(),
             progress: Vec::new(),
+            submitted: celeriac_sandbox::Submitted::default(),
         };
         let text = serde_json::to_string(&document("t", &report)).unwrap();
         assert!(text.contains(r#""result":{"b":1.10,"a":[1]}"#), "{text}");

@@ -45,9 +45,14 @@ pub(crate) async fn run(
     let component = read(&file)?;
     let app = options.open().await?;
     let pushed = push(&app, &name, component, screen).await;
+    let reach = pushed.as_ref().map(|(pushed, _)| {
+        let tasks = pushed.tasks.iter().map(|task| task.name.as_str());
+        app.may_submit(pushed.module.as_str(), tasks)
+    });
     app.close().await;
+    let reach = reach.unwrap_or_default();
     let (pushed, live) = pushed?;
-    print(&pushed, &live, screen);
+    print(&pushed, &reach, &live, screen);
     Ok(Exit::Done)
 }
 
@@ -102,7 +107,7 @@ fn told(spinner: &Spinner, step: &PushStep) {
     }
 }
 
-fn print(pushed: &Pushed, live: &LiveReport, screen: &mut Screen) {
+fn print(pushed: &Pushed, reach: &[String], live: &LiveReport, screen: &mut Screen) {
     screen.document(&json!({
         "module": pushed.module.as_str(),
         "version": pushed.version,
@@ -137,8 +142,11 @@ fn print(pushed: &Pushed, live: &LiveReport, screen: &mut Screen) {
         true => "nothing".to_owned(),
         false => pushed.asks_for.join(", "),
     };
-    // Grants do not exist yet: whatever a module asks for, it gets nothing.
-    screen.line(format!("asks for: {asks_for}    can reach: nothing"));
+    let reach = match reach {
+        [] => "nothing".to_owned(),
+        tasks => format!("tasks {}", tasks.join(", ")),
+    };
+    screen.line(format!("asks for: {asks_for}    can reach: {reach}"));
     if pushed.unchanged {
         screen.line("unchanged: this very component runs already");
     }

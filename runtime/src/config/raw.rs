@@ -17,19 +17,20 @@ pub const FILE_BYTES: u64 = 1 << 20;
 const OTHER_NAMES: [&str; 3] = ["CONFIG", "GUEST_", "TEST_"];
 
 /// Tables that may stand there empty.
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 10] = [
     "worker",
     "limits",
     "tenants",
     "tenants.default",
     "aliases",
+    "grants",
     "queues",
     "routes",
     "tasks",
     "publish",
 ];
 /// Tables whose keys people choose.
-const TABLES: [&str; 4] = ["aliases", "queues", "routes", "tasks"];
+const TABLES: [&str; 5] = ["aliases", "grants", "queues", "routes", "tasks"];
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 mod ending;
 mod freeze;
+mod guest;
 mod options;
 mod sending;
 mod steps;
@@ -15,6 +16,7 @@ mod tests;
 pub use ending::{
     Embed, Ended, Unjoined, after_chord, after_failure, after_revoke, after_success, joined,
 };
+pub use guest::{replacing, submitted};
 pub use options::{Options, When};
 pub use sending::sent;
 

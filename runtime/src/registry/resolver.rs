@@ -132,6 +132,14 @@ impl Resolver {
         }
     }
 
+    /// Tells whether there is such a task, without loading it.
+    #[must_use]
+    pub fn knows(&self, name: &TaskName) -> bool {
+        let snapshot = self.snapshot();
+        let module = snapshot.modules.get(&name.module);
+        module.is_some_and(|module| module.has(&name.task))
+    }
+
     /// Returns the newest generation this worker has loaded.
     #[must_use]
     pub fn generation(&self) -> u64 {

@@ -7,6 +7,9 @@ use std::fmt;
 /// in a broker or database should stay small.
 const TASK_ID_BYTES: usize = 255;
 
+/// The namespace of ids that follow from others.
+const DERIVED: uuid::Uuid = uuid::uuid!("5f0a2d4e-9c31-4b7a-8a55-1f6d0c3be7a2");
+
 /// Identifies a task through all its retries. Any non-empty text up to 255
 /// bytes without control characters, as Celery allows; ours are UUIDs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -35,6 +38,18 @@ impl TaskId {
     #[must_use]
     pub fn random() -> Self {
         Self(uuid::Uuid::new_v4().to_string())
+    }
+
+    /// Makes the id that always follows from these parts (UUID version 5).
+    #[must_use]
+    pub fn derived(parts: &[&[u8]]) -> Self {
+        let mut name = Vec::new();
+        for part in parts {
+            // The length keeps ["ab", "c"] from being ["a", "bc"].
+            name.extend_from_slice(&(part.len() as u64).to_be_bytes());
+            name.extend_from_slice(part);
+        }
+        Self(uuid::Uuid::new_v5(&DERIVED, &name).to_string())
     }
 
     /// Reads an id.
@@ -114,6 +129,15 @@ mod tests {
             Err(TaskIdError::TooLong { bytes: 256 })
         );
         assert!(TaskId::parse("a\u{1b}[31m").is_err());
+    }
+
+    #[test]
+    fn a_derived_id_follows_from_its_parts_and_where_they_end() {
+        let id = |parts: &[&[u8]]| TaskId::derived(parts);
+        assert_eq!(id(&[b"ab", b"c"]), id(&[b"ab", b"c"]));
+        assert_ne!(id(&[b"ab", b"c"]), id(&[b"a", b"bc"]));
+        assert_ne!(id(&[b"ab"]), id(&[b"ab", b""]));
+        assert_eq!(id(&[b"ab"]).as_str().len(), 36);
     }
 
     #[test]

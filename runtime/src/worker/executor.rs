@@ -16,6 +16,7 @@ mod leave;
 mod record;
 mod report;
 mod start;
+mod submitted;
 mod tell;
 
 use super::crew::Crew;
@@ -23,11 +24,12 @@ use super::heartbeat::{self, Alive};
 use super::roll::Seat;
 use crate::broker::Delivery;
 use crate::celery::Request;
+use crate::policy::grants;
 use crate::policy::limits::effective;
 use crate::policy::retry::Plan;
 use crate::registry::Loaded;
 use crate::task::Fence;
-use celeriac_sandbox::Limits;
+use celeriac_sandbox::{Grants, Limits};
 use jiff::Timestamp;
 use leave::Left;
 use report::Story;
@@ -41,6 +43,7 @@ pub(super) struct Attempt {
     code: Arc<Loaded>,
     limits: Limits,
     plan: Plan,
+    grants: Grants,
     fence: Fence,
     started: Timestamp,
     whose: String,
@@ -74,12 +77,15 @@ async fn steps(
     story.has(&attempt);
     start::start(crew, &attempt, alive).await?; // c. start
     begins(crew, &attempt, &seat);
-    let report = invoke::invoke(crew, &attempt, alive, &watched).await?; // e. invoke
+    let (mut report, budget) = invoke::invoke(crew, &attempt, alive, &watched).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
     let (verdict, rest) = follow::plan(crew, &attempt.request, verdict);
     story.decided(&verdict);
-    let end = end::of(crew, &attempt, verdict, &report, rest.children());
+    let submitted = std::mem::take(&mut report.submitted);
+    let sending = submitted::sending(crew, &attempt, &verdict, submitted, budget);
+    let mut end = end::of(crew, &attempt, verdict, &report, rest.children());
+    submitted::send(crew, &attempt, &mut end, sending).await?; // what was submitted on success
     record::record(crew, &attempt, end.write).await?; // g. record
     record::follow_up(crew, end.follow_up).await?; // h. follow up
     follow::carry_out(crew, &attempt.delivery, rest).await?;
@@ -114,6 +120,7 @@ impl Attempt {
                 settings.retry_delay,
                 settings.max_retries.cap,
             ),
+            grants: grants::of(&settings.grants, &code.module.to_string(), &code.task.name),
             fence: Fence {
                 retries: request.retries,
                 deliveries: delivery.deliveries,

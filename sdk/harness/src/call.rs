@@ -3,12 +3,14 @@
 use crate::host::host;
 use crate::module::Module;
 use crate::run::Run;
+use crate::submitted::Outbox;
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, Grants, Interrupt, Interruption, Limits, Report, SandboxError,
+    Attempt, Call, Grants, Interrupt, Interruption, Limits, Report, SandboxError, Sender,
 };
 use serde_json::{Map, Value};
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Progress updates a run remembers: more than any test looks at, while a task
@@ -25,6 +27,7 @@ pub struct TaskCall {
     limits: Limits,
     attempt: Attempt,
     interrupt: Option<(Duration, Interruption)>,
+    may_submit: Vec<String>,
 }
 
 impl TaskCall {
@@ -45,6 +48,7 @@ impl TaskCall {
             limits,
             attempt,
             interrupt: None,
+            may_submit: Vec::new(),
         }
     }
 
@@ -130,6 +134,13 @@ impl TaskCall {
         self
     }
 
+    /// Grants the task to send a task: a name, or the beginning of one and a `*`.
+    /// Nothing is really sent; [`Run::submitted`] tells what would be.
+    pub fn may_submit(mut self, task: impl Into<String>) -> Self {
+        self.may_submit.push(task.into());
+        self
+    }
+
     /// Asks the task to stop after some time, as a revoke, a shutdown or the
     /// soft limit does. With zero it is asked before it starts.
     pub fn interrupt_after(mut self, time: Duration, reason: Interruption) -> Self {
@@ -154,18 +165,21 @@ impl TaskCall {
             Ok(host) => host,
             Err(error) => panic!("{name}: {error}"),
         };
-        match host.runtime.block_on(self.invoke()) {
-            Ok(report) => Run::new(name, limits, report),
+        let outbox = Arc::new(Outbox::default());
+        match host.runtime.block_on(self.invoke(&outbox)) {
+            Ok(report) => Run::new(name, limits, report, outbox.take()),
             Err(error) => panic!("{name}: {error}"),
         }
     }
 
-    async fn invoke(mut self) -> Result<Report, SandboxError> {
+    async fn invoke(mut self, outbox: &Arc<Outbox>) -> Result<Report, SandboxError> {
         // A call that was cloned and ran already may have raised its own.
         let interrupt = Interrupt::default();
         self.attempt.interrupt = interrupt.clone();
         let component = self.module.component().clone();
-        let grants = Grants::default();
+        let sender: Arc<dyn Sender> = outbox.clone();
+        self.attempt.sender = Some(sender);
+        let grants = Grants::new(self.may_submit, String::new());
         let raise = async {
             match self.interrupt {
                 Some((time, reason)) if time.is_zero() => interrupt.raise(reason),

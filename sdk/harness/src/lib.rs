@@ -26,6 +26,7 @@ mod macros;
 mod module;
 mod report;
 mod run;
+mod submitted;
 mod units;
 
 pub use call::TaskCall;
@@ -33,11 +34,12 @@ pub use error::HarnessError;
 pub use macros::value;
 pub use module::Module;
 pub use run::Run;
+pub use submitted::Submitted;
 pub use units::{kib, mib, ms};
 
 pub use celeriac_build::Target;
 pub use celeriac_sandbox::{
     Failure, Interruption, Level, Limit, LimitHit, Limits, Line, Outcome, Progress, Rejection,
-    Retry, TICK, TaskInfo, Trap,
+    Retry, TICK, TaskInfo, Trap, When, Wish,
 };
 pub use serde_json::{self, Value, json};

@@ -1,6 +1,7 @@
 //! What a run did.
 
 use crate::report::account;
+use crate::submitted::Submitted;
 use celeriac_sandbox::{
     Failure, Interruption, Limit, LimitHit, Limits, Line, Outcome, Progress, Rejection, Report,
     Retry, Trap,
@@ -19,14 +20,21 @@ pub struct Run {
     name: String,
     limits: Limits,
     report: Report,
+    submitted: Vec<Submitted>,
 }
 
 impl Run {
-    pub(crate) fn new(name: String, limits: Limits, report: Report) -> Self {
+    pub(crate) fn new(
+        name: String,
+        limits: Limits,
+        report: Report,
+        submitted: Vec<Submitted>,
+    ) -> Self {
         Self {
             name,
             limits,
             report,
+            submitted,
         }
     }
 
@@ -181,6 +189,23 @@ impl Run {
     #[must_use]
     pub fn progress(&self) -> &[Progress] {
         &self.report.progress
+    }
+
+    /// Returns what the task sent, or would send on success, in order.
+    ///
+    /// A worker sends the latter only if the run ended with a result.
+    #[must_use]
+    pub fn submitted(&self) -> &[Submitted] {
+        &self.submitted
+    }
+
+    /// Returns the signature of what was to take over the task's own work.
+    ///
+    /// A worker lets it do so only if the run ended by "ignore".
+    #[must_use]
+    pub fn replacement(&self) -> Option<Value> {
+        let signature = self.report.submitted.replacement.as_ref()?;
+        serde_json::from_slice(&signature.json).ok()
     }
 
     /// Returns the most memory the run had at once: the sum of all its linear

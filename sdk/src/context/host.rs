@@ -1,10 +1,40 @@
 //! The worker, through the contract's imports. A guest that calls none of them imports none.
 
-use crate::bindings::celeriac::task::{ambient, context, log, progress};
-use crate::{Interruption, Level};
+use crate::bindings::celeriac::task::types::Payload;
+use crate::bindings::celeriac::task::{ambient, canvas, context, log, progress, submit};
+use crate::{Interruption, Job, Level, SubmitError, When};
 
 /// The most bytes one call of `random-bytes` may ask for; the contract says that more traps.
 const RANDOM_CHUNK: usize = 64 * 1024;
+
+fn json(text: String) -> Payload {
+    Payload {
+        content_type: "application/json".to_owned(),
+        data: text.into_bytes(),
+    }
+}
+
+impl From<When> for submit::When {
+    fn from(when: When) -> Self {
+        match when {
+            When::Now => Self::Now,
+            When::OnSuccess => Self::OnSuccess,
+        }
+    }
+}
+
+impl From<submit::SubmitError> for SubmitError {
+    fn from(error: submit::SubmitError) -> Self {
+        use submit::SubmitError as Wire;
+        match error {
+            Wire::Denied(reason) => Self::Denied(reason),
+            Wire::UnknownTask => Self::UnknownTask,
+            Wire::QuotaExceeded => Self::QuotaExceeded,
+            Wire::TooLarge => Self::TooLarge,
+            Wire::Unavailable(reason) => Self::Unavailable(reason),
+        }
+    }
+}
 
 /// The worker that runs this attempt.
 #[derive(Debug)]
@@ -73,6 +103,38 @@ impl Host {
 
     pub(crate) fn header(&self, name: &str) -> Option<String> {
         context::header(name)
+    }
+
+    pub(crate) fn submit(&self, job: &Job, when: When) -> Result<String, SubmitError> {
+        let (args, kwargs) = (json(job.args_json()), json(job.kwargs_json()));
+        let wire = submit::Job::new(&job.task, &args, &kwargs);
+        if let Some(queue) = &job.queue {
+            wire.set_queue(queue);
+        }
+        if let Some(ms) = job.countdown_ms {
+            wire.set_countdown_ms(ms);
+        }
+        if let Some(ms) = job.expires_ms {
+            wire.set_expires_ms(ms);
+        }
+        if let Some(priority) = job.priority {
+            wire.set_priority(priority);
+        }
+        if let Some(key) = &job.key {
+            wire.set_idempotency_key(key);
+        }
+        for (name, value) in &job.headers {
+            wire.set_header(name, value);
+        }
+        Ok(submit::Job::submit(wire, when.into())?)
+    }
+
+    pub(crate) fn apply(&self, signature: String, when: When) -> Result<String, SubmitError> {
+        Ok(canvas::apply(&json(signature), when.into())?)
+    }
+
+    pub(crate) fn replace(&self, signature: String) -> Result<(), SubmitError> {
+        Ok(canvas::replace(&json(signature))?)
     }
 
     pub(crate) fn now_unix_ms(&self) -> u64 {

@@ -4,8 +4,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::testing::{LogLine, Progress, Recording};
-use crate::{Interruption, Level};
+use crate::testing::{LogLine, Progress, Recording, Submitted};
+use crate::{Interruption, Job, Level, Signature, SubmitError, When};
 
 /// What the test decided before the attempt.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ pub(crate) struct Recorder {
     elapsed_ms: Cell<u64>,
     random: Cell<u64>,
     recording: RefCell<Recording>,
+    /// Ids of jobs by their keys.
+    keys: RefCell<BTreeMap<String, String>>,
 }
 
 impl Recorder {
@@ -47,6 +49,7 @@ impl Recorder {
             elapsed_ms: Cell::new(0),
             random,
             recording: RefCell::default(),
+            keys: RefCell::default(),
         }
     }
 
@@ -148,6 +151,40 @@ impl Recorder {
         self.script.headers.get(name).cloned()
     }
 
+    pub(crate) fn submit(&self, job: &Job, when: When) -> Result<String, SubmitError> {
+        let key = job.key.clone();
+        let known = key
+            .as_ref()
+            .and_then(|key| self.keys.borrow().get(key).cloned());
+        if let Some(id) = known {
+            return Ok(id);
+        }
+        let mut unkeyed = job.clone();
+        unkeyed.key = None;
+        let id = self.apply(Signature::from(unkeyed).json(), when)?;
+        if let Some(key) = key {
+            self.keys.borrow_mut().insert(key, id.clone());
+        }
+        Ok(id)
+    }
+
+    pub(crate) fn apply(&self, signature: String, when: When) -> Result<String, SubmitError> {
+        let signature = value(&signature)?;
+        let submitted = &mut self.recording.borrow_mut().submitted;
+        let id = format!("00000000-0000-4000-8000-{:012}", submitted.len() + 1);
+        submitted.push(Submitted {
+            id: id.clone(),
+            signature,
+            when,
+        });
+        Ok(id)
+    }
+
+    pub(crate) fn replace(&self, signature: String) -> Result<(), SubmitError> {
+        self.recording.borrow_mut().replacement = Some(value(&signature)?);
+        Ok(())
+    }
+
     pub(crate) fn now_unix_ms(&self) -> u64 {
         self.script
             .started_unix_ms
@@ -176,4 +213,8 @@ impl Recorder {
             .unwrap_or(u64::MAX)
             .saturating_sub(self.elapsed_ms.get())
     }
+}
+
+fn value(json: &str) -> Result<serde_json::Value, SubmitError> {
+    serde_json::from_str(json).map_err(|error| SubmitError::Invalid(error.to_string()))
 }

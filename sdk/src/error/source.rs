@@ -5,7 +5,7 @@ use std::error::Error;
 use std::fmt::Write as _;
 
 use super::{Failure, TaskError};
-use crate::Interrupted;
+use crate::{Interrupted, SubmitError};
 
 /// The most errors of a chain that a trace lists; a chain that refers to itself ends here.
 const MAX_SOURCES: usize = 32;
@@ -15,12 +15,15 @@ impl<E: Error + 'static> From<E> for TaskError {
         if let Some(Interrupted(reason)) = (&error as &dyn Any).downcast_ref() {
             return Self::interrupted(*reason);
         }
+        let may_mend = (&error as &dyn Any)
+            .downcast_ref()
+            .is_some_and(|error| matches!(error, SubmitError::Unavailable(_)));
         let kind = kind_of(std::any::type_name::<E>());
         Failure {
             kind,
             message: error.to_string(),
             trace: trace_of(&error),
-            retryable: None,
+            retryable: may_mend.then_some(true),
         }
         .into()
     }

@@ -32,7 +32,7 @@ enum Layer {
 use Layer::{Config, Edge, Engine, Leaf, Policy, Root, Seam, Store, Wire, Words};
 
 /// Every top-level module and its layer.
-const MODULES: [(&str, Layer); 24] = [
+const MODULES: [(&str, Layer); 25] = [
     ("task", Words),
     ("tenant", Words),
     ("clock", Leaf),

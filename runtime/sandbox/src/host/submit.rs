@@ -1,62 +1,120 @@
 //! `celeriac:task/submit`: sending other tasks. Without a grant every submit
-//! is denied, and nothing a job was told is kept.
+//! is denied.
 
 use super::Host;
-use crate::bindings::celeriac::task::submit::{Host as Submit, HostJob, SubmitError, When};
+use crate::bindings::celeriac::task::submit as wire;
+use crate::bindings::celeriac::task::submit::{Host as Submit, HostJob};
 use crate::bindings::celeriac::task::types::PayloadResult;
+use crate::submit::{Draft, Step, SubmitError, When};
+use std::sync::Arc;
+use std::time::Duration;
 use wasmtime::Result;
 use wasmtime::component::Resource;
 
 /// A message in the making.
 #[expect(unreachable_pub, reason = "the generated bindings re-export it")]
 #[derive(Debug)]
-pub struct Job;
+pub struct Job(Draft);
 
 impl Submit for Host {}
 
 impl HostJob for Host {
     fn new(
         &mut self,
-        _task: String,
-        _args: PayloadResult,
-        _kwargs: PayloadResult,
+        task: String,
+        args: PayloadResult,
+        kwargs: PayloadResult,
     ) -> Result<Resource<Job>> {
-        Ok(self.table.push(Job)?)
+        let draft = self.outbox.draft(task, args.data, kwargs.data);
+        Ok(self.table.push(Job(draft))?)
     }
 
-    fn set_queue(&mut self, _job: Resource<Job>, _queue: String) -> Result<()> {
+    fn set_queue(&mut self, job: Resource<Job>, queue: String) -> Result<()> {
+        self.outbox.queue(&mut self.table.get_mut(&job)?.0, queue);
         Ok(())
     }
 
-    fn set_countdown_ms(&mut self, _job: Resource<Job>, _ms: u64) -> Result<()> {
+    fn set_countdown_ms(&mut self, job: Resource<Job>, ms: u64) -> Result<()> {
+        self.table.get_mut(&job)?.0.job().countdown = Some(Duration::from_millis(ms));
         Ok(())
     }
 
-    fn set_expires_ms(&mut self, _job: Resource<Job>, _ms: u64) -> Result<()> {
+    fn set_expires_ms(&mut self, job: Resource<Job>, ms: u64) -> Result<()> {
+        self.table.get_mut(&job)?.0.job().expires = Some(Duration::from_millis(ms));
         Ok(())
     }
 
-    fn set_priority(&mut self, _job: Resource<Job>, _priority: u8) -> Result<()> {
+    fn set_priority(&mut self, job: Resource<Job>, priority: u8) -> Result<()> {
+        self.table.get_mut(&job)?.0.priority(priority);
         Ok(())
     }
 
-    fn set_idempotency_key(&mut self, _job: Resource<Job>, _key: String) -> Result<()> {
+    fn set_idempotency_key(&mut self, job: Resource<Job>, key: String) -> Result<()> {
+        self.outbox.key(&mut self.table.get_mut(&job)?.0, key);
         Ok(())
     }
 
-    fn set_header(&mut self, _job: Resource<Job>, _name: String, _value: String) -> Result<()> {
+    fn set_header(&mut self, job: Resource<Job>, name: String, value: String) -> Result<()> {
+        self.outbox
+            .header(&mut self.table.get_mut(&job)?.0, name, value);
         Ok(())
     }
 
-    fn submit(&mut self, job: Resource<Job>, _when: When) -> Result<Result<String, SubmitError>> {
-        self.table.delete(job)?;
-        let denial =
-            "this attempt has no grant to submit tasks; this version of the host gives none";
-        Ok(Err(SubmitError::Denied(denial.to_owned())))
+    async fn submit(
+        &mut self,
+        job: Resource<Job>,
+        when: wire::When,
+    ) -> Result<std::result::Result<String, wire::SubmitError>> {
+        let Job(draft) = self.table.delete(job)?;
+        let when = read(when);
+        let step = self.outbox.job(draft, when);
+        Ok(self.send(step, when).await.map_err(wire_error))
     }
 
     fn drop(&mut self, job: Resource<Job>) -> Result<()> {
-        self.table.delete(job)?;
+        let Job(draft) = self.table.delete(job)?;
+        self.outbox.free(&draft);
         Ok(())
+    }
+}
+
+impl Host {
+    /// Lets the sender have what is to be sent, and remembers it once accepted.
+    pub(super) async fn send(
+        &mut self,
+        step: std::result::Result<Step, SubmitError>,
+        when: When,
+    ) -> std::result::Result<String, SubmitError> {
+        let (wish, index) = match step? {
+            Step::Known(id) => return Ok(id),
+            Step::Send(wish, index) => (wish, index),
+        };
+        let sender = self.attempt.sender.as_ref().map(Arc::clone);
+        let sender = sender.ok_or_else(nobody)?;
+        let id = sender.send(&wish, when, index).await?;
+        self.outbox.accepted(&id, wish, when, index);
+        Ok(id)
+    }
+}
+
+/// What is said where nobody sends.
+pub(super) fn nobody() -> SubmitError {
+    SubmitError::Unavailable("nothing is sent from here".to_owned())
+}
+
+pub(super) fn read(when: wire::When) -> When {
+    match when {
+        wire::When::Now => When::Now,
+        wire::When::OnSuccess => When::OnSuccess,
+    }
+}
+
+pub(super) fn wire_error(error: SubmitError) -> wire::SubmitError {
+    match error {
+        SubmitError::Denied(reason) => wire::SubmitError::Denied(reason),
+        SubmitError::UnknownTask => wire::SubmitError::UnknownTask,
+        SubmitError::QuotaExceeded => wire::SubmitError::QuotaExceeded,
+        SubmitError::TooLarge => wire::SubmitError::TooLarge,
+        SubmitError::Unavailable(reason) => wire::SubmitError::Unavailable(reason),
     }
 }

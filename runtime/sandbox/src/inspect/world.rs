@@ -12,7 +12,7 @@ use wasmparser::{Parser, Payload};
 const VERSION: &str = "0.1.0";
 
 /// The functions of each interface a guest may import from `celeriac:task`.
-const IMPORTS: [(&str, &[&str]); 6] = [
+const IMPORTS: [(&str, &[&str]); 7] = [
     ("types", &[]),
     (
         "context",
@@ -46,6 +46,7 @@ const IMPORTS: [(&str, &[&str]); 6] = [
             "[static]job.submit",
         ],
     ),
+    ("canvas", &["apply", "replace"]),
     ("ambient", &["now-unix-ms", "monotonic-ns", "random-bytes"]),
 ];
 

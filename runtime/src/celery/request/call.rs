@@ -1,5 +1,6 @@
 //! Writing a task message.
 
+use super::Request;
 use crate::celery::iso;
 use crate::celery::message::{Message, Properties};
 use crate::task::TaskId;
@@ -160,6 +161,33 @@ pub fn retried(message: &Message, retries: u32, due: Timestamp) -> Message {
     next
 }
 
+/// Returns the message of the task that takes over a task's work: another call
+/// under the same id, with all that waits for it. It counts as one retry more, so
+/// that no later delivery of the message it follows from can outrank it.
+#[must_use]
+pub fn replaced(message: &Message, request: &Request, call: &TaskCall) -> Message {
+    let retries = request.retries.saturating_add(1);
+    let mut next = retried(message, retries, Timestamp::UNIX_EPOCH);
+    let nesting = request.replaced_task_nesting.saturating_add(1);
+    for (name, value) in [
+        ("task", Value::from(call.task.as_str())),
+        ("id", Value::from(request.id.as_str())),
+        ("parent_id", Value::from(request.id.as_str())),
+        ("eta", Value::Null),
+        ("shadow", Value::Null),
+        ("timelimit", json!([null, null])),
+        ("argsrepr", Value::from(shortened(&call.args))),
+        ("kwargsrepr", Value::from(shortened(&call.kwargs))),
+        ("replaced_task_nesting", Value::from(nesting)),
+    ] {
+        next.headers.insert(name.to_owned(), value);
+    }
+    let embed = std::str::from_utf8(&request.embed).unwrap_or_default();
+    let embed = if embed.is_empty() { "null" } else { embed };
+    next.body = Bytes::from(format!("[{}, {}, {embed}]", call.args, call.kwargs));
+    next
+}
+
 fn check<'a, T: serde::Deserialize<'a>>(text: &'a str) -> Result<(), String> {
     serde_json::from_str::<T>(text)
         .map(|_| ())
@@ -183,7 +211,6 @@ fn shortened(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::celery::Request;
 
     #[test]
     fn what_is_written_can_be_read() {
@@ -241,6 +268,33 @@ mod tests {
         message.headers.insert("x-shop".to_owned(), json!("7"));
         let next = retried(&message, 1, Timestamp::UNIX_EPOCH);
         assert_eq!(next.headers.get("x-shop"), Some(&json!("7")));
+    }
+
+    #[test]
+    fn a_replacement_keeps_the_id_and_all_that_waits_for_it() {
+        let mut message = TaskCall::new("t", "[1]", "{}").unwrap().message("me");
+        message.headers.insert("group".to_owned(), json!("g"));
+        let embed = r#"{"callbacks": null, "chord": {"task": "b", "args": [1.10]}}"#;
+        message.body = format!("[[1], {{}}, {embed}]").into();
+        let before = Request::decode(&message).unwrap();
+        let call = TaskCall::new("u", "[2]", r#"{"k": 1.0}"#).unwrap();
+        let after = Request::decode(&replaced(&message, &before, &call)).unwrap();
+        assert_eq!(
+            (after.id, after.parent_id),
+            (before.id.clone(), Some(before.id.to_string()))
+        );
+        assert_eq!(
+            (after.task.as_str(), after.args, after.kwargs),
+            ("u", "[2]".into(), r#"{"k": 1.0}"#.into())
+        );
+        assert_eq!(
+            (after.embed, after.group),
+            (embed.into(), Some("g".to_owned()))
+        );
+        assert_eq!(
+            (after.retries, after.replaced_task_nesting, after.eta),
+            (1, 1, None)
+        );
     }
 
     #[test]

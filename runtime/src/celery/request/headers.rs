@@ -183,6 +183,22 @@ impl Headers<'_> {
     }
 }
 
+/// Tells whether a header's name is one of the protocol, of a broker or of ours:
+/// who sends a task cannot choose it for a header of his own.
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    let ours = [
+        "x-celeriac",
+        "x-first-death-",
+        "x-last-death-",
+        "x-death",
+        "x-delivery-count",
+    ];
+    PROTOCOL.contains(&name)
+        || ["redelivered", "x-acquired-count", "x-delay"].contains(&name)
+        || ours.iter().any(|beginning| name.starts_with(beginning))
+}
+
 /// Tells whether a text may be the name of a task.
 pub(super) fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= TASK_NAME_BYTES && !text.chars().any(char::is_control)

@@ -49,6 +49,8 @@ pub struct Sent<'a> {
     pub priority: Option<u8>,
     /// How often a task of this id handed its work over.
     pub replaced_task_nesting: u64,
+    /// Retries before it is sent.
+    pub retries: u32,
     /// Signatures to send with the result.
     pub callbacks: &'a [Json],
     /// Signatures to send when it fails.
@@ -77,6 +79,8 @@ impl Sent<'_> {
         let mut headers: Map<String, Value> = self
             .headers
             .iter()
+            // Ours are ours alone to write.
+            .filter(|(name, _)| !name.starts_with("x-celeriac-"))
             .map(|(name, header)| (name.clone(), value(header)))
             .collect();
         let protocol = json!({
@@ -88,7 +92,7 @@ impl Sent<'_> {
             "expires": self.expires.map(iso),
             "group": self.group,
             "group_index": self.group_index,
-            "retries": 0,
+            "retries": self.retries,
             "timelimit": self.time_limit,
             "root_id": self.root,
             "parent_id": self.parent,

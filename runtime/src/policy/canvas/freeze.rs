@@ -106,7 +106,8 @@ pub(super) fn body(chord: &Signature) -> Result<Signature, CanvasError> {
     Ok(Signature::read(&body)?)
 }
 
-fn set_tasks(signature: &mut Signature, tasks: &[Signature]) {
+/// Gives a chain or a group other tasks.
+pub(super) fn set_tasks(signature: &mut Signature, tasks: &[Signature]) {
     let tasks = Json::array(&tasks.iter().map(Signature::json).collect::<Vec<_>>());
     let kwargs = Json::read(&format!(r#"{{"tasks": {tasks}}}"#));
     signature.kwargs = kwargs.unwrap_or_else(|| signature.kwargs.clone());

@@ -47,6 +47,8 @@ pub struct Options {
     pub reply_to: Option<String>,
     /// How often a task of this id handed its work over.
     pub replaced_task_nesting: u64,
+    /// Retries of the task before it is sent.
+    pub retries: u32,
 }
 
 #[derive(Deserialize)]
@@ -89,6 +91,7 @@ impl Options {
             replaced_task_nesting: reader
                 .of("replaced_task_nesting", "a number from 0")?
                 .unwrap_or(0),
+            retries: reader.of("retries", "a number from 0")?.unwrap_or(0),
         })
     }
 }

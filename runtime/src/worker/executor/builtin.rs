@@ -1,10 +1,12 @@
 //! A task that the worker does itself, in the same order as any other: work, store, settle.
 
 use super::end::{extended, reply};
+use super::follow;
 use super::leave::{Left, settle, tell};
 use super::report::Story;
 use crate::broker::{Delivery, Settlement};
 use crate::celery::Request;
+use crate::policy::verdict::Verdict;
 use crate::results::{RunUsage, Write};
 use crate::task::{Fence, State};
 use crate::worker::builtins::{Done, Work};
@@ -18,9 +20,21 @@ pub(super) async fn run(
     work: Work,
     story: &mut Story,
 ) -> Result<(), Left> {
-    let (state, result, exception) = match work(crew, request).await {
-        Done::Succeeded(result) => (State::Success, Some(result), None),
-        Done::Failed(exception) => (State::Failure, None, Some(exception)),
+    let verdict = match work(crew, request).await {
+        Done::Succeeded(result) => Verdict::Succeed(result),
+        Done::Failed(exception) => Verdict::Fail(exception),
+    };
+    let (verdict, rest) = follow::plan(crew, request, verdict);
+    let (state, result, exception) = match verdict {
+        Verdict::Succeed(result) => (State::Success, Some(result), None),
+        Verdict::Fail(exception) | Verdict::Revoke(exception) => {
+            (State::Failure, None, Some(exception))
+        }
+        Verdict::RetryAt { .. }
+        | Verdict::Reject { .. }
+        | Verdict::Ignore
+        | Verdict::Return
+        | Verdict::Defer => (State::Success, None, None),
     };
     story.ends(&state);
     if !request.ignore_result {
@@ -40,11 +54,12 @@ pub(super) async fn run(
             log: None,
             keep: crew.settings.result_keep,
             reply: reply(&delivery.message, request),
-            children: String::new(),
+            children: rest.children(),
             extended: extended(crew, delivery, request),
         };
         tell(crew, &write).await?;
     }
+    follow::carry_out(crew, delivery, rest).await?;
     crew.count(&Settlement::Ack);
     settle(crew, delivery, Settlement::Ack, story).await
 }

@@ -5,6 +5,7 @@
 //! the record of a task makes the second of two messages stale.
 
 use super::leave::Left;
+use super::submitted::SUBMITS_LEFT;
 use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
 use crate::celery::request::{AGAIN, Sent};
@@ -37,9 +38,31 @@ pub(super) struct FollowUp {
     root: String,
     /// Whether it may have been carried out before.
     again: bool,
+    /// What those that are sent may send in turn, where that is bounded.
+    budget: Option<Value>,
+}
+
+/// What all messages of a plan have in common.
+#[derive(Debug)]
+struct How {
+    again: bool,
+    budget: Option<Value>,
 }
 
 impl FollowUp {
+    /// What a guest submitted: each of its tasks may send so many in turn.
+    pub(super) fn submitted(request: &Request, plan: Plan, share: u32) -> Self {
+        Self {
+            budget: Some(Value::from(share)),
+            ..follow(request, plan, false)
+        }
+    }
+
+    /// Returns the tasks that will be sent.
+    pub(super) fn sends(&self) -> &[Send] {
+        &self.plan.sends
+    }
+
     /// Celery's tuples of the tasks that will be sent, a JSON array; empty for none.
     pub(super) fn children(&self) -> String {
         match self.plan.children.as_slice() {
@@ -111,6 +134,7 @@ fn follow(request: &Request, plan: Plan, again: bool) -> FollowUp {
         plan,
         root: root(request),
         again: again || request.again,
+        budget: None,
     }
 }
 
@@ -143,7 +167,7 @@ fn embed(request: &Request) -> Result<Embed, CanvasError> {
     Embed::read(&String::from_utf8_lossy(&request.embed))
 }
 
-fn ended(request: &Request) -> Ended {
+pub(super) fn ended(request: &Request) -> Ended {
     let group = request.group.clone();
     Ended {
         sender: Sender {
@@ -168,7 +192,18 @@ pub(super) async fn carry_out(
     delivery: &Delivery,
     follow_up: FollowUp,
 ) -> Result<(), Left> {
-    let FollowUp { plan, root, again } = follow_up;
+    let FollowUp {
+        plan,
+        root,
+        again,
+        budget,
+    } = follow_up;
+    // What bounds a task bounds what follows from it.
+    let told = || delivery.message.headers.get(SUBMITS_LEFT).cloned();
+    let how = How {
+        again,
+        budget: budget.or_else(told),
+    };
     let mut plans = VecDeque::from([plan]);
     let mut count = 0;
     while let Some(plan) = plans.pop_front() {
@@ -182,9 +217,9 @@ pub(super) async fn carry_out(
         for failed in plan.failures {
             fail(crew, failed).await?;
         }
-        publish(crew, &plan.sends, again).await?;
+        publish(crew, &plan.sends, &how).await?;
         for part in plan.parts {
-            plans.extend(join(crew, delivery, part, &root).await?);
+            plans.extend(join(crew, delivery, part, &root, &how).await?);
         }
     }
     Ok(())
@@ -234,12 +269,12 @@ async fn fail(crew: &Crew, failed: Failure) -> Result<(), Left> {
     super::leave::tell(crew, &write).await
 }
 
-async fn publish(crew: &Crew, sends: &[Send], again: bool) -> Result<(), Left> {
+async fn publish(crew: &Crew, sends: &[Send], how: &How) -> Result<(), Left> {
     for page in sends.chunks(PAGE) {
         let now = crew.clock.now();
         let messages = page
             .iter()
-            .filter_map(|send| outgoing(crew, send, now, again));
+            .filter_map(|send| outgoing(crew, send, now, how));
         let messages: Vec<Outgoing> = messages.collect();
         insist(&crew.shutdown, || crew.broker.publish(messages.clone())).await?;
     }
@@ -247,7 +282,7 @@ async fn publish(crew: &Crew, sends: &[Send], again: bool) -> Result<(), Left> {
 }
 
 /// Writes the message of a task; `None` where its id cannot be one.
-fn outgoing(crew: &Crew, send: &Send, now: Timestamp, again: bool) -> Option<Outgoing> {
+fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgoing> {
     let options = &send.options;
     let at = |when: When| match when {
         When::At(at) => at,
@@ -280,13 +315,19 @@ fn outgoing(crew: &Crew, send: &Send, now: Timestamp, again: bool) -> Option<Out
         reply_to: options.reply_to.as_deref(),
         priority,
         replaced_task_nesting: options.replaced_task_nesting,
+        retries: options.retries,
         callbacks: &send.callbacks,
         errbacks: &send.errbacks,
         chain: &send.chain,
         chord: send.chord.as_ref(),
     };
     let mut message = sent.message(&crew.settings.name);
-    if again {
+    if let Some(budget) = &how.budget {
+        message
+            .headers
+            .insert(SUBMITS_LEFT.to_owned(), budget.clone());
+    }
+    if how.again {
         message.headers.insert(AGAIN.to_owned(), Value::Bool(true));
     }
     let queue = options.queue.clone();
@@ -304,6 +345,7 @@ async fn join(
     delivery: &Delivery,
     part: Part,
     root: &str,
+    how: &How,
 ) -> Result<Option<Plan>, Left> {
     let counted = JoinPart {
         group: part.group.clone(),
@@ -338,7 +380,11 @@ async fn join(
     for chord in std::mem::take(&mut plan.expected) {
         expect(crew, chord, true).await?;
     }
-    publish(crew, &sends, true).await?;
+    let how = How {
+        again: true,
+        budget: how.budget.clone(),
+    };
+    publish(crew, &sends, &how).await?;
     for failed in std::mem::take(&mut plan.failures) {
         fail(crew, failed).await?;
     }

@@ -5,6 +5,8 @@
 
 use super::Attempt;
 use super::leave::Left;
+use super::submitted::{self, Post};
+use crate::policy::budget::Budget;
 use crate::results::Write;
 use crate::task::{Fence, State};
 use crate::worker::consumer;
@@ -14,8 +16,9 @@ use crate::worker::heartbeat::Alive;
 use crate::worker::revocations::Watched;
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Call, Grants, Interrupt, Interruption, Log, Outcome, Progress, Report, SandboxError, Usage,
+    Call, Interrupt, Interruption, Log, Outcome, Progress, Report, SandboxError, Submitted, Usage,
 };
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -27,16 +30,33 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 type Answer = Result<Report, SandboxError>;
 
-/// Runs the guest.
+/// Runs the guest, and takes what it submits. Returns what is left of its budget
+/// for submits.
 pub(super) async fn invoke(
     crew: &Crew,
     attempt: &Attempt,
     alive: &Alive,
     watched: &Watched,
+) -> Result<(Report, Budget), Left> {
+    let (post, mut desk) = submitted::open(attempt.budget());
+    let report = tokio::select! {
+        biased;
+        report = run(crew, attempt, alive, watched, post) => report?,
+        never = desk.serve(crew, attempt) => match never {},
+    };
+    Ok((report, desk.budget()))
+}
+
+async fn run(
+    crew: &Crew,
+    attempt: &Attempt,
+    alive: &Alive,
+    watched: &Watched,
+    post: Post,
 ) -> Result<Report, Left> {
     let interrupt = Interrupt::default();
     let (sender, mut progress) = watch::channel(None);
-    let mut running = launch(crew, attempt, interrupt.clone(), sender);
+    let mut running = launch(crew, attempt, interrupt.clone(), sender, post);
     let mut next_update = Instant::now();
     let mut killed_at = None;
     loop {
@@ -73,6 +93,7 @@ fn launch(
     attempt: &Attempt,
     interrupt: Interrupt,
     progress: watch::Sender<Option<Progress>>,
+    post: Post,
 ) -> Running<Answer> {
     let Fence {
         retries,
@@ -89,6 +110,7 @@ fn launch(
         headers: attempt.request.headers.clone(),
         interrupt,
         progress: Some(progress),
+        sender: Some(Arc::new(post)),
         ..celeriac_sandbox::Attempt::default()
     };
     let call = Call {
@@ -97,11 +119,9 @@ fn launch(
         kwargs: attempt.request.kwargs.clone(),
     };
     let (code, limits) = (attempt.code.clone(), attempt.limits.clone());
-    crew.guests.run(async move {
-        code.component
-            .invoke(&call, &limits, &Grants::default(), facts)
-            .await
-    })
+    let grants = attempt.grants.clone();
+    crew.guests
+        .run(async move { code.component.invoke(&call, &limits, &grants, facts).await })
 }
 
 /// What is known of a guest that was ended by order.
@@ -118,6 +138,7 @@ fn terminated(crew: &Crew, attempt: &Attempt) -> Report {
         },
         log: Log::default(),
         progress: Vec::new(),
+        submitted: Submitted::default(),
     }
 }
 

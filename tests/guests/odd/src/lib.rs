@@ -1,6 +1,9 @@
 //! Well-meant tasks in situations that the examples never come into.
 
+mod sending;
+
 use celeriac_sdk::prelude::*;
+use sending::{forges, furnishes, groups, pages, replaces, sends, told};
 use std::hint::black_box;
 
 /// Runs once or not at all, and takes its time: the state PAYING tells that it runs.
@@ -37,4 +40,6 @@ fn header(ctx: &Context, name: String) -> Option<String> {
     ctx.header(&name)
 }
 
-celeriac_sdk::export!(pays, stays, waits, header);
+celeriac_sdk::export!(
+    pays, stays, waits, header, sends, told, furnishes, pages, replaces, forges, groups
+);

@@ -1,0 +1,101 @@
+//! The sections `[grants.WHOM]`: what tasks may reach beyond computing.
+
+use super::error::ConfigError;
+use super::reader::Reader;
+use std::collections::BTreeMap;
+
+/// Most sections (1,000): they are looked through for each attempt.
+const SECTIONS: usize = 1_000;
+/// Most tasks one section names (1,000).
+const TASKS: usize = 1_000;
+/// Longest name or pattern, bytes: the longest name of a task.
+const PATTERN_BYTES: usize = 512;
+
+/// Reads the grants: by whom they are for, the tasks that may be sent.
+pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, Vec<String>>, ConfigError> {
+    let mut grants = BTreeMap::new();
+    for whom in reader.sections("grants", &["submit"], SECTIONS)? {
+        let key = format!("grants.{whom:?}.submit");
+        let (tasks, source_place) = reader.list(&key, &[])?;
+        let wrong = std::iter::once(&whom)
+            .chain(&tasks)
+            .find_map(|pattern| check(pattern).err());
+        let wrong = wrong.or_else(|| {
+            (tasks.len() > TASKS).then(|| format!("at most {TASKS} tasks can be named"))
+        });
+        if let Some(reason) = wrong {
+            return Err(ConfigError::Wrong {
+                value: format!("{tasks:?}"),
+                key,
+                reason,
+                source_place,
+            });
+        }
+        grants.insert(whom, tasks);
+    }
+    Ok(grants)
+}
+
+fn check(pattern: &str) -> Result<(), String> {
+    let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
+    if pattern.is_empty()
+        || pattern.len() > PATTERN_BYTES
+        || beginning.contains('*')
+        || pattern.chars().any(char::is_control)
+    {
+        return Err(format!(
+            "{pattern:?} is not the name of a task, or its beginning and one \"*\" at the end, at most {PATTERN_BYTES} bytes"
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Config, RawConfig};
+    use super::*;
+    use std::path::Path;
+
+    fn grants(text: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
+        let mut raw = RawConfig::default();
+        raw.read_text(Path::new("c.toml"), text).unwrap();
+        let checked = Config::check(raw).map_err(|error| error.to_string());
+        checked.map(|(config, _)| config.grants)
+    }
+
+    #[test]
+    fn grants_are_read_by_whom_they_are_for() {
+        let text = "[grants.images]\nsubmit = [\"images.*\", \"mail.send\"]\n[grants.\"shop.*\"]\nsubmit = [\"*\"]\n";
+        let grants = grants(text).unwrap();
+        assert_eq!(grants["images"], ["images.*", "mail.send"]);
+        assert_eq!(grants["shop.*"], ["*"]);
+    }
+
+    #[test]
+    fn a_wrong_grant_is_refused_with_key_value_and_reason() {
+        for (text, words) in [
+            (
+                "[grants.a]\nsubmit = [\"a.*.b\"]\n",
+                "grants.\"a\".submit is [\"a.*.b\"]: \"a.*.b\" is not the name of a task",
+            ),
+            ("[grants.a]\nsubmit = [\"\"]\n", "\"\" is not the name"),
+            ("[grants.\"a*b\"]\nsubmit = []\n", "\"a*b\" is not the name"),
+            (
+                "[grants.a]\nsubmit = \"b\"\n",
+                "a list of strings is wanted",
+            ),
+            ("[grants.a]\nsubmits = [\"b\"]\n", "grants.a.submit"),
+        ] {
+            let error = grants(text).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+        let many: Vec<String> = (0..=TASKS).map(|n| format!("t{n}")).collect();
+        let error = grants(&format!("[grants.a]\nsubmit = {many:?}\n")).unwrap_err();
+        assert!(error.contains("at most 1000 tasks"), "{error}");
+        let many: String = (0..=SECTIONS)
+            .map(|n| format!("[grants.m{n}]\nsubmit = []\n"))
+            .collect();
+        let error = grants(&many).unwrap_err();
+        assert!(error.contains("at most 1000 are allowed"), "{error}");
+    }
+}
