@@ -85,20 +85,7 @@ impl WorkerConfig {
             Clone::clone,
         )?;
         let queues = queues(reader)?;
-        let forward = reader.text("worker.unknown_task", None, unknown_task, |forward| {
-            forward
-                .as_ref()
-                .map_or_else(|| "fail".to_owned(), |queue| format!("forward:{queue}"))
-        })?;
-        if let Some(queue) = forward.as_ref().filter(|queue| queues.contains(queue)) {
-            return Err(ConfigError::Wrong {
-                key: "worker.unknown_task".to_owned(),
-                value: format!("\"forward:{queue}\""),
-                reason: "this worker takes messages from that queue: it would hand them to itself"
-                    .to_owned(),
-                source_place: reader.source("worker.unknown_task"),
-            });
-        }
+        let forward = forward(reader, &queues)?;
         let concurrency = count(reader.number("worker.concurrency", 64, 1..=CONCURRENCY)?);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
         let guest_threads = count(reader.number(
@@ -147,6 +134,25 @@ impl WorkerConfig {
             task_events: reader.flag("worker.task_events", false)?,
         })
     }
+}
+
+/// Where messages of tasks that are not here go on to, if they do.
+fn forward(reader: &mut Reader, queues: &[String]) -> Result<Option<String>, ConfigError> {
+    let forward = reader.text("worker.unknown_task", None, unknown_task, |forward| {
+        forward
+            .as_ref()
+            .map_or_else(|| "fail".to_owned(), |queue| format!("forward:{queue}"))
+    })?;
+    if let Some(queue) = forward.as_ref().filter(|queue| queues.contains(queue)) {
+        return Err(ConfigError::Wrong {
+            key: "worker.unknown_task".to_owned(),
+            value: format!("\"forward:{queue}\""),
+            reason: "this worker takes messages from that queue: it would hand them to itself"
+                .to_owned(),
+            source_place: reader.source("worker.unknown_task"),
+        });
+    }
+    Ok(forward)
 }
 
 fn queues(reader: &mut Reader) -> Result<Vec<String>, ConfigError> {
