@@ -4,6 +4,7 @@
 //! All of it can be done again: ids derive from the task, chords count a part once, and
 //! the record of a task makes the second of two messages stale.
 
+use super::Attempt;
 use super::leave::Left;
 use super::submitted::SUBMITS_LEFT;
 use crate::broker::{Delivery, Outgoing};
@@ -50,11 +51,12 @@ struct How {
 }
 
 impl FollowUp {
-    /// What a guest submitted: each of its tasks may send so many in turn.
-    pub(super) fn submitted(request: &Request, plan: Plan, share: u32) -> Self {
+    /// What a guest submitted: each of its tasks may send so many in turn. An attempt
+    /// before this one may have sent the same.
+    pub(super) fn submitted(attempt: &Attempt, plan: Plan, share: u32) -> Self {
         Self {
             budget: Some(Value::from(share)),
-            ..follow(request, plan, false)
+            ..follow(&attempt.request, plan, attempt.fence.deliveries > 1)
         }
     }
 

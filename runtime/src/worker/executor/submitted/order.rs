@@ -85,7 +85,7 @@ impl<'a> Order<'a> {
         if !plan.expected.is_empty() && self.crew.results.joining() == Joining::Never {
             return Err(denied(CanvasError::NoBackend));
         }
-        let rest = FollowUp::submitted(&self.attempt.request, plan, self.share);
+        let rest = FollowUp::submitted(self.attempt, plan, self.share);
         for send in rest.sends() {
             self.queue(&send.task, send.options.queue.as_deref())?;
             if let Some(name) = send.options.headers.keys().find(|name| is_reserved(name)) {
