@@ -4,6 +4,7 @@ mod error;
 mod facts;
 mod housekeeping;
 mod listen;
+mod steered;
 mod stores;
 
 pub use error::StartError;
@@ -12,25 +13,19 @@ use crate::broker::{Broker, BrokerError};
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::{Address, CONCURRENCY, Config};
-use crate::control::Control;
 use crate::database::Database;
-use crate::events::{Events, Pulse};
-use crate::policy::grants::{self, Grant, Granted};
+use crate::policy::grants;
 use crate::policy::{limits, route};
-use crate::registry::{Compiler, ModuleInfo, Registry, Resolver};
+use crate::registry::{Compiler, ModuleInfo, Registry};
 use crate::results::orders::Orders;
 use crate::results::{Record, Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
-use crate::worker::rates::Rates;
-use crate::worker::revocations::{Clerk, Revocations};
-use crate::worker::steering::Steering;
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use stores::Files;
@@ -241,35 +236,6 @@ impl App {
         !matches!(self.config.result_backend, Address::Disabled | Address::Rpc)
     }
 
-    /// Returns what writes revocations down, under the name of who orders them.
-    #[must_use]
-    pub fn clerk(&self, name: &str) -> Clerk {
-        Clerk {
-            orders: Arc::clone(&self.orders),
-            results: Arc::clone(&self.results),
-            clock: self.clock.clone(),
-            name: name.to_owned(),
-            keep: self.config.worker.revoke_keep,
-            result_keep: self.config.worker.result_keep,
-        }
-    }
-
-    /// Returns the folder whose workers alone hear of orders, where they do not go to a
-    /// server.
-    #[must_use]
-    pub fn orders_stay_in(&self) -> Option<&Path> {
-        let is_apart = matches!(self.config.broker, Address::Amqp(_));
-        match &self.config.result_backend {
-            Address::Redis(_) | Address::Sentinel(_) => None,
-            Address::Embedded(folder) => is_apart.then_some(folder.as_path()),
-            Address::Database(_)
-            | Address::Files(_)
-            | Address::Amqp(_)
-            | Address::Rpc
-            | Address::Disabled => is_apart.then_some(self.config.data.as_path()),
-        }
-    }
-
     /// Runs a worker until a signal stops it. `started` is called once, when it
     /// is about to take messages.
     ///
@@ -357,80 +323,6 @@ impl App {
         let engine = Engine::new(settings)?;
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
         Ok(Registry::open(self.data.clone(), &self.config.data, engine, compiler).await?)
-    }
-
-    fn steering(&self, most: u32) -> Arc<Steering> {
-        let worker = &self.config.worker;
-        let rates = Rates::new(
-            self.config.rates.clone(),
-            worker.rate_limit_scope,
-            Arc::clone(&self.orders),
-            self.clock.clone(),
-            self.broker.profile().delay_step,
-        );
-        Arc::new(Steering::new(
-            worker.queues.clone(),
-            worker.concurrency,
-            usize::try_from(most).unwrap_or(usize::MAX),
-            Revocations::new(self.clerk(&worker.hostname)),
-            rates,
-        ))
-    }
-
-    fn events(&self) -> Events {
-        let worker = &self.config.worker;
-        let clock = self.clock.clone();
-        Events::new(&worker.hostname, facts::zone(), clock, worker.task_events)
-    }
-
-    fn control(
-        &self,
-        events: &Events,
-        steering: &Arc<Steering>,
-        resolver: &Resolver,
-        shutdown: &Shutdown,
-    ) -> Control {
-        Control {
-            bus: Arc::clone(&self.bus),
-            events: events.clone(),
-            steering: Arc::clone(steering),
-            shutdown: shutdown.clone(),
-            resolver: resolver.clone(),
-            clock: self.clock.clone(),
-            began: Instant::now(),
-            facts: facts::of(&self.config),
-        }
-    }
-
-    /// Tells what happens, and does what is asked, until `ended`.
-    fn watch(
-        &self,
-        served: &mut JoinSet<()>,
-        control: Control,
-        metrics: &Arc<Metrics>,
-        ended: &CancellationToken,
-    ) {
-        let (events, steering) = (control.events.clone(), Arc::clone(&control.steering));
-        let (bus, metrics, end) = (Arc::clone(&self.bus), Arc::clone(metrics), ended.clone());
-        served.spawn(async move {
-            let pulse = || {
-                metrics.events_dropped(events.dropped());
-                let (active, processed) = steering.roll.pulse();
-                Pulse { active, processed }
-            };
-            events.run(&*bus, pulse, end).await;
-        });
-        let end = ended.clone();
-        served.spawn(async move { control.run(end).await });
-    }
-
-    fn grants(&self) -> Granted {
-        let grants = self.config.grants.iter();
-        let grant = |(whom, submit): (&String, &Vec<String>)| {
-            let submit = submit.clone();
-            (whom.clone(), Grant { submit })
-        };
-        grants.map(grant).collect()
     }
 
     fn settings(&self) -> Settings {

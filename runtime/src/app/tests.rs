@@ -5,6 +5,7 @@ use crate::config::RawConfig;
 use crate::results::{Reply, RunUsage, Write, Written};
 use crate::task::{Fence, State};
 use bytes::Bytes;
+use std::path::Path;
 use tempfile::TempDir;
 
 async fn app(more: &str) -> (App, TempDir) {

@@ -1,0 +1,124 @@
+//! What steers a worker from outside, and what it tells: orders about tasks, rates, remote
+//! control, events, grants.
+
+use super::{App, facts};
+use crate::config::Address;
+use crate::control::Control;
+use crate::events::{Events, Pulse};
+use crate::policy::grants::{Grant, Granted};
+use crate::registry::Resolver;
+use crate::shutdown::Shutdown;
+use crate::telemetry::Metrics;
+use crate::worker::rates::Rates;
+use crate::worker::revocations::{Clerk, Revocations};
+use crate::worker::steering::Steering;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+impl App {
+    /// Returns what writes revocations down, under the name of who orders them.
+    #[must_use]
+    pub fn clerk(&self, name: &str) -> Clerk {
+        Clerk {
+            orders: Arc::clone(&self.orders),
+            results: Arc::clone(&self.results),
+            clock: self.clock.clone(),
+            name: name.to_owned(),
+            keep: self.config.worker.revoke_keep,
+            result_keep: self.config.worker.result_keep,
+        }
+    }
+
+    /// Returns the folder whose workers alone hear of orders, where they do not go to a
+    /// server.
+    #[must_use]
+    pub fn orders_stay_in(&self) -> Option<&Path> {
+        let is_apart = matches!(self.config.broker, Address::Amqp(_));
+        match &self.config.result_backend {
+            Address::Redis(_) | Address::Sentinel(_) => None,
+            Address::Embedded(folder) => is_apart.then_some(folder.as_path()),
+            Address::Database(_)
+            | Address::Files(_)
+            | Address::Amqp(_)
+            | Address::Rpc
+            | Address::Disabled => is_apart.then_some(self.config.data.as_path()),
+        }
+    }
+
+    pub(super) fn steering(&self, most: u32) -> Arc<Steering> {
+        let worker = &self.config.worker;
+        let rates = Rates::new(
+            self.config.rates.clone(),
+            worker.rate_limit_scope,
+            Arc::clone(&self.orders),
+            self.clock.clone(),
+            self.broker.profile().delay_step,
+        );
+        Arc::new(Steering::new(
+            worker.queues.clone(),
+            worker.concurrency,
+            usize::try_from(most).unwrap_or(usize::MAX),
+            Revocations::new(self.clerk(&worker.hostname)),
+            rates,
+        ))
+    }
+
+    pub(super) fn events(&self) -> Events {
+        let worker = &self.config.worker;
+        let clock = self.clock.clone();
+        Events::new(&worker.hostname, facts::zone(), clock, worker.task_events)
+    }
+
+    pub(super) fn control(
+        &self,
+        events: &Events,
+        steering: &Arc<Steering>,
+        resolver: &Resolver,
+        shutdown: &Shutdown,
+    ) -> Control {
+        Control {
+            bus: Arc::clone(&self.bus),
+            events: events.clone(),
+            steering: Arc::clone(steering),
+            shutdown: shutdown.clone(),
+            resolver: resolver.clone(),
+            clock: self.clock.clone(),
+            began: Instant::now(),
+            facts: facts::of(&self.config),
+        }
+    }
+
+    /// Tells what happens, and does what is asked, until `ended`.
+    pub(super) fn watch(
+        &self,
+        served: &mut JoinSet<()>,
+        control: Control,
+        metrics: &Arc<Metrics>,
+        ended: &CancellationToken,
+    ) {
+        let (events, steering) = (control.events.clone(), Arc::clone(&control.steering));
+        let (bus, metrics, end) = (Arc::clone(&self.bus), Arc::clone(metrics), ended.clone());
+        served.spawn(async move {
+            let pulse = || {
+                metrics.events_dropped(events.dropped());
+                let (active, processed) = steering.roll.pulse();
+                Pulse { active, processed }
+            };
+            events.run(&*bus, pulse, end).await;
+        });
+        let end = ended.clone();
+        served.spawn(async move { control.run(end).await });
+    }
+
+    pub(super) fn grants(&self) -> Granted {
+        let grants = self.config.grants.iter();
+        let grant = |(whom, submit): (&String, &Vec<String>)| {
+            let submit = submit.clone();
+            (whom.clone(), Grant { submit })
+        };
+        grants.map(grant).collect()
+    }
+}
