@@ -13,72 +13,87 @@ use crate::steps::{Steps, Stream, cargo, run as to_end, watch};
 use crate::{guests, python};
 
 /// The example whose task `echo` is the no-op of the benchmarks.
-const EXAMPLE: &str = "tasks/text";
+const ECHO: &str = "tasks/text";
+/// The example whose tasks `add` and `total` the canvases are made of.
+const NUMBERS: &str = "tasks/numbers";
 
-/// What stands in the README before and after the table of the brokers.
-const MARKS: [&str; 2] = ["<!-- measured: brokers -->\n", "<!-- measured: end -->\n"];
+/// What stands in the README after a measured table.
+const END: &str = "<!-- measured: end -->\n";
+
+/// The benchmarks whose tables `--write` puts into the README.
+const WRITTEN: [&str; 2] = ["brokers", "canvas"];
 
 /// Runs `cargo xtask bench`.
 pub(crate) fn run(flags: &Flags) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("guest toolchain", guests::toolchain)?;
-    if flags.has("--brokers") {
-        let wasip2 = steps.run("guest", || build(Target::Wasip2))?;
-        brokers(flags, &mut steps, &wasip2)?;
-        steps.report();
-        return Ok(());
+    let chosen = |name: &str| flags.has(&format!("--{name}"));
+    let all = !WRITTEN.iter().any(|name| chosen(name));
+    if all {
+        let (wasip2, unknown) = steps.run("guests", || {
+            Ok((build(ECHO, Target::Wasip2)?, build(ECHO, Target::Unknown)?))
+        })?;
+        steps.run("sandbox dispatch", || {
+            bench("celeriac-sandbox", "dispatch", &[&wasip2, &unknown])
+        })?;
+        steps.run("embedded broker", || {
+            bench("celeriac", "embedded", &[&wasip2])
+        })?;
     }
-    let (wasip2, unknown) = steps.run("guests", || {
-        Ok((build(Target::Wasip2)?, build(Target::Unknown)?))
-    })?;
-    steps.run("sandbox dispatch", || {
-        bench("celeriac-sandbox", "dispatch", &[&wasip2, &unknown])
-    })?;
-    steps.run("embedded broker", || {
-        bench("celeriac", "embedded", &[&wasip2])
-    })?;
-    brokers(flags, &mut steps, &wasip2)?;
+    steps.run("servers and Celery", python::ensure)?;
+    for (name, example) in WRITTEN.into_iter().zip([ECHO, NUMBERS]) {
+        if all || chosen(name) {
+            let component = build(example, Target::Wasip2)?;
+            steps.run(name, || measure(name, &component, flags.has("--write")))?;
+        }
+    }
     steps.report();
     Ok(())
 }
 
-/// Measures the brokers beside Celery; with `--write` the table goes into the README.
-fn brokers(flags: &Flags, steps: &mut Steps, component: &str) -> Result<()> {
-    steps.run("servers and Celery", python::ensure)?;
-    steps.run("brokers", || {
-        if !flags.has("--write") {
-            return bench("celeriac", "brokers", &[component]);
+/// Measures beside Celery's programs; the table goes into the README if that is asked for.
+fn measure(name: &str, component: &str, write: bool) -> Result<()> {
+    if !write {
+        return bench("celeriac", name, &[component]);
+    }
+    let mut table = String::new();
+    let command = command("celeriac", name, &[component])?;
+    let well = watch(command, Stream::Output, |line| {
+        if line.starts_with('|') {
+            table.push_str(line.trim_end());
+            table.push('\n');
         }
-        let mut table = String::new();
-        let command = command("celeriac", "brokers", &[component])?;
-        let well = watch(command, Stream::Output, |line| {
-            if line.starts_with('|') {
-                table.push_str(line.trim_end());
-                table.push('\n');
-            }
-        })?;
-        ensure!(well && !table.is_empty(), "the benchmark made no table");
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-        let readme = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        let readme = written(&readme, &table)?;
-        fs::write(&path, readme).with_context(|| path.display().to_string())
-    })
+    })?;
+    ensure!(well && !table.is_empty(), "the benchmark made no table");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let readme = written(&readme, name, &table)?;
+    fs::write(&path, readme).with_context(|| path.display().to_string())
 }
 
-/// Puts a table between the marks.
-fn written(readme: &str, table: &str) -> Result<String> {
-    let [first, last] = MARKS;
+/// Returns what stands in the README before the table of a benchmark.
+fn mark(name: &str) -> String {
+    format!("<!-- measured: {name} -->\n")
+}
+
+/// Puts a table between its marks.
+fn written(readme: &str, name: &str, table: &str) -> Result<String> {
+    let first = mark(name);
     let parts = readme
-        .split_once(first)
-        .and_then(|(before, rest)| Some((before, rest.split_once(last)?.1)));
-    let (before, after) =
-        parts.with_context(|| format!("README.md has no place for it: {first}{last}"))?;
-    Ok(format!("{before}{first}{table}{last}{after}"))
+        .split_once(&first)
+        .and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
+    let (before, (old, after)) =
+        parts.with_context(|| format!("README.md has no place for it: {first}{END}"))?;
+    ensure!(
+        !old.contains("<!--"),
+        "README.md has another mark before the end of the table: {first}"
+    );
+    Ok(format!("{before}{first}{table}{END}{after}"))
 }
 
 /// Builds the example by a program of its own: this tool is light and cannot
 /// encode a component for every target.
-fn build(target: Target) -> Result<String> {
+fn build(example: &str, target: Target) -> Result<String> {
     let target = target.to_string();
     let mut command = cargo(&[
         "run",
@@ -88,13 +103,13 @@ fn build(target: Target) -> Result<String> {
         "--features",
         "encode",
     ]);
-    command.args(["--example", "component", "--", EXAMPLE, &target]);
+    command.args(["--example", "component", "--", example, &target]);
     let mut component = None;
     let well = watch(command, Stream::Output, |line| {
         component = Some(line.trim().to_owned());
     })?;
-    ensure!(well, "{EXAMPLE} was not built for {target}");
-    component.with_context(|| format!("building {EXAMPLE} for {target} named no component"))
+    ensure!(well, "{example} was not built for {target}");
+    component.with_context(|| format!("building {example} for {target} named no component"))
 }
 
 fn bench(package: &str, name: &str, files: &[&str]) -> Result<()> {
@@ -114,25 +129,35 @@ mod tests {
 
     #[test]
     fn a_table_replaces_what_is_between_its_marks_and_nothing_else() {
-        let [first, last] = MARKS;
-        let readme = format!("# A\n\n{first}| old |\n{last}\n## B\n");
-        let expected = format!("# A\n\n{first}| new |\n| 1 |\n{last}\n## B\n");
-        assert_eq!(written(&readme, "| new |\n| 1 |\n").unwrap(), expected);
+        let (one, two) = (mark("one"), mark("two"));
+        let readme = format!("# A\n\n{one}| old |\n{END}\n{two}{END}## B\n");
+        let expected = format!("# A\n\n{one}| new |\n| 1 |\n{END}\n{two}{END}## B\n");
+        let table = "| new |\n| 1 |\n";
+        assert_eq!(written(&readme, "one", table).unwrap(), expected);
+        let expected = format!("# A\n\n{one}| old |\n{END}\n{two}{table}{END}## B\n");
+        assert_eq!(written(&readme, "two", table).unwrap(), expected);
     }
 
     #[test]
     fn a_readme_without_the_marks_is_refused_with_them() {
-        let [first, last] = MARKS;
-        for readme in [String::new(), first.to_owned(), format!("{last}{first}")] {
-            let error = written(&readme, "| 1 |\n").unwrap_err().to_string();
-            assert!(error.contains(first) && error.contains(last), "{error}");
+        let (one, two) = (mark("one"), mark("two"));
+        for readme in [
+            String::new(),
+            one.clone(),
+            format!("{END}{one}"),
+            format!("{one}{two}{END}"),
+        ] {
+            let error = written(&readme, "one", "| 1 |\n").unwrap_err().to_string();
+            assert!(error.contains(&one), "{error}");
         }
     }
 
     #[test]
-    fn the_readme_has_a_place_for_the_table() {
+    fn the_readme_has_a_place_for_each_table() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
         let readme = fs::read_to_string(path).unwrap();
-        written(&readme, "").unwrap();
+        for name in WRITTEN {
+            written(&readme, name, "").unwrap();
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Checks what neither rustc nor clippy can: who may import whom, where external
-//! crates live, how large and how named a file may be, and habits of tests.
+//! crates live, how large and how named a file may be, habits of tests, and
+//! whether the tests that pages name exist.
 //!
 //! The tables are data at the head of each rule's file. A finding names the
 //! file, the line and what is allowed instead.
@@ -9,6 +10,7 @@ mod files;
 mod habits;
 mod homes;
 mod layers;
+mod pages;
 mod reach;
 mod source;
 mod tokens;
@@ -57,6 +59,7 @@ pub(crate) fn run(_: &Flags) -> Result<()> {
         findings.extend(habits::check(source));
     }
     findings.extend(reach::check(&sources));
+    findings.extend(pages::check(&workspace.root, &sources)?);
     findings.sort();
     for finding in &findings {
         say(&finding.to_string());
