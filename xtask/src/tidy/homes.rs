@@ -56,6 +56,7 @@ const HOMES: &[Home] = &[
             "runtime/src/results/redis",
             "runtime/src/bus/redis",
             "runtime/benches/brokers",
+            "runtime/benches/canvas",
             "tests/conformance/sentinel.rs",
         ],
     },
