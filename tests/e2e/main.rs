@@ -8,6 +8,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod apps;
 mod at_most_once;
 mod backends;
 mod bad_messages;

@@ -11,8 +11,8 @@ use crate::commands::say;
 use crate::steps::run;
 
 /// Celery's oldest and newest releases that are tested, and the newest with every
-/// serializer and compression.
-const RELEASES: [&str; 3] = ["5.4", "5.7", "5.7-formats"];
+/// serializer and compression, and with web frameworks.
+const RELEASES: [&str; 4] = ["5.4", "5.7", "5.7-formats", "5.7-apps"];
 /// RabbitMQ itself; what is in the search path changes the user and answers slowly.
 const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 /// Written last, so that half an environment is never taken for a whole one.
