@@ -20,6 +20,7 @@ mod celery;
 mod configuration;
 mod crash;
 mod data_folder;
+mod exporter;
 mod flower;
 mod forward;
 mod health;
