@@ -8,6 +8,9 @@ const NODE: &str = "w1@example";
 /// What the exporter makes of it.
 const HOST: &str = "example";
 
+/// A series, labels of it, and its value.
+type Wanted<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
+
 /// Returns the value of a series whose name and labels are these.
 fn series(page: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
     let fits = |line: &&str| {
@@ -25,12 +28,11 @@ fn check(broker: &str, backend: &str) {
     let arguments = ["--broker-url", broker, "--host=127.0.0.1", &port_flag];
     let _exporter = celery::python("5.5-exporter").start("exporter.py", &arguments);
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let shows = |what: &str, wanted: &[(&str, &[(&str, &str)], f64)]| {
+    let shows = |what: &str, wanted: &[Wanted<'_>]| {
         until(what, || {
             let (status, page) = http::get(address, "/metrics").ok()?;
-            let has = |(name, labels, value): &(&str, &[(&str, &str)], f64)| {
-                series(&page, name, labels) == Some(*value)
-            };
+            let has =
+                |(name, labels, value): &Wanted<'_>| series(&page, name, labels) == Some(*value);
             (status == 200 && wanted.iter().all(has)).then_some(())
         });
     };

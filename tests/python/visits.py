@@ -3,7 +3,6 @@
     visits.py django             every page of `django_app`
     visits.py flask              every page of `flask_app`
     visits.py plan               writes entries for django-celery-beat
-    visits.py stop               disables the entry that repeats
     visits.py runs               how often each entry was sent, and which are enabled
 """
 
@@ -77,15 +76,6 @@ def plan():
     return runs()
 
 
-def stop():
-    from django_celery_beat.models import PeriodicTask
-
-    entry = PeriodicTask.objects.get(name="words")
-    entry.enabled = False
-    entry.save()
-    return runs()
-
-
 def runs():
     from django_celery_beat.models import PeriodicTask
 
@@ -100,7 +90,7 @@ def main():
         import django_app  # noqa: F401  names the settings
 
         framework.setup()
-    print(json.dumps({scene.__name__: scene for scene in (django, flask, plan, stop, runs)}[what]()))
+    print(json.dumps({scene.__name__: scene for scene in (django, flask, plan, runs)}[what]()))
 
 
 main()
