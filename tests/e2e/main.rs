@@ -8,6 +8,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod apps;
 mod at_most_once;
 mod backends;
 mod bad_messages;
@@ -19,6 +20,7 @@ mod celery;
 mod configuration;
 mod crash;
 mod data_folder;
+mod exporter;
 mod flower;
 mod forward;
 mod health;

@@ -10,9 +10,10 @@ use anyhow::{Context, Result, bail};
 use crate::commands::say;
 use crate::steps::run;
 
-/// Celery's oldest and newest releases that are tested, and the newest with every
-/// serializer and compression.
-const RELEASES: [&str; 3] = ["5.4", "5.7", "5.7-formats"];
+/// Celery's oldest and newest releases that are tested; the newest with every
+/// serializer and compression, and with web frameworks; and the newest that an exporter
+/// of metrics can be installed beside, with which it also has Redis.
+const RELEASES: [&str; 5] = ["5.4", "5.7", "5.7-formats", "5.7-apps", "5.5-exporter"];
 /// RabbitMQ itself; what is in the search path changes the user and answers slowly.
 const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 /// Written last, so that half an environment is never taken for a whole one.
@@ -53,6 +54,8 @@ fn environment(release: &str) -> Result<()> {
     run(make)?;
     let mut fill = Command::new(folder.join("bin/python"));
     fill.args(["-m", "pip", "install", "--quiet", "--no-deps"]);
+    // The exporter refuses Python 3.13, which its author had not tried; it runs there.
+    fill.arg("--ignore-requires-python");
     fill.arg("--disable-pip-version-check")
         .arg("-r")
         .arg(&wanted);

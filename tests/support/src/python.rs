@@ -9,9 +9,11 @@ use std::process::{Child, Command, Stdio};
 pub struct Python {
     programs: PathBuf,
     scripts: PathBuf,
+    variables: Vec<(String, String)>,
 }
 
-/// A Python worker, killed when dropped.
+/// A program of Python that runs until it is told to stop, such as a worker; killed
+/// when dropped.
 #[derive(Debug)]
 pub struct PythonWorker(Child);
 
@@ -32,7 +34,15 @@ impl Python {
         Self {
             programs,
             scripts: scripts.into(),
+            variables: Vec::new(),
         }
+    }
+
+    /// Sets a variable of the environment of all that is started.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.variables.push((name.to_owned(), value.into()));
+        self
     }
 
     /// Runs a script, and reads the JSON document it printed.
@@ -44,6 +54,7 @@ impl Python {
         let output = Command::new(self.programs.join("python"))
             .arg(self.scripts.join(script))
             .args(arguments)
+            .envs(self.variables.iter().cloned())
             .output()
             .expect("Python runs");
         let errors = String::from_utf8_lossy(&output.stderr);
@@ -68,19 +79,37 @@ impl Python {
     /// When it cannot be started.
     #[must_use]
     pub fn celery(&self, arguments: &[&str], broker: &str, backend: &str) -> PythonWorker {
-        let child = Command::new(self.programs.join("celery"))
+        let mut command = Command::new(self.programs.join("celery"));
+        command
             .args(arguments)
-            .current_dir(&self.scripts)
             .env("BROKER", broker)
-            .env("BACKEND", backend)
+            .env("BACKEND", backend);
+        self.spawn(command)
+    }
+
+    /// Starts a script that runs until it is told to stop.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn start(&self, script: &str, arguments: &[&str]) -> PythonWorker {
+        let mut command = Command::new(self.programs.join("python"));
+        command.arg(self.scripts.join(script)).args(arguments);
+        self.spawn(command)
+    }
+
+    fn spawn(&self, mut command: Command) -> PythonWorker {
+        let child = command
+            .current_dir(&self.scripts)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("C_FORCE_ROOT", "1")
             // Flower's programming interface, on an address of this machine alone.
             .env("FLOWER_UNAUTHENTICATED_API", "true")
+            .envs(self.variables.iter().cloned())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
-            .expect("Celery starts");
+            .expect("Python starts");
         PythonWorker(child)
     }
 }

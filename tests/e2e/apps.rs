@@ -1,0 +1,224 @@
+//! Applications of Django and Flask whose tasks run in a worker of ours, and
+//! Celery's beat, which sends them when it is time.
+
+use crate::{celery, stage};
+use serde_json::{Value, json};
+use support::{Python, Rabbit, Redis, Stage, until};
+
+/// Where what no worker of ours knows is handed on to; nobody takes from it.
+const ELSEWHERE: &str = "forward:python";
+
+/// The environment with the frameworks, and where their tasks and results go.
+fn apps(broker: &str, backend: &str) -> Python {
+    celery::python("5.7-apps")
+        .with("BROKER", broker)
+        .with("BACKEND", backend)
+        .with("PYTHONDONTWRITEBYTECODE", "1")
+}
+
+fn beside(broker: &str, backend: &str) -> Stage {
+    let stage = stage()
+        .with("broker", broker)
+        .with("result_backend", backend)
+        .with("worker.unknown_task", ELSEWHERE)
+        .with("worker.consumer_timeout", "2h");
+    for module in ["text", "flaky"] {
+        stage.push(module);
+    }
+    stage
+}
+
+/// Returns how many messages of a queue wait.
+fn waiting(stage: &Stage, queue: &str) -> u64 {
+    let queues = stage.json(&["queues", queue]);
+    queues["queues"][0]["ready"].as_u64().unwrap_or_default()
+}
+
+/// Returns all results that are stored in Redis as Celery stores them.
+fn results(redis: &Redis) -> Vec<Value> {
+    let keys = redis.cli(1, &["KEYS", "celery-task-meta-*"]);
+    let read = |key: &str| serde_json::from_str(&redis.cli(1, &["GET", key]));
+    let read = keys.lines().map(|key| read(key).expect("a document"));
+    read.collect()
+}
+
+/// Returns how many of the results have this state and this value.
+fn count(results: &[Value], state: &str, value: &Value) -> usize {
+    let fits = |result: &&Value| result["status"] == state && result["result"] == *value;
+    results.iter().filter(fits).count()
+}
+
+/// Returns the headers of a message that our worker handed on.
+fn handed_on(broker: &Broker) -> Value {
+    let (_, queue) = ELSEWHERE.split_once(':').expect("a queue");
+    until("a message is handed on", || match broker {
+        Broker::Redis(redis) => {
+            let message = redis.cli(0, &["LINDEX", queue, "0"]);
+            let message: Value = serde_json::from_str(&message).ok()?;
+            Some(message["headers"].clone())
+        }
+        Broker::Rabbit(rabbit) => {
+            let path = format!("/api/queues/{}/{queue}/get", rabbit.vhost());
+            let wanted = json!({"count": 1, "ackmode": "ack_requeue_true", "encoding": "auto"});
+            let (status, body) = rabbit.http("POST", &path, &wanted);
+            let messages: Value = serde_json::from_str(&body).ok().filter(|_| status == 200)?;
+            let headers = &messages.get(0)?["properties"]["headers"];
+            Some(headers.clone())
+        }
+    })
+}
+
+enum Broker {
+    Redis(Redis),
+    Rabbit(Rabbit),
+}
+
+impl Broker {
+    fn url(&self) -> String {
+        match self {
+            Self::Redis(redis) => redis.url(0),
+            Self::Rabbit(rabbit) => rabbit.url(),
+        }
+    }
+}
+
+/// Beat runs first, so that what it sends is late before anybody takes it.
+fn beat_drives_us(broker: &Broker) {
+    let redis = Redis::start();
+    let stage = beside(&broker.url(), &redis.url(1));
+    let diary = stage.path("schedule").display().to_string();
+    let arguments = ["-A", "timetable", "beat", "-s", &diary];
+    let beat = apps(&broker.url(), &redis.url(1)).celery(&arguments, &broker.url(), &redis.url(1));
+    // Two entries a second, of which the first are two seconds old by then.
+    until("some are late", || {
+        (waiting(&stage, "ticks") >= 5).then_some(())
+    });
+    let worker = stage.server(&["worker", "-Q", "ticks"]);
+    until("three in time", || {
+        (count(&results(&redis), "SUCCESS", &json!(4)) >= 3).then_some(())
+    });
+    let headers = handed_on(broker);
+    assert_eq!(headers["task"], "py.only", "{headers}");
+    assert_eq!(headers["celery_beat_task"], true, "{headers}");
+    assert_eq!(headers["x-shop"], "7", "{headers}");
+    beat.stop();
+    assert_eq!(worker.stop().code, Some(0));
+    let results = results(&redis);
+    let late = results
+        .iter()
+        .filter(|result| result["status"] == "REVOKED")
+        .count();
+    // RabbitMQ drops what is late by itself, for Celery also sends it as a time to live.
+    assert_eq!(late > 0, matches!(broker, Broker::Redis(_)), "{results:?}");
+    let in_time = count(&results, "SUCCESS", &json!(4));
+    assert_eq!(late + in_time, results.len(), "{results:?}");
+}
+
+#[test]
+fn celerys_beat_drives_our_worker_over_redis() {
+    beat_drives_us(&Broker::Redis(Redis::start()));
+}
+
+#[test]
+fn celerys_beat_drives_our_worker_over_rabbitmq() {
+    beat_drives_us(&Broker::Rabbit(Rabbit::start()));
+}
+
+fn check_django(broker: &Broker) {
+    let redis = Redis::start();
+    let stage = beside(&broker.url(), &redis.url(1));
+    let _worker = stage.server(&["worker"]);
+    let database = stage.path("django.db").display().to_string();
+    let apps = apps(&broker.url(), &redis.url(1)).with("DATABASE", database);
+    let seen = apps.run("visits.py", &["django"]);
+    for (page, expected) in [
+        ("words", json!([200, {"words": 6}])),
+        ("all", json!([200, {"words": [1, 2, 3]}])),
+        ("refused", json!([422, {"refused": "not in stock"}])),
+        ("kinds", json!([200, {"same": true}])),
+        ("later", json!([202, {"state": "SUCCESS", "result": 3}])),
+    ] {
+        assert_eq!(seen[page], expected, "{page}: {seen}");
+    }
+    // What was to be sent on commit was not sent when there was none.
+    assert_eq!(results(&redis).len(), 7);
+}
+
+#[test]
+fn the_pages_of_a_django_application_show_what_our_worker_made_over_redis() {
+    check_django(&Broker::Redis(Redis::start()));
+}
+
+#[test]
+fn the_pages_of_a_django_application_show_what_our_worker_made_over_rabbitmq() {
+    check_django(&Broker::Rabbit(Rabbit::start()));
+}
+
+fn check_flask(broker: &str, backend: &str) {
+    let stage = beside(broker, backend);
+    let _worker = stage.server(&["worker"]);
+    let seen = apps(broker, backend).run("visits.py", &["flask"]);
+    for (page, expected) in [
+        ("words", json!([200, {"words": 6}])),
+        ("joined", json!([200, {"joined": "a+ä+𝄞"}])),
+        ("refused", json!([422, {"refused": "not in stock"}])),
+        ("later", json!([202, {"state": "SUCCESS", "result": 3}])),
+    ] {
+        assert_eq!(seen[page], expected, "{page}: {seen}");
+    }
+}
+
+#[test]
+fn the_pages_of_a_flask_application_show_what_our_worker_made_over_redis() {
+    let redis = Redis::start();
+    check_flask(&redis.url(0), &redis.url(1));
+}
+
+#[test]
+fn the_pages_of_a_flask_application_show_what_our_worker_made_over_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    check_flask(&rabbit.url(), &redis.url(1));
+}
+
+#[test]
+fn the_schedule_in_a_django_database_drives_our_worker() {
+    let broker = Broker::Redis(Redis::start());
+    let redis = Redis::start();
+    let stage = beside(&broker.url(), &redis.url(1));
+    let database = stage.path("django.db").display().to_string();
+    let apps = apps(&broker.url(), &redis.url(1)).with("DATABASE", database);
+    let planned = apps.run("visits.py", &["plan"]);
+    let new = json!([0, true]);
+    assert_eq!(planned["words"], new, "{planned}");
+    let worker = stage.server(&["worker", "-Q", "ticks"]);
+    let arguments = [
+        "-A",
+        "django_app",
+        "beat",
+        "-S",
+        "django",
+        "--max-interval",
+        "1",
+    ];
+    let beat = apps.celery(&arguments, &broker.url(), &redis.url(1));
+    let only = json!("only once");
+    until("three ticks and the one", || {
+        let results = results(&redis);
+        let ticks = count(&results, "SUCCESS", &json!(4));
+        (ticks >= 3 && count(&results, "SUCCESS", &only) == 1).then_some(())
+    });
+    let headers = handed_on(&broker);
+    assert_eq!(headers["periodic_task_name"], "python", "{headers}");
+    assert_eq!(headers["x-shop"], "7", "{headers}");
+    beat.stop();
+    // Beat writes at its end how often it sent; all of that ran, each once.
+    let runs = apps.run("visits.py", &["runs"]);
+    assert_eq!(runs["once"], json!([0, false]), "{runs}");
+    let sent = runs["words"][0].as_u64().expect("a number");
+    until("all that was sent has run", || {
+        let ticks = count(&results(&redis), "SUCCESS", &json!(4));
+        (u64::try_from(ticks) == Ok(sent)).then_some(())
+    });
+    assert_eq!(worker.stop().code, Some(0));
+    assert_eq!(count(&results(&redis), "SUCCESS", &only), 1);
+}
