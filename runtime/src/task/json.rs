@@ -1,5 +1,6 @@
 //! A JSON value as the text it came as.
 
+use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 use std::sync::Arc;
@@ -67,6 +68,38 @@ impl Json {
         let items: Vec<&RawValue> = self.parse()?;
         Some(items.into_iter().map(Self::from).collect())
     }
+
+    /// Returns its first `count` items, where it is an array: who takes one more than is
+    /// allowed knows whether there are too many, and holds no more than that.
+    #[must_use]
+    pub fn first_items(&self, count: usize) -> Option<Vec<Self>> {
+        let mut reader = serde_json::Deserializer::from_str(&self.0);
+        let items = reader.deserialize_seq(First(count)).ok()?;
+        reader.end().ok().map(|()| items)
+    }
+}
+
+/// Keeps the first items of an array.
+struct First(usize);
+
+impl<'de> Visitor<'de> for First {
+    type Value = Vec<Json>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Vec<Json>, A::Error> {
+        let mut items = Vec::new();
+        while items.len() < self.0 {
+            match array.next_element::<&RawValue>()? {
+                Some(item) => items.push(Json::from(item)),
+                None => return Ok(items),
+            }
+        }
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(items)
+    }
 }
 
 impl From<&RawValue> for Json {
@@ -130,5 +163,9 @@ mod tests {
         assert_eq!(array.items().unwrap(), items);
         assert_eq!(Json::array([]).items().unwrap(), []);
         assert_eq!(Json::text("x").items(), None);
+        for (count, kept) in [(0, 0), (2, 2), (3, 3), (4, 3)] {
+            assert_eq!(array.first_items(count).unwrap(), items[..kept]);
+        }
+        assert_eq!(Json::text("x").first_items(1), None);
     }
 }
