@@ -21,6 +21,8 @@ mod submitted;
 mod tell;
 mod unlock;
 
+pub(super) use follow::too_large;
+
 use super::crew::Crew;
 use super::heartbeat::{self, Alive};
 use super::roll::Seat;

@@ -220,7 +220,7 @@ async fn the_list_of_all_results_is_no_larger_than_one_result_may_be() {
 
 #[tokio::test]
 async fn a_list_of_results_that_nobody_could_read_is_none() {
-    let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
+    let deep = format!("{}{}", "[".repeat(128), "]".repeat(128));
     let limits = Limits::default();
     let (whole, _) = run(&mapped("[1]"), &limits, Attempt::default(), |_, _| {
         returned(&deep)
