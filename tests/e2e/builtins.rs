@@ -2,7 +2,7 @@
 
 use crate::{celery, stage};
 use serde_json::{Value, json};
-use support::{Rabbit, Redis, Stage};
+use support::{Rabbit, Redis, Stage, until};
 
 /// A stage with the tasks that the scenes call.
 fn beside(broker: &str, results: impl FnOnce(&Stage) -> String) -> (Stage, String) {
@@ -76,9 +76,10 @@ fn assert_chords(broker: &str, results: fn(&Stage) -> String) {
         let seen = ask(release, "chords", broker, &backend);
         assert_eq!(seen["python"], 20, "{release}: {seen}");
         assert_eq!(seen["here"], 113, "{release}: {seen}");
+        // Celery's clients turn the members of a group within a header round.
         assert_eq!(
             seen["chunks_here"],
-            json!([[2, 4], [6], 6]),
+            json!([[6], [2, 4], 6]),
             "{release}: {seen}"
         );
         for failed in ["failed", "failed_here"] {
@@ -98,4 +99,58 @@ fn chords_come_together_in_a_sqlite_file() {
 #[test]
 fn chords_come_together_in_a_folder() {
     assert_chords(&Rabbit::start().url(), files);
+}
+
+#[test]
+fn chords_of_every_shape_come_together_where_nobody_counts_their_parts() {
+    let redis = Redis::start();
+    let broker = redis.url(0);
+    let (stage, backend) = beside(&broker, database);
+    let worker = stage.server(&["worker"]);
+    let ask = |scene| celery::python("5.7").run("canvas.py", &[scene, &broker, &backend]);
+    assert_eq!(
+        ask("chords"),
+        json!({
+            "simple": 90, "one": 2, "empty": 0, "in_chain": 26, "of_chains": 7,
+            "of_chords": 16, "twice": 15, "body_chain": 8, "body_group": [6, 6],
+            "ends_in_group": [[3, 4], 18], "deep": 12, "order": true,
+        })
+    );
+    let seen = ask("chord_errors");
+    for failed in ["in_chain", "rest", "unknown", "expired", "nested"] {
+        assert_eq!(seen[failed], "ChordError", "{failed}: {seen}");
+    }
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+/// Counts the results in the folder.
+fn documents(stage: &Stage) -> usize {
+    let folder = std::fs::read_dir(stage.path("results")).expect("the folder");
+    let names = folder.map(|entry| entry.expect("an entry").file_name());
+    names
+        .filter(|name| name.to_string_lossy().starts_with("celery-task-meta-"))
+        .count()
+}
+
+#[test]
+fn a_chord_whose_workers_are_killed_while_they_look_for_its_parts_comes_together_once() {
+    let redis = Redis::start();
+    let broker = redis.url(0);
+    let (stage, backend) = beside(&broker, files);
+    let stage = stage
+        .with("worker.lease", "1s")
+        .with("worker.max_deliveries", "100");
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| ask("5.7", "many", &broker, &backend));
+        let mut worker = stage.server(&["worker"]);
+        for over in [6, 14, 24] {
+            until("some are over", || {
+                (documents(&stage) >= over).then_some(())
+            });
+            worker.kill();
+            worker = stage.server(&["worker"]);
+        }
+        assert_eq!(client.join().unwrap(), json!({"right": true}));
+        assert_eq!(worker.stop().code, Some(0));
+    });
 }

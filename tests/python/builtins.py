@@ -14,7 +14,10 @@ class Tasks:
 
     def __init__(self, app):
         def named(name):
-            return app.task(lambda *args: None, name=name)
+            def stub(*args):
+                raise NotImplementedError
+
+            return app.task(stub, name=name)
 
         self.add, self.total = named("numbers.add"), named("numbers.total")
         self.echo, self.fails = named("text.echo"), named("flaky.fails")
@@ -68,7 +71,7 @@ def chords(app, t):
     seen = {}
     seen["python"] = chord([add(n, n) for n in range(5)])(total()).get(timeout=PATIENCE)
     seen["here"] = got(add(1, 2) | chord([add(3), add(4)], total()) | add(100))
-    seen["chunks_here"] = got(t.echo.si(1) | chord([t.add.chunks([(1, 1), (2, 2), (3, 3)], 2), add(5)], t.echo.s()))
+    seen["chunks_here"] = got(t.echo.si(1) | chord([t.add.chunks([(1, 1), (2, 2), (3, 3)], 2).group(), add(5)], t.echo.s()))
     failed = chord([add(1, 1), t.fails.si("ValueError", "boom")])(total())
     seen["failed"] = caught(AsyncResult(failed.id, app=app))
     inside = (add(1, 1) | chord([add(1), t.fails.si("ValueError", "boom")], total())).apply_async()
@@ -76,10 +79,16 @@ def chords(app, t):
     return seen
 
 
+def many(app, t):
+    """Sends chords whose workers are killed meanwhile, and waits for each."""
+    sent = [(t.add.s(n, 1) | chord([t.add.s(i) for i in range(3)], t.total.s())).apply_async() for n in range(6)]
+    return {"right": [call.get(timeout=PATIENCE) for call in sent] == [3 * (n + 1) + 3 for n in range(6)]}
+
+
 def main():
     what, broker, backend = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
-    scenes = [calls, accumulated, chords]
+    scenes = [calls, accumulated, chords, many]
     print(json.dumps({scene.__name__: scene for scene in scenes}[what](app, Tasks(app))))
 
 

@@ -69,6 +69,27 @@ impl Json {
         Some(items.into_iter().map(Self::from).collect())
     }
 
+    /// Tells whether it is nested at most 128 deep, as every result is.
+    #[must_use]
+    pub fn is_result(&self) -> bool {
+        let (mut depth, mut deepest) = (0_usize, 0);
+        let (mut in_text, mut escaped) = (false, false);
+        for byte in self.0.bytes() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' => escaped = in_text,
+                b'"' => in_text = !in_text,
+                b'[' | b'{' if !in_text => {
+                    depth += 1;
+                    deepest = deepest.max(depth);
+                }
+                b']' | b'}' if !in_text => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        deepest <= RESULT_DEPTH
+    }
+
     /// Returns its first `count` items, where it is an array: who takes one more than is
     /// allowed knows whether there are too many, and holds no more than that.
     #[must_use]
@@ -78,6 +99,9 @@ impl Json {
         reader.end().ok().map(|()| items)
     }
 }
+
+/// Deepest nesting of a result: what the sandbox lets a guest return, and readers take.
+const RESULT_DEPTH: usize = 128;
 
 /// Keeps the first items of an array.
 struct First(usize);
@@ -149,6 +173,16 @@ mod tests {
         for text in ["", "1 2", "{", "NaN"] {
             assert_eq!(Json::read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_result_is_nested_at_most_128_deep() {
+        let deep = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(Json::read(&deep(128)).unwrap().is_result());
+        assert!(!Json::read(&deep(129)).unwrap().is_result());
+        let text = Json::text(&format!("\"\\{}", deep(200)));
+        assert!(text.is_result());
+        assert!(Json::array(&vec![Json::array([]); 200]).is_result());
     }
 
     #[test]

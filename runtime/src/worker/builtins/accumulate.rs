@@ -27,7 +27,8 @@ pub(super) fn accumulate(request: &Request) -> Done {
         );
     };
     // What is nested too deep for others to read is no result.
-    let Some(args) = Json::read(&String::from_utf8_lossy(&request.args)) else {
+    let args = Json::read(&String::from_utf8_lossy(&request.args));
+    let Some(args) = args.filter(Json::is_result) else {
         return failed(
             "ValueError",
             "celery.accumulate(): the arguments are nested too deep",

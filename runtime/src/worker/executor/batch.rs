@@ -251,8 +251,8 @@ impl Whole {
         let mut results = std::mem::take(&mut self.results);
         results.push(b']');
         // One level deeper than each of the results, all of which may be deep enough.
-        let is_json = std::str::from_utf8(&results).is_ok_and(|text| Json::read(text).is_some());
-        self.ends(match is_json {
+        let json = Json::read(&String::from_utf8_lossy(&results));
+        self.ends(match json.is_some_and(|json| json.is_result()) {
             true => Outcome::Returned(Bytes::from(results)),
             false => Outcome::BadResult {
                 reason: "the list of all results is nested more than 128 deep".to_owned(),
