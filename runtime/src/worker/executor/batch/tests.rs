@@ -39,7 +39,9 @@ async fn run(
         let report = answer(&args, &limits);
         called.lock().unwrap().push(args);
         async move {
-            tokio::time::sleep(report.usage.wall).await;
+            if !report.usage.wall.is_zero() {
+                tokio::time::advance(report.usage.wall).await;
+            }
             Ok(report)
         }
         .boxed()
