@@ -13,6 +13,7 @@ mod at_most_once;
 mod backends;
 mod bad_messages;
 mod bad_redis;
+mod builtins;
 mod bus;
 mod calls;
 mod canvas;

@@ -12,6 +12,7 @@ mod sending;
 mod steps;
 #[cfg(test)]
 mod tests;
+mod unlock;
 
 pub use ending::{
     Embed, Ended, Unjoined, after_chord, after_failure, after_revoke, after_success, joined,
@@ -19,6 +20,7 @@ pub use ending::{
 pub use guest::{replacing, submitted};
 pub use options::{Options, When};
 pub use sending::sent;
+pub use unlock::{Unlock, UnlockError, unlocking};
 
 use crate::task::{Exception, Json, SignatureError};
 

@@ -13,6 +13,7 @@ mod tables;
 mod unpickle;
 mod write;
 
+use super::chord::Joining;
 use super::{Begun, Record, Results, ResultsError, Start, Watch, Write, Written};
 use crate::clock::Clock;
 use crate::sql::{Sql, SqlError};
@@ -140,6 +141,10 @@ impl Results for DatabaseResults {
 
     async fn watch(&self, _id: &TaskId) -> Result<Box<dyn Watch>, ResultsError> {
         Ok(Box::new(Looks))
+    }
+
+    fn joining(&self) -> Joining {
+        Joining::Polls
     }
 
     async fn sweep(&self) -> Result<u64, ResultsError> {

@@ -9,6 +9,7 @@ mod folder;
 mod run;
 mod sweep;
 
+use super::chord::Joining;
 use super::decide::{Recorded, decide};
 use super::document::{joined, kept, stored};
 use super::{Begun, Record, Results, ResultsError, Start, Watch, Write, Written};
@@ -124,6 +125,10 @@ impl Results for FileResults {
 
     async fn watch(&self, _id: &TaskId) -> Result<Box<dyn Watch>, ResultsError> {
         Ok(Box::new(Looks))
+    }
+
+    fn joining(&self) -> Joining {
+        Joining::Polls
     }
 
     async fn sweep(&self) -> Result<u64, ResultsError> {

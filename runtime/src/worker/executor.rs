@@ -6,6 +6,7 @@
 //! the promise.
 
 mod admit;
+mod batch;
 mod builtin;
 mod decode;
 mod end;
@@ -18,6 +19,9 @@ mod report;
 mod start;
 mod submitted;
 mod tell;
+mod unlock;
+
+pub(super) use follow::too_large;
 
 use super::crew::Crew;
 use super::heartbeat::{self, Alive};
@@ -29,6 +33,7 @@ use crate::policy::limits::effective;
 use crate::policy::retry::Plan;
 use crate::registry::Loaded;
 use crate::task::Fence;
+use batch::Batch;
 use celeriac_sandbox::{Grants, Limits};
 use jiff::Timestamp;
 use leave::Left;
@@ -47,6 +52,8 @@ pub(super) struct Attempt {
     fence: Fence,
     started: Timestamp,
     whose: String,
+    /// The calls of `celery.map` and `celery.starmap`, where it is one of them.
+    batch: Option<Arc<Batch>>,
 }
 
 /// Runs one attempt to its end, whatever that is.
@@ -133,6 +140,7 @@ impl Attempt {
             delivery,
             request,
             code,
+            batch: None,
         }
     }
 }

@@ -200,9 +200,14 @@ impl<'a> Planner<'a> {
             Some(id) => id,
             None => signature.option_or("task_id", || self.ids.next()),
         };
-        let members = members(&signature, depth)?;
         let seat = place.group.as_ref().map(|(group, _)| group.clone());
-        if let (Some(body), None) = (&place.chord, &seat) {
+        let is_header = place.chord.is_some() && seat.is_none();
+        if is_header {
+            // Whoever looks whether its members are over must know their ids.
+            self.ids.freeze(&mut signature, depth)?;
+        }
+        let members = members(&signature, depth)?;
+        if let Some(body) = place.chord.as_ref().filter(|_| is_header) {
             self.expect(&gid, &members, &signature, body, depth)?;
         }
         let mut children = Vec::with_capacity(members.len());

@@ -1,8 +1,11 @@
 //! The steps of a chain: nested chains in their place, a group and what follows it as a
 //! chord.
 
-use super::{CanvasError, DEPTH};
+use super::{CanvasError, DEPTH, MESSAGES};
 use crate::task::{Json, Kind, Signature};
+
+/// Most bytes of the task's signature in all chunks together (64 MiB): each has a copy.
+const CHUNKS_BYTES: usize = 64 << 20;
 
 /// Reads a list of signatures.
 pub(super) fn read(list: &Json) -> Result<Vec<Signature>, CanvasError> {
@@ -27,7 +30,14 @@ pub(super) fn members(signature: &Signature, depth: usize) -> Result<Vec<Signatu
                 }
             }
             Kind::Chain if chain(&task, depth + 1)?.is_empty() => {}
-            Kind::Task | Kind::Chain | Kind::Chord | Kind::Chunks => flat.push(task),
+            Kind::Chunks => {
+                // Each is a member of its own, so that it is counted and found as one.
+                for mut member in parts(&task)? {
+                    hand_down(&task, &mut member);
+                    flat.push(member);
+                }
+            }
+            Kind::Task | Kind::Chain | Kind::Chord => flat.push(task),
         }
     }
     Ok(flat)
@@ -195,5 +205,10 @@ pub(super) fn parts(chunks: &Signature) -> Result<Vec<Signature>, CanvasError> {
         let json = Json::read(&document).ok_or(CanvasError::Shape("chunks"))?;
         Ok(Signature::read(&json)?)
     };
+    let count = it.len().div_ceil(n);
+    let bytes = task.as_str().len().saturating_mul(count);
+    if count > MESSAGES || bytes > CHUNKS_BYTES {
+        return Err(CanvasError::Many);
+    }
     it.chunks(n).map(starmap).collect()
 }

@@ -2,6 +2,7 @@
 //! refused before an attempt is spent.
 
 use super::Attempt;
+use super::batch::Batch;
 use super::leave::Left;
 use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
@@ -53,10 +54,21 @@ pub(super) async fn admit(
             work,
         });
     }
-    match code(crew, &request.task).await {
+    let batch = match batch(crew, &request) {
+        Ok(batch) => batch,
+        Err(exception) => {
+            let reason = format!("{:?} cannot be read: {}", request.task, exception.message);
+            return Err(Left::refused(delivery, request, exception, reason));
+        }
+    };
+    let task = batch.as_ref().map_or(&request.task, |batch| &batch.task);
+    match code(crew, task).await {
         Ok(Some(code)) => {
-            let attempt = in_time(crew, Attempt::new(crew, delivery, request, code))?;
-            its_turn(crew, attempt, watched).await
+            let attempt = Attempt {
+                batch: batch.map(Arc::new),
+                ..Attempt::new(crew, delivery, request, code)
+            };
+            its_turn(crew, in_time(crew, attempt)?, watched).await
         }
         Ok(None) if let Some(onward) = forwarded(crew, &delivery) => {
             let (onward, delivery) = (Box::new(onward), Box::new(delivery));
@@ -66,9 +78,9 @@ pub(super) async fn admit(
             let exception = Exception::new(
                 "celery.exceptions",
                 "NotRegistered",
-                not_registered(crew, &request.task),
+                not_registered(crew, task),
             );
-            let reason = format!("no task {:?} is registered here", request.task);
+            let reason = format!("no task {task:?} is registered here");
             Err(Left::refused(delivery, request, exception, reason))
         }
         Err(error) => {
@@ -78,6 +90,15 @@ pub(super) async fn admit(
                 crate::clock::after(facts.now, LOAD_PAUSE),
             ))
         }
+    }
+}
+
+/// Reads what `celery.map` and `celery.starmap` call, unless the configuration says that
+/// they are other tasks.
+fn batch(crew: &Crew, request: &Request) -> Result<Option<Batch>, Exception> {
+    match crew.settings.aliases.contains_key(&request.task) {
+        true => Ok(None),
+        false => Batch::read(request).transpose(),
     }
 }
 

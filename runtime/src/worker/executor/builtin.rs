@@ -1,16 +1,18 @@
 //! A task that the worker does itself, in the same order as any other: work, store, settle.
 
-use super::end::{extended, reply};
+use super::end::{extended, reply, retry_of};
 use super::follow;
-use super::leave::{Left, settle, tell};
+use super::leave::{Left, replace, settle, tell};
 use super::report::Story;
 use crate::broker::{Delivery, Settlement};
 use crate::celery::Request;
+use crate::clock::after;
 use crate::policy::verdict::Verdict;
 use crate::results::{RunUsage, Write};
 use crate::task::{Fence, State};
 use crate::worker::builtins::{Done, Work};
 use crate::worker::crew::Crew;
+use bytes::Bytes;
 
 /// Does it.
 pub(super) async fn run(
@@ -23,6 +25,16 @@ pub(super) async fn run(
     let verdict = match work(crew, request).await {
         Done::Succeeded(result) => Verdict::Succeed(result),
         Done::Failed(exception) => Verdict::Fail(exception),
+        Done::Chord(chord) => {
+            follow::unlocked(crew, delivery, request, chord).await?;
+            Verdict::Succeed(Bytes::from_static(b"null"))
+        }
+        Done::Later(pause) => {
+            story.left("PARKED");
+            let due = after(crew.clock.now(), pause);
+            let again = retry_of(delivery, &request.id, request.retries, due);
+            return replace(crew, delivery, again, story).await;
+        }
     };
     let (verdict, rest) = follow::plan(crew, request, verdict);
     let (state, result, exception) = match verdict {

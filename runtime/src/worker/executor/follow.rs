@@ -7,6 +7,7 @@
 use super::Attempt;
 use super::leave::Left;
 use super::submitted::SUBMITS_LEFT;
+use super::unlock;
 use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
 use crate::celery::request::{AGAIN, Sent};
@@ -16,9 +17,10 @@ use crate::policy::canvas::{
 };
 use crate::policy::route;
 use crate::policy::verdict::Verdict;
-use crate::results::chord::{Ending, Expect, JOINED_BYTES, JoinPart, Joined, Joining};
+use crate::results::chord::{Ending, Expect, JOINED_BYTES, JoinPart, Joined};
 use crate::results::{Exception, Record, Reply, RunUsage, Write};
 use crate::task::{Fence, Json, State, TaskId};
+use crate::worker::builtins::Unlocked;
 use crate::worker::crew::Crew;
 use crate::worker::patience::insist;
 use jiff::Timestamp;
@@ -152,9 +154,7 @@ fn success(crew: &Crew, request: &Request, result: &Json) -> Result<Plan, Canvas
         },
         result,
     )?;
-    if !plan.expected.is_empty() && crew.results.joining() == Joining::Never {
-        return Err(CanvasError::NoBackend);
-    }
+    unlock::check(crew, &plan)?;
     Ok(plan)
 }
 
@@ -213,6 +213,7 @@ pub(super) async fn carry_out(
         if plan.is_empty() || count > PLANS {
             continue;
         }
+        let unlocks = unlock::sends(crew, &plan);
         for chord in plan.expected {
             expect(crew, chord, again).await?;
         }
@@ -220,6 +221,7 @@ pub(super) async fn carry_out(
             fail(crew, failed).await?;
         }
         publish(crew, &plan.sends, &how).await?;
+        publish(crew, &unlocks, &how).await?;
         for part in plan.parts {
             plans.extend(join(crew, delivery, part, &root, &how).await?);
         }
@@ -366,9 +368,7 @@ async fn join(
     let results = match joined.map_err(|error| Left::unrecorded(delivery, &error))? {
         Joined::Waiting => return Ok(None),
         Joined::Held { until } => return Err(Left::parked(delivery.clone(), until)),
-        Joined::TooLarge => Err(Unjoined::Join(format!(
-            "the results have more than {JOINED_BYTES} bytes; let the tasks return references"
-        ))),
+        Joined::TooLarge => Err(too_large()),
         Joined::Complete { parts, structure } => canvas::joined(parts_of(parts), structure),
     };
     let sender = Sender {
@@ -376,7 +376,22 @@ async fn join(
         root: root.to_owned(),
         seed: format!("chord:{}", part.group),
     };
-    let mut plan = canvas::after_chord(&sender, &part.body, results);
+    let plan = send_body(crew, &sender, &part.body, results, how).await?;
+    let closed = insist(&crew.shutdown, || crew.results.joined(&part.group)).await;
+    closed.map_err(|error| Left::unrecorded(delivery, &error))?;
+    Ok(Some(plan))
+}
+
+/// Sends the body of a chord with the results, or fails it, and returns what is left to do.
+async fn send_body(
+    crew: &Crew,
+    sender: &Sender,
+    body: &Json,
+    results: Result<Json, Unjoined>,
+    how: &How,
+) -> Result<Plan, Left> {
+    let mut plan = canvas::after_chord(sender, body, results);
+    let unlocks = unlock::sends(crew, &plan);
     // The body first, and only then the chord is closed.
     let sends = std::mem::take(&mut plan.sends);
     for chord in std::mem::take(&mut plan.expected) {
@@ -387,12 +402,39 @@ async fn join(
         budget: how.budget.clone(),
     };
     publish(crew, &sends, &how).await?;
+    publish(crew, &unlocks, &how).await?;
     for failed in std::mem::take(&mut plan.failures) {
         fail(crew, failed).await?;
     }
-    let closed = insist(&crew.shutdown, || crew.results.joined(&part.group)).await;
-    closed.map_err(|error| Left::unrecorded(delivery, &error))?;
-    Ok(Some(plan))
+    Ok(plan)
+}
+
+/// Does what follows when somebody looked and all parts of a chord are over.
+pub(super) async fn unlocked(
+    crew: &Crew,
+    delivery: &Delivery,
+    request: &Request,
+    chord: Unlocked,
+) -> Result<(), Left> {
+    let sender = Sender {
+        id: request.id.to_string(),
+        root: root(request),
+        // As when its parts are counted: the same ids, whoever looks, and however often.
+        seed: format!("chord:{}", chord.group),
+    };
+    let how = How {
+        again: true,
+        budget: delivery.message.headers.get(SUBMITS_LEFT).cloned(),
+    };
+    let plan = send_body(crew, &sender, &chord.body, chord.results, &how).await?;
+    carry_out(crew, delivery, follow(request, plan, true)).await
+}
+
+/// Why the results of a chord are not brought together.
+pub(in crate::worker) fn too_large() -> Unjoined {
+    Unjoined::Join(format!(
+        "the results have more than {JOINED_BYTES} bytes; let the tasks return references"
+    ))
 }
 
 fn parts_of(parts: Vec<(String, Ending)>) -> Vec<(String, Result<Json, Exception>)> {

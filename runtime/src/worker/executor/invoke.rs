@@ -16,8 +16,10 @@ use crate::worker::heartbeat::Alive;
 use crate::worker::revocations::Watched;
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Call, Interrupt, Interruption, Log, Outcome, Progress, Report, SandboxError, Submitted, Usage,
+    Call, Interrupt, Interruption, Limits, Log, Outcome, Progress, Report, SandboxError, Submitted,
+    Usage,
 };
+use futures::FutureExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -120,6 +122,17 @@ fn launch(
     };
     let (code, limits) = (attempt.code.clone(), attempt.limits.clone());
     let grants = attempt.grants.clone();
+    if let Some(batch) = attempt.batch.clone() {
+        return crew.guests.run(async move {
+            let each = |call: Call, limits: Limits, facts| {
+                let (code, grants) = (code.clone(), grants.clone());
+                let one =
+                    async move { code.component.invoke(&call, &limits, &grants, facts).await };
+                one.boxed()
+            };
+            batch.run(call.task, limits, facts, each).await
+        });
+    }
     crew.guests
         .run(async move { code.component.invoke(&call, &limits, &grants, facts).await })
 }

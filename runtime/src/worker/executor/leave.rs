@@ -303,7 +303,7 @@ pub(super) async fn tell(crew: &Crew, write: &Write) -> Result<(), Left> {
 }
 
 /// Publishes what takes the place of a message, and then acknowledges it.
-async fn replace(
+pub(super) async fn replace(
     crew: &Crew,
     delivery: &Delivery,
     next: Outgoing,

@@ -6,9 +6,11 @@
 //! the other way round they would be lost.
 
 mod desk;
+mod numbered;
 mod order;
 
 pub(super) use desk::{Post, open};
+pub(super) use numbered::Numbered;
 
 use super::Attempt;
 use super::end::End;

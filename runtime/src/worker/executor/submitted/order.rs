@@ -3,6 +3,7 @@
 
 use super::super::Attempt;
 use super::super::follow::{self, FollowUp};
+use super::super::unlock;
 use super::{Planned, SUBMITS_LEFT};
 use crate::broker::Outgoing;
 use crate::celery::request::is_reserved;
@@ -11,7 +12,6 @@ use crate::clock::after;
 use crate::policy::canvas::{self, CanvasError, Plan, Sender};
 use crate::policy::retry::LONGEST_DELAY;
 use crate::policy::route;
-use crate::results::chord::Joining;
 use crate::task::{self, Json, TaskId, TaskName};
 use crate::worker::crew::Crew;
 use celeriac_sandbox::{Job, Signature, SubmitError};
@@ -82,9 +82,7 @@ impl<'a> Order<'a> {
     }
 
     fn composed(&self, id: String, plan: Plan) -> Result<Planned, SubmitError> {
-        if !plan.expected.is_empty() && self.crew.results.joining() == Joining::Never {
-            return Err(denied(CanvasError::NoBackend));
-        }
+        unlock::check(self.crew, &plan).map_err(denied)?;
         let rest = FollowUp::submitted(self.attempt, plan, self.share);
         for send in rest.sends() {
             self.queue(&send.task, send.options.queue.as_deref())?;

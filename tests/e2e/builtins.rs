@@ -1,0 +1,156 @@
+//! The tasks that every worker of Celery has, sent by real Celery clients.
+
+use crate::{celery, stage};
+use serde_json::{Value, json};
+use support::{Rabbit, Redis, Stage, until};
+
+/// A stage with the tasks that the scenes call.
+fn beside(broker: &str, results: impl FnOnce(&Stage) -> String) -> (Stage, String) {
+    let stage = stage();
+    let results = results(&stage);
+    let stage = stage
+        .with("broker", broker)
+        .with("result_backend", &results)
+        .with("worker.consumer_timeout", "2h");
+    for module in ["text", "flaky", "numbers"] {
+        stage.push(module);
+    }
+    (stage, results)
+}
+
+fn ask(release: &str, scene: &str, broker: &str, backend: &str) -> Value {
+    celery::python(release).run("builtins.py", &[scene, broker, backend])
+}
+
+fn database(stage: &Stage) -> String {
+    format!("db+sqlite:///{}", stage.path("results.sqlite").display())
+}
+
+fn files(stage: &Stage) -> String {
+    let folder = stage.path("results");
+    std::fs::create_dir(&folder).expect("a folder for results");
+    format!("file://{}", folder.display())
+}
+
+fn assert_calls(broker: &str, backend: &str) {
+    let (stage, backend) = beside(broker, |_| backend.to_owned());
+    let worker = stage.server(&["worker"]);
+    for release in ["5.4", "5.7"] {
+        let chunks = json!([[0, 2, 4, 6], [8, 10, 12, 14], [16, 18]]);
+        assert_eq!(
+            ask(release, "calls", broker, &backend),
+            json!({
+                "map": [3, 3, 0], "order": true, "none": [], "starmap": [0, 2, 4],
+                "chunks": chunks, "chunks_group": chunks, "in_chord": chunks, "in_chain": 6,
+                "failed": ["ValueError", "boom"], "unknown": "NotRegistered",
+                "retried": ["succeeded after 1 retries", "succeeded after 1 retries"],
+                "limited": "LimitExceeded", "wrong": "TypeError",
+            }),
+            "{release}"
+        );
+        assert_eq!(
+            ask(release, "accumulated", broker, &backend),
+            json!({"all": [1, "b", null], "one": "b", "over": "IndexError"})
+        );
+    }
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+#[test]
+fn maps_starmaps_and_chunks_come_out_as_with_celery_over_redis() {
+    let redis = Redis::start();
+    assert_calls(&redis.url(0), &redis.url(1));
+}
+
+#[test]
+fn maps_starmaps_and_chunks_come_out_as_with_celery_over_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_calls(&rabbit.url(), &redis.url(1));
+}
+
+/// Checks what clients saw of chords whose parts nobody counts.
+fn assert_chords(broker: &str, results: fn(&Stage) -> String) {
+    let (stage, backend) = beside(broker, results);
+    let worker = stage.server(&["worker"]);
+    for release in ["5.4", "5.7"] {
+        let seen = ask(release, "chords", broker, &backend);
+        assert_eq!(seen["python"], 20, "{release}: {seen}");
+        assert_eq!(seen["here"], 113, "{release}: {seen}");
+        // Celery's clients turn the members of a group within a header round.
+        assert_eq!(
+            seen["chunks_here"],
+            json!([[6], [2, 4], 6]),
+            "{release}: {seen}"
+        );
+        for failed in ["failed", "failed_here"] {
+            assert_eq!(seen[failed][0], "ChordError", "{release}: {seen}");
+            let text = seen[failed][1].as_str().unwrap_or_default();
+            assert!(text.ends_with("raised ValueError('boom')"), "{text}");
+        }
+    }
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+#[test]
+fn chords_come_together_in_a_sqlite_file() {
+    assert_chords(&Redis::start().url(0), database);
+}
+
+#[test]
+fn chords_come_together_in_a_folder() {
+    assert_chords(&Rabbit::start().url(), files);
+}
+
+#[test]
+fn chords_of_every_shape_come_together_where_nobody_counts_their_parts() {
+    let redis = Redis::start();
+    let broker = redis.url(0);
+    let (stage, backend) = beside(&broker, database);
+    let worker = stage.server(&["worker"]);
+    let ask = |scene| celery::python("5.7").run("canvas.py", &[scene, &broker, &backend]);
+    assert_eq!(
+        ask("chords"),
+        json!({
+            "simple": 90, "one": 2, "empty": 0, "in_chain": 26, "of_chains": 7,
+            "of_chords": 16, "twice": 15, "body_chain": 8, "body_group": [6, 6],
+            "ends_in_group": [[3, 4], 18], "deep": 12, "order": true,
+        })
+    );
+    let seen = ask("chord_errors");
+    for failed in ["in_chain", "rest", "unknown", "expired", "nested"] {
+        assert_eq!(seen[failed], "ChordError", "{failed}: {seen}");
+    }
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+/// Counts the results in the folder.
+fn documents(stage: &Stage) -> usize {
+    let folder = std::fs::read_dir(stage.path("results")).expect("the folder");
+    let names = folder.map(|entry| entry.expect("an entry").file_name());
+    names
+        .filter(|name| name.to_string_lossy().starts_with("celery-task-meta-"))
+        .count()
+}
+
+#[test]
+fn a_chord_whose_workers_are_killed_while_they_look_for_its_parts_comes_together_once() {
+    let redis = Redis::start();
+    let broker = redis.url(0);
+    let (stage, backend) = beside(&broker, files);
+    let stage = stage
+        .with("worker.lease", "1s")
+        .with("worker.max_deliveries", "100");
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| ask("5.7", "many", &broker, &backend));
+        let mut worker = stage.server(&["worker"]);
+        for over in [6, 14, 24] {
+            until("some are over", || {
+                (documents(&stage) >= over).then_some(())
+            });
+            worker.kill();
+            worker = stage.server(&["worker"]);
+        }
+        assert_eq!(client.join().unwrap(), json!({"right": true}));
+        assert_eq!(worker.stop().code, Some(0));
+    });
+}
