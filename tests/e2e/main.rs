@@ -10,9 +10,11 @@
 
 mod at_most_once;
 mod backends;
+mod bad_canvas;
 mod bad_messages;
 mod bad_redis;
 mod bus;
+mod calling;
 mod calls;
 mod canvas;
 mod celery;
