@@ -8,7 +8,7 @@ use support::{Rabbit, Redis, Server, Stage};
 const CHORD_ERROR: &str = "celery.exceptions.ChordError";
 const REVOKED: &str = "celery.exceptions.TaskRevokedError";
 /// The class of what is said of signatures that cannot be sent; made up by the client.
-const SIGNATURE: &str = "celeriac.InvalidSignature";
+const SIGNATURE: &str = "celery.exceptions.InvalidSignature";
 const DECODE: &str = "kombu.exceptions.DecodeError";
 /// As much as a worker may have after the worst.
 const MEMORY: u64 = 600 << 20;
@@ -151,8 +151,15 @@ fn options_of_a_wrong_type_fail_the_task_whose_next_cannot_be_sent() {
         "type",
         "immutable",
     ] {
-        assert_eq!(class(&seen[name][0]), SIGNATURE, "{name}: {}", seen[name]);
+        // The options of a link are its own trouble, not of what it follows.
+        let told = seen[name].as_array().and_then(|told| told.last());
+        let told = told.unwrap_or(&Value::Null);
+        match name {
+            "id" | "link_error" => assert_eq!(*told, json!(["returned", "v"]), "{name}"),
+            _ => assert_eq!(class(told), SIGNATURE, "{name}: {told}"),
+        }
     }
+    assert_eq!(class(&seen["time_limit"][1]), DECODE, "{seen}");
     assert_eq!(seen["retry_policy"][1], json!(["returned", "v"]));
 }
 
@@ -205,7 +212,9 @@ fn canvases_nested_without_end_are_refused_and_harm_nobody() {
             assert_eq!(*failed, "celery.exceptions.NotRegistered");
         }
     }
-    assert_eq!(seen["links"], json!(["returned", "v"]));
+    for name in ["links", "last link"] {
+        assert_eq!(seen[name], json!(["returned", "v"]), "{name}");
+    }
     assert_eq!(class(&seen["lists"]), SIGNATURE, "{}", seen["lists"]);
     assert_eq!(seen["unclosed"], DECODE);
 }

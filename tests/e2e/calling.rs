@@ -92,12 +92,21 @@ fn assert_moments(seen: &Value) {
 }
 
 fn assert_limits(seen: &Value) {
-    let hard = |limit: &str| json!(["billiard.exceptions.TimeLimitExceeded", limit]);
+    let hard = "billiard.exceptions.TimeLimitExceeded";
     let soft = "billiard.exceptions.SoftTimeLimitExceeded";
-    assert_eq!(seen["own"], hard("2"), "{seen}");
-    assert_eq!(seen["lower"], hard("1"), "{seen}");
-    assert_eq!(seen["fraction"], hard("0.5"), "{seen}");
-    assert_eq!(seen["higher"], hard("2"), "no caller raises it: {seen}");
+    for (name, limit) in [
+        ("own", "2 s"),
+        ("lower", "1 s"),
+        ("fraction", "500 ms"),
+        // No caller raises it.
+        ("higher", "2 s"),
+    ] {
+        let told = &seen[name];
+        assert_eq!(told[0], hard, "{name}: {told}");
+        let words = told[1].as_str().unwrap_or_default();
+        let expected = format!("limit of {limit} reached");
+        assert!(words.contains(&expected), "{name}: {told}");
+    }
     assert_eq!(seen["soft"][0], soft, "{seen}");
     assert_eq!(seen["both"][0], soft, "{seen}");
     assert_eq!(seen["enough"], json!(["returned", [1, 0]]), "{seen}");

@@ -239,7 +239,9 @@ def deep(app):
             failed = raw.embed('{"errbacks": [' + nested + '], "chain": [' + nested + "]}", task="no.such")
             seen[f"{name} {levels} failed"] = caught(failed)[0]
     # Each link leads to the next, one message each: no nesting to us.
-    seen["links"] = caught(raw.embed('{"callbacks": [' + nest(100, *link_) + "]}"))
+    last = '{"task": "text.echo", "options": {"task_id": "last-link"}}'
+    seen["links"] = caught(raw.embed('{"callbacks": [' + nest(100, *link_).replace(nest(0, "", ""), last) + "]}"))
+    seen["last link"] = caught(AsyncResult("last-link", app=app))
     seen["lists"] = caught(raw.embed('{"chain": ' + "[" * 10_000 + "]" * 10_000 + "}"))
     seen["unclosed"] = caught(raw.embed('{"chain": ' + "[" * 10_000))[0]
     return {**seen, "alive": alive(app)}
@@ -271,7 +273,7 @@ def pickles(app, path):
 def bombs(app):
     """Small bodies that expand to 512 MiB."""
     import brotli
-    import zstandard
+    from backports import zstd
 
     raw, seen = Raw(app), {}
     size, block = 512 << 20, b" " * (1 << 20)
@@ -295,7 +297,7 @@ def bombs(app):
         "application/x-bz2": lambda: fed(bz2.BZ2Compressor(9)),
         "application/x-lzma": lambda: fed(lzma.LZMACompressor(preset=1)),
         "application/x-brotli": lambda: fed(Brotli()),
-        "application/zstd": lambda: fed(zstandard.ZstdCompressor().compressobj()),
+        "application/zstd": lambda: fed(zstd.ZstdCompressor()),
     }.items():
         body = bomb()
         assert len(body) < 1 << 20, (name, len(body))
