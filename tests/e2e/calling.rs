@@ -120,7 +120,7 @@ fn assert_shown(seen: &Value) {
     assert_eq!(seen["document name"], "text.echo", "{seen}");
     assert_eq!(
         seen["stamps"],
-        json!({"stamped_headers": ["order", "many"], "order": "o-1", "many": ["a", "b"]})
+        json!({"stamped_headers": ["many", "order"], "order": "o-1", "many": ["a", "b"]})
     );
     assert_eq!(
         seen["signature stamps"],

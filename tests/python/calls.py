@@ -159,7 +159,7 @@ def shown(app, call, events):
     stamped = call("text.echo", 1, **stamps)
     stamped.get(timeout=PATIENCE)
     meta = json.loads(app.backend.get(app.backend.get_key_for_task(stamped.id)))
-    seen["stamps"] = {name: meta.get(name) for name in ("stamped_headers", "order", "many")}
+    seen["stamps"] = {"stamped_headers": sorted(meta["stamped_headers"]), "order": meta["order"], "many": meta["many"]}
 
     signature = app.signature("text.echo", args=[1])
     signature.stamp(visitor=None, order="o-2")
