@@ -105,7 +105,7 @@ fn a_chord_fails_as_well_when_our_command_revokes_or_terminates_a_member() {
     for (scene, more) in [("begin", "--terminate"), ("held", "--json")] {
         let ids = ask(scene, &[&broker, &backend]);
         let (body, member) = (of(&ids, "body"), of(&ids, "member"));
-        stage.run(&["revoke", &member, more]).good();
+        let _ran = stage.run(&["revoke", &member, more]).good();
         let seen = ask("ended", &[&broker, &backend, &body, &member]);
         assert_eq!(class(&seen["ends"][0]), CHORD_ERROR, "{scene}: {seen}");
         assert_eq!(class(&seen["ends"][1]), REVOKED, "{scene}: {seen}");
