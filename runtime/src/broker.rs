@@ -203,6 +203,9 @@ pub trait Broker: Debug + Send + Sync {
     /// so that its caller sees a round trip. Cancel-safe: a message is either
     /// returned or still in the queue (at the latest when its lease lapses).
     ///
+    /// What waits in this process of other queues than these goes back to them; without
+    /// any queue that is all, and it returns none at once.
+    ///
     /// # Errors
     /// [`BrokerError::Unavailable`].
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError>;

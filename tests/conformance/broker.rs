@@ -61,6 +61,7 @@ behaviours! {
     a_waiting_fetch_wakes_when_another_process_publishes,
     a_fetch_without_messages_comes_back_empty,
     a_cancelled_fetch_loses_nothing,
+    a_fetch_from_no_queue_leaves_all_messages_to_others,
     two_processes_share_a_queue_without_double_delivery,
     what_was_published_and_settled_survives_a_crash,
 }

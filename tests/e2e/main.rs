@@ -11,10 +11,12 @@
 mod apps;
 mod at_most_once;
 mod backends;
+mod bad_canvas;
 mod bad_messages;
 mod bad_redis;
 mod builtins;
 mod bus;
+mod calling;
 mod calls;
 mod canvas;
 mod celery;

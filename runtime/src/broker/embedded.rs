@@ -152,6 +152,9 @@ impl Broker for EmbeddedBroker {
                 reason,
             });
         }
+        if queues.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut commits = self.db.watch();
         let idle = tokio::time::Instant::now() + IDLE;
         loop {

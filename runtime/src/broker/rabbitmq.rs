@@ -169,6 +169,9 @@ impl RabbitBroker {
             .follow(session.consuming(), &session.acks, queues)
             .await
             .map_err(trouble)?;
+        if queues.is_empty() {
+            return Ok(Vec::new());
+        }
         let waited = tokio::time::timeout(IDLE, async {
             loop {
                 if let Err(error) = inbox.arrival().await {

@@ -246,6 +246,9 @@ impl Broker for RedisBroker {
     }
 
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
+        if queues.is_empty() {
+            return Ok(Vec::new());
+        }
         self.bindings.ensure(&self.inner, queues).await?;
         let mut wait = wait::Wait::until(Instant::now() + IDLE);
         loop {

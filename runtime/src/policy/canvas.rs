@@ -4,6 +4,7 @@
 //! Every id that is made here derives from who sends and how many were made before, so
 //! that a plan which is made again is the same plan.
 
+mod broken;
 mod ending;
 mod freeze;
 mod guest;

@@ -111,11 +111,12 @@ async fn fetch(
     queues: &[String],
     max: usize,
 ) -> Result<Vec<Delivery>, crate::broker::BrokerError> {
+    let fetched = crew.broker.fetch(queues, max).await?;
     if queues.is_empty() {
+        // The broker gave back what it held; there is nothing else to ask it for.
         match keep_asking(crew).await {}
-    } else {
-        crew.broker.fetch(queues, max).await
     }
+    Ok(fetched)
 }
 
 async fn run(crew: Arc<Crew>, delivery: Delivery, permit: OwnedSemaphorePermit) {

@@ -28,6 +28,21 @@ pub(crate) async fn a_fetch_without_messages_comes_back_empty(stage: BrokerStage
     assert_eq!(fetched.unwrap(), []);
 }
 
+pub(crate) async fn a_fetch_from_no_queue_leaves_all_messages_to_others(stage: BrokerStage) {
+    let messages = ["a", "b", "c"].map(outgoing);
+    stage.broker.publish(messages.to_vec()).await.unwrap();
+    // The server may have pushed the others to this process by then.
+    assert_eq!(names(&stage.take(1).await), ["a"]);
+    let none = tokio::time::timeout(PATIENCE, stage.broker.fetch(&[], 1));
+    assert_eq!(none.await.unwrap().unwrap(), []);
+    let mut seen = Vec::new();
+    while seen.len() < 2 {
+        let taken = fetch(&*stage.other, &["q"], 2).await;
+        seen.extend(names(&taken).into_iter().map(str::to_owned));
+    }
+    assert_eq!(seen, ["b", "c"]);
+}
+
 pub(crate) async fn a_cancelled_fetch_loses_nothing(stage: BrokerStage) {
     let mut queues = Vec::new();
     for i in 0..100_u64 {

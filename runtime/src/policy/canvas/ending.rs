@@ -1,5 +1,6 @@
 //! From the end of a task, or of all parts of a chord, to what follows.
 
+use super::broken;
 use super::freeze::body;
 use super::sending::{Place, Planner};
 use super::steps::members;
@@ -171,8 +172,15 @@ pub enum Unjoined {
 #[must_use]
 pub fn after_chord(sender: &Sender, body: &Json, results: Result<Json, Unjoined>) -> Plan {
     let mut planner = Planner::new(sender);
-    let Ok(signature) = Signature::read(body) else {
-        return Plan::default();
+    let signature = match Signature::read(body) {
+        Ok(signature) => signature,
+        Err(error) => {
+            let failed = chord_error(&format!("Callback error: {error}"));
+            return Plan {
+                failures: broken::failure(body, &failed).into_iter().collect(),
+                ..Plan::default()
+            };
+        }
     };
     let failed = match results {
         Ok(results) => {
@@ -219,8 +227,12 @@ impl Planner<'_> {
     /// Fails each element of a chain that will not be reached.
     fn fail_chain(&mut self, chain: &[Json], exception: &Exception, depth: usize) {
         for element in chain {
-            if let Ok(element) = Signature::read(element) {
-                self.fail_element(&element, exception, depth);
+            match Signature::read(element) {
+                Ok(element) => self.fail_element(&element, exception, depth),
+                Err(_) => {
+                    let failed = broken::failure(element, exception);
+                    self.plan.failures.extend(failed);
+                }
             }
         }
     }

@@ -66,7 +66,10 @@ impl Options {
     /// [`CanvasError::Option`] when one is of a wrong type.
     pub(super) fn read(options: &BTreeMap<String, Json>) -> Result<Self, CanvasError> {
         let reader = Reader(options);
-        let countdown = reader.number("countdown")?.map(span).transpose()?;
+        let countdown = reader.number("countdown")?;
+        let countdown = countdown
+            .map(|seconds| span("countdown", seconds))
+            .transpose()?;
         let queue: Option<String> = reader.of("queue", "the name of a queue")?;
         let routing_key: Option<String> = reader.of("routing_key", "a text")?;
         Ok(Self {
@@ -129,7 +132,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         };
         if let Some(seconds) = value.parse() {
-            return span(seconds).map(|span| Some(When::In(span)));
+            return span(name, seconds).map(|span| Some(When::In(span)));
         }
         let typed = || {
             let typed: Typed = value.parse()?;
@@ -173,11 +176,11 @@ fn moment(text: &str) -> Option<Timestamp> {
     text.parse().ok().or_else(naive)
 }
 
-fn span(seconds: f64) -> Result<Duration, CanvasError> {
+fn span(name: &'static str, seconds: f64) -> Result<Duration, CanvasError> {
     // A span that is over is none.
     Duration::try_from_secs_f64(seconds.max(0.0)).map_err(|_| CanvasError::Option {
-        name: "countdown",
-        value: seconds.to_string(),
+        name,
+        value: format!("{seconds:e}"),
         wanted: "a number of seconds",
     })
 }
@@ -226,6 +229,7 @@ mod tests {
         for (text, words) in [
             (r#"{"countdown": "soon"}"#, "countdown is \"soon\""),
             (r#"{"countdown": 1e300}"#, "countdown"),
+            (r#"{"expires": 1e300}"#, "option expires is 1e300;"),
             (r#"{"eta": "tomorrow"}"#, "eta"),
             (r#"{"eta": [1]}"#, "eta"),
             (r#"{"priority": "high"}"#, "priority"),

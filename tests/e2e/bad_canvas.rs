@@ -1,0 +1,287 @@
+//! Canvases, bodies and orders that are wrong or too much: what a Celery program sees of
+//! them, and that the worker goes on.
+
+use crate::{celery, stage};
+use serde_json::{Value, json};
+use support::{Rabbit, Redis, Server, Stage};
+
+const CHORD_ERROR: &str = "celery.exceptions.ChordError";
+const REVOKED: &str = "celery.exceptions.TaskRevokedError";
+/// The class of what is said of signatures that cannot be sent; made up by the client.
+const SIGNATURE: &str = "celery.exceptions.InvalidSignature";
+const DECODE: &str = "kombu.exceptions.DecodeError";
+/// As much as a worker may have after the worst.
+const MEMORY: u64 = 600 << 20;
+
+fn beside(broker: &str, backend: &str) -> Stage {
+    let stage = stage()
+        .with("broker", broker)
+        .with("result_backend", backend)
+        .with("worker.consumer_timeout", "2h");
+    for module in ["text", "flaky", "numbers", "odd"] {
+        stage.push(module);
+    }
+    stage
+}
+
+/// Plays a scene of the client.
+fn ask(scene: &str, stage: &[&str]) -> Value {
+    celery::python("5.7").run("bad_canvas.py", &[&[scene], stage].concat())
+}
+
+/// The worker lives, holds nothing, and has no bug to report.
+fn assert_well(seen: &Value, worker: Server) {
+    assert_eq!(seen["alive"], "alive", "{seen}");
+    assert!(worker.memory() < MEMORY, "{} bytes", worker.memory());
+    let log = worker.log();
+    assert!(!log.contains("panicked") && !log.contains("a bug"), "{log}");
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+/// Plays one scene over Redis against a worker of its own.
+fn over_redis(scene: &str) -> Value {
+    let redis = Redis::start();
+    let (broker, backend) = (redis.url(0), redis.url(1));
+    let worker = beside(&broker, &backend);
+    let worker = worker.server(&["worker"]);
+    let seen = ask(scene, &[&broker, &backend]);
+    assert_well(&seen, worker);
+    assert_eq!(redis.cli(0, &["HLEN", "unacked"]), "0");
+    assert_eq!(redis.cli(0, &["LLEN", "celery"]), "0");
+    seen
+}
+
+fn class(seen: &Value) -> &str {
+    seen[0].as_str().unwrap_or_default()
+}
+
+fn words(seen: &Value) -> &str {
+    seen[1].as_str().unwrap_or_default()
+}
+
+#[test]
+fn a_link_that_nobody_knows_fails_itself_and_what_would_follow() {
+    let seen = over_redis("unknown_links");
+    let unknown = "celery.exceptions.NotRegistered";
+    assert_eq!(class(&seen["last"]), unknown, "{seen}");
+    assert_eq!(
+        seen["states"],
+        json!(["FAILURE", "FAILURE", "FAILURE", "SUCCESS"])
+    );
+    assert_eq!(seen["linked"], json!(["returned", 3]));
+    assert_eq!(class(&seen["link"]), unknown);
+    assert_eq!(seen["failed"], json!(["builtins.ValueError", "boom"]));
+    assert_eq!(class(&seen["errback"]), unknown);
+    assert_eq!(class(&seen["body"]), unknown);
+}
+
+#[test]
+fn a_chord_of_which_a_member_is_revoked_fails() {
+    let seen = over_redis("revoked_member");
+    assert_eq!(class(&seen["member"]), REVOKED, "{seen}");
+    assert_eq!(class(&seen["body"]), CHORD_ERROR, "{seen}");
+    assert!(words(&seen["body"]).contains("TaskRevokedError('revoked')"));
+}
+
+#[test]
+fn a_chord_of_which_a_member_is_terminated_fails() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    let urls = [&rabbit.url()[..], &redis.url(1)];
+    let stage = beside(urls[0], urls[1]);
+    let worker = stage.server(&["worker"]);
+    let seen = ask("terminated_member", &urls);
+    assert_eq!(class(&seen["ends"][0]), CHORD_ERROR, "{seen}");
+    assert_eq!(class(&seen["ends"][1]), REVOKED, "{seen}");
+    assert_well(&seen, worker);
+}
+
+#[test]
+fn a_chord_fails_as_well_when_our_command_revokes_or_terminates_a_member() {
+    let redis = Redis::start();
+    let (broker, backend) = (redis.url(0), redis.url(1));
+    let stage = beside(&broker, &backend);
+    let worker = stage.server(&["worker"]);
+    let of = |ids: &Value, name: &str| ids[name].as_str().expect("an id").to_owned();
+    for (scene, more) in [("begin", "--terminate"), ("held", "--json")] {
+        let ids = ask(scene, &[&broker, &backend]);
+        let (body, member) = (of(&ids, "body"), of(&ids, "member"));
+        let _ran = stage.run(&["revoke", &member, more]).good();
+        let seen = ask("ended", &[&broker, &backend, &body, &member]);
+        assert_eq!(class(&seen["ends"][0]), CHORD_ERROR, "{scene}: {seen}");
+        assert_eq!(class(&seen["ends"][1]), REVOKED, "{scene}: {seen}");
+    }
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+#[test]
+fn ten_thousand_members_come_back_in_order_whoever_sends_them() {
+    let seen = over_redis("large_group");
+    assert_eq!(
+        (&seen["direct"], &seen["in_chain"]),
+        (&json!(true), &json!(true))
+    );
+}
+
+#[test]
+fn ten_thousand_members_of_a_chord_are_brought_together() {
+    let seen = over_redis("large_chord");
+    assert_eq!(seen["total"], 50_005_000);
+}
+
+#[test]
+fn options_of_a_wrong_type_fail_the_task_whose_next_cannot_be_sent() {
+    let seen = over_redis("options");
+    for name in [
+        "countdown",
+        "infinite",
+        "link",
+        "link_error",
+        "list",
+        "text",
+        "priority",
+        "queue",
+        "eta",
+        "expires",
+        "headers",
+        "stamped",
+        "id",
+        "args",
+        "kwargs",
+        "task",
+        "type",
+        "immutable",
+    ] {
+        // The options of a link are its own trouble, not of what it follows.
+        let told = seen[name].as_array().and_then(|told| told.last());
+        let told = told.unwrap_or(&Value::Null);
+        match name {
+            "id" | "link_error" => assert_eq!(*told, json!(["returned", "v"]), "{name}"),
+            _ => assert_eq!(class(told), SIGNATURE, "{name}: {told}"),
+        }
+    }
+    assert_eq!(class(&seen["time_limit"][1]), DECODE, "{seen}");
+    assert_eq!(seen["retry_policy"][1], json!(["returned", "v"]));
+}
+
+#[test]
+fn third_parts_of_a_body_of_wrong_types_are_told_to_their_callers() {
+    let seen = over_redis("embeds");
+    for (name, expected) in [
+        ("callbacks", SIGNATURE),
+        ("callbacks text", SIGNATURE),
+        ("callbacks list", SIGNATURE),
+        ("chain", SIGNATURE),
+        ("chain numbers", SIGNATURE),
+        ("list", DECODE),
+        ("number", DECODE),
+        ("group_index", DECODE),
+        ("group", DECODE),
+    ] {
+        assert_eq!(class(&seen[name]), expected, "{name}: {}", seen[name]);
+    }
+    for name in [
+        "errbacks",
+        "chord",
+        "chord without id",
+        "null",
+        "stamps",
+        "stamps numbers",
+        "stamps without names",
+        "names without stamps",
+    ] {
+        assert_eq!(seen[name], json!(["returned", "v"]), "{name}");
+    }
+}
+
+#[test]
+fn the_body_of_a_chord_needs_no_id() {
+    let seen = over_redis("bodies");
+    assert_eq!(seen["after"], json!(["returned", 3]), "{seen}");
+}
+
+#[test]
+fn canvases_nested_without_end_are_refused_and_harm_nobody() {
+    let seen = over_redis("deep");
+    for shape in ["group", "chain", "chord"] {
+        for levels in [100, 10_000] {
+            for place in ["", " callback"] {
+                let told = &seen[format!("{shape} {levels}{place}")];
+                assert_eq!(class(told), SIGNATURE, "{shape} {levels}: {told}");
+            }
+            let failed = &seen[format!("{shape} {levels} failed")];
+            assert_eq!(*failed, "celery.exceptions.NotRegistered");
+        }
+    }
+    for name in ["links", "last link"] {
+        assert_eq!(seen[name], json!(["returned", "v"]), "{name}");
+    }
+    assert_eq!(class(&seen["lists"]), SIGNATURE, "{}", seen["lists"]);
+    assert_eq!(seen["unclosed"], DECODE);
+}
+
+#[test]
+fn a_pickle_that_calls_a_function_is_not_run_whether_pickles_are_accepted_or_not() {
+    let redis = Redis::start();
+    let (broker, backend) = (redis.url(0), redis.url(1));
+    for accept in ["json", "json,pickle"] {
+        let stage = beside(&broker, &backend).with("accept_content", accept);
+        let worker = stage.server(&["worker"]);
+        let file = stage.path("opened");
+        let file = file.display().to_string();
+        let seen = ask("pickles", &[&broker, &backend, &file]);
+        assert_eq!(seen["ran"], false, "{seen}");
+        for (name, told) in seen.as_object().expect("an object") {
+            if told.is_array() && name != "good" {
+                assert!(
+                    class(told).starts_with("kombu.exceptions.")
+                        || class(told) == "builtins.TypeError",
+                    "{name}: {told}"
+                );
+            }
+        }
+        let is_read = class(&seen["good"]) == "returned";
+        assert_eq!(is_read, accept != "json", "{seen}");
+        assert_well(&seen, worker);
+    }
+}
+
+#[test]
+fn a_body_that_expands_without_end_is_refused_in_each_compression() {
+    let redis = Redis::start();
+    let (broker, backend) = (redis.url(0), redis.url(1));
+    let worker = beside(&broker, &backend).server(&["worker"]);
+    let seen = celery::python("5.7-formats").run("bad_canvas.py", &["bombs", &broker, &backend]);
+    let told: Vec<_> = seen.as_object().expect("an object").iter().collect();
+    assert_eq!(told.len(), 6, "{seen}");
+    for (name, told) in told.into_iter().filter(|(name, _)| *name != "alive") {
+        assert!(
+            words(told).contains("expands to more than"),
+            "{name}: {told}"
+        );
+    }
+    assert_well(&seen, worker);
+}
+
+fn assert_control(broker: &str, backend: &str) {
+    let stage = beside(broker, backend);
+    let worker = stage.server(&["worker"]);
+    let seen = ask("control", &[broker, backend]);
+    assert_eq!(
+        seen["unknown"],
+        json!({"error": "KeyError('no_such_method')"})
+    );
+    assert_eq!(seen["ping"], json!({"ok": "pong"}), "{seen}");
+    assert_well(&seen, worker);
+}
+
+#[test]
+fn orders_that_nobody_can_carry_out_are_passed_over_by_redis() {
+    let redis = Redis::start();
+    assert_control(&redis.url(0), &redis.url(1));
+}
+
+#[test]
+fn orders_that_nobody_can_carry_out_are_passed_over_by_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_control(&rabbit.url(), &redis.url(1));
+}
