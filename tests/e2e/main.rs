@@ -23,6 +23,7 @@ mod celery;
 mod configuration;
 mod crash;
 mod data_folder;
+mod ended;
 mod exporter;
 mod flower;
 mod forward;
@@ -47,7 +48,7 @@ mod submit_celery;
 mod timing;
 mod tutorial;
 
-use serde_json::Value;
+use ended::{failure, message, success};
 use std::path::Path;
 use support::Stage;
 
@@ -55,28 +56,4 @@ use support::Stage;
 fn stage() -> Stage {
     let components = Path::new(env!("CARGO_TARGET_TMPDIR")).join("../guests/components");
     Stage::new(env!("CARGO_BIN_EXE_celeriac"), components)
-}
-
-/// Returns the class of a stored exception, as Python imports it.
-fn class(stored: &Value) -> String {
-    let part = |name: &str| stored["exception"][name].as_str().unwrap_or_default();
-    format!("{}.{}", part("module"), part("class"))
-}
-
-/// Returns the message of a stored exception.
-fn message(stored: &Value) -> &str {
-    stored["exception"]["message"].as_str().unwrap_or_default()
-}
-
-/// Checks that a task ended in a failure of a class, and returns its message.
-fn failure<'a>(stored: &'a Value, expected: &str) -> &'a str {
-    assert_eq!(stored["state"], "FAILURE", "{stored}");
-    assert_eq!(class(stored), expected, "{stored}");
-    message(stored)
-}
-
-/// Checks that a task succeeded, and returns its result.
-fn success(stored: &Value) -> &Value {
-    assert_eq!(stored["state"], "SUCCESS", "{stored}");
-    &stored["result"]
 }
