@@ -1,5 +1,6 @@
 //! The whole of a process, put together from its configuration.
 
+pub mod client;
 mod error;
 mod facts;
 mod housekeeping;
@@ -16,18 +17,20 @@ use crate::control::Control;
 use crate::database::Database;
 use crate::events::{Events, Pulse};
 use crate::policy::grants::{self, Grant, Granted};
+use crate::policy::retry::Plan;
 use crate::policy::{limits, route};
 use crate::registry::{Compiler, ModuleInfo, Registry, Resolver};
-use crate::results::orders::Orders;
-use crate::results::{Record, Results, ResultsError};
+use crate::results::orders::{Orders, PAGE, REVOCATIONS, Target};
+use crate::results::{Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
-use crate::task::TaskId;
+use crate::task::{Rate, TaskId};
 use crate::telemetry::{Metrics, human};
 use crate::worker::rates::Rates;
 use crate::worker::revocations::{Clerk, Revocations};
 use crate::worker::steering::Steering;
 use crate::worker::{self, Drained, Parts, Retries, Settings};
-use celeriac_sandbox::{Engine, EngineSettings, Pooling};
+use celeriac_sandbox::{Engine, EngineSettings, Pooling, TaskInfo};
+use client::Client;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -143,6 +146,67 @@ impl App {
         all.collect::<BTreeSet<_>>().into_iter().collect()
     }
 
+    /// Returns the queues that the configuration names, sorted.
+    #[must_use]
+    pub fn named_queues(&self) -> Vec<String> {
+        let config = &self.config;
+        let named = config.worker.queues.iter().chain(config.routes.values());
+        let named = named.chain(config.queues.keys()).cloned();
+        let all: BTreeSet<String> = named.chain([route::DEFAULT_QUEUE.to_owned()]).collect();
+        all.into_iter().collect()
+    }
+
+    /// Returns the rate that the configuration has for a task.
+    #[must_use]
+    pub fn rate_of(&self, task: &str) -> Option<&Rate> {
+        let task = self.config.aliases.get(task).map_or(task, String::as_str);
+        route::find(&self.config.rates, task)?.as_ref()
+    }
+
+    /// Returns how often a task is retried at most, where it is one of ours.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn retries_of(&self, task: &str) -> Result<Option<u32>, StartError> {
+        let task = self.config.aliases.get(task).map_or(task, String::as_str);
+        let Some((module, name)) = task.split_once('.') else {
+            return Ok(None);
+        };
+        let modules = self.registry().await?.modules().await?;
+        let mut tasks = modules
+            .iter()
+            .filter(|known| known.name.as_str() == module)
+            .flat_map(|known| &known.tasks);
+        let retries = |known: &TaskInfo| {
+            let worker = &self.config.worker;
+            let asked = known.retry.as_ref();
+            let (default, cap) = (worker.max_retries, self.config.max_retries);
+            Plan::new(asked, default, worker.retry_delay, cap).max_retries
+        };
+        Ok(tasks.find(|known| known.name == name).map(retries))
+    }
+
+    /// Tells whether a task is revoked by its id.
+    ///
+    /// # Errors
+    /// When the place for orders does not answer.
+    pub async fn is_revoked(&self, id: &TaskId) -> Result<bool, ResultsError> {
+        let (target, now) = (Target::Task(id.clone()), self.clock.now());
+        let mut mark = None;
+        // At most REVOCATIONS are kept, but more may come meanwhile.
+        for _ in 0..=REVOCATIONS / PAGE {
+            let (some, next) = self.orders.revoked(mark.as_ref()).await?;
+            if some.iter().any(|it| it.target == target && it.until > now) {
+                return Ok(true);
+            }
+            if next == mark {
+                break;
+            }
+            mark = next;
+        }
+        Ok(false)
+    }
+
     /// Opens the registry for a command: it runs no tasks.
     ///
     /// # Errors
@@ -155,40 +219,17 @@ impl App {
         self.registry_with(&settings).await
     }
 
-    /// Waits until a task is over, at most until `deadline`, and tells every
-    /// state on the way. Returns the last known record. Cancel-safe.
-    ///
-    /// # Errors
-    /// When the result backend does not answer.
-    pub async fn wait(
-        &self,
-        id: &TaskId,
-        deadline: Option<Instant>,
-        changed: &mut (dyn FnMut(&Record) + Send),
-    ) -> Result<Option<Record>, StartError> {
-        let mut watcher = self.results.watch(id).await?;
-        let mut known: Option<Record> = None;
-        loop {
-            let record = self.results.get(id).await?;
-            match record {
-                Some(record) if record.state.is_final() => return Ok(Some(record)),
-                Some(record) if known.as_ref() != Some(&record) => {
-                    changed(&record);
-                    known = Some(record);
-                }
-                Some(_) | None => {}
-            }
-            let end = async {
-                match deadline {
-                    Some(deadline) => tokio::time::sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                changed = watcher.changed() => changed?,
-                () = end => return Ok(known),
-            }
-        }
+    /// Returns a client on the same stores; it must not outlive them.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::over(client::Parts {
+            config: &self.config,
+            clock: &self.clock,
+            broker: &self.broker,
+            results: &self.results,
+            bus: &self.bus,
+            clerk: self.clerk("client"),
+        })
     }
 
     /// Asks the broker and the result backend anything, so that what only a person
@@ -244,14 +285,7 @@ impl App {
     /// Returns what writes revocations down, under the name of who orders them.
     #[must_use]
     pub fn clerk(&self, name: &str) -> Clerk {
-        Clerk {
-            orders: Arc::clone(&self.orders),
-            results: Arc::clone(&self.results),
-            clock: self.clock.clone(),
-            name: name.to_owned(),
-            keep: self.config.worker.revoke_keep,
-            result_keep: self.config.worker.result_keep,
-        }
+        clerk(&self.config, &self.orders, &self.results, &self.clock, name)
     }
 
     /// Returns the folder whose workers alone hear of orders, where they do not go to a
@@ -460,6 +494,29 @@ impl App {
             grants: self.grants(),
         }
     }
+}
+
+fn clerk(
+    config: &Config,
+    orders: &Arc<dyn Orders>,
+    results: &Arc<dyn Results>,
+    clock: &Clock,
+    name: &str,
+) -> Clerk {
+    Clerk {
+        orders: Arc::clone(orders),
+        results: Arc::clone(results),
+        clock: clock.clone(),
+        name: name.to_owned(),
+        keep: config.worker.revoke_keep,
+        result_keep: config.worker.result_keep,
+    }
+}
+
+/// Names the sender of a message as Celery does, `gen<pid>@<host>`.
+#[must_use]
+pub fn origin() -> String {
+    format!("gen{}@{}", std::process::id(), crate::config::machine())
 }
 
 /// To how many attempts in flight a worker may grow that starts with so many.
