@@ -21,6 +21,7 @@ mod crash;
 mod data_folder;
 mod flower;
 mod forward;
+mod hands;
 mod health;
 mod limits;
 mod memory;
