@@ -1,13 +1,7 @@
 //! The client of the library, as a program has it: it calls tasks of a Python worker
 //! and of ours.
 
-#![expect(
-    clippy::expect_used,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test reports by panicking"
-)]
+#![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
 mod python;
 

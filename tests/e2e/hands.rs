@@ -141,7 +141,7 @@ fn what_rabbitmq_cannot_tell_is_said() {
     let nap = stage.send("report.nap", &["-a", "[60000]"]);
     until("it is counted", || {
         let told = why(&stage, &nap).to_string();
-        told.contains("1 message wait in queue celery")
+        told.contains("queue celery holds 1 message ready")
             .then_some(())
     });
     assert_why(&stage, &nap, "unknown", &["shows no message that waits"]);

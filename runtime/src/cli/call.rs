@@ -130,12 +130,10 @@ async fn wait(
 }
 
 fn refused(error: ClientError) -> anyhow::Error {
-    match error {
-        ClientError::Queue { queue, reason } => {
-            Problem::usage(format!("--queue is {queue:?}: {reason}")).into()
-        }
-        error => error.into(),
-    }
+    let ClientError::Queue { queue, reason } = error else {
+        return error.into();
+    };
+    Problem::usage(format!("--queue is {queue:?}: {reason}")).into()
 }
 
 /// Says that a broker is away and when it is tried again.

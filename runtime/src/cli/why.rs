@@ -1,6 +1,7 @@
 //! `celeriac why`.
 
 mod verdict;
+mod words;
 
 use super::exit::{Exit, Problem};
 use super::options::Options;

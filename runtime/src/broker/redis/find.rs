@@ -220,7 +220,7 @@ impl Search<'_> {
     ) -> Result<Option<Hit>, BrokerError> {
         while *left > 0 {
             let mut find = script::FIND.prepare_invoke();
-            find.key(&keys[0]).key(&keys[1]);
+            find.key(keys[0]).key(keys[1]);
             find.arg(kind.word())
                 .arg(at)
                 .arg((*left).min(PAGE))

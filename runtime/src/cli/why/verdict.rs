@@ -1,14 +1,14 @@
 //! What is said of a task, from what was seen.
 
+use super::words::{between, clock, due, raised};
 use crate::broker::{Depth, Found, LOOKED_AT, Looked, Place, Reach};
 use crate::cli::exit::Exit;
 use crate::cli::show;
 use crate::results::Record;
-use crate::task::{Exception, State, TaskId};
+use crate::task::{State, TaskId};
 use crate::telemetry::human;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::time::Duration;
 
 /// How far the moment at which a message is due may be from the one that its header
 /// names, milliseconds: brokers count in theirs.
@@ -177,12 +177,9 @@ fn held(seen: &Seen, hold: &Hold) -> Said {
             format!(" of {worker}, which waits for a free place or for its time{retry}"),
         ),
     };
-    let mut more = Vec::new();
-    if seen.workers.len() > 1 {
-        let others = seen.workers.len() - 1;
-        let others = human::count(u64::try_from(others).unwrap_or(u64::MAX), "other worker");
-        more.push(format!("{others} have a copy of it"));
-    }
+    let others = seen.workers.iter().skip(1);
+    let more = others.map(|other| format!("{} has a copy of it in hand", other.worker));
+    let more = more.collect();
     let found = seen.looked.found.as_ref().map(|found| &found.queue);
     Said {
         place,
@@ -356,7 +353,7 @@ fn unseen(seen: &Seen) -> Vec<String> {
             let waiting = seen.depths.iter().filter(|(_, depth)| depth.ready > 0);
             lines.extend(waiting.map(|(queue, depth)| {
                 let waiting = human::count(depth.ready, "message");
-                format!("{waiting} wait in queue {queue}, it may be one of them")
+                format!("queue {queue} holds {waiting} ready to be taken: it may be there")
             }));
             lines
         }
@@ -402,36 +399,6 @@ fn counted(number: u64, most: Option<u32>) -> String {
     match most {
         Some(most) => format!("retry {number} of {most}"),
         None => format!("retry {number}"),
-    }
-}
-
-/// An exception in one line.
-fn raised(exception: &Exception) -> String {
-    let text = exception.message.lines().next().unwrap_or_default();
-    match text {
-        "" => exception.class.clone(),
-        text => format!("{}: {text}", exception.class),
-    }
-}
-
-fn due(now: Timestamp, until: Timestamp) -> String {
-    let span = Duration::from_secs(between(now, until).as_secs());
-    match span.is_zero() {
-        true => format!("{} (now)", clock(now, until)),
-        false => format!("{} (in {})", clock(now, until), human::span(span)),
-    }
-}
-
-fn between(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or_default()
-}
-
-/// Shows a moment: of today without its date.
-fn clock(now: Timestamp, moment: Timestamp) -> String {
-    let day = |moment: Timestamp| moment.strftime("%Y-%m-%d").to_string();
-    match day(now) == day(moment) {
-        true => moment.strftime("%H:%M:%S UTC").to_string(),
-        false => moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
     }
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::celery::TaskCall;
 use crate::results::RunUsage;
-use crate::task::Fence;
+use crate::task::{Exception, Fence};
 
 fn now() -> Timestamp {
     "2030-01-31T14:01:48Z".parse().unwrap()
@@ -285,7 +285,7 @@ fn what_is_unknown_says_where_was_looked_and_what_that_can_mean() {
     for part in [
         "no results are kept here: name the place",
         "it is no dead letter of celery; this broker shows no message that waits",
-        "7 messages wait in queue celery, it may be one of them",
+        "queue celery holds 7 messages ready to be taken: it may be there",
     ] {
         assert!(text.contains(part), "{text}");
     }
