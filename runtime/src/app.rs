@@ -1,9 +1,11 @@
 //! The whole of a process, put together from its configuration.
 
+pub mod client;
 mod error;
 mod facts;
 mod housekeeping;
 mod listen;
+mod look;
 mod steered;
 mod stores;
 
@@ -18,19 +20,20 @@ use crate::policy::grants;
 use crate::policy::{limits, route};
 use crate::registry::{Compiler, ModuleInfo, Registry};
 use crate::results::orders::Orders;
-use crate::results::{Record, Results, ResultsError};
+use crate::results::{Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
+use crate::worker::revocations::Clerk;
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
+use client::Client;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 use stores::Files;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Slots of the sandbox beside those of the attempts: components that describe
@@ -150,40 +153,17 @@ impl App {
         self.registry_with(&settings).await
     }
 
-    /// Waits until a task is over, at most until `deadline`, and tells every
-    /// state on the way. Returns the last known record. Cancel-safe.
-    ///
-    /// # Errors
-    /// When the result backend does not answer.
-    pub async fn wait(
-        &self,
-        id: &TaskId,
-        deadline: Option<Instant>,
-        changed: &mut (dyn FnMut(&Record) + Send),
-    ) -> Result<Option<Record>, StartError> {
-        let mut watcher = self.results.watch(id).await?;
-        let mut known: Option<Record> = None;
-        loop {
-            let record = self.results.get(id).await?;
-            match record {
-                Some(record) if record.state.is_final() => return Ok(Some(record)),
-                Some(record) if known.as_ref() != Some(&record) => {
-                    changed(&record);
-                    known = Some(record);
-                }
-                Some(_) | None => {}
-            }
-            let end = async {
-                match deadline {
-                    Some(deadline) => tokio::time::sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
-            tokio::select! {
-                changed = watcher.changed() => changed?,
-                () = end => return Ok(known),
-            }
-        }
+    /// Returns a client on the same stores; it must not outlive them.
+    #[must_use]
+    pub fn client(&self) -> Client {
+        Client::over(client::Parts {
+            config: &self.config,
+            clock: &self.clock,
+            broker: &self.broker,
+            results: &self.results,
+            bus: &self.bus,
+            clerk: self.clerk("client"),
+        })
     }
 
     /// Asks the broker and the result backend anything, so that what only a person
@@ -352,6 +332,29 @@ impl App {
             grants: self.grants(),
         }
     }
+}
+
+fn clerk(
+    config: &Config,
+    orders: &Arc<dyn Orders>,
+    results: &Arc<dyn Results>,
+    clock: &Clock,
+    name: &str,
+) -> Clerk {
+    Clerk {
+        orders: Arc::clone(orders),
+        results: Arc::clone(results),
+        clock: clock.clone(),
+        name: name.to_owned(),
+        keep: config.worker.revoke_keep,
+        result_keep: config.worker.result_keep,
+    }
+}
+
+/// Names the sender of a message as Celery does, `gen<pid>@<host>`.
+#[must_use]
+pub fn origin() -> String {
+    format!("gen{}@{}", std::process::id(), crate::config::machine())
 }
 
 /// To how many attempts in flight a worker may grow that starts with so many.

@@ -12,6 +12,10 @@ pub mod embedded;
 pub mod rabbitmq;
 pub mod redis;
 
+mod search;
+
+pub use search::{Found, LOOKED_AT, Looked, Place, Purge, Reach, is_of};
+
 use crate::celery::Message;
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -46,6 +50,8 @@ pub struct Profile {
     pub native_delay: bool,
     /// Whether 0 is the first of the priorities that Celery's clients write.
     pub zero_first: bool,
+    /// Whether what is not due waits where our own workers alone look.
+    pub parks_apart: bool,
 }
 
 /// A message to publish.
@@ -249,4 +255,21 @@ pub trait Broker: Debug + Send + Sync {
     /// # Errors
     /// [`BrokerError::Unavailable`].
     async fn dead_letters(&self, queue: &str, max: usize) -> Result<Vec<DeadLetter>, BrokerError>;
+
+    /// Looks for the message of a task in the queues that the driver knows and in
+    /// `queues`, without taking it.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    async fn find(&self, _id: &str, _queues: &[String]) -> Result<Looked, BrokerError> {
+        Ok(Looked::nowhere())
+    }
+
+    /// Removes messages of a queue, at most those that were there at the beginning, and
+    /// returns how many; what runs is left alone. Where [`Depth::parked`] is not known,
+    /// what is not due is left as well.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError>;
 }

@@ -13,7 +13,7 @@ pub mod result;
 pub mod stamps;
 
 pub use message::{Message, Properties};
-pub use request::{Malformed, Request, TaskCall};
+pub use request::{CallError, Malformed, Request, TaskCall};
 
 use jiff::Timestamp;
 

@@ -19,7 +19,7 @@ mod modules;
 mod moment;
 mod new;
 mod options;
-mod publish;
+mod purge;
 mod push;
 mod queues;
 mod result;
@@ -30,6 +30,7 @@ mod show;
 mod test;
 #[cfg(test)]
 mod tests;
+mod why;
 mod worker;
 
 use crate::registry::compile_child;
@@ -89,12 +90,18 @@ enum Command {
     /// Show the state and result of a task.
     #[command(after_help = result::JSON)]
     Result(result::Args),
+    /// Say where a task is, and why it does not run.
+    #[command(after_help = why::JSON)]
+    Why(why::Args),
     /// Revoke tasks: what waits is not run.
     #[command(after_help = revoke::JSON)]
     Revoke(revoke::Args),
     /// Show how many messages the queues hold, or their dead letters.
     #[command(after_help = queues::JSON)]
     Queues(queues::Args),
+    /// Remove the messages of queues.
+    #[command(after_help = purge::JSON)]
+    Purge(purge::Args),
     /// Ask workers what they do.
     #[command(after_help = inspect::JSON)]
     Inspect(inspect::Args),
@@ -164,8 +171,10 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Remove(args) => wait_for(modules::remove(args, &options, screen)),
         Command::Call(args) => wait_for(call::run(args, &options, screen)),
         Command::Result(args) => wait_for(result::run(args, &options, screen)),
+        Command::Why(args) => wait_for(why::run(args, &options, screen)),
         Command::Revoke(args) => wait_for(revoke::run(args, &options, screen)),
         Command::Queues(args) => wait_for(queues::run(args, &options, screen)),
+        Command::Purge(args) => wait_for(purge::run(args, &options, screen)),
         Command::Inspect(args) => wait_for(inspect::run(args, &options, screen)),
         Command::Events => wait_for(events::run(&options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),

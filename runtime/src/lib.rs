@@ -32,6 +32,7 @@
 //! | | [`api`] | metrics and health over HTTP |
 //! | | [`cli`] | the command line |
 //! | root | [`app`] | puts a process together |
+//! | | [`client`] | calls tasks from programs |
 
 pub mod task;
 
@@ -62,3 +63,5 @@ pub mod cli;
 pub mod config;
 
 pub mod app;
+
+pub use app::client;

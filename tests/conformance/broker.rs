@@ -2,6 +2,7 @@
 
 mod dead;
 mod delay;
+mod find;
 mod lease;
 mod publish;
 mod share;
@@ -33,6 +34,7 @@ macro_rules! behaviours {
 mod check {
     pub(super) use super::dead::*;
     pub(super) use super::delay::*;
+    pub(super) use super::find::*;
     pub(super) use super::lease::*;
     pub(super) use super::publish::*;
     pub(super) use super::share::*;
@@ -64,4 +66,8 @@ behaviours! {
     a_fetch_from_no_queue_leaves_all_messages_to_others,
     two_processes_share_a_queue_without_double_delivery,
     what_was_published_and_settled_survives_a_crash,
+    finds_a_message_wherever_it_is,
+    a_purge_removes_what_waits_and_leaves_what_runs,
+    a_purge_removes_dead_letters_alone_where_that_is_wanted,
+    the_key_of_a_purged_message_is_free_again,
 }

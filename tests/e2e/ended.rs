@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 /// Returns the class of a stored exception, as Python imports it.
-fn class(stored: &Value) -> String {
+pub(crate) fn class(stored: &Value) -> String {
     let part = |name: &str| stored["exception"][name].as_str().unwrap_or_default();
     format!("{}.{}", part("module"), part("class"))
 }

@@ -27,6 +27,7 @@ mod ended;
 mod exporter;
 mod flower;
 mod forward;
+mod hands;
 mod health;
 mod limits;
 mod memory;
@@ -48,7 +49,7 @@ mod submit_celery;
 mod timing;
 mod tutorial;
 
-use ended::{failure, message, success};
+use ended::{class, failure, message, success};
 use std::path::Path;
 use support::Stage;
 

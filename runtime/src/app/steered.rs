@@ -22,14 +22,7 @@ impl App {
     /// Returns what writes revocations down, under the name of who orders them.
     #[must_use]
     pub fn clerk(&self, name: &str) -> Clerk {
-        Clerk {
-            orders: Arc::clone(&self.orders),
-            results: Arc::clone(&self.results),
-            clock: self.clock.clone(),
-            name: name.to_owned(),
-            keep: self.config.worker.revoke_keep,
-            result_keep: self.config.worker.result_keep,
-        }
+        super::clerk(&self.config, &self.orders, &self.results, &self.clock, name)
     }
 
     /// Returns the folder whose workers alone hear of orders, where they do not go to a

@@ -6,6 +6,7 @@
 
 mod count;
 mod extend;
+mod find;
 mod graves;
 mod payload;
 mod publish;
@@ -14,8 +15,8 @@ mod settle;
 mod take;
 
 use super::{
-    BODY_BYTES, Broker, BrokerError, DeadLetter, Delivery, Depth, IDLE, Outgoing, Profile, Receipt,
-    Settlement,
+    BODY_BYTES, Broker, BrokerError, DeadLetter, Delivery, Depth, IDLE, Looked, Outgoing, Profile,
+    Purge, Reach, Receipt, Settlement,
 };
 use crate::celery::Message;
 use crate::clock::after;
@@ -24,7 +25,6 @@ use async_trait::async_trait;
 use extend::Extend;
 use jiff::Timestamp;
 use publish::{Letter, Publish};
-use purge::Purge;
 use settle::Settle;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -72,28 +72,6 @@ impl EmbeddedBroker {
         Self { lease, ..self }
     }
 
-    /// Removes the messages of a queue that wait or are parked, and returns how
-    /// many; those that run are left alone.
-    ///
-    /// # Errors
-    /// [`BrokerError::Unavailable`].
-    pub async fn purge(&self, queue: &str) -> Result<u64, BrokerError> {
-        let mut removed = 0;
-        loop {
-            let some = self
-                .db
-                .write(Purge {
-                    queue: queue.to_owned(),
-                })
-                .await
-                .map_err(unavailable)?;
-            if some == 0 {
-                return Ok(removed);
-            }
-            removed += some;
-        }
-    }
-
     fn lease_end(&self) -> i64 {
         after(self.db.clock().now(), self.lease).as_millisecond()
     }
@@ -126,6 +104,7 @@ impl Broker for EmbeddedBroker {
             delay_step: Duration::from_millis(1),
             native_delay: true,
             zero_first: false,
+            parks_apart: false,
         }
     }
 
@@ -225,6 +204,38 @@ impl Broker for EmbeddedBroker {
         graves::newest(&mut conn, queue, max)
             .await
             .map_err(|error| unavailable(error.into()))
+    }
+
+    async fn find(&self, id: &str, _queues: &[String]) -> Result<Looked, BrokerError> {
+        let mut conn = self.db.read().await.map_err(unavailable)?;
+        let found = find::message(&mut conn, id, self.db.clock().now_ms())
+            .await
+            .map_err(|error| unavailable(error.into()))?;
+        let names = count::all(&mut conn, self.db.clock().now_ms())
+            .await
+            .map_err(|error| unavailable(error.into()))?;
+        let names = names.into_iter().map(|(name, _)| name);
+        Ok(Looked {
+            found,
+            reach: Reach::All(names.collect()),
+        })
+    }
+
+    async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError> {
+        let before = self.db.write(purge::Next).await.map_err(unavailable)?;
+        let mut removed = 0;
+        loop {
+            let some = purge::Remove {
+                queue: queue.to_owned(),
+                what,
+                before,
+            };
+            let some = self.db.write(some).await.map_err(unavailable)?;
+            if some == 0 {
+                return Ok(removed);
+            }
+            removed += some;
+        }
     }
 }
 

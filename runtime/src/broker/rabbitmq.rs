@@ -24,8 +24,8 @@ mod inbox;
 mod session;
 
 use super::{
-    BODY_BYTES, Broker, BrokerError, DeadLetter, Delivery, Depth, IDLE, Outgoing, Profile, Receipt,
-    Settlement,
+    BODY_BYTES, Broker, BrokerError, DeadLetter, Delivery, Depth, Found, IDLE, Looked, Outgoing,
+    Place, Profile, Purge, Reach, Receipt, Settlement, is_of,
 };
 use crate::amqp::{ANSWER, AmqpServer, Wrong, in_time, wrong};
 use crate::celery::Message;
@@ -37,6 +37,7 @@ use declare::Purpose;
 use jiff::Timestamp;
 use lapin::Error;
 use session::{Post, Session};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -211,6 +212,7 @@ impl Broker for RabbitBroker {
             delay_step: Duration::from_secs(1),
             native_delay: true,
             zero_first: false,
+            parks_apart: false,
         }
     }
 
@@ -372,7 +374,43 @@ impl Broker for RabbitBroker {
 
     async fn dead_letters(&self, queue: &str, max: usize) -> Result<Vec<DeadLetter>, BrokerError> {
         let session = self.session().await?;
-        dead::newest(&session, queue, max).await
+        dead::newest(&session, queue, max, &|_| true).await
+    }
+
+    /// Looks at dead letters alone: AMQP shows a message to nobody but its taker.
+    async fn find(&self, id: &str, queues: &[String]) -> Result<Looked, BrokerError> {
+        let session = self.session().await?;
+        let names: BTreeSet<&String> = self.known.iter().chain(queues).collect();
+        let mut found = None;
+        for queue in &names {
+            let newest = dead::newest(&session, queue, 1, &|message| is_of(message, id)).await?;
+            if let Some(letter) = newest.into_iter().next() {
+                found = Some(Found {
+                    queue: letter.queue,
+                    place: Place::Dead {
+                        reason: letter.reason,
+                        died_at: letter.died_at,
+                    },
+                    message: letter.message,
+                });
+                break;
+            }
+        }
+        let names = names.into_iter().cloned().collect();
+        Ok(Looked {
+            found,
+            reach: Reach::DeadLetters(names),
+        })
+    }
+
+    async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError> {
+        let session = self.session().await?;
+        let queue = match what {
+            Purge::Waiting => queue.to_owned(),
+            Purge::Dead => dead::queue(queue),
+        };
+        let removed = declare::purge(session.connection(), &queue).await;
+        removed.map(u64::from).map_err(trouble)
     }
 }
 

@@ -8,16 +8,18 @@
 
 mod abandoned;
 mod bind;
+mod find;
 mod held;
 mod keys;
+mod purge;
 mod restore;
 mod script;
 mod take;
 mod wait;
 
 use super::{
-    BODY_BYTES, Broker, BrokerError, DEAD_LETTERS, DeadLetter, Delivery, Depth, IDLE, Outgoing,
-    Profile, Receipt, Settlement,
+    BODY_BYTES, Broker, BrokerError, DEAD_LETTERS, DeadLetter, Delivery, Depth, IDLE, Looked,
+    Outgoing, Profile, Purge, Receipt, Settlement,
 };
 use crate::celery::Message;
 use crate::celery::envelope::{Envelope, Ours};
@@ -29,6 +31,7 @@ use held::Held;
 use jiff::Timestamp;
 use keys::Keys;
 use redis::RedisError;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -224,6 +227,7 @@ impl Broker for RedisBroker {
             delay_step: Duration::from_millis(1),
             native_delay: true,
             zero_first: true,
+            parks_apart: true,
         }
     }
 
@@ -411,6 +415,21 @@ impl Broker for RedisBroker {
             }
         };
         Ok(letters.into_iter().map(read).collect())
+    }
+
+    async fn find(&self, id: &str, queues: &[String]) -> Result<Looked, BrokerError> {
+        let mut names: BTreeSet<String> = redis::cmd("SMEMBERS")
+            .arg(&self.inner.keys.queues)
+            .query_async(&mut self.inner.server.shared())
+            .await
+            .map_err(trouble)?;
+        names.extend(queues.iter().cloned());
+        let names: Vec<String> = names.into_iter().collect();
+        find::look(&self.inner, id, &names).await
+    }
+
+    async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError> {
+        purge::purge(&self.inner, queue, what).await
     }
 }
 

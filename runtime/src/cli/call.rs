@@ -2,15 +2,14 @@
 
 use super::exit::Problem;
 use super::options::Options;
-use super::publish::publish;
 use super::screen::Screen;
 use super::{Exit, moment, result};
-use crate::app::App;
-use crate::broker::Outgoing;
+use crate::app::client::{Again, ClientError};
+use crate::app::{App, origin};
 use crate::celery::TaskCall;
 use crate::clock::after;
-use crate::config::check_queue;
 use crate::task::TaskId;
+use crate::telemetry::human;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::json;
@@ -80,17 +79,21 @@ pub(crate) async fn run(
         if args.wait && !app.keeps_results() {
             return Err(nowhere().into());
         }
+        let client = app.client();
         let queue = match &args.queue {
             Some(queue) => queue.as_str(),
-            None => app.queue_of(&args.name),
+            None => client.queue_of(&args.name),
         };
-        let (id, outgoing) = prepare(&args, queue, app.clock().now())?;
-        let due = outgoing.due;
-        publish(&app, outgoing, screen).await?;
+        let call = prepare(&args, app.clock().now())?;
+        let message = call.message(&origin());
+        let outgoing = client.outgoing(queue, &call, message).map_err(refused)?;
+        let mut again = |again: &Again<'_>| screen.note(&trying(again));
+        client.publish(vec![outgoing], &mut again).await?;
+        let id = call.id;
         match args.wait {
             true => wait(&app, &id, queue, timeout, args.log, screen).await,
             false => {
-                let due = due.map(|due| due.to_string());
+                let due = call.eta.map(|due| due.to_string());
                 screen.document(
                     &json!({"id": id.as_str(), "task": args.name, "queue": queue, "due": due}),
                 );
@@ -126,9 +129,24 @@ async fn wait(
     Ok(Exit::TimedOut)
 }
 
-fn prepare(args: &Args, queue: &str, now: Timestamp) -> anyhow::Result<(TaskId, Outgoing)> {
-    check_queue(queue)
-        .map_err(|reason| Problem::usage(format!("--queue is {queue:?}: {reason}")))?;
+fn refused(error: ClientError) -> anyhow::Error {
+    let ClientError::Queue { queue, reason } = error else {
+        return error.into();
+    };
+    Problem::usage(format!("--queue is {queue:?}: {reason}")).into()
+}
+
+/// Says that a broker is away and when it is tried again.
+fn trying(again: &Again<'_>) -> String {
+    let when = match again.pause.is_zero() {
+        true => "at once".to_owned(),
+        false => format!("in {}", human::span(again.pause)),
+    };
+    let (error, tries, most) = (again.error, again.try_number, again.most);
+    format!("{error}; trying again {when} ({tries} of {most})")
+}
+
+fn prepare(args: &Args, now: Timestamp) -> anyhow::Result<TaskCall> {
     let positional = json_argument("-a", &args.args, "array", '[')?;
     let named = json_argument("-k", &args.kwargs, "object", '{')?;
     let mut call = TaskCall::new(&args.name, &positional, &named)
@@ -147,18 +165,7 @@ fn prepare(args: &Args, queue: &str, now: Timestamp) -> anyhow::Result<(TaskId, 
         .as_deref()
         .map(|text| moment::moment_or_span("--expires", text, now));
     call.expires = expires.transpose()?;
-    let outgoing = Outgoing {
-        queue: queue.to_owned(),
-        message: call.message(&origin()),
-        due: call.eta,
-        key: None,
-    };
-    Ok((call.id, outgoing))
-}
-
-/// Names the sender as Celery does, `gen<pid>@<host>`.
-fn origin() -> String {
-    format!("gen{}@{}", std::process::id(), crate::config::machine())
+    Ok(call)
 }
 
 /// Reads an argument that is JSON of one kind, from the command line or a file:

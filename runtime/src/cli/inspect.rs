@@ -7,7 +7,7 @@ use super::moment;
 use super::options::Options;
 use super::screen::Screen;
 use crate::app::App;
-use crate::bus::{ANSWERS, Ask};
+use crate::bus::{ANSWERS, Ask, BusError};
 use crate::celery::pidbox::{Answer, Audience, Request};
 use crate::clock::after;
 use crate::events::seconds;
@@ -81,7 +81,11 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Exit> {
     let patience = moment::span("--timeout", &args.timeout)?;
     let app = options.open().await?;
-    let answers = ask(&app, &args, patience).await;
+    let to = match args.destination.is_empty() {
+        true => Audience::All,
+        false => Audience::These(args.destination.clone()),
+    };
+    let answers = ask(&app, args.what.method(), Map::new(), to, patience).await;
     app.close().await;
     let answers: BTreeMap<String, Answer> = answers?
         .into_iter()
@@ -106,15 +110,22 @@ pub(crate) async fn run(
     Ok(Exit::Done)
 }
 
-async fn ask(app: &App, args: &Args, patience: Duration) -> anyhow::Result<Vec<Answer>> {
+/// Asks workers, and returns what they answered in time.
+pub(super) async fn ask(
+    app: &App,
+    method: &str,
+    arguments: Map<String, Value>,
+    to: Audience,
+    patience: Duration,
+) -> Result<Vec<Answer>, BusError> {
     let client = uuid::Uuid::new_v4().to_string();
-    let (to, enough) = match args.destination.len() {
-        0 => (Audience::All, ANSWERS),
-        named => (Audience::These(args.destination.clone()), named),
+    let enough = match &to {
+        Audience::These(names) => names.len(),
+        Audience::All | Audience::Glob(_) | Audience::Regex(_) | Audience::Nobody => ANSWERS,
     };
     let request = Request {
-        method: args.what.method().to_owned(),
-        arguments: Map::new(),
+        method: method.to_owned(),
+        arguments,
         to,
         ticket: Some(uuid::Uuid::new_v4().to_string()),
         reply_to: Some(client.clone()),

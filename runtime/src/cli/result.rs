@@ -85,7 +85,8 @@ pub(crate) async fn wait(
     let mut changed = |record: &Record| progress(&spinner, record);
     let patience = Instant::now() + PATIENCE;
     let early = deadline.map_or(patience, |deadline| deadline.min(patience));
-    let mut record = app.wait(id, Some(early), &mut changed).await?;
+    let client = app.client();
+    let mut record = client.wait(id, Some(early), &mut changed).await?;
     if record.is_none() && deadline.is_none_or(|deadline| deadline > patience) {
         mention_workers(app, queue, &spinner, screen).await?;
     }
@@ -93,7 +94,7 @@ pub(crate) async fn wait(
         .as_ref()
         .is_some_and(|record| record.state.is_final())
     {
-        record = app.wait(id, deadline, &mut changed).await?;
+        record = client.wait(id, deadline, &mut changed).await?;
     }
     drop(spinner);
     match record {

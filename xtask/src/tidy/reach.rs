@@ -6,7 +6,8 @@ use super::Finding;
 use super::source::Source;
 
 /// The folders of test binaries, each with a `main.rs`.
-const BINARIES: [&str; 4] = [
+const BINARIES: [&str; 5] = [
+    "tests/client/",
     "tests/e2e/",
     "tests/conformance/",
     "tests/guests/",

@@ -184,8 +184,8 @@ async fn a_purge_removes_what_waits_and_leaves_what_runs() {
         .await
         .unwrap();
     let running = broker.fetch(&q(), 1).await.unwrap();
-    assert_eq!(broker.purge("q").await.unwrap(), 10_050);
-    assert_eq!(broker.purge("q").await.unwrap(), 0);
+    assert_eq!(broker.purge("q", Purge::Waiting).await.unwrap(), 10_050);
+    assert_eq!(broker.purge("q", Purge::Waiting).await.unwrap(), 0);
     let counted = broker.queues().await.unwrap();
     let expected = [
         (

@@ -6,6 +6,7 @@ use super::session::{Post, Session};
 use super::trouble;
 use crate::amqp::{ANSWER, Wrong, channel, in_time, wrong};
 use crate::broker::{BrokerError, DEAD_LETTERS, DeadLetter, Delivery};
+use crate::celery::Message;
 use jiff::Timestamp;
 use lapin::options::{BasicGetOptions, BasicNackOptions};
 use lapin::{Channel, Error};
@@ -44,12 +45,13 @@ pub(super) async fn bury(
     session.publish(vec![post]).await
 }
 
-/// Returns the newest dead letters. AMQP can only take them all, oldest first, and
-/// give them back: meanwhile others see fewer.
+/// Returns the newest dead letters that are wanted. AMQP can only take them all, oldest
+/// first, and give them back: meanwhile others see fewer.
 pub(super) async fn newest(
     session: &Session,
     of: &str,
     max: usize,
+    is_wanted: &(dyn Fn(&Message) -> bool + Sync),
 ) -> Result<Vec<DeadLetter>, BrokerError> {
     let grave = queue(of);
     if declare::waiting(session.connection(), &grave)
@@ -60,7 +62,7 @@ pub(super) async fn newest(
         return Ok(Vec::new());
     }
     let reading = channel(session.connection()).await.map_err(trouble)?;
-    let letters = match read(&reading, of, &grave, max).await {
+    let letters = match read(&reading, of, max, is_wanted).await {
         Ok(letters) => letters,
         // It was deleted in between.
         Err(error) if wrong(&error) == Wrong::NotFound => return Ok(Vec::new()),
@@ -75,14 +77,15 @@ pub(super) async fn newest(
 async fn read(
     channel: &Channel,
     of: &str,
-    grave: &str,
     max: usize,
+    is_wanted: &(dyn Fn(&Message) -> bool + Sync),
 ) -> Result<VecDeque<DeadLetter>, Error> {
+    let grave = queue(of);
     let mut letters = VecDeque::new();
     let mut last = None;
     let mut read = 0;
     while read < DEAD_LETTERS {
-        let get = channel.basic_get(grave.into(), BasicGetOptions::default());
+        let get = channel.basic_get(grave.as_str().into(), BasicGetOptions::default());
         let Some(got) = in_time(ANSWER, get).await? else {
             break;
         };
@@ -90,6 +93,9 @@ async fn read(
         read += 1;
         last = Some(got.delivery_tag);
         let (message, notes) = carry::read(&got.properties, got.data);
+        if !is_wanted(&message) {
+            continue;
+        }
         let died_at = notes
             .died_at
             .and_then(|at| Timestamp::from_millisecond(at).ok());
@@ -109,7 +115,7 @@ async fn read(
             requeue: true,
         };
         channel.basic_nack(last, all).await?;
-        are_back(channel, grave, read).await?;
+        are_back(channel, &grave, read).await?;
     }
     Ok(letters)
 }

@@ -4,7 +4,9 @@
 use crate::amqp::{ANSWER, Wrong, channel, in_time, table, wrong};
 use crate::broker::DEAD_LETTERS;
 use crate::task::{ExchangeType, QueueShape};
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueuePurgeOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, Error, ExchangeKind};
 
@@ -27,6 +29,21 @@ pub(super) async fn waiting(connection: &Connection, queue: &str) -> Result<Opti
             Ok(Some(waiting))
         }
         Err(error) if wrong(&error) == Wrong::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Empties a queue of what waits in it, and returns how many messages that were; none
+/// where there is no such queue.
+pub(super) async fn purge(connection: &Connection, queue: &str) -> Result<u32, Error> {
+    let purging = channel(connection).await?;
+    let purged = purging.queue_purge(queue.into(), QueuePurgeOptions::default());
+    match in_time(ANSWER, purged).await {
+        Ok(removed) => {
+            in_time(ANSWER, purging.close(200, "OK".into())).await?;
+            Ok(removed)
+        }
+        Err(error) if wrong(&error) == Wrong::NotFound => Ok(0),
         Err(error) => Err(error),
     }
 }

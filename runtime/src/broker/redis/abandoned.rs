@@ -27,11 +27,10 @@ const MOST: usize = 10_000;
 pub(super) struct Pace(AtomicI64);
 
 /// One entry of kombu's `unacked`.
-struct Entry {
-    /// As kombu writes it again.
+pub(super) struct Entry {
     envelope: Value,
     exchange: String,
-    routing_key: String,
+    pub(super) routing_key: String,
 }
 
 /// Gives back what Python workers abandoned, if it is time to look for it. The look
@@ -127,7 +126,7 @@ impl Inner {
             if queues.is_empty() {
                 return Ok(false);
             }
-            let text = entry.envelope.to_string();
+            let text = entry.restored();
             let envelope = Envelope::read(text.as_bytes());
             restore.arg(text);
             for queue in queues {
@@ -144,7 +143,7 @@ impl Inner {
     /// The queues that a message came through: the one named by the routing key, or
     /// those bound to the exchange with that very key. Patterns are left to Python
     /// workers, which know the type of the exchange.
-    async fn queues_of(&self, entry: &Entry) -> Result<Vec<String>, BrokerError> {
+    pub(super) async fn queues_of(&self, entry: &Entry) -> Result<Vec<String>, BrokerError> {
         if entry.exchange.is_empty() {
             return Ok(vec![entry.routing_key.clone()]);
         }
@@ -160,14 +159,24 @@ impl Inner {
 
 impl Entry {
     /// Reads `[envelope, exchange, routing key]`.
-    fn read(held: &[u8]) -> Option<Self> {
+    pub(super) fn read(held: &[u8]) -> Option<Self> {
         let (envelope, exchange, routing_key): (Value, Option<String>, String) =
             serde_json::from_slice(held).ok()?;
         envelope.is_object().then(|| Self {
-            envelope: redelivered(envelope),
+            envelope,
             exchange: exchange.unwrap_or_default(),
             routing_key,
         })
+    }
+
+    /// Returns the envelope as it was written.
+    pub(super) fn text(&self) -> String {
+        self.envelope.to_string()
+    }
+
+    /// Returns the envelope as kombu writes it again.
+    fn restored(&self) -> String {
+        redelivered(self.envelope.clone()).to_string()
     }
 }
 
@@ -183,8 +192,9 @@ mod tests {
             "", "q"]"#;
         let entry = Entry::read(held).unwrap();
         assert_eq!(entry.routing_key, "q");
+        let restored: Value = serde_json::from_str(&entry.restored()).unwrap();
         assert_eq!(
-            entry.envelope,
+            restored,
             json!({
                 "body": "W10=", "headers": {"id": "i", "x": [1, null], "redelivered": true},
                 "properties": {"delivery_tag": "d", "delivery_info":

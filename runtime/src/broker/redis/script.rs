@@ -184,3 +184,62 @@ return {is_there, first}
 ",
     )
 });
+
+/// Looks for a message that has one of some texts, without taking it.
+/// Keys: list or sorted set, and kombu's `unacked` for what is held. Arguments: what it
+/// is (list, dead, parked, held), first place, most messages, most bytes, texts.
+/// Answer: how many were looked at, the message, and its score or tag.
+pub(super) static FIND: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local kind, first, most, bytes = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local seen = 0
+local function at(place)
+  if kind == 'list' then return redis.call('LINDEX', KEYS[1], -1 - place), '' end
+  if kind == 'dead' then return redis.call('LINDEX', KEYS[1], place), '' end
+  if kind == 'parked' then
+    local one = redis.call('ZRANGE', KEYS[1], place, place, 'WITHSCORES')
+    return one[1], one[2]
+  end
+  local tag = redis.call('ZREVRANGE', KEYS[1], place, place)[1]
+  if not tag then return nil end
+  return redis.call('HGET', KEYS[2], tag) or '', tag
+end
+while seen < most and bytes > 0 do
+  local message, note = at(first + seen)
+  if not message then break end
+  seen = seen + 1
+  bytes = bytes - #message
+  for i = 5, #ARGV do
+    if string.find(message, ARGV[i], 1, true) then return {seen, message, note} end
+  end
+end
+return {seen, false, false}
+",
+    )
+});
+
+/// Removes messages.
+/// Keys: list or sorted set. Arguments: LLEN or ZCARD, as its kind is; most messages.
+/// Answer: how many, and those of them that may have a key.
+pub(super) static PURGE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r#"
+local removed, keyed = 0, {}
+local is_list, bytes = ARGV[1] == 'LLEN', 67108864
+while removed < tonumber(ARGV[2]) and bytes > 0 do
+  local message
+  if is_list then
+    message = redis.call('RPOP', KEYS[1])
+  else
+    message = redis.call('ZPOPMIN', KEYS[1])[1]
+  end
+  if not message then break end
+  removed = removed + 1
+  bytes = bytes - #message
+  if string.find(message, '"key":"', 1, true) then keyed[#keyed + 1] = message end
+end
+return {removed, keyed}
+"#,
+    )
+});

@@ -293,8 +293,8 @@ fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgo
         When::In(span) => after(now, span),
     };
     let id = TaskId::parse(&send.id).ok()?;
-    let zero_first = crew.broker.profile().zero_first;
-    let priority = options.priority.map(|priority| match zero_first {
+    let profile = crew.broker.profile();
+    let priority = options.priority.map(|priority| match profile.zero_first {
         true => 9 - priority.min(9),
         false => priority,
     });
@@ -338,7 +338,8 @@ fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgo
     Some(Outgoing {
         queue: queue.unwrap_or_else(|| route::queue(&crew.settings.routes, &send.task).to_owned()),
         message,
-        due: eta.filter(|eta| *eta > now),
+        // Python workers never look where ours would park it; ours do that themselves.
+        due: eta.filter(|eta| *eta > now && !profile.parks_apart),
         key: None,
     })
 }

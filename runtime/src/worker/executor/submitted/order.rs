@@ -112,7 +112,7 @@ impl<'a> Order<'a> {
             messages: vec![Outgoing {
                 queue,
                 message,
-                due: call.eta,
+                due: call.eta.filter(|_| !self.crew.broker.profile().parks_apart),
                 key: Some(format!("submit:{}", call.id)),
             }],
             rest: None,

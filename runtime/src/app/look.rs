@@ -1,0 +1,73 @@
+//! What a process knows that is asked about single tasks.
+
+use super::{App, StartError};
+use crate::policy::retry::Plan;
+use crate::policy::route;
+use crate::results::ResultsError;
+use crate::results::orders::{PAGE, REVOCATIONS, Target};
+use crate::task::{Rate, TaskId};
+use celeriac_sandbox::TaskInfo;
+use std::collections::BTreeSet;
+
+impl App {
+    /// Returns the queues that the configuration names, sorted.
+    #[must_use]
+    pub fn named_queues(&self) -> Vec<String> {
+        let config = &self.config;
+        let named = config.worker.queues.iter().chain(config.routes.values());
+        let named = named.chain(config.queues.keys()).cloned();
+        let all: BTreeSet<String> = named.chain([route::DEFAULT_QUEUE.to_owned()]).collect();
+        all.into_iter().collect()
+    }
+
+    /// Returns the rate that the configuration has for a task.
+    #[must_use]
+    pub fn rate_of(&self, task: &str) -> Option<&Rate> {
+        let task = self.config.aliases.get(task).map_or(task, String::as_str);
+        route::find(&self.config.rates, task)?.as_ref()
+    }
+
+    /// Returns how often a task is retried at most, where it is one of ours.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn retries_of(&self, task: &str) -> Result<Option<u32>, StartError> {
+        let task = self.config.aliases.get(task).map_or(task, String::as_str);
+        let Some((module, name)) = task.split_once('.') else {
+            return Ok(None);
+        };
+        let modules = self.registry().await?.modules().await?;
+        let mut tasks = modules
+            .iter()
+            .filter(|known| known.name.as_str() == module)
+            .flat_map(|known| &known.tasks);
+        let retries = |known: &TaskInfo| {
+            let worker = &self.config.worker;
+            let asked = known.retry.as_ref();
+            let (default, cap) = (worker.max_retries, self.config.max_retries);
+            Plan::new(asked, default, worker.retry_delay, cap).max_retries
+        };
+        Ok(tasks.find(|known| known.name == name).map(retries))
+    }
+
+    /// Tells whether a task is revoked by its id.
+    ///
+    /// # Errors
+    /// When the place for orders does not answer.
+    pub async fn is_revoked(&self, id: &TaskId) -> Result<bool, ResultsError> {
+        let (target, now) = (Target::Task(id.clone()), self.clock.now());
+        let mut mark = None;
+        // At most REVOCATIONS are kept, but more may come meanwhile.
+        for _ in 0..=REVOCATIONS / PAGE {
+            let (some, next) = self.orders.revoked(mark.as_ref()).await?;
+            if some.iter().any(|it| it.target == target && it.until > now) {
+                return Ok(true);
+            }
+            if next == mark {
+                break;
+            }
+            mark = next;
+        }
+        Ok(false)
+    }
+}

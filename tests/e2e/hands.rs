@@ -1,0 +1,198 @@
+//! `celeriac why` and `celeriac purge`: what an operator asks and removes.
+
+use crate::{celery, failure, stage, success};
+use serde_json::{Value, json};
+use support::{Rabbit, Redis, Stage, until};
+
+fn why(stage: &Stage, id: &str) -> Value {
+    let ran = stage.run(&["why", id, "--json"]);
+    assert!(ran.code == 0 || ran.code == 5, "{ran}");
+    ran.json()
+}
+
+fn assert_why(stage: &Stage, id: &str, place: &str, words: &[&str]) -> Value {
+    let told = why(stage, id);
+    assert_eq!(told["place"], place, "{told}");
+    let text = told.to_string();
+    for word in words {
+        assert!(text.contains(word), "{word:?} is missing: {text}");
+    }
+    told
+}
+
+/// Follows tasks through every place where this broker shows them.
+fn assert_every_place(stage: &Stage) {
+    for module in ["text", "flaky", "report"] {
+        stage.push(module);
+    }
+    let first = stage.send("text.echo", &["-a", "[1]"]);
+    let second = stage.send("report.nap", &["-a", "[60000]"]);
+    let told = assert_why(stage, &second, "ready", &["no worker that answers takes"]);
+    assert_eq!(
+        (&told["queue"], &told["ahead"]),
+        (&json!("celery"), &json!(1))
+    );
+    let told = stage.run(&["why", &second]).good();
+    assert!(
+        told.out
+            .starts_with("waiting in queue celery behind about 1 other\n"),
+        "{told}"
+    );
+    stage.json(&["revoke", &first]);
+    let worker = stage.server(&["worker", "-n", "w@example"]);
+    until("it runs", || {
+        (why(stage, &second)["place"] == "running").then_some(())
+    });
+    let told = assert_why(stage, &second, "running", &["on w@example since"]);
+    assert_eq!(told["worker"], "w@example");
+    assert_why(stage, &first, "over", &["revoked"]);
+    let retried = stage.send("flaky.fails_until", &["-a", "[5, 60000]"]);
+    until("it is parked", || {
+        (why(stage, &retried)["place"] == "parked").then_some(())
+    });
+    let told = assert_why(stage, &retried, "parked", &["retry 1 of "]);
+    assert_eq!(told["retries"], 1, "{told}");
+    let unknown = stage.send("no.such", &[]);
+    until("it is over", || {
+        (why(stage, &unknown)["place"] == "over").then_some(())
+    });
+    assert_why(stage, &unknown, "over", &["failed", "NotRegistered"]);
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+#[test]
+fn a_task_is_found_wherever_it_is_in_the_embedded_file() {
+    let stage = stage().with("worker.drain", "100ms");
+    assert_every_place(&stage);
+    let delayed = stage.send("text.echo", &["-a", "[1]", "--countdown", "1h"]);
+    assert_why(
+        &stage,
+        &delayed,
+        "parked",
+        &["its eta, as its caller asked"],
+    );
+    let ran = stage.run(&["why", "nobody-knows-it"]);
+    ran.refused(5, &["unknown: no worker", "it is not in celery"]);
+}
+
+#[test]
+fn a_task_is_found_wherever_it_is_in_redis() {
+    let redis = Redis::start();
+    let stage = stage()
+        .with("broker", &redis.url(0))
+        .with("result_backend", &redis.url(1))
+        .with("worker.drain", "100ms");
+    assert_every_place(&stage);
+    // A Python worker's task, while it runs and when its queue has no worker.
+    let (broker, backend) = (redis.url(0), redis.url(1));
+    // A worker without threads answers nobody while it runs a task.
+    let threads = [
+        "-A", "worker", "worker", "-P", "threads", "-c", "1", "-Q", "py",
+    ];
+    let python = celery::python("5.7").celery(&threads, &broker, &backend);
+    let nap = stage.send("py.nap", &["-a", "[3]", "-Q", "py"]);
+    until("it runs", || {
+        (why(&stage, &nap)["place"] == "running").then_some(())
+    });
+    assert_eq!(*success(&stage.ended(&nap)), "from Python");
+    drop(python);
+    let waits = stage.send("py.nap", &["-a", "[1]", "-Q", "py"]);
+    assert_why(&stage, &waits, "ready", &["celeriac worker -Q py"]);
+    // Not even a dead letter without a result is unknown.
+    let silent = stage.with("result_backend", "disabled://");
+    let dead = silent.send("no.such", &[]);
+    let _worker = silent.server(&["worker"]);
+    until("it is dead", || {
+        (why(&silent, &dead)["place"] == "dead").then_some(())
+    });
+    assert_why(
+        &silent,
+        &dead,
+        "dead",
+        &["no task \\\"no.such\\\" is registered"],
+    );
+}
+
+#[test]
+fn a_task_of_a_python_worker_is_called_from_the_command_line() {
+    let redis = Redis::start();
+    let (broker, backend) = (redis.url(0), redis.url(1));
+    let stage = stage()
+        .with("broker", &broker)
+        .with("result_backend", &backend);
+    let _python = celery::python("5.7").worker(&broker, &backend, "celery");
+    assert_eq!(*success(&stage.call("py.add", "[2, 3]")), 5);
+    let failed = stage.call("py.boom", "[]");
+    assert_eq!(failure(&failed, "builtins.LookupError"), "from Python");
+    // What is not due is delayed by whoever takes it.
+    let later = stage.send("py.add", &["-a", "[1, 1]", "--countdown", "1"]);
+    assert_eq!(*success(&stage.ended(&later)), 2);
+}
+
+#[test]
+fn what_rabbitmq_cannot_tell_is_said() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    let stage = stage()
+        .with("broker", &rabbit.url())
+        .with("result_backend", &redis.url(1))
+        .with("worker.consumer_timeout", "2h")
+        .with("worker.drain", "100ms");
+    stage.push("report");
+    let nap = stage.send("report.nap", &["-a", "[60000]"]);
+    until("it is counted", || {
+        let told = why(&stage, &nap).to_string();
+        told.contains("queue celery holds 1 message ready")
+            .then_some(())
+    });
+    assert_why(&stage, &nap, "unknown", &["shows no message that waits"]);
+    let worker = stage.server(&["worker", "-n", "w@example"]);
+    until("it runs", || {
+        (why(&stage, &nap)["place"] == "running").then_some(())
+    });
+    assert_eq!(worker.stop().code, Some(0));
+}
+
+#[test]
+fn a_purge_is_meant_and_leaves_what_runs() {
+    let stage = stage();
+    for _ in 0..3 {
+        stage.send("text.echo", &["-a", "[1]"]);
+    }
+    stage.send("text.echo", &["-a", "[1]", "--countdown", "1h"]);
+    stage.send("text.echo", &["-a", "[1]", "-Q", "other"]);
+    stage
+        .run(&["purge", "celery"])
+        .refused(2, &["nobody can be asked", "--yes"]);
+    stage.run(&["purge"]).refused(2, &["QUEUE"]);
+    let purged = stage.json(&["purge", "celery", "nothing", "--yes"]);
+    assert_eq!(
+        purged["purged"],
+        json!([{"queue": "celery", "removed": 4}, {"queue": "nothing", "removed": 0}])
+    );
+    let ran = stage.run(&["purge", "other", "-f"]).good();
+    assert_eq!(ran.out, "other  1 message removed\n");
+    assert_eq!(stage.json(&["queues"])["queues"], json!([]));
+    let _worker = stage.server(&["worker"]);
+    stage.send("no.such", &[]);
+    until("it is dead", || {
+        (stage.json(&["queues", "celery"])["queues"][0]["dead"] == 1).then_some(())
+    });
+    let purged = stage.json(&["purge", "celery", "--dead", "--yes"]);
+    assert_eq!(purged["purged"][0]["removed"], 1, "{purged}");
+}
+
+#[test]
+fn what_rabbitmq_delays_stays_when_its_queue_is_purged() {
+    let rabbit = Rabbit::start();
+    let stage = stage()
+        .with("broker", &rabbit.url())
+        .with("result_backend", "disabled://");
+    stage.send("text.echo", &["-a", "[1]"]);
+    stage.send("text.echo", &["-a", "[1]", "--countdown", "1h"]);
+    until("it is there", || {
+        (stage.json(&["queues", "celery"])["queues"][0]["ready"] == 1).then_some(())
+    });
+    let purged = stage.json(&["purge", "celery", "--yes"]);
+    assert_eq!(purged["purged"][0]["removed"], 1, "{purged}");
+    assert_eq!(purged["delayed_stay"], true);
+}
