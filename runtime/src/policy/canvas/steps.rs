@@ -212,3 +212,25 @@ pub(super) fn parts(chunks: &Signature) -> Result<Vec<Signature>, CanvasError> {
     }
     it.chunks(n).map(starmap).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chunks_are_no_more_than_may_follow_and_do_not_copy_without_end() {
+        let chunks = |task: &str, count: usize| {
+            let it = vec!["[]"; count].join(",");
+            let kwargs = format!(r#"{{"task": {{"task": "{task}"}}, "it": [{it}], "n": 1}}"#);
+            let text = format!(
+                r#"{{"task": "celery.chunks", "subtask_type": "chunks", "kwargs": {kwargs}}}"#
+            );
+            parts(&Signature::read(&Json::read(&text).unwrap()).unwrap())
+        };
+        assert_eq!(chunks("a.b", MESSAGES).unwrap().len(), MESSAGES);
+        assert_eq!(chunks("a.b", MESSAGES + 1), Err(CanvasError::Many));
+        let large = "x".repeat(CHUNKS_BYTES / 64);
+        assert_eq!(chunks(&large, 60).unwrap().len(), 60);
+        assert_eq!(chunks(&large, 65), Err(CanvasError::Many));
+    }
+}
