@@ -264,14 +264,22 @@ impl<'a> Planner<'a> {
             true => own,
             false => place.before.into_iter().chain(own).collect(),
         };
-        if members.is_empty() {
+        let sizes = members.iter().map(|member| size(member, depth + 1));
+        if sizes.sum::<Result<u64, _>>()? == 0 {
+            // Nothing of the header would ever tell that it is over.
+            for member in members {
+                let place = Place {
+                    before: before.clone(),
+                    ..Place::default()
+                };
+                self.apply(member, place, depth + 1)?;
+            }
             let place = Place {
                 before: vec![Json::array([])],
                 ..Place::default()
             };
-            return Ok(self
-                .apply(body, place, depth + 1)?
-                .unwrap_or_else(Json::null));
+            let child = self.apply(body, place, depth + 1)?;
+            return Ok(child.unwrap_or_else(Json::null));
         }
         let body = body.json();
         self.expect(&gid, &members, &header, &body, depth)?;

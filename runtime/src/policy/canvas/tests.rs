@@ -215,6 +215,18 @@ fn an_empty_header_sends_the_body_at_once() {
 }
 
 #[test]
+fn a_header_of_which_nothing_tells_its_end_holds_nobody_up() {
+    let silent = Signature::chord(&Signature::group(&[task("a")]), &chain(&[]));
+    let plan = plan(&Signature::chord(
+        &Signature::group(&[silent]),
+        &task("body"),
+    ));
+    assert_eq!(names(&plan), ["a", "body"]);
+    let sizes: Vec<u64> = plan.expected.iter().map(|chord| chord.size).collect();
+    assert_eq!(sizes, [1]);
+}
+
+#[test]
 fn chunks_are_a_group_of_starmaps() {
     let document = r#"{"task": "celery.chunks", "subtask_type": "chunks", "immutable": true,
         "kwargs": {"task": {"task": "add"}, "it": [[1, 1], [2, 2], [3, 3]], "n": 2}}"#;
