@@ -249,7 +249,8 @@ fn a_pickle_that_calls_a_function_is_not_run_whether_pickles_are_accepted_or_not
 fn a_body_that_expands_without_end_is_refused_in_each_compression() {
     let redis = Redis::start();
     let (broker, backend) = (redis.url(0), redis.url(1));
-    let worker = beside(&broker, &backend).server(&["worker"]);
+    let stage = beside(&broker, &backend);
+    let worker = stage.server(&["worker"]);
     let seen = celery::python("5.7-formats").run("bad_canvas.py", &["bombs", &broker, &backend]);
     let told: Vec<_> = seen.as_object().expect("an object").iter().collect();
     assert_eq!(told.len(), 6, "{seen}");

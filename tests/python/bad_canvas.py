@@ -74,6 +74,8 @@ def unknown_links(app):
     seen = {}
     broken = chain(add(1, 2), app.signature("no.such"), add(3), add(4))()
     seen["last"] = caught(broken)
+    # What fails the rest is stored after what failed: the last one is waited for.
+    seen["rest"] = caught(AsyncResult(broken.id, app=app)), caught(AsyncResult(broken.parent.id, app=app))
     seen["states"] = [one.state for one in (broken, broken.parent, broken.parent.parent, broken.parent.parent.parent)]
     link = app.signature("no.such", task_id="unknown-link")
     seen["linked"] = caught(add(1, 2).apply_async(link=link))
