@@ -51,6 +51,9 @@ def chains(app, t):
     seen["long"] = chain(add(0, 0), *[add(1) for _ in range(50)])().get(timeout=PATIENCE)
     failed = chain(add(1, 2), t.fails(), add(3), add(4))()
     seen["failed"] = caught(failed)
+    # They are failed after what failed itself, the last one at the end.
+    for unreached in (failed.parent, failed):
+        caught(AsyncResult(unreached.id, app=app))
     seen["unreached"] = [failed.state, failed.parent.state, failed.parent.parent.state, failed.parent.parent.parent.state]
     unknown = chain(add(1, 2), app.signature("no.such"), add(3))()
     seen["unknown"] = caught(unknown)[0]
