@@ -31,6 +31,7 @@ mod hands;
 mod health;
 mod limits;
 mod memory;
+mod monitor;
 mod options;
 mod priority;
 mod rabbitmq;

@@ -22,6 +22,7 @@
 
 mod error;
 mod handle;
+mod revoke;
 
 pub use crate::celery::{CallError, TaskCall};
 pub use crate::config::{Config, RawConfig};
@@ -33,17 +34,14 @@ pub use handle::{Group, Handle};
 use super::stores::{self, Files};
 use super::{clerk, origin};
 use crate::broker::{Broker, BrokerError, Outgoing};
-use crate::bus::{Bus, To};
+use crate::bus::Bus;
 use crate::celery::Message;
-use crate::celery::pidbox::{Audience, Request};
-use crate::clock::{Clock, after};
+use crate::clock::Clock;
 use crate::config::{Address, check_queue};
-use crate::events::seconds;
 use crate::policy::route;
-use crate::results::orders::Target;
 use crate::results::{Results, ResultsError};
 use crate::worker::revocations::Clerk;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,8 +50,6 @@ use tokio::time::Instant;
 /// Most calls of one group (10,000): their messages are made in memory, and each is
 /// waited for.
 pub const CALLS: usize = 10_000;
-/// How long workers may take to hear that tasks are revoked (1 h).
-const HEARD: Duration = Duration::from_secs(3_600);
 
 /// Calls tasks. A cheap handle: clones share their connections.
 #[derive(Debug, Clone)]
@@ -211,35 +207,6 @@ impl Client {
     #[must_use]
     pub fn handle(&self, id: TaskId) -> Handle {
         Handle::new(self.clone(), id)
-    }
-
-    /// Revokes tasks: what waits is not run, and with `terminate` what runs is ended.
-    /// Workers that are there hear of it at once, and those of ours that come later too,
-    /// where results or messages are in Redis or in a file.
-    ///
-    /// # Errors
-    /// [`ClientError`], when it was not recorded or not told.
-    pub async fn revoke(&self, ids: &[TaskId], terminate: bool) -> Result<(), ClientError> {
-        if let Some(clerk) = &self.0.clerk {
-            let targets: Vec<_> = ids.iter().cloned().map(Target::Task).collect();
-            clerk.record(&targets, terminate).await?;
-        }
-        let ids: Vec<&str> = ids.iter().map(TaskId::as_str).collect();
-        let request = Request {
-            method: "revoke".to_owned(),
-            arguments: Map::from_iter([
-                ("task_id".to_owned(), json!(ids)),
-                ("terminate".to_owned(), Value::Bool(terminate)),
-                ("signal".to_owned(), json!("SIGTERM")),
-            ]),
-            to: Audience::All,
-            ticket: None,
-            reply_to: None,
-            clock: None,
-        };
-        let until = seconds(after(self.0.clock.now(), HEARD));
-        let message = request.message(until);
-        Ok(self.0.bus.send(&To::Workers, &message).await?)
     }
 
     /// Closes what it opened; what is queued is written first.

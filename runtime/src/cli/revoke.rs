@@ -11,9 +11,9 @@ use crate::worker::revocations::{Answer, RevokeError};
 use serde_json::{Value, json};
 
 /// The document of `--json`, for `--help`.
-pub(crate) const JSON: &str = "JSON: {\"revoked\": [{\"id\", \"state\"}], \"stamps\": [{\"name\", \"value\"}], \"terminate\", \"folder\"}, where \
-    \"state\" is REVOKED, the state of a task that is over or runs, or null where none are kept, and \
-    \"folder\" is null or the one data folder whose workers hear of it.";
+pub(crate) const JSON: &str = "JSON: {\"revoked\": [{\"id\", \"state\"}], \"stamps\": [{\"name\", \"value\"}], \"terminate\", \"told\", \"folder\"}, where \
+    \"state\" is REVOKED, the state of a task that is over or runs, or null where none are kept, \
+    \"told\" whether workers of Celery can have heard, and \"folder\" is null or the one data folder whose workers hear of it.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -65,6 +65,13 @@ async fn revoke(
         }
         recorded => recorded?,
     };
+    // Ours read the record; workers of Celery hear what is said aloud, or not at all.
+    let told = app.client().tell_revoked(&targets, terminate).await;
+    if let Err(error) = &told {
+        screen.note(&format!(
+            "recorded, but workers of Celery may not have heard: {error}"
+        ));
+    }
     let mut documents = Vec::new();
     for id in ids {
         let answer = clerk.answer(id).await?;
@@ -88,6 +95,7 @@ async fn revoke(
         "revoked": documents,
         "stamps": stamps.collect::<Vec<_>>(),
         "terminate": terminate,
+        "told": told.is_ok(),
         "folder": folder.map(|folder| folder.display().to_string()),
     }));
     Ok(Exit::Done)

@@ -79,8 +79,8 @@ async fn steps(
     story.knows(&request);
     let seat = crew.steering.roll.seat(&delivery, &request);
     let watched = crew.steering.revocations.watch(&delivery, &request.id);
-    tell::received(crew, &delivery, &request);
     let attempt = admit::admit(crew, delivery, request, &watched).await?; // b. admit
+    tell::received(crew, &attempt.delivery, &attempt.request);
     story.has(&attempt);
     start::start(crew, &attempt, alive).await?; // c. start
     begins(crew, &attempt, &seat);

@@ -2,6 +2,7 @@
 //! end-to-end tests.
 
 use super::*;
+use crate::results::orders::Target;
 use crate::results::{Reply, RunUsage, Write, Written};
 use crate::task::Fence;
 use bytes::Bytes;

@@ -4,6 +4,7 @@
 use super::Attempt;
 use super::batch::Batch;
 use super::leave::Left;
+use super::tell;
 use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
 use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
@@ -48,6 +49,7 @@ pub(super) async fn admit(
         }
     }
     if let Some(work) = builtins::find(crew, &request.task) {
+        tell::received(crew, &delivery, &request);
         return Err(Left::BuiltIn {
             delivery: Box::new(delivery),
             request: Box::new(request),

@@ -98,7 +98,8 @@ fn rejected(id: &str, requeue: bool) -> Event {
     Event::new("task-rejected", json!({"uuid": id, "requeue": requeue}))
 }
 
-/// Tells that a message came.
+/// Tells that a message came that is to run now. One that waits for its time, its rate
+/// or its code does so in the broker, where no worker has it; it is told of when it runs.
 pub(super) fn received(crew: &Crew, delivery: &Delivery, request: &Request) {
     crew.events.task(|| {
         let header = |name: &str| {

@@ -1,0 +1,181 @@
+//! What Celery's monitors see of tasks that come to every end, and its control of them.
+
+use crate::{celery, stage};
+use serde_json::{Value, json};
+use support::{Rabbit, Redis, Server, Stage, until};
+
+const NODE: &str = "w1@example";
+
+/// A worker that tells of its tasks, on each broker in turn, with results of its own.
+fn on_both_brokers(check: impl Fn(&Stage, &[&str; 2])) {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    for (broker, results) in [(redis.url(0), 1), (rabbit.url(), 2)] {
+        let stage = stage()
+            .with("broker", &broker)
+            .with("result_backend", &redis.url(results))
+            .with("worker.consumer_timeout", "2h")
+            .with("worker.track_started", "true");
+        for module in ["text", "flaky", "odd", "report"] {
+            stage.push(module);
+        }
+        check(&stage, &[&broker, &redis.url(results)]);
+    }
+}
+
+fn worker(stage: &Stage) -> Server {
+    stage.server(&["worker", "-E", "-n", NODE])
+}
+
+fn see(release: &str, what: &str, places: &[&str; 2]) -> Value {
+    let [broker, backend] = places;
+    celery::python(release).run("monitor.py", &[what, broker, backend])
+}
+
+/// Returns the types of the events of a task, and the last event. What its client says,
+/// and when, is the client's.
+fn told<'a>(seen: &'a Value, name: &str) -> (Vec<&'a str>, &'a Value) {
+    let events = seen["events"][name].as_array().expect("a list");
+    let (sent, own): (Vec<_>, Vec<_>) = events
+        .iter()
+        .partition(|event| event["type"] == "task-sent");
+    assert_eq!(sent.len(), 1, "{name}: {seen}");
+    let kinds = own
+        .iter()
+        .map(|event| event["type"].as_str().unwrap_or_default());
+    (kinds.collect(), own.last().expect("an event"))
+}
+
+fn assert_ends(seen: &Value) {
+    let begun = ["task-received", "task-started"];
+    let with = |more: &[&'static str]| [&begun, more].concat();
+    for (name, kinds, members, state) in [
+        (
+            "failed",
+            with(&["task-failed"]),
+            json!({"exception": "ValueError('too ä')"}),
+            "FAILURE",
+        ),
+        (
+            "retried",
+            with(&[
+                "task-retried",
+                "task-received",
+                "task-started",
+                "task-succeeded",
+            ]),
+            json!({"result": "'succeeded after 1 retries'"}),
+            "SUCCESS",
+        ),
+        (
+            "rejected",
+            with(&["task-failed", "task-rejected"]),
+            json!({"requeue": false}),
+            "FAILURE",
+        ),
+        (
+            "expired",
+            vec!["task-revoked"],
+            json!({"expired": true, "terminated": false, "signum": null}),
+            "REVOKED",
+        ),
+        (
+            "unwanted",
+            vec!["task-revoked"],
+            json!({"expired": false, "terminated": false, "signum": null}),
+            "REVOKED",
+        ),
+        (
+            "terminated",
+            with(&["task-revoked"]),
+            json!({"expired": false, "terminated": true, "signum": 15}),
+            "REVOKED",
+        ),
+    ] {
+        let (types, last) = told(seen, name);
+        assert_eq!(types, kinds, "{name}: {seen}");
+        for (member, value) in members.as_object().expect("an object") {
+            assert_eq!(last[member], *value, "{name}: {last}");
+        }
+        assert_eq!(seen["states"][name], state, "{name}");
+        assert_eq!(last["hostname"], NODE, "{name}: {last}");
+    }
+    let (_, failed) = told(seen, "failed");
+    assert!(failed["traceback"].is_string(), "{failed}");
+    let retried = seen["events"]["retried"].as_array().expect("a list");
+    let retry = retried.iter().find(|event| event["type"] == "task-retried");
+    assert_eq!(
+        retry.expect("a retry")["exception"],
+        "ConnectionError('upstream down, attempt 1')",
+        "{seen}"
+    );
+}
+
+#[test]
+fn monitors_see_every_end_of_a_task_over_both_brokers() {
+    on_both_brokers(|stage, places| {
+        let _worker = worker(stage);
+        assert_ends(&see("5.7", "ends", places));
+    });
+}
+
+#[test]
+fn a_client_sees_where_a_task_was_started() {
+    on_both_brokers(|stage, places| {
+        let worker = worker(stage);
+        for release in ["5.7", "5.4"] {
+            let seen = see(release, "started", places);
+            assert_eq!(seen[0], "STARTED", "{seen}");
+            assert_eq!(
+                seen[1],
+                json!({"pid": worker.pid(), "hostname": NODE}),
+                "{seen}"
+            );
+            assert_eq!(seen[2], "REVOKED", "{seen}");
+        }
+    });
+}
+
+#[test]
+fn celerys_control_revokes_by_stamps_over_both_brokers() {
+    on_both_brokers(|stage, places| {
+        let _worker = worker(stage);
+        let seen = see("5.7", "stamps", places);
+        assert_eq!(
+            seen["between"],
+            json!(["STAYING", "STAYING", "REVOKED"]),
+            "{seen}"
+        );
+        assert_eq!(
+            seen["after"],
+            json!(["REVOKED", "STAYING", "REVOKED", 1]),
+            "{seen}"
+        );
+        let words = ["{'batch': ['b7']}", "{'owner': ['mine']}"];
+        for (place, words) in words.iter().enumerate() {
+            let answer = &seen["told"][place][0][NODE]["ok"];
+            assert_eq!(*answer, format!("headers {words} revoked"), "{seen}");
+        }
+    });
+}
+
+#[test]
+fn a_python_worker_hears_what_our_command_revokes() {
+    on_both_brokers(|stage, [broker, backend]| {
+        // A worker without threads hears nothing while it runs a task.
+        let words = "-A worker worker -P threads -c 1 -n py@example";
+        let words: Vec<_> = words.split(' ').collect();
+        let _python = celery::python("5.7").celery(&words, broker, backend);
+        let inspect = |what: &str| {
+            let words = ["inspect", what, "-d", "py@example", "--json", "-t", "5s"];
+            stage.run(&words)
+        };
+        until("it listens", || (inspect("ping").code == 0).then_some(()));
+        // Where it waits is all the same: what the worker has heard is what it skips.
+        let id = stage.send("py.add", &["-a", "[1, 2]", "-Q", "elsewhere"]);
+        let told = stage.json(&["revoke", &id]);
+        assert_eq!(told["told"], true, "{told}");
+        until("it is known there", || {
+            inspect("revoked").out.contains(&id).then_some(())
+        });
+    });
+}
