@@ -29,7 +29,7 @@ mod check {
 }
 
 behaviours! {
-    [embedded, redis, files, database]:
+    [embedded, redis, files, database, postgres]:
     stores_every_field_and_reads_it_back,
     nothing_stored_is_nothing,
     a_record_ends_with_its_time,

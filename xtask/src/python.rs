@@ -16,6 +16,8 @@ use crate::steps::run;
 const RELEASES: [&str; 5] = ["5.4", "5.7", "5.7-formats", "5.7-apps", "5.5-exporter"];
 /// RabbitMQ itself; what is in the search path changes the user and answers slowly.
 const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+/// Where Debian puts the releases of Postgres, outside the search path.
+const POSTGRES: &str = "/usr/lib/postgresql";
 /// Written last, so that half an environment is never taken for a whole one.
 const STAMP: &str = "celeriac-requirements.txt";
 
@@ -26,6 +28,9 @@ pub(crate) fn ensure() -> Result<()> {
     }
     if !Path::new(RABBITMQ).exists() {
         install("rabbitmq-server")?;
+    }
+    if !Path::new(POSTGRES).exists() && !answers("postgres", "--version") {
+        install("postgresql")?;
     }
     for release in RELEASES {
         environment(release)?;
