@@ -64,11 +64,11 @@ use celeriac::results::{Exception, Reply, RunUsage, Start, Write};
 use celeriac::task::{Fence, State, TaskId};
 use std::time::Duration;
 
-fn id(text: &str) -> TaskId {
+pub(crate) fn id(text: &str) -> TaskId {
     TaskId::parse(text).unwrap()
 }
 
-fn fence(retries: u32, deliveries: u32) -> Fence {
+pub(crate) fn fence(retries: u32, deliveries: u32) -> Fence {
     Fence {
         retries,
         deliveries,

@@ -32,6 +32,8 @@ mod health;
 mod limits;
 mod memory;
 mod options;
+mod postgres;
+mod postgres_server;
 mod priority;
 mod rabbitmq;
 mod rabbitmq_server;

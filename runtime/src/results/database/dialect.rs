@@ -2,7 +2,7 @@
 
 use crate::sql::{Dialect, Kind, Link, SqlError, Value};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Locks of a Postgres server that order what is written about tasks, whoever writes it:
 /// a server has room for 64 of each of its connections.
@@ -60,23 +60,57 @@ fn name(id: &str) -> i64 {
     LOCK_SPACE << 8 | i64::from(first % LOCKS)
 }
 
-/// Returns the columns of a table; none when it is not there.
+/// Returns the columns of a table with their types; none when it is not there.
 pub(super) async fn columns(
     link: &mut Link,
     dialect: Dialect,
     table: &str,
-) -> Result<BTreeSet<String>, SqlError> {
+) -> Result<BTreeMap<String, String>, SqlError> {
     let sql = match dialect {
-        Dialect::Sqlite => "SELECT name FROM pragma_table_info($1)",
+        Dialect::Sqlite => "SELECT name, type FROM pragma_table_info($1)",
         Dialect::Postgres => {
-            "SELECT attname::text FROM pg_attribute WHERE attrelid = to_regclass($1) \
-             AND attnum > 0 AND NOT attisdropped"
+            "SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute \
+             WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped"
         }
     };
-    let rows = link
-        .rows(sql, vec![Value::text(table)], &[Kind::Text])
-        .await?;
-    Ok(rows.into_iter().filter_map(|mut row| row.text()).collect())
+    let kinds = [Kind::Text; 2];
+    let rows = link.rows(sql, vec![Value::text(table)], &kinds).await?;
+    let named = rows.into_iter().filter_map(|mut row| {
+        let name = row.text()?;
+        Some((name, row.text().unwrap_or_default()))
+    });
+    Ok(named.collect())
+}
+
+/// Checks that the columns of `celery_taskmeta` take what Celery puts into them. SQLite's
+/// take everything.
+pub(super) fn check(
+    dialect: Dialect,
+    columns: &BTreeMap<String, String>,
+    wanted: &[&'static str],
+) -> Result<(), SqlError> {
+    for column in wanted {
+        let types: &[&str] = match (dialect, *column) {
+            (Dialect::Sqlite, _) => continue,
+            (Dialect::Postgres, "id" | "retries") => &["integer", "bigint"],
+            (Dialect::Postgres, "date_done") => {
+                &["timestamp without time zone", "timestamp with time zone"]
+            }
+            (Dialect::Postgres, "result" | "children" | "args" | "kwargs" | "stamps") => &["bytea"],
+            (Dialect::Postgres, _) => &["character varying", "text"],
+        };
+        let found = columns.get(*column).map_or("missing", String::as_str);
+        if !types.contains(&found) {
+            return Err(SqlError::Misconfigured {
+                reason: format!(
+                    "column {column} of table celery_taskmeta is {found} where Celery has {}: \
+                     somebody else made this table; rename it or name another database",
+                    types.join(" or ")
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Each table with the statements that make it.

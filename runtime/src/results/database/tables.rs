@@ -8,6 +8,8 @@ use crate::sql::{Dialect, Link, Sql, SqlError};
 pub(super) const NAME: usize = 155;
 /// Longest state, characters.
 pub(super) const STATUS: usize = 50;
+/// Columns that every release of Celery has made, beside the number of the row.
+const ALWAYS: [&str; 5] = ["task_id", "status", "result", "date_done", "traceback"];
 /// Columns that not every release, and not every setting, of Celery has made.
 const MORE: [&str; 8] = [
     "children", "name", "args", "kwargs", "worker", "retries", "queue", "stamps",
@@ -47,8 +49,15 @@ impl Tables {
             .await?;
         let found: Vec<&'static str> = MORE
             .into_iter()
-            .filter(|name| there.contains(*name))
+            .filter(|name| there.contains_key(*name))
             .collect();
+        let wanted: Vec<&str> = ["id"]
+            .iter()
+            .chain(&ALWAYS)
+            .chain(&found)
+            .copied()
+            .collect();
+        dialect::check(speaks, &there, &wanted)?;
         if found.len() < MORE.len() {
             tracing::info!(
                 ?found,
@@ -117,8 +126,7 @@ pub(super) fn fits(what: &str, text: &str, most: usize) -> Result<(), ResultsErr
 }
 
 fn put(speaks: Dialect, more: &[&str]) -> String {
-    let always = ["task_id", "status", "result", "date_done", "traceback"];
-    let columns: Vec<&str> = always.iter().chain(more).copied().collect();
+    let columns: Vec<&str> = ALWAYS.iter().chain(more).copied().collect();
     format!(
         "{} WHERE celery_taskmeta.status NOT IN ('SUCCESS', 'FAILURE', 'REVOKED')",
         upsert(speaks, "celery_taskmeta", dialect::number(speaks), &columns)
