@@ -30,6 +30,7 @@ pub(crate) fn ensure() -> Result<()> {
         install("rabbitmq-server")?;
     }
     if !Path::new(POSTGRES).exists() && !answers("postgres", "--version") {
+        keep_postgres_still()?;
         install("postgresql")?;
     }
     for release in RELEASES {
@@ -83,11 +84,30 @@ fn answers(program: &str, argument: &str) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Has Debian's package make no server of its own where there is none yet: tests start
+/// theirs, and nobody else asked for one.
+fn keep_postgres_still() -> Result<()> {
+    let folder = Path::new("/etc/postgresql-common/createcluster.d");
+    if !is_root() || folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let file = folder.join("no-main-cluster.conf");
+    fs::write(&file, "create_main_cluster = false\n").with_context(|| file.display().to_string())
+}
+
 /// Installs a package where that is ours to do; else says how.
 fn install(package: &str) -> Result<()> {
-    let is_root = Command::new("id").arg("-u").output();
-    let is_root = is_root.is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    let commands = match plan(package, is_root, Path::new("/etc/debian_version").exists()) {
+    let commands = match plan(
+        package,
+        is_root(),
+        Path::new("/etc/debian_version").exists(),
+    ) {
         Ok(commands) => commands,
         Err(advice) => bail!(advice),
     };

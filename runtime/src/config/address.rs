@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn celerys_tables_and_files_are_named_as_celery_names_them() {
-        let results = |text| Address::parse(text, Purpose::ResultBackend, Path::new("data"));
+        let results = |text: &str| Address::parse(text, Purpose::ResultBackend, Path::new("data"));
         for (text, address) in [
             ("db+sqlite:///r.db", Address::Database("r.db".into())),
             (

@@ -41,11 +41,10 @@ impl SqlError {
 
 impl From<sqlx::Error> for SqlError {
     fn from(error: sqlx::Error) -> Self {
-        let reason = match &error {
-            sqlx::Error::PoolTimedOut => {
-                format!("no connection to the database within {} s", WAIT.as_secs())
-            }
-            error => error.to_string(),
+        let reason = if matches!(error, sqlx::Error::PoolTimedOut) {
+            format!("no connection to the database within {} s", WAIT.as_secs())
+        } else {
+            error.to_string()
         };
         match sort(&error) {
             Kind::Values => Self::Refused { reason },
@@ -72,12 +71,13 @@ fn sort(error: &sqlx::Error) -> Kind {
         return kind(&code);
     }
     // A certificate that is not trusted, an option, a column of another kind.
-    let is_for_a_person = match error {
-        Error::Io(error) => error.kind() == std::io::ErrorKind::InvalidData,
-        error => matches!(
+    let is_for_a_person = if let Error::Io(error) = error {
+        error.kind() == std::io::ErrorKind::InvalidData
+    } else {
+        matches!(
             error,
             Error::Tls(_) | Error::Configuration(_) | Error::ColumnDecode { .. } | Error::Decode(_)
-        ),
+        )
     };
     if is_for_a_person {
         Kind::Person
