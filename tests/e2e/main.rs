@@ -33,6 +33,8 @@ mod limits;
 mod memory;
 mod monitor;
 mod options;
+mod postgres;
+mod postgres_server;
 mod priority;
 mod rabbitmq;
 mod rabbitmq_server;
