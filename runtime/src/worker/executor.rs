@@ -14,6 +14,7 @@ mod follow;
 mod invoke;
 mod judge;
 mod leave;
+mod once;
 mod record;
 mod report;
 mod start;
@@ -64,7 +65,7 @@ pub(super) async fn attempt(crew: &Crew, delivery: Delivery) {
         if left.goes_back() {
             heartbeat::let_go(crew, &alive).await;
         }
-        leave::leave(crew, left, &mut story).await;
+        leave::leave(crew, left, &alive, &mut story).await;
     }
     story.tell(crew); // j. report
 }

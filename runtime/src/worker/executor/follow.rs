@@ -26,12 +26,17 @@ use crate::worker::patience::insist;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::collections::VecDeque;
+use std::time::Duration;
 
 /// Messages that are written and published at a time: a large group is never in memory
 /// as a whole.
 const PAGE: usize = 100;
 /// Most plans that one end leads to: each is a chord that is over within the one before.
 const PLANS: usize = 10_000;
+/// Longest and shortest wait for whoever claimed the body of a chord: as long as a claim
+/// of the result backends lasts (30 s), and a pause that keeps the backend from harm.
+const CLAIM: Duration = Duration::from_secs(30);
+const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 
 /// A plan, and how its messages are to be sent.
 #[derive(Debug)]
@@ -365,10 +370,16 @@ async fn join(
         },
         keep: crew.settings.result_keep,
     };
-    let joined = insist(&crew.shutdown, || crew.results.join(counted.clone())).await;
-    let results = match joined.map_err(|error| Left::unrecorded(delivery, &error))? {
-        Joined::Waiting => return Ok(None),
-        Joined::Held { until } => return Err(Left::parked(delivery.clone(), until)),
+    let joined = loop {
+        let joined = insist(&crew.shutdown, || crew.results.join(counted.clone())).await;
+        match joined.map_err(|error| Left::unrecorded(delivery, &error))? {
+            // In place: the task has run, and may have no message to come back.
+            Joined::Held { until } => claim_lapses(crew, until).await?,
+            joined => break joined,
+        }
+    };
+    let results = match joined {
+        Joined::Waiting | Joined::Held { .. } => return Ok(None),
         Joined::TooLarge => Err(too_large()),
         Joined::Complete { parts, structure } => canvas::joined(parts_of(parts), structure),
     };
@@ -381,6 +392,19 @@ async fn join(
     let closed = insist(&crew.shutdown, || crew.results.joined(&part.group)).await;
     closed.map_err(|error| Left::unrecorded(delivery, &error))?;
     Ok(Some(plan))
+}
+
+/// Waits until whoever claimed the body of a chord had the time to send it.
+async fn claim_lapses(crew: &Crew, until: Timestamp) -> Result<(), Left> {
+    let now = crew.clock.now();
+    // Clocks differ: neither for ever, nor without a pause.
+    let until = until.clamp(after(now, CLAIM_PAUSE), after(now, CLAIM));
+    tokio::select! {
+        () = crew.clock.sleep_until(until) => Ok(()),
+        () = crew.shutdown.cancelled() => Err(Left::Away(
+            "the worker stopped while another part of a chord was to send its body".to_owned(),
+        )),
+    }
 }
 
 /// Sends the body of a chord with the results, or fails it, and returns what is left to do.

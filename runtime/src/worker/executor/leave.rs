@@ -1,8 +1,10 @@
 //! The early ways out of an attempt, and what each of them leaves behind.
 
+use super::Attempt;
 use super::builtin;
 use super::end::{extended, reply, reply_to, retry_of};
 use super::follow;
+use super::once;
 use super::report::Story;
 use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::{Malformed, Request};
@@ -10,6 +12,7 @@ use crate::results::{Extended, Record, Reply, ResultsError, RunUsage, Write};
 use crate::task::{Exception, Fence, State, TaskId};
 use crate::worker::builtins::Work;
 use crate::worker::crew::Crew;
+use crate::worker::heartbeat::Alive;
 use crate::worker::patience::insist;
 use jiff::Timestamp;
 
@@ -58,8 +61,8 @@ pub(super) enum Left {
         delivery: Box<Delivery>,
         reason: String,
     },
-    /// It was acknowledged early and its guest killed: the caller is told.
-    Dropped(Box<Write>),
+    /// It was acknowledged early and does not come to its end: the caller is told.
+    Dropped(Box<Refusal>),
     /// The message went to somebody else, or comes back by itself.
     Lost,
     /// A broker or result backend stayed away until the worker's end.
@@ -98,6 +101,18 @@ impl Left {
             request,
             exception,
             state: State::Revoked,
+            settlement: Settlement::Ack,
+        }))
+    }
+
+    /// A task that runs at most once does not come to its end.
+    pub(super) fn dropped(attempt: &Attempt, why: &str) -> Self {
+        Self::Dropped(Box::new(Refusal {
+            delivery: attempt.delivery.clone(),
+            request: attempt.request.clone(),
+            exception: once::lost(why),
+            state: State::Failure,
+            // In case that the early one was not heard.
             settlement: Settlement::Ack,
         }))
     }
@@ -158,7 +173,7 @@ impl From<BrokerError> for Left {
 
 /// Does what is left to do, in the same order as a full attempt: store, follow
 /// up, settle.
-pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
+pub(super) async fn leave(crew: &Crew, left: Left, alive: &Alive, story: &mut Story) {
     let done = match consequence(crew, left, story).await {
         // A chord is looked at again when whoever sends its body had time to.
         Err(Left::Settled {
@@ -173,10 +188,16 @@ pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
     };
     if let Err(Left::Away(reason)) = done {
         story.left("AWAY");
-        tracing::warn!(
-            reason,
-            "the message was not settled; it comes back when its lease lapses"
-        );
+        match alive.is_kept() {
+            true => tracing::warn!(
+                reason,
+                "the message was not settled; it comes back when its lease lapses"
+            ),
+            false => tracing::error!(
+                reason,
+                "an at_most_once task was acknowledged before it started, and its end or what follows from it could not be stored: it does not come back"
+            ),
+        }
     }
 }
 
@@ -230,10 +251,7 @@ async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), L
             story.left("UNKEPT");
             settle(crew, &delivery, Settlement::DeadLetter { reason }, story).await
         }
-        Left::Dropped(write) => {
-            story.ends(&State::Failure);
-            tell(crew, &write).await
-        }
+        Left::Dropped(refusal) => refuse(crew, *refusal, story).await,
         Left::Lost => {
             story.left("LOST");
             Ok(())
