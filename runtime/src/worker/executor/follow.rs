@@ -6,6 +6,7 @@
 
 use super::Attempt;
 use super::leave::Left;
+use super::size;
 use super::submitted::SUBMITS_LEFT;
 use super::unlock;
 use crate::broker::{Delivery, Outgoing};
@@ -103,7 +104,7 @@ pub(super) fn plan(crew: &Crew, request: &Request, verdict: Verdict) -> (Verdict
     };
     let plan = match &verdict {
         Verdict::Fail(exception) | Verdict::Reject { exception, .. } => failure(request, exception),
-        Verdict::Revoke(exception) => canvas::after_revoke(&ended(request), exception),
+        Verdict::Revoke(exception) => revoke(request, exception),
         Verdict::Succeed(_)
         | Verdict::RetryAt { .. }
         | Verdict::Ignore
@@ -117,7 +118,7 @@ pub(super) fn plan(crew: &Crew, request: &Request, verdict: Verdict) -> (Verdict
 pub(super) fn of_refusal(request: &Request, state: &State, exception: &Exception) -> FollowUp {
     let plan = match state {
         State::Failure => failure(request, exception),
-        State::Revoked => canvas::after_revoke(&ended(request), exception),
+        State::Revoked => revoke(request, exception),
         State::Started | State::Success | State::Retry | State::Custom(_) => Plan::default(),
     };
     follow(request, plan, false)
@@ -132,7 +133,7 @@ pub(super) fn of_record(crew: &Crew, request: &Request, record: &Record) -> Foll
             success(crew, request, &result.unwrap_or_else(Json::null)).unwrap_or_default()
         }
         (State::Failure, Some(exception)) => failure(request, exception),
-        (State::Revoked, Some(exception)) => canvas::after_revoke(&ended(request), exception),
+        (State::Revoked, Some(exception)) => revoke(request, exception),
         _ => Plan::default(),
     };
     follow(request, plan, true)
@@ -160,14 +161,25 @@ fn success(crew: &Crew, request: &Request, result: &Json) -> Result<Plan, Canvas
         result,
     )?;
     unlock::check(crew, &plan)?;
+    size::check(&plan)?;
     Ok(plan)
 }
 
 fn failure(request: &Request, exception: &Exception) -> Plan {
     match embed(request) {
         Ok(embed) if embed.is_empty() => Plan::default(),
-        _ => canvas::after_failure(&ended(request), exception),
+        _ => fitting(canvas::after_failure(&ended(request), exception)),
     }
+}
+
+fn revoke(request: &Request, exception: &Exception) -> Plan {
+    fitting(canvas::after_revoke(&ended(request), exception))
+}
+
+/// Of what follows a failure, there is nothing to fall back on: what fits is sent.
+fn fitting(mut plan: Plan) -> Plan {
+    size::cut(&mut plan);
+    plan
 }
 
 fn embed(request: &Request) -> Result<Embed, CanvasError> {
@@ -416,6 +428,10 @@ async fn send_body(
     how: &How,
 ) -> Result<Plan, Left> {
     let mut plan = canvas::after_chord(sender, body, results);
+    if let Err(error) = size::check(&plan) {
+        let unjoined = Unjoined::Join(error.to_string());
+        plan = fitting(canvas::after_chord(sender, body, Err(unjoined)));
+    }
     let unlocks = unlock::sends(crew, &plan);
     // The body first, and only then the chord is closed.
     let sends = std::mem::take(&mut plan.sends);

@@ -3,6 +3,7 @@
 
 use super::super::Attempt;
 use super::super::follow::{self, FollowUp};
+use super::super::size;
 use super::super::unlock;
 use super::{Planned, SUBMITS_LEFT};
 use crate::broker::Outgoing;
@@ -83,6 +84,7 @@ impl<'a> Order<'a> {
 
     fn composed(&self, id: String, plan: Plan) -> Result<Planned, SubmitError> {
         unlock::check(self.crew, &plan).map_err(denied)?;
+        size::check(&plan).map_err(|_| SubmitError::TooLarge)?;
         let rest = FollowUp::submitted(self.attempt, plan, self.share);
         for send in rest.sends() {
             self.queue(&send.task, send.options.queue.as_deref())?;
