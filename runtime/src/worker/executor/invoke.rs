@@ -5,9 +5,9 @@
 
 use super::Attempt;
 use super::leave::Left;
+use super::once;
 use super::submitted::{self, Post};
 use crate::policy::budget::Budget;
-use super::once;
 use crate::results::Write;
 use crate::task::{Fence, State};
 use crate::worker::consumer;
