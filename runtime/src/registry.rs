@@ -250,4 +250,4 @@ fn moment(ms: i64) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -177,6 +177,19 @@ impl Record {
         let is_order = self.state == State::Revoked && self.fence.deliveries == 0;
         self.state.is_final() && !is_order
     }
+
+    /// What the task failed with; where that cannot be read, as of a document that is not
+    /// ours, that it did.
+    #[must_use]
+    pub fn failure(&self) -> Exception {
+        self.exception.clone().unwrap_or_else(|| match self.state {
+            State::Revoked => Exception::new("celery.exceptions", "TaskRevokedError", "revoked"),
+            State::Started | State::Success | State::Failure | State::Retry | State::Custom(_) => {
+                let text = "it failed with something that cannot be read here";
+                Exception::new("builtins", "Exception", text)
+            }
+        })
+    }
 }
 
 /// What became of a write.

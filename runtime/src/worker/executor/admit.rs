@@ -4,6 +4,7 @@
 use super::Attempt;
 use super::batch::Batch;
 use super::leave::Left;
+use super::record;
 use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
 use crate::clock::after;
@@ -63,7 +64,13 @@ pub(super) async fn admit(
         }
     };
     let task = batch.as_ref().map_or(&request.task, |batch| &batch.task);
-    match code(crew, task).await {
+    let code = code(crew, task).await;
+    let is_refused = matches!(code, Ok(None)) && crew.settings.forward.is_none();
+    if !matches!(code, Ok(Some(_))) && !is_refused && may_be_over(&delivery, &request) {
+        // What follows it needs no code of its own. Who is refused looks anyway.
+        record::look(crew, &delivery, &request).await?;
+    }
+    match code {
         Ok(Some(code)) => {
             let attempt = Attempt {
                 batch: batch.map(Arc::new),
@@ -116,6 +123,11 @@ fn unloaded(
     );
     let exception = Exception::new("celery.exceptions", "ImproperlyConfigured", reason.clone());
     Left::refused(delivery, request, exception, reason)
+}
+
+/// Tells whether a run before may have come to an end.
+fn may_be_over(delivery: &Delivery, request: &Request) -> bool {
+    request.again || !record::fence(delivery, request).is_first()
 }
 
 /// Reads what `celery.map` and `celery.starmap` call, unless the configuration says that
