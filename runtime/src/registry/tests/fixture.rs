@@ -18,6 +18,8 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 /// Bytes of one `task-info` in memory, by the canonical ABI.
 const INFO: usize = 200;
+/// Where in it `at-most-once` is.
+const AT_MOST_ONCE: usize = 176;
 /// Where the list of `task-info` begins, and where its texts do.
 const INFOS: usize = 1_024;
 const TEXTS: usize = 16_384;
@@ -181,7 +183,7 @@ async fn the_child_limits_itself() {
 }
 
 /// Makes a component that describes the given tasks, each of which returns 7; `text`
-/// becomes their documentation.
+/// becomes their documentation. One that is called `once` runs at most once.
 pub(crate) fn component(tasks: &[&str], text: &str) -> Bytes {
     let mut resolve = wit_parser::Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
@@ -204,6 +206,7 @@ fn core(tasks: &[&str], text: &str) -> String {
             texts.extend(text.bytes());
         }
         info.resize(INFO, 0);
+        info[AT_MOST_ONCE] = u8::from(*task == "once");
         infos.extend(info);
     }
     assert!(INFOS + infos.len() <= TEXTS && TEXTS + texts.len() <= 65_536);
