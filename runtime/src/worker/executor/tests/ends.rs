@@ -176,7 +176,11 @@ async fn a_refusal_that_was_stored_unheard_is_followed_by_what_follows() {
         .await;
     assert_eq!(stand.broker.sent(), [("e".to_owned(), true)]);
     assert_eq!(returned(&stand), ["NotRegistered"]);
-    assert_eq!(stand.depth().await, (1, 0, 1), "the errback, and it is kept");
+    assert_eq!(
+        stand.depth().await,
+        (1, 0, 1),
+        "the errback, and it is kept"
+    );
 }
 
 fn accumulate(embed: &Value) -> Message {
