@@ -65,9 +65,14 @@ pub(super) async fn admit(
     };
     let task = batch.as_ref().map_or(&request.task, |batch| &batch.task);
     let code = code(crew, task).await;
-    let is_refused = matches!(code, Ok(None)) && crew.settings.forward.is_none();
-    if !matches!(code, Ok(Some(_))) && !is_refused && may_be_over(&delivery, &request) {
-        // What follows it needs no code of its own. Who is refused looks anyway.
+    let is_elsewhere = match &code {
+        Ok(Some(_)) => false,
+        // Where it is refused, that looks by itself.
+        Ok(None) => crew.settings.forward.is_some(),
+        Err(_) => true,
+    };
+    if is_elsewhere && may_be_over(&delivery, &request) {
+        // What follows a task needs no code of its own.
         record::look(crew, &delivery, &request).await?;
     }
     match code {
