@@ -31,7 +31,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How long a message waits when the sandbox has no room for it just now.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
-type Answer = Result<Report, SandboxError>;
+pub(super) type Answer = Result<Report, SandboxError>;
 
 /// Runs the guest, and takes what it submits. Returns what is left of its budget
 /// for submits.
@@ -171,7 +171,7 @@ async fn deadline(at: Option<Instant>) {
     }
 }
 
-fn ended(
+pub(super) fn ended(
     crew: &Crew,
     attempt: &Attempt,
     answer: Result<Answer, tokio::task::JoinError>,

@@ -49,18 +49,22 @@ pub(super) struct Stand {
     pub(super) results: Arc<Store>,
     pub(super) broker: Arc<Post>,
     clock: Clock,
-    _house: House,
+    house: House,
 }
 
 impl Stand {
-    /// A worker that knows the task `m.seven`, which returns 7.
+    /// A worker that knows the tasks `m.seven` and `m.once`, which return 7; the second
+    /// runs at most once.
     pub(super) async fn new() -> Self {
         Self::with(|_| {}).await
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
         let house = House::open().await;
-        house.push("m", &component(&["seven"], "")).await.unwrap();
+        house
+            .push("m", &component(&["seven", "once"], ""))
+            .await
+            .unwrap();
         let clock = house.clock.clone();
         let kept = Arc::new(EmbeddedResults::new(house.database.clone()));
         let results = Arc::new(Store::new(kept.clone()));
@@ -99,7 +103,7 @@ impl Stand {
             results,
             broker,
             clock,
-            _house: house,
+            house,
         }
     }
 
@@ -146,6 +150,16 @@ impl Stand {
     /// Lets the leases of a dead worker lapse.
     pub(super) fn lapse(&self) {
         self.clock.advance(LAPSE);
+    }
+
+    /// Lets so much time pass.
+    pub(super) fn pass(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    /// The registry, and the folder of all files.
+    pub(super) fn house(&self) -> &House {
+        &self.house
     }
 
     /// The moment it is.
