@@ -31,6 +31,7 @@ mod hands;
 mod health;
 mod limits;
 mod memory;
+mod once;
 mod options;
 mod priority;
 mod rabbitmq;
