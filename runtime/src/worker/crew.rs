@@ -8,7 +8,7 @@ use crate::broker::{Broker, Receipt, Settlement};
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::registry::Resolver;
-use crate::results::Results;
+use crate::results::{RUN, Results};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 use std::sync::Arc;
@@ -61,7 +61,7 @@ impl Crew {
     pub(super) fn run_of(&self, receipt: &Receipt) -> String {
         let Receipt { message, lease } = receipt;
         let (name, process) = (&self.settings.name, &self.incarnation);
-        format!("{name} {process} {message} {lease}")
+        format!("{name}{RUN}{process} {message} {lease}")
     }
 
     /// Counts an attempt that is about to be settled so.

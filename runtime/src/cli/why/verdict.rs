@@ -130,7 +130,7 @@ fn said(seen: &Seen) -> Said {
 }
 
 fn ended(seen: &Seen, record: &Record) -> Said {
-    let on = match record.worker.as_str() {
+    let on = match record.worker_name() {
         "" => String::new(),
         worker => format!(" on {worker}"),
     };
@@ -150,7 +150,7 @@ fn ended(seen: &Seen, record: &Record) -> Said {
         rest: format!(" {when}{on}{why}"),
         more: vec![format!("its result: celeriac result {}", seen.id)],
         since: Some(record.written_at),
-        worker: Some(record.worker.clone()).filter(|worker| !worker.is_empty()),
+        worker: Some(record.worker_name().to_owned()).filter(|worker| !worker.is_empty()),
         ..Said::default()
     }
 }
@@ -264,7 +264,7 @@ fn leased(seen: &Seen, found: &Found, until: Option<Timestamp>) -> Said {
         ),
         None => "others get it when the visibility timeout of the broker is over".to_owned(),
     };
-    let last = seen.record.as_ref().map(|record| &record.worker);
+    let last = seen.record.as_ref().map(Record::worker_name);
     let last = last.filter(|worker| !worker.is_empty());
     let worker = last.map_or(String::new(), |worker| format!(", perhaps {worker}"));
     Said {
@@ -273,7 +273,7 @@ fn leased(seen: &Seen, found: &Found, until: Option<Timestamp>) -> Said {
         rest: format!(" from queue {queue} by a worker that does not answer{worker}"),
         more: vec![then],
         until,
-        worker: last.cloned(),
+        worker: last.map(str::to_owned),
         ..Said::default()
     }
 }
@@ -302,10 +302,10 @@ fn recorded(seen: &Seen, record: &Record) -> Said {
             rest: format!(
                 " was told {} by {}, which does not answer for it now",
                 show::ago(seen.now, record.written_at),
-                record.worker
+                record.worker_name()
             ),
             since: Some(record.written_at),
-            worker: Some(record.worker.clone()),
+            worker: Some(record.worker_name().to_owned()),
             ..Said::default()
         },
     };

@@ -441,7 +441,9 @@ async fn join(
         match joined.map_err(|error| Left::unrecorded(delivery, &error))? {
             // In place: the task has run, and may have no message to come back.
             Joined::Held { until } => claim_lapses(crew, until).await?,
-            joined => break joined,
+            joined @ (Joined::Waiting | Joined::TooLarge | Joined::Complete { .. }) => {
+                break joined;
+            }
         }
     };
     let results = match joined {

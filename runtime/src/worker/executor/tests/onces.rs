@@ -101,7 +101,11 @@ async fn one_that_the_host_cannot_run_is_dropped_and_others_come_back() {
     let stand = Stand::new().await;
     let mut attempt = admitted(&stand).await;
     let busy = || Ok(Err(SandboxError::Busy { slots: 1 }));
-    let panicked = async || tokio::spawn(async { panic!("a bug") }).await;
+    let panicked = async || {
+        let mut bugs = tokio::task::JoinSet::new();
+        bugs.spawn(async { panic!("a bug") });
+        bugs.join_next().await.unwrap()
+    };
     let left = invoke::ended(&stand.crew, &attempt, busy()).unwrap_err();
     assert!(matches!(left, Left::Dropped(_)), "{left:?}");
     let left = invoke::ended(&stand.crew, &attempt, panicked().await).unwrap_err();

@@ -173,6 +173,8 @@ async fn of_two_copies_of_a_message_one_worker_runs_one_at_a_time() {
     };
     let begun = stand.results.begin(start.clone()).await.unwrap();
     assert_eq!(begun, Begun::Run);
+    let record = stand.record("t").await.unwrap();
+    assert_eq!(record.worker_name(), "w@host", "{}", record.worker);
     attempt(&stand.crew, second).await;
     assert_eq!(stand.crew.drained().finished, 0);
     // Whoever did not hear the answer asks again.
