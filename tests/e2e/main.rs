@@ -49,6 +49,7 @@ mod submit;
 mod submit_celery;
 mod timing;
 mod tutorial;
+mod unheard;
 
 use ended::{class, failure, message, success};
 use std::path::Path;

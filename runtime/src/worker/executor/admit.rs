@@ -65,15 +65,8 @@ pub(super) async fn admit(
     };
     let task = batch.as_ref().map_or(&request.task, |batch| &batch.task);
     let code = code(crew, task).await;
-    let is_elsewhere = match &code {
-        Ok(Some(_)) => false,
-        // Where it is refused, that looks by itself.
-        Ok(None) => crew.settings.forward.is_some(),
-        Err(_) => true,
-    };
-    if is_elsewhere && may_be_over(&delivery, &request) {
-        // What follows a task needs no code of its own.
-        record::look(crew, &delivery, &request).await?;
+    if !matches!(code, Ok(Some(_))) {
+        over(crew, &delivery, &request).await?;
     }
     match code {
         Ok(Some(code)) => {
@@ -130,9 +123,12 @@ fn unloaded(
     Left::refused(delivery, request, exception, reason)
 }
 
-/// Tells whether a run before may have come to an end.
-fn may_be_over(delivery: &Delivery, request: &Request) -> bool {
-    request.again || !record::fence(delivery, request).is_first()
+/// Leaves with the end of a run before, if there may be one: what follows it needs no code.
+async fn over(crew: &Crew, delivery: &Delivery, request: &Request) -> Result<(), Left> {
+    match request.again || !record::fence(delivery, request).is_first() {
+        true => record::look(crew, delivery, request).await,
+        false => Ok(()),
+    }
 }
 
 /// Reads what `celery.map` and `celery.starmap` call, unless the configuration says that

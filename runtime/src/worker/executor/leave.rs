@@ -280,14 +280,15 @@ async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> Result<(), 
     let told = store(crew, caller, fence, told, reply, extended).await?;
     if told == Written::Refused {
         let left = record::overtaken(crew, &delivery, &request).await;
-        return match left {
-            // It was refused before, and its message is yet to go where it belongs.
-            Left::Over { record, .. } if is_same(&record, &state, &exception) => {
-                story.left("REPEATED");
-                repeat(crew, &delivery, &request, &record, settlement, story).await
-            }
-            left => Err(left),
+        let Left::Over { record, .. } = &left else {
+            return Err(left);
         };
+        if !is_same(record, &state, &exception) {
+            return Err(left);
+        }
+        // It was refused before, and its message is yet to go where it belongs.
+        story.left("REPEATED");
+        return repeat(crew, &delivery, &request, record, settlement, story).await;
     }
     crew.refuse();
     story.ends(&state);
@@ -310,11 +311,18 @@ async fn repeat(
     settle(crew, delivery, settlement, story).await
 }
 
-/// What becomes of the message of a task that ended so.
+/// What becomes of the message of a task that ended so: what was rejected, or had no code,
+/// is kept.
 fn settlement_of(record: &Record) -> Settlement {
-    match &record.exception {
-        Some(exception) if exception.class == "Reject" => Settlement::DeadLetter {
+    let Some(exception) = &record.exception else {
+        return Settlement::Ack;
+    };
+    match exception.class.as_str() {
+        "Reject" => Settlement::DeadLetter {
             reason: format!("rejected: {}", exception.message),
+        },
+        "NotRegistered" | "ImproperlyConfigured" => Settlement::DeadLetter {
+            reason: exception.message.clone(),
         },
         _ => Settlement::Ack,
     }
