@@ -33,6 +33,7 @@ mod health;
 mod limits;
 mod memory;
 mod monitor;
+mod once;
 mod options;
 mod postgres;
 mod postgres_server;
@@ -53,6 +54,7 @@ mod submit;
 mod submit_celery;
 mod timing;
 mod tutorial;
+mod unheard;
 
 use ended::{class, failure, message, success};
 use std::path::Path;

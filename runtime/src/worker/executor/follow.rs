@@ -6,11 +6,13 @@
 
 use super::Attempt;
 use super::leave::Left;
+use super::record;
+use super::size;
 use super::submitted::SUBMITS_LEFT;
 use super::unlock;
 use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
-use crate::celery::request::{AGAIN, Sent};
+use crate::celery::request::Sent;
 use crate::clock::after;
 use crate::policy::canvas::{
     self, CanvasError, Embed, Ended, Expected, Failure, Part, Plan, Send, Sender, Unjoined, When,
@@ -25,13 +27,18 @@ use crate::worker::crew::Crew;
 use crate::worker::patience::insist;
 use jiff::Timestamp;
 use serde_json::Value;
-use std::collections::VecDeque;
+use std::collections::HashSet;
+use std::time::Duration;
 
 /// Messages that are written and published at a time: a large group is never in memory
 /// as a whole.
 const PAGE: usize = 100;
 /// Most plans that one end leads to: each is a chord that is over within the one before.
 const PLANS: usize = 10_000;
+/// Longest and shortest wait for whoever claimed the body of a chord: as long as a claim
+/// of the result backends lasts (30 s), and a pause that keeps the backend from harm.
+const CLAIM: Duration = Duration::from_secs(30);
+const CLAIM_PAUSE: Duration = Duration::from_millis(100);
 
 /// A plan, and how its messages are to be sent.
 #[derive(Debug)]
@@ -52,13 +59,23 @@ struct How {
     budget: Option<Value>,
 }
 
+/// What is to be done next.
+#[derive(Debug)]
+enum Step {
+    Plan(Plan),
+    /// A part of a chord is over.
+    Part(Part),
+    /// The end of a chord was carried out.
+    Close(String),
+}
+
 impl FollowUp {
     /// What a guest submitted: each of its tasks may send so many in turn. An attempt
     /// before this one may have sent the same.
     pub(super) fn submitted(attempt: &Attempt, plan: Plan, share: u32) -> Self {
         Self {
             budget: Some(Value::from(share)),
-            ..follow(&attempt.request, plan, attempt.fence.deliveries > 1)
+            ..follow(&attempt.request, plan, attempt.is_again())
         }
     }
 
@@ -77,7 +94,13 @@ impl FollowUp {
 }
 
 /// Plans what follows a verdict. A success of which the rest cannot be sent is a failure.
-pub(super) fn plan(crew: &Crew, request: &Request, verdict: Verdict) -> (Verdict, FollowUp) {
+/// `again` says that it may have been carried out before: not every end leaves a record.
+pub(super) fn plan(
+    crew: &Crew,
+    request: &Request,
+    verdict: Verdict,
+    again: bool,
+) -> (Verdict, FollowUp) {
     let succeeded = match &verdict {
         Verdict::Succeed(result) => {
             let result = Json::read(&String::from_utf8_lossy(result));
@@ -92,43 +115,48 @@ pub(super) fn plan(crew: &Crew, request: &Request, verdict: Verdict) -> (Verdict
         | Verdict::Defer => None,
     };
     let verdict = match succeeded {
-        Some(Ok(plan)) => return (verdict, follow(request, plan, false)),
+        Some(Ok(plan)) => return (verdict, follow(request, plan, again)),
         Some(Err(error)) => Verdict::Fail(error.exception()),
         None => verdict,
     };
     let plan = match &verdict {
         Verdict::Fail(exception) | Verdict::Reject { exception, .. } => failure(request, exception),
-        Verdict::Revoke(exception) => canvas::after_revoke(&ended(request), exception),
+        Verdict::Revoke(exception) => revoke(request, exception),
         Verdict::Succeed(_)
         | Verdict::RetryAt { .. }
         | Verdict::Ignore
         | Verdict::Return
         | Verdict::Defer => Plan::default(),
     };
-    (verdict, follow(request, plan, false))
+    (verdict, follow(request, plan, again))
 }
 
 /// Plans what follows a task that is refused.
-pub(super) fn of_refusal(request: &Request, state: &State, exception: &Exception) -> FollowUp {
+pub(super) fn of_refusal(
+    delivery: &Delivery,
+    request: &Request,
+    state: &State,
+    exception: &Exception,
+) -> FollowUp {
     let plan = match state {
         State::Failure => failure(request, exception),
-        State::Revoked => canvas::after_revoke(&ended(request), exception),
+        State::Revoked => revoke(request, exception),
         State::Started | State::Success | State::Retry | State::Custom(_) => Plan::default(),
     };
-    follow(request, plan, false)
+    follow(request, plan, delivery.deliveries > 1)
 }
 
 /// Plans again what follows a task whose record is final.
 pub(super) fn of_record(crew: &Crew, request: &Request, record: &Record) -> FollowUp {
-    let plan = match (&record.state, &record.exception) {
-        (State::Success, _) => {
+    let plan = match &record.state {
+        State::Success => {
             let result = record.result.as_deref().map(String::from_utf8_lossy);
             let result = result.and_then(|text| Json::read(&text));
             success(crew, request, &result.unwrap_or_else(Json::null)).unwrap_or_default()
         }
-        (State::Failure, Some(exception)) => failure(request, exception),
-        (State::Revoked, Some(exception)) => canvas::after_revoke(&ended(request), exception),
-        _ => Plan::default(),
+        State::Failure => failure(request, &record.failure()),
+        State::Revoked => revoke(request, &record.failure()),
+        State::Started | State::Retry | State::Custom(_) => Plan::default(),
     };
     follow(request, plan, true)
 }
@@ -155,14 +183,25 @@ fn success(crew: &Crew, request: &Request, result: &Json) -> Result<Plan, Canvas
         result,
     )?;
     unlock::check(crew, &plan)?;
+    size::check(&plan)?;
     Ok(plan)
 }
 
 fn failure(request: &Request, exception: &Exception) -> Plan {
     match embed(request) {
         Ok(embed) if embed.is_empty() => Plan::default(),
-        _ => canvas::after_failure(&ended(request), exception),
+        _ => fitting(canvas::after_failure(&ended(request), exception)),
     }
+}
+
+fn revoke(request: &Request, exception: &Exception) -> Plan {
+    fitting(canvas::after_revoke(&ended(request), exception))
+}
+
+/// Of what follows a failure, there is nothing to fall back on: what fits is sent.
+fn fitting(mut plan: Plan) -> Plan {
+    size::cut(&mut plan);
+    plan
 }
 
 fn embed(request: &Request) -> Result<Embed, CanvasError> {
@@ -206,27 +245,56 @@ pub(super) async fn carry_out(
         again,
         budget: budget.or_else(told),
     };
-    let mut plans = VecDeque::from([plan]);
+    // A stack: a chord is closed once all is done to which its end led, and not before.
+    // Whoever comes after a death in between finds it open, and does it all again.
+    let mut steps = vec![Step::Plan(plan)];
+    let mut open = HashSet::new();
     let mut count = 0;
-    while let Some(plan) = plans.pop_front() {
-        count += 1;
-        if plan.is_empty() || count > PLANS {
-            continue;
-        }
-        let unlocks = unlock::sends(crew, &plan);
-        for chord in plan.expected {
-            expect(crew, chord, again).await?;
-        }
-        for failed in plan.failures {
-            fail(crew, failed).await?;
-        }
-        publish(crew, &plan.sends, &how).await?;
-        publish(crew, &unlocks, &how).await?;
-        for part in plan.parts {
-            plans.extend(join(crew, delivery, part, &root, &how).await?);
+    while let Some(step) = steps.pop() {
+        match step {
+            Step::Plan(plan) => {
+                count += 1;
+                if count <= PLANS {
+                    let parts = send(crew, plan, &how).await?.into_iter();
+                    steps.extend(parts.rev().map(Step::Part));
+                }
+            }
+            // What a chord leads to cannot be a part of it.
+            Step::Part(part) if open.contains(&part.group) => {}
+            Step::Part(part) => {
+                let group = part.group.clone();
+                if let Some(plan) = join(crew, delivery, part, &root, &how).await? {
+                    open.insert(group.clone());
+                    steps.extend([Step::Close(group), Step::Plan(plan)]);
+                }
+            }
+            Step::Close(group) => {
+                open.remove(&group);
+                close(crew, delivery, &group).await?;
+            }
         }
     }
     Ok(())
+}
+
+/// Does what a plan says, but for the parts of chords, which it returns.
+async fn send(crew: &Crew, plan: Plan, how: &How) -> Result<Vec<Part>, Left> {
+    let unlocks = unlock::sends(crew, &plan);
+    for chord in plan.expected {
+        expect(crew, chord, how.again).await?;
+    }
+    for failed in plan.failures {
+        fail(crew, failed).await?;
+    }
+    publish(crew, &plan.sends, how).await?;
+    publish(crew, &unlocks, how).await?;
+    Ok(plan.parts)
+}
+
+/// Remembers that everything was done to which the end of a chord led.
+async fn close(crew: &Crew, delivery: &Delivery, group: &str) -> Result<(), Left> {
+    let closed = insist(&crew.shutdown, || crew.results.joined(group)).await;
+    closed.map_err(|error| Left::unrecorded(delivery, &error))
 }
 
 async fn expect(crew: &Crew, chord: Expected, again: bool) -> Result<(), Left> {
@@ -270,7 +338,7 @@ async fn fail(crew: &Crew, failed: Failure) -> Result<(), Left> {
         children: String::new(),
         extended: None,
     };
-    super::leave::tell(crew, &write).await
+    super::leave::tell(crew, &write).await.map(|_| ())
 }
 
 async fn publish(crew: &Crew, sends: &[Send], how: &How) -> Result<(), Left> {
@@ -280,7 +348,9 @@ async fn publish(crew: &Crew, sends: &[Send], how: &How) -> Result<(), Left> {
             .iter()
             .filter_map(|send| outgoing(crew, send, now, how));
         let messages: Vec<Outgoing> = messages.collect();
-        insist(&crew.shutdown, || crew.broker.publish(messages.clone())).await?;
+        if !messages.is_empty() {
+            record::publish(crew, messages).await?;
+        }
     }
     Ok(())
 }
@@ -332,7 +402,7 @@ fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgo
             .insert(SUBMITS_LEFT.to_owned(), budget.clone());
     }
     if how.again {
-        message.headers.insert(AGAIN.to_owned(), Value::Bool(true));
+        record::mark(&mut message);
     }
     let queue = options.queue.clone();
     Some(Outgoing {
@@ -344,7 +414,8 @@ fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgo
     })
 }
 
-/// Counts a part of a chord, and plans what follows when it was the last.
+/// Counts a part of a chord, and plans what follows when it was the last: the chord is to
+/// be closed after that.
 async fn join(
     crew: &Crew,
     delivery: &Delivery,
@@ -365,10 +436,18 @@ async fn join(
         },
         keep: crew.settings.result_keep,
     };
-    let joined = insist(&crew.shutdown, || crew.results.join(counted.clone())).await;
-    let results = match joined.map_err(|error| Left::unrecorded(delivery, &error))? {
-        Joined::Waiting => return Ok(None),
-        Joined::Held { until } => return Err(Left::parked(delivery.clone(), until)),
+    let joined = loop {
+        let joined = insist(&crew.shutdown, || crew.results.join(counted.clone())).await;
+        match joined.map_err(|error| Left::unrecorded(delivery, &error))? {
+            // In place: the task has run, and may have no message to come back.
+            Joined::Held { until } => claim_lapses(crew, until).await?,
+            joined @ (Joined::Waiting | Joined::TooLarge | Joined::Complete { .. }) => {
+                break joined;
+            }
+        }
+    };
+    let results = match joined {
+        Joined::Waiting | Joined::Held { .. } => return Ok(None),
         Joined::TooLarge => Err(too_large()),
         Joined::Complete { parts, structure } => canvas::joined(parts_of(parts), structure),
     };
@@ -377,10 +456,22 @@ async fn join(
         root: root.to_owned(),
         seed: format!("chord:{}", part.group),
     };
-    let plan = send_body(crew, &sender, &part.body, results, how).await?;
-    let closed = insist(&crew.shutdown, || crew.results.joined(&part.group)).await;
-    closed.map_err(|error| Left::unrecorded(delivery, &error))?;
-    Ok(Some(plan))
+    send_body(crew, &sender, &part.body, results, how)
+        .await
+        .map(Some)
+}
+
+/// Waits until whoever claimed the body of a chord had the time to send it.
+async fn claim_lapses(crew: &Crew, until: Timestamp) -> Result<(), Left> {
+    let now = crew.clock.now();
+    // Clocks differ: neither for ever, nor without a pause.
+    let until = until.clamp(after(now, CLAIM_PAUSE), after(now, CLAIM));
+    tokio::select! {
+        () = crew.clock.sleep_until(until) => Ok(()),
+        () = crew.shutdown.cancelled() => Err(Left::Away(
+            "the worker stopped while another part of a chord was to send its body".to_owned(),
+        )),
+    }
 }
 
 /// Sends the body of a chord with the results, or fails it, and returns what is left to do.
@@ -392,6 +483,10 @@ async fn send_body(
     how: &How,
 ) -> Result<Plan, Left> {
     let mut plan = canvas::after_chord(sender, body, results);
+    if let Err(error) = size::check(&plan) {
+        let unjoined = Unjoined::Join(error.to_string());
+        plan = fitting(canvas::after_chord(sender, body, Err(unjoined)));
+    }
     let unlocks = unlock::sends(crew, &plan);
     // The body first, and only then the chord is closed.
     let sends = std::mem::take(&mut plan.sends);
