@@ -44,6 +44,7 @@ mod revoke;
 mod routing;
 mod secured;
 mod sentinel;
+mod shared;
 mod stop;
 mod submit;
 mod submit_celery;
