@@ -18,6 +18,7 @@ pub use search::{Found, LOOKED_AT, Looked, Place, Purge, Reach, is_of};
 
 use crate::celery::Message;
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use std::fmt::Debug;
 use std::time::Duration;
@@ -66,6 +67,23 @@ pub struct Outgoing {
     /// While a message with this key waits or runs, another is not published.
     /// Follow-ups use it, so that publishing them twice is harmless.
     pub key: Option<String>,
+}
+
+impl Outgoing {
+    /// Refuses messages of which one has a body over the limit.
+    fn check(messages: &[Self]) -> Result<(), BrokerError> {
+        let bodies = messages.iter().map(|outgoing| &outgoing.message.body);
+        check_size(bodies.map(Bytes::len).max().unwrap_or(0))
+    }
+}
+
+/// Refuses what is over [`BODY_BYTES`].
+fn check_size(bytes: usize) -> Result<(), BrokerError> {
+    let (bytes, allowed) = (u64::try_from(bytes).unwrap_or(u64::MAX), BODY_BYTES);
+    match bytes > allowed {
+        true => Err(BrokerError::TooLarge { bytes, allowed }),
+        false => Ok(()),
+    }
 }
 
 /// A message taken from a queue, leased to this process.

@@ -6,6 +6,7 @@
 
 mod accept;
 mod address;
+mod alike;
 mod error;
 mod grants;
 mod hostname;

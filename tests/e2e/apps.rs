@@ -99,7 +99,9 @@ fn beat_drives_us(release: &str, broker: &Broker) {
     });
     let headers = handed_on(broker);
     assert_eq!(headers["task"], "py.only", "{headers}");
-    assert_eq!(headers["celery_beat_task"], true, "{headers}");
+    // Beat of 5.4 does not say that it was it.
+    let is_told = headers["celery_beat_task"] == true;
+    assert_eq!(is_told, release != "5.4", "{headers}");
     assert_eq!(headers["x-shop"], "7", "{headers}");
     beat.stop();
     assert_eq!(worker.stop().code, Some(0));
@@ -129,8 +131,9 @@ fn the_beat_of_the_oldest_release_drives_our_worker() {
     beat_drives_us("5.4", &Broker::Redis(Redis::start()));
 }
 
-/// Visits the pages of a Django application whose broker and results are these.
-fn check_django(stage: &Stage, broker: &str, backend: &str) {
+/// Visits the pages of a Django application whose broker and results are these;
+/// `typed` is whether moments come back as such.
+fn check_django(stage: &Stage, broker: &str, backend: &str, typed: bool) {
     let _worker = stage.server(&["worker"]);
     let database = stage.path("django.db").display().to_string();
     let apps = apps(broker, backend).with("DATABASE", database);
@@ -139,7 +142,7 @@ fn check_django(stage: &Stage, broker: &str, backend: &str) {
         ("words", json!([200, {"words": 6}])),
         ("all", json!([200, {"words": [1, 2, 3]}])),
         ("refused", json!([422, {"refused": "not in stock"}])),
-        ("kinds", json!([200, {"same": true}])),
+        ("kinds", json!([200, {"same": typed}])),
         ("later", json!([202, {"state": "SUCCESS", "result": 3}])),
     ] {
         assert_eq!(seen[page], expected, "{page}: {seen}");
@@ -149,7 +152,7 @@ fn check_django(stage: &Stage, broker: &str, backend: &str) {
 fn check_django_with_redis(broker: &Broker) {
     let redis = Redis::start();
     let stage = beside(&broker.url(), &redis.url(1));
-    check_django(&stage, &broker.url(), &redis.url(1));
+    check_django(&stage, &broker.url(), &redis.url(1), true);
     // What was to be sent on commit was not sent when there was none.
     assert_eq!(results(&redis).len(), 7);
 }
@@ -170,7 +173,8 @@ fn the_pages_of_a_django_application_show_results_out_of_a_sqlite_file() {
     let stage = beside(&rabbit.url(), "disabled://");
     let backend = format!("db+sqlite:///{}", stage.path("results.sqlite").display());
     let stage = stage.with("result_backend", &backend);
-    check_django(&stage, &rabbit.url(), &backend);
+    // Celery reads the values of these pickles as they are.
+    check_django(&stage, &rabbit.url(), &backend, false);
 }
 
 fn check_flask(broker: &str, backend: &str) {

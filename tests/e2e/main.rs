@@ -8,6 +8,7 @@
     reason = "a test reports by panicking"
 )]
 
+mod apart;
 mod apps;
 mod at_most_once;
 mod backends;
@@ -39,6 +40,7 @@ mod rabbitmq_server;
 mod rates;
 mod refusals;
 mod registry;
+mod results_away;
 mod retry;
 mod revoke;
 mod routing;

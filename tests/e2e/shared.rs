@@ -93,8 +93,8 @@ fn a_python_worker_and_ours_on_one_queue_in_redis_take_nothing_from_each_other()
     let redis = Redis::start();
     let (broker, backend) = (redis.url(0), redis.url(1));
     let (ours, theirs) = VISIBILITY;
-    let stage = both_know(&broker, &backend)
-        .with("broker_transport_options.visibility_timeout", ours);
+    let stage =
+        both_know(&broker, &backend).with("broker_transport_options.visibility_timeout", ours);
     // Celery looks each second, and not every tenth time alone.
     let options = json!({
         "visibility_timeout": theirs,

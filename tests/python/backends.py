@@ -8,16 +8,7 @@ import warnings
 from celery import Celery, __version__, group
 from celery.result import GroupResult
 
-PATIENCE = 40  # seconds; a busy machine needs some of them
-
-
-def caught(result):
-    """Returns the class and the text of what `get` raises."""
-    try:
-        value = result.get(timeout=PATIENCE)
-    except Exception as error:
-        return [f"{type(error).__module__}.{type(error).__name__}", str(error)]
-    return ["returned", value]
+from patience import PATIENCE, caught
 
 
 def status(app, result):

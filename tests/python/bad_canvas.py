@@ -9,33 +9,13 @@ import lzma
 import os
 import pickle
 import sys
-import time
 import uuid
 import zlib
 
 from celery import Celery, chain, chord, group
 from celery.result import AsyncResult
 
-PATIENCE = 60  # seconds; a busy machine needs some of them
-
-
-def caught(result):
-    """Returns the class and the text of what `get` raises."""
-    try:
-        value = result.get(timeout=PATIENCE)
-    except Exception as error:
-        return [f"{type(error).__module__}.{type(error).__name__}", str(error)]
-    return ["returned", value]
-
-
-def until(what, look):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        seen = look()
-        if seen:
-            return seen
-        time.sleep(0.02)
-    raise TimeoutError(what)
+from patience import PATIENCE, caught, until
 
 
 class Raw:

@@ -16,28 +16,10 @@ from celery import Celery, __version__
 from celery.result import AsyncResult
 from kombu import Queue
 
-PATIENCE = 40  # seconds; a busy machine needs some of them
+from patience import PATIENCE, caught, until
+
 PRIORITIES = [0, 9, 3, 6, 3, 9, 0, 6]
 UTC = datetime.timezone.utc
-
-
-def caught(result):
-    """Returns the class and the text of what `get` raises."""
-    try:
-        value = result.get(timeout=PATIENCE)
-    except Exception as error:
-        return [f"{type(error).__module__}.{type(error).__name__}", str(error)]
-    return ["returned", value]
-
-
-def until(what, look):
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        seen = look()
-        if seen:
-            return seen
-        time.sleep(0.02)
-    raise TimeoutError(what)
 
 
 class Events:

@@ -43,6 +43,17 @@ def total(values):
     return sum(values)
 
 
+@app.task(name="py.echo")
+def echo(value):
+    return value
+
+
+@app.task(name="py.request", bind=True)
+def request(self):
+    told = self.request
+    return [told.timelimit, told.stamps, told.stamped_headers, told.reply_to]
+
+
 @app.task(name="py.boom")
 def boom(*args):
     raise LookupError("from Python")

@@ -2,8 +2,7 @@
 //!
 //! ```no_run
 //! use celeriac::client::{CallFailed, Client, TaskCall};
-//! use std::time::Duration;
-//!
+//! //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::connect("redis://127.0.0.1/0", "redis://127.0.0.1/1").await?;
 //! let sum = client.call(TaskCall::new("shop.add", "[2, 3]", "{}")?).await?;
@@ -17,12 +16,14 @@
 //! # }
 //! ```
 //!
-//! It sends what Celery's own clients send. Results are read where workers keep them;
-//! replies (`rpc://`) are not waited for.
+//! It sends what Celery's own clients send, with time limits, stamps and links. Results
+//! are read where workers keep them; replies (`rpc://`) are not waited for, though a call
+//! may name the queue to send them to.
 
 mod error;
 mod handle;
 mod revoke;
+mod send;
 
 pub use crate::celery::{CallError, TaskCall};
 pub use crate::config::{Config, RawConfig};
@@ -30,26 +31,20 @@ pub use crate::results::Record;
 pub use crate::task::{Exception, Json, State, TaskId};
 pub use error::{CallFailed, ClientError};
 pub use handle::{Group, Handle};
+pub use send::{Again, CALLS};
 
+use super::clerk;
 use super::stores::{self, Files};
-use super::{clerk, origin};
-use crate::broker::{Broker, BrokerError, Outgoing};
+use crate::broker::Broker;
 use crate::bus::Bus;
-use crate::celery::Message;
 use crate::clock::Clock;
-use crate::config::{Address, check_queue};
+use crate::config::Address;
 use crate::policy::route;
 use crate::results::{Results, ResultsError};
 use crate::worker::revocations::Clerk;
-use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::time::Instant;
-
-/// Most calls of one group (10,000): their messages are made in memory, and each is
-/// waited for.
-pub const CALLS: usize = 10_000;
 
 /// Calls tasks. A cheap handle: clones share their connections.
 #[derive(Debug, Clone)]
@@ -65,19 +60,6 @@ struct Inner {
     /// Writes revocations down, where there is a place for them.
     clerk: Option<Clerk>,
     files: Files,
-}
-
-/// A try to publish that failed, and the next one.
-#[derive(Debug)]
-pub struct Again<'a> {
-    /// What went wrong.
-    pub error: &'a BrokerError,
-    /// How long from now the next try is.
-    pub pause: Duration,
-    /// Which further try it is, from 1.
-    pub try_number: u32,
-    /// How many there are at most.
-    pub most: u32,
 }
 
 /// What commands and clients share.
@@ -158,51 +140,6 @@ impl Client {
         }))
     }
 
-    /// Calls a task: its message goes to the queue of its route, else to `celery`. Where
-    /// the broker is away, this tries again as `[publish]` says.
-    ///
-    /// # Errors
-    /// [`ClientError`] when it may not have been sent.
-    pub async fn call(&self, call: TaskCall) -> Result<Handle, ClientError> {
-        let queue = self.queue_of(&call.task).to_owned();
-        self.call_in(&queue, call).await
-    }
-
-    /// Calls a task through a queue.
-    ///
-    /// # Errors
-    /// As [`Client::call`], and where no queue may have that name.
-    pub async fn call_in(&self, queue: &str, call: TaskCall) -> Result<Handle, ClientError> {
-        let outgoing = self.outgoing(queue, &call, call.message(&origin()))?;
-        self.publish(vec![outgoing], &mut tell).await?;
-        Ok(self.handle(call.id))
-    }
-
-    /// Calls tasks together, as a group of Celery's: each runs as soon as a worker is
-    /// free.
-    ///
-    /// # Errors
-    /// As [`Client::call`], and where they are over [`CALLS`]. Then some may be sent.
-    pub async fn group(&self, calls: Vec<TaskCall>) -> Result<Group, ClientError> {
-        if calls.len() > CALLS {
-            let count = calls.len();
-            return Err(ClientError::TooMany { count });
-        }
-        let (id, origin) = (TaskId::random(), origin());
-        let mut all = Vec::with_capacity(calls.len());
-        for (place, call) in calls.iter().enumerate() {
-            let mut message = call.message(&origin);
-            for (name, value) in [("group", json!(id.as_str())), ("group_index", json!(place))] {
-                message.headers.insert(name.to_owned(), value);
-            }
-            let queue = self.queue_of(&call.task);
-            all.push(self.outgoing(queue, call, message)?);
-        }
-        self.publish(all, &mut tell).await?;
-        let members = calls.into_iter().map(|call| self.handle(call.id));
-        Ok(Group::new(id, members.collect()))
-    }
-
     /// Returns the handle of a task that was called before, by whomever.
     #[must_use]
     pub fn handle(&self, id: TaskId) -> Handle {
@@ -227,63 +164,6 @@ impl Client {
             self.0.config.result_backend,
             Address::Disabled | Address::Rpc
         )
-    }
-
-    /// Makes the message of a call ready for a queue.
-    ///
-    /// # Errors
-    /// [`ClientError::Queue`].
-    pub fn outgoing(
-        &self,
-        queue: &str,
-        call: &TaskCall,
-        message: Message,
-    ) -> Result<Outgoing, ClientError> {
-        check_queue(queue).map_err(|reason| ClientError::Queue {
-            queue: queue.to_owned(),
-            reason,
-        })?;
-        // What we park is seen by our workers alone, and this may be for others: they
-        // look at the header themselves, as ours do.
-        let parks = !self.0.broker.profile().parks_apart;
-        Ok(Outgoing {
-            queue: queue.to_owned(),
-            message,
-            due: call.eta.filter(|_| parks),
-            key: None,
-        })
-    }
-
-    /// Publishes messages, trying as often as `[publish]` allows, and tells of each
-    /// further try. A try whose answer was lost leaves a second message of the same id,
-    /// as with Celery; where results are kept, the record of the run makes it stale.
-    ///
-    /// # Errors
-    /// [`BrokerError`], as publishing has it.
-    pub async fn publish(
-        &self,
-        messages: Vec<Outgoing>,
-        again: &mut (dyn FnMut(&Again<'_>) + Send),
-    ) -> Result<(), BrokerError> {
-        let policy = &self.0.config.publish;
-        let mut tries = 0;
-        loop {
-            let error = match self.0.broker.publish(messages.clone()).await {
-                Err(error @ BrokerError::Unavailable { .. }) => error,
-                published => return published,
-            };
-            let Some(pause) = policy.pause(tries) else {
-                return Err(error);
-            };
-            tries += 1;
-            again(&Again {
-                error: &error,
-                pause,
-                try_number: tries,
-                most: policy.max_retries,
-            });
-            tokio::time::sleep(pause).await;
-        }
     }
 
     /// Waits until a task is over, at most until `deadline`, and tells every
@@ -335,11 +215,6 @@ fn has_place(config: &Config) -> bool {
             | Address::Rpc
             | Address::Disabled => false,
         })
-}
-
-fn tell(again: &Again<'_>) {
-    let (error, tries) = (again.error, again.try_number);
-    tracing::warn!(%error, tries, "a message was not sent; trying again");
 }
 
 #[cfg(test)]

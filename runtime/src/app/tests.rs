@@ -1,4 +1,4 @@
-//! The stores of a configuration, and what a stop says.
+//! The stores of a configuration.
 
 use super::*;
 use crate::config::RawConfig;
@@ -30,15 +30,4 @@ async fn stores_in_one_folder_share_one_open_file() {
     .await;
     assert_eq!(two.files.open_files(), 2);
     two.close().await;
-}
-
-#[test]
-fn a_stop_is_told_only_where_something_runs() {
-    let drain = Duration::from_secs(30);
-    assert_eq!(stopping(Phase::Draining, 0, drain), None);
-    assert_eq!(stopping(Phase::Cancelling, 0, drain), None);
-    let words = stopping(Phase::Draining, 2, drain).unwrap();
-    assert!(words.starts_with("draining for at most 30 s;"), "{words}");
-    let words = stopping(Phase::Cancelling, 1, drain).unwrap();
-    assert_eq!(words, "giving running tasks back");
 }

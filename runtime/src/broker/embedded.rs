@@ -15,8 +15,8 @@ mod settle;
 mod take;
 
 use super::{
-    BODY_BYTES, Broker, BrokerError, DeadLetter, Delivery, Depth, IDLE, Looked, Outgoing, Profile,
-    Purge, Reach, Receipt, Settlement,
+    Broker, BrokerError, DeadLetter, Delivery, Depth, IDLE, Looked, Outgoing, Profile, Purge,
+    Reach, Receipt, Settlement,
 };
 use crate::celery::Message;
 use crate::clock::after;

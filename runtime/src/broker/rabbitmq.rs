@@ -21,22 +21,22 @@ mod delay;
 mod headers;
 mod held;
 mod inbox;
+mod publish;
 mod session;
+mod settle;
+mod take;
 
 use super::{
-    BODY_BYTES, Broker, BrokerError, DeadLetter, Delivery, Depth, Found, IDLE, Looked, Outgoing,
-    Place, Profile, Purge, Reach, Receipt, Settlement, is_of,
+    Broker, BrokerError, DeadLetter, Delivery, Depth, Looked, Outgoing, Profile, Purge, Receipt,
+    Settlement,
 };
-use crate::amqp::{ANSWER, AmqpServer, Wrong, in_time, wrong};
+use crate::amqp::{AmqpServer, Wrong, wrong};
 use crate::celery::Message;
 use crate::clock::Clock;
 use crate::task::QueueShapes;
 use async_trait::async_trait;
-use carry::Notes;
-use declare::Purpose;
-use jiff::Timestamp;
 use lapin::Error;
-use session::{Post, Session};
+use session::Session;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,9 +44,6 @@ use tokio::sync::Mutex;
 
 /// The driver's name.
 pub const SYSTEM: &str = "rabbitmq";
-/// How many messages wait with confirms of the server at most.
-const UNCONFIRMED: usize = 1_000;
-
 /// A broker within one virtual host of a RabbitMQ server, version 3.8 or newer.
 #[derive(Debug)]
 pub struct RabbitBroker {
@@ -128,78 +125,6 @@ impl RabbitBroker {
         let session = slot.session.as_ref()?;
         (session.number == receipt.lease && session.is_alive()).then(|| Arc::clone(session))
     }
-
-    fn delivery(
-        &self,
-        session: &Session,
-        queue: String,
-        pushed: lapin::message::Delivery,
-    ) -> Delivery {
-        let (message, notes) = carry::read(&pushed.properties, pushed.data);
-        session.held.hold(pushed.delivery_tag);
-        let ready_at = notes
-            .ready_at
-            .and_then(|at| Timestamp::from_millisecond(at).ok());
-        Delivery {
-            queue,
-            message,
-            receipt: Receipt {
-                message: i64::try_from(pushed.delivery_tag).unwrap_or(i64::MAX),
-                lease: session.number,
-            },
-            deliveries: notes
-                .deliveries
-                .saturating_add(notes.counted.unwrap_or(0))
-                .saturating_add(1),
-            ready_at: ready_at.unwrap_or_else(|| self.clock.now()),
-        }
-    }
-
-    /// Takes what waits, or nothing when nothing does for a while.
-    async fn take(
-        &self,
-        session: &Session,
-        queues: &[String],
-        max: usize,
-    ) -> Result<Vec<Delivery>, BrokerError> {
-        for queue in queues {
-            session.ensure(queue, Purpose::Tasks).await?;
-        }
-        let mut inbox = session.inbox.lock().await;
-        inbox
-            .follow(session.consuming(), &session.acks, queues)
-            .await
-            .map_err(trouble)?;
-        if queues.is_empty() {
-            return Ok(Vec::new());
-        }
-        let waited = tokio::time::timeout(IDLE, async {
-            loop {
-                if let Err(error) = inbox.arrival().await {
-                    // A queue may be gone: it is declared again the next time.
-                    session.forget().await;
-                    return Err(trouble(error));
-                }
-                again::recount(session, &mut inbox).await?;
-                let taken = inbox.take(max);
-                if !taken.is_empty() {
-                    return Ok(taken);
-                }
-            }
-        });
-        let Ok(taken) = waited.await else {
-            // Silence may be an empty queue or a dead server: only an answer tells.
-            if let Some(queue) = queues.first() {
-                let look = declare::look(session.consuming(), queue);
-                in_time(ANSWER, look).await.map_err(trouble)?;
-            }
-            return Ok(Vec::new());
-        };
-        Ok(taken?
-            .into_iter()
-            .map(|(queue, pushed)| self.delivery(session, queue, pushed))
-            .collect())
-    }
 }
 
 #[async_trait]
@@ -217,62 +142,14 @@ impl Broker for RabbitBroker {
     }
 
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), BrokerError> {
-        let sizes = messages
-            .iter()
-            .map(|outgoing| outgoing.message.body.len() as u64);
-        if let Some(bytes) = sizes.max().filter(|bytes| *bytes > BODY_BYTES) {
-            return Err(BrokerError::TooLarge {
-                bytes,
-                allowed: BODY_BYTES,
-            });
-        }
+        Outgoing::check(&messages)?;
         let session = self.session().await?;
-        let now = self.clock.now();
-        let mut posts = Vec::with_capacity(messages.len());
-        for outgoing in messages {
-            let Outgoing {
-                queue,
-                mut message,
-                due,
-                key: _,
-            } = outgoing;
-            session.ensure(&queue, Purpose::Tasks).await?;
-            let due = due.filter(|due| *due > now);
-            let notes = Notes {
-                ready_at: Some(due.unwrap_or(now).as_millisecond()),
-                ..Notes::default()
-            };
-            let (exchange, routing_key) = match due {
-                Some(due) => {
-                    let levels = session.ensure_delay(&queue).await?;
-                    message.properties.expiration = None;
-                    (
-                        levels.entrance(),
-                        delay::routing_key(again::until(now, due), &queue),
-                    )
-                }
-                None => ("", queue),
-            };
-            let properties = carry::write(&message, &notes, session.room());
-            posts.push(Post {
-                exchange,
-                routing_key,
-                properties,
-                body: message.body,
-            });
-        }
-        let mut posts = posts.into_iter().peekable();
-        while posts.peek().is_some() {
-            session
-                .publish(posts.by_ref().take(UNCONFIRMED).collect())
-                .await?;
-        }
-        Ok(())
+        publish::publish(&session, self.clock.now(), messages).await
     }
 
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
         let session = self.session().await?;
-        self.take(&session, queues, max.max(1)).await
+        take::take(&session, &self.clock, queues, max.max(1)).await
     }
 
     async fn extend(&self, receipts: &[Receipt]) -> Result<Vec<Receipt>, BrokerError> {
@@ -292,49 +169,9 @@ impl Broker for RabbitBroker {
     }
 
     async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BrokerError> {
-        let receipt = &delivery.receipt;
-        let lost = || BrokerError::LeaseLost {
-            queue: delivery.queue.clone(),
-            receipt: receipt.clone(),
-        };
-        let session = self.session_of(receipt).await.ok_or_else(lost)?;
-        let tag = u64::try_from(receipt.message).unwrap_or_default();
-        let settling = session.held.settle(tag).ok_or_else(lost)?;
-        let now = self.clock.now();
-        let before = Notes {
-            deliveries: delivery.deliveries.saturating_sub(1),
-            ..Notes::default()
-        };
-        match settlement {
-            Settlement::Ack => {}
-            Settlement::Requeue => {
-                again::replace(&session, now, delivery, None, before).await?;
-            }
-            Settlement::Park(until) => {
-                again::replace(&session, now, delivery, Some(until), before).await?;
-            }
-            Settlement::Return => {
-                let counted = Notes {
-                    deliveries: delivery.deliveries,
-                    ..before
-                };
-                again::replace(&session, now, delivery, None, counted).await?;
-            }
-            Settlement::DeadLetter { reason } => {
-                let notes = Notes {
-                    reason: Some(reason),
-                    died_at: Some(self.clock.now_ms()),
-                    ready_at: Some(delivery.ready_at.as_millisecond()),
-                    ..before
-                };
-                dead::bury(&session, delivery, &notes).await?;
-            }
-        }
-        if settling.ack(&session.acks, session.consuming()).await {
-            Ok(())
-        } else {
-            Err(lost())
-        }
+        let session = self.session_of(&delivery.receipt).await;
+        let session = session.ok_or_else(|| settle::lost(delivery))?;
+        settle::settle(&session, self.clock.now(), delivery, settlement).await
     }
 
     async fn reply(&self, to: &str, message: Message) -> Result<(), BrokerError> {
@@ -381,26 +218,7 @@ impl Broker for RabbitBroker {
     async fn find(&self, id: &str, queues: &[String]) -> Result<Looked, BrokerError> {
         let session = self.session().await?;
         let names: BTreeSet<&String> = self.known.iter().chain(queues).collect();
-        let mut found = None;
-        for queue in &names {
-            let newest = dead::newest(&session, queue, 1, &|message| is_of(message, id)).await?;
-            if let Some(letter) = newest.into_iter().next() {
-                found = Some(Found {
-                    queue: letter.queue,
-                    place: Place::Dead {
-                        reason: letter.reason,
-                        died_at: letter.died_at,
-                    },
-                    message: letter.message,
-                });
-                break;
-            }
-        }
-        let names = names.into_iter().cloned().collect();
-        Ok(Looked {
-            found,
-            reach: Reach::DeadLetters(names),
-        })
+        dead::find(&session, id, names.into_iter().cloned().collect()).await
     }
 
     async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError> {

@@ -1,5 +1,8 @@
 //! `celeriac why`.
 
+mod placed;
+mod recorded;
+mod seen;
 mod verdict;
 mod words;
 
@@ -12,12 +15,12 @@ use crate::broker::{Looked, Place, Reach};
 use crate::bus::BusError;
 use crate::celery::pidbox::{Answer, Audience};
 use crate::results::Record;
-use crate::task::{State, TaskId};
+use crate::task::TaskId;
 use jiff::{SignedDuration, Timestamp};
+use seen::{Hold, Seen};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
-use verdict::{Hold, Seen};
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON: {\"id\", \"place\", \"why\", \"more\", \"state\", \"task\", \"queue\", \"ahead\", \"until\", \"since\", \"worker\", \
@@ -169,29 +172,4 @@ async fn takers(
 fn moment_of(seconds: f64) -> Option<Timestamp> {
     let since = SignedDuration::try_from_secs_f64(seconds).ok()?;
     Timestamp::UNIX_EPOCH.checked_add(since).ok()
-}
-
-impl Seen {
-    /// The task's name, wherever it stands.
-    fn task(&self) -> Option<&str> {
-        let message = self.looked.found.as_ref().map(|found| &found.message);
-        let header = message.and_then(|message| message.headers.get("task"));
-        let record = self.record.as_ref().map(|record| record.task.as_str());
-        let held = self.workers.iter().find_map(|hold| hold.task.as_deref());
-        let named = header.and_then(Value::as_str).or(record).or(held);
-        named.filter(|name| !name.is_empty())
-    }
-
-    /// Whether an attempt of it failed before.
-    fn is_retried(&self) -> bool {
-        let is_retry = |record: &Record| record.state == State::Retry;
-        self.retries() > 0 || self.record.as_ref().is_some_and(is_retry)
-    }
-
-    /// Retries so far, as its message tells.
-    fn retries(&self) -> u64 {
-        let message = self.looked.found.as_ref().map(|found| &found.message);
-        let header = message.and_then(|message| message.headers.get("retries"));
-        header.and_then(Value::as_u64).unwrap_or(0)
-    }
 }

@@ -2,14 +2,13 @@
 
 use super::error::ConfigError;
 use super::reader::Reader;
+use super::routes::check_pattern;
 use std::collections::BTreeMap;
 
 /// Most sections (1,000): they are looked through for each attempt.
 const SECTIONS: usize = 1_000;
 /// Most tasks one section names (1,000).
 const TASKS: usize = 1_000;
-/// Longest name or pattern, bytes: the longest name of a task.
-const PATTERN_BYTES: usize = 512;
 
 /// Reads the grants: by whom they are for, the tasks that may be sent.
 pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, Vec<String>>, ConfigError> {
@@ -17,9 +16,10 @@ pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, Vec<String>>,
     for whom in reader.sections("grants", &["submit"], SECTIONS)? {
         let key = format!("grants.{whom:?}.submit");
         let (tasks, source_place) = reader.list(&key, &[])?;
-        let wrong = std::iter::once(&whom)
-            .chain(&tasks)
-            .find_map(|pattern| check(pattern).err());
+        let wrong = std::iter::once(&whom).chain(&tasks).find_map(|pattern| {
+            let wanted = check_pattern(pattern).err()?;
+            Some(format!("{pattern:?} is not {wanted}"))
+        });
         let wrong = wrong.or_else(|| {
             (tasks.len() > TASKS).then(|| format!("at most {TASKS} tasks can be named"))
         });
@@ -34,20 +34,6 @@ pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, Vec<String>>,
         grants.insert(whom, tasks);
     }
     Ok(grants)
-}
-
-fn check(pattern: &str) -> Result<(), String> {
-    let beginning = pattern.strip_suffix('*').unwrap_or(pattern);
-    if pattern.is_empty()
-        || pattern.len() > PATTERN_BYTES
-        || beginning.contains('*')
-        || pattern.chars().any(char::is_control)
-    {
-        return Err(format!(
-            "{pattern:?} is not the name of a task, or its beginning and one \"*\" at the end, at most {PATTERN_BYTES} bytes"
-        ));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! The time zone in which moments are read that name none.
 
+use super::alike::alike;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 /// How alike a known name must be to be suggested, 0 to 1.
@@ -26,12 +27,14 @@ pub(super) fn name(zone: &TimeZone) -> String {
 
 /// Names what may have been meant.
 fn nearest(text: &str) -> String {
+    let lower = text.to_ascii_lowercase();
     let mut near: Vec<(f64, String)> = match text.len() {
         0 => Vec::new(),
         length if length > COMPARED => Vec::new(),
         _ => TimeZoneDatabase::bundled()
             .available()
-            .map(|name| (alike(name.as_str(), text), name.as_str().to_owned()))
+            .map(|name| name.as_str().to_owned())
+            .map(|name| (alike(&name.to_ascii_lowercase(), &lower, '/'), name))
             .filter(|(alike, _)| *alike >= ALIKE)
             .collect(),
     };
@@ -45,14 +48,6 @@ fn nearest(text: &str) -> String {
         [] => "one is such as \"Europe/Paris\" or \"UTC\"".to_owned(),
         near => format!("did you mean {}?", near.join(" or ")),
     }
-}
-
-/// Compares names, and a little less their last parts: people write the city.
-fn alike(name: &str, text: &str) -> f64 {
-    let (name, text) = (name.to_ascii_lowercase(), text.to_ascii_lowercase());
-    let last = |text: &str| text.rsplit('/').next().unwrap_or_default().to_owned();
-    let parts = strsim::normalized_damerau_levenshtein(&last(&name), &last(&text));
-    strsim::normalized_damerau_levenshtein(&name, &text).max(0.9 * parts)
 }
 
 #[cfg(test)]

@@ -54,6 +54,7 @@ impl Python {
         let output = Command::new(self.programs.join("python"))
             .arg(self.scripts.join(script))
             .args(arguments)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(self.variables.iter().cloned())
             .output()
             .expect("Python runs");

@@ -6,6 +6,7 @@ use crate::results::orders::Target;
 use crate::results::{Reply, RunUsage, Write, Written};
 use crate::task::Fence;
 use bytes::Bytes;
+use std::time::Duration;
 use tempfile::TempDir;
 
 async fn client() -> (Client, TempDir) {

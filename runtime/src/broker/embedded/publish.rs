@@ -1,7 +1,8 @@
 //! Publishing: many messages of many callers as few multi-row inserts.
 
 use super::payload::Payload;
-use super::{BODY_BYTES, BrokerError, Outgoing, milliseconds};
+use super::{BrokerError, Outgoing, milliseconds};
+use crate::broker::check_size;
 use crate::database::rows::{Insert, parts};
 use crate::database::{QUEUE_BYTES, SqliteConnection, Statement};
 use std::collections::HashSet;
@@ -39,14 +40,7 @@ impl Letter {
         } = outgoing;
         let priority = message.properties.priority.unwrap_or(0).min(PRIORITIES - 1);
         let payload = Payload::write(message);
-        let bytes = payload.body.len().max(payload.envelope.len());
-        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
-        if bytes > BODY_BYTES {
-            return Err(BrokerError::TooLarge {
-                bytes,
-                allowed: BODY_BYTES,
-            });
-        }
+        check_size(payload.body.len().max(payload.envelope.len()))?;
         let due = due.map(milliseconds).filter(|due| *due > now);
         Ok(Self {
             queue,

@@ -2,6 +2,7 @@
 //! What every driver does is tested by the conformance suite.
 
 use super::*;
+use crate::broker::BODY_BYTES;
 use crate::celery::Properties;
 use crate::clock::Clock;
 use serde_json::Map;

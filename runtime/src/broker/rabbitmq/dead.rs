@@ -5,7 +5,9 @@ use super::declare::{self, Purpose};
 use super::session::{Post, Session};
 use super::trouble;
 use crate::amqp::{ANSWER, Wrong, channel, in_time, wrong};
-use crate::broker::{BrokerError, DEAD_LETTERS, DeadLetter, Delivery};
+use crate::broker::{
+    BrokerError, DEAD_LETTERS, DeadLetter, Delivery, Found, Looked, Place, Reach, is_of,
+};
 use crate::celery::Message;
 use jiff::Timestamp;
 use lapin::options::{BasicGetOptions, BasicNackOptions};
@@ -72,6 +74,33 @@ pub(super) async fn newest(
         .await
         .map_err(trouble)?;
     Ok(letters.into_iter().rev().collect())
+}
+
+/// Looks for the message of a task among the dead letters of some queues.
+pub(super) async fn find(
+    session: &Session,
+    id: &str,
+    queues: Vec<String>,
+) -> Result<Looked, BrokerError> {
+    let mut found = None;
+    for queue in &queues {
+        let newest = newest(session, queue, 1, &|message| is_of(message, id)).await?;
+        if let Some(letter) = newest.into_iter().next() {
+            found = Some(Found {
+                queue: letter.queue,
+                place: Place::Dead {
+                    reason: letter.reason,
+                    died_at: letter.died_at,
+                },
+                message: letter.message,
+            });
+            break;
+        }
+    }
+    Ok(Looked {
+        found,
+        reach: Reach::DeadLetters(queues),
+    })
 }
 
 async fn read(

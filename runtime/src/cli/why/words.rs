@@ -1,4 +1,4 @@
-//! Moments and exceptions in a few words.
+//! Moments, exceptions and retries in a few words.
 
 use crate::task::Exception;
 use crate::telemetry::human;
@@ -34,5 +34,13 @@ pub(super) fn clock(now: Timestamp, moment: Timestamp) -> String {
     match day(now) == day(moment) {
         true => moment.strftime("%H:%M:%S UTC").to_string(),
         false => moment.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+    }
+}
+
+/// Says which retry it is, and of how many.
+pub(super) fn counted(number: u64, most: Option<u32>) -> String {
+    match most {
+        Some(most) => format!("retry {number} of {most}"),
+        None => format!("retry {number}"),
     }
 }

@@ -1,9 +1,10 @@
 //! Every place a task can be in, in words.
 
 use super::*;
+use crate::broker::{Depth, Found, Looked, Place};
 use crate::celery::TaskCall;
-use crate::results::RunUsage;
-use crate::task::{Exception, Fence};
+use crate::results::{Record, RunUsage};
+use crate::task::{Exception, Fence, State, TaskId};
 
 fn now() -> Timestamp {
     "2030-01-31T14:01:48Z".parse().unwrap()

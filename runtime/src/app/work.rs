@@ -1,0 +1,257 @@
+//! A worker from its start to its end: what must be right before it takes messages,
+//! what runs beside it, and what a stop says.
+
+use super::{App, SPARE_SLOTS, StartError, housekeeping, listen};
+use crate::broker::BrokerError;
+use crate::config::{CONCURRENCY, Config};
+use crate::policy::limits;
+use crate::registry::ModuleInfo;
+use crate::results::ResultsError;
+use crate::shutdown::{Phase, Shutdown, Signals};
+use crate::task::TaskId;
+use crate::telemetry::{Metrics, human};
+use crate::worker::{self, Drained, Parts, Retries, Settings};
+use celeriac_sandbox::{EngineSettings, Pooling};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// How many times its first size the pool may grow to by remote control.
+const GROWTH: u32 = 2;
+/// How long what is served may take to end (2 s): an answer under
+/// way, the last look of the registry.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// What runs once the start is done.
+#[derive(Debug)]
+pub struct Started<'a> {
+    /// The configuration in force.
+    pub config: &'a Config,
+    /// Where metrics and health are served.
+    pub listen: Option<SocketAddr>,
+    /// The modules of this moment.
+    pub modules: Vec<ModuleInfo>,
+}
+
+impl App {
+    /// Runs a worker until a signal stops it. `started` is called once, when it
+    /// is about to take messages.
+    ///
+    /// # Errors
+    /// When something cannot be set up, or the worker breaks.
+    pub async fn work(&self, started: impl FnOnce(&Started<'_>)) -> Result<Drained, StartError> {
+        let signals = Signals::new().map_err(StartError::Signals)?;
+        let shutdown = Shutdown::new();
+        self.greet().await?;
+        let settings = self.settings();
+        let most = most(settings.concurrency);
+        let registry = self
+            .registry_with(&EngineSettings {
+                attempts: most.saturating_add(SPARE_SLOTS),
+                pooling: Pooling::Auto,
+            })
+            .await?;
+        let modules = registry.modules().await?;
+        self.outlasts(&modules)?;
+        let resolver = registry.resolver(&settings.name).await?;
+        let metrics = Arc::new(Metrics::new());
+        let listener = listen::bind(&self.config.worker).await?;
+        let listen = listener
+            .as_ref()
+            .and_then(|listener| listener.local_addr().ok());
+        let ended = CancellationToken::new();
+
+        // These are cut off at the end; the served ones end by themselves.
+        let mut beside = JoinSet::new();
+        let mut served = JoinSet::new();
+        beside.spawn(follow_signals(
+            shutdown.clone(),
+            signals,
+            settings.drain,
+            Arc::clone(&metrics),
+        ));
+        beside.spawn(drain(shutdown.clone(), settings.drain));
+        beside.spawn(housekeeping::run(
+            Arc::clone(&self.results),
+            registry.clone(),
+        ));
+        let (following, end) = (resolver.clone(), ended.clone());
+        served.spawn(async move { following.run(end).await });
+        if let Some(listener) = listener {
+            let api = listen::api(Arc::clone(&metrics), registry.clone(), shutdown.clone());
+            served.spawn(listen::serve(
+                api,
+                listener,
+                ended.clone().cancelled_owned(),
+            ));
+        }
+
+        let steering = self.steering(most);
+        let events = self.events();
+        let control = self.control(&events, &steering, &resolver, &shutdown);
+        self.watch(&mut served, control, &metrics, &ended);
+        started(&Started {
+            config: &self.config,
+            listen,
+            modules,
+        });
+        let parts = Parts {
+            broker: Arc::clone(&self.broker),
+            results: Arc::clone(&self.results),
+            resolver,
+            clock: self.clock.clone(),
+            metrics,
+            steering,
+            events,
+            settings,
+        };
+        let drained = worker::run(parts, shutdown).await;
+        ended.cancel();
+        beside.shutdown().await;
+        finish(served).await;
+        Ok(drained?)
+    }
+
+    /// Asks the broker and the result backend anything, so that what only a person
+    /// can mend fails the start; what is away may come back.
+    async fn greet(&self) -> Result<(), StartError> {
+        if let Some(queue) = self.config.worker.queues.first() {
+            match self.broker.depth(queue).await {
+                Err(error @ BrokerError::Misconfigured { .. }) => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "the worker waits for its broker"),
+                Ok(_) => {}
+            }
+        }
+        match self.keeps_results() {
+            false => tracing::warn!(
+                "no results are kept: callers cannot wait, and a task that is delivered twice runs twice"
+            ),
+            true => match self.results.get(&TaskId::random()).await {
+                Err(error @ ResultsError::Misconfigured { .. }) => return Err(error.into()),
+                Err(error) => tracing::warn!(%error, "the worker waits for its result backend"),
+                Ok(_) => {}
+            },
+        }
+        Ok(())
+    }
+
+    /// Fails the start when a task may take longer than the broker lets its message
+    /// be held. What is pushed later is refused when it is called.
+    fn outlasts(&self, modules: &[ModuleInfo]) -> Result<(), StartError> {
+        let longest = self.broker.profile().longest;
+        let (defaults, ceiling) = (&self.config.limits, &self.config.ceiling);
+        for module in modules {
+            for task in &module.tasks {
+                let limits = limits::effective(defaults, &task.limits, ceiling, None, None);
+                if let Some(reason) = limits::outlasts(limits.wall, longest) {
+                    let (module, task) = (module.name.clone(), task.name.clone());
+                    return Err(StartError::Outlasts {
+                        module,
+                        task,
+                        reason,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn settings(&self) -> Settings {
+        let worker = &self.config.worker;
+        Settings {
+            name: worker.hostname.clone(),
+            queues: worker.queues.clone(),
+            concurrency: worker.concurrency,
+            guest_threads: worker.guest_threads,
+            drain: worker.drain,
+            forward: worker.forward.clone(),
+            timezone: self.config.timezone.clone(),
+            accept: self.config.accept_content.clone(),
+            max_deliveries: worker.max_deliveries,
+            max_retries: Retries {
+                default: worker.max_retries,
+                cap: self.config.max_retries,
+            },
+            retry_delay: worker.retry_delay,
+            result_keep: worker.result_keep,
+            track_started: worker.track_started,
+            result_extended: worker.result_extended,
+            defaults: self.config.limits.clone(),
+            ceiling: self.config.ceiling.clone(),
+            aliases: self.config.aliases.clone(),
+            routes: self.config.routes.clone(),
+            grants: self.grants(),
+        }
+    }
+}
+
+/// To how many attempts in flight a worker may grow that starts with so many.
+fn most(concurrency: usize) -> u32 {
+    let attempts = u32::try_from(concurrency).unwrap_or(u32::MAX);
+    let largest = u32::try_from(CONCURRENCY).unwrap_or(u32::MAX);
+    attempts.saturating_mul(GROWTH).min(largest).max(attempts)
+}
+
+async fn follow_signals(
+    shutdown: Shutdown,
+    signals: Signals,
+    drain: Duration,
+    metrics: Arc<Metrics>,
+) {
+    let said = |phase| {
+        let tasks = metrics.running();
+        if let Some(words) = stopping(phase, tasks, drain) {
+            tracing::info!(tasks, "{words}");
+        }
+    };
+    shutdown.listen(signals, said).await;
+}
+
+/// Says what a signal does to the tasks that run, if any does.
+fn stopping(phase: Phase, tasks: i64, drain: Duration) -> Option<String> {
+    if tasks == 0 {
+        return None;
+    }
+    Some(match phase {
+        Phase::Draining => format!(
+            "draining for at most {}; a second signal gives running tasks back at once",
+            human::span(drain)
+        ),
+        Phase::Cancelling => "giving running tasks back".to_owned(),
+    })
+}
+
+async fn drain(shutdown: Shutdown, drain: Duration) {
+    shutdown.drain(drain).await;
+}
+
+async fn finish(mut tasks: JoinSet<()>) {
+    let all = async {
+        while let Some(ended) = tasks.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a task beside the worker ended badly");
+            }
+        }
+    };
+    if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
+        tasks.shutdown().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_is_told_only_where_something_runs() {
+        let drain = Duration::from_secs(30);
+        assert_eq!(stopping(Phase::Draining, 0, drain), None);
+        assert_eq!(stopping(Phase::Cancelling, 0, drain), None);
+        let words = stopping(Phase::Draining, 2, drain).unwrap();
+        assert!(words.starts_with("draining for at most 30 s;"), "{words}");
+        let words = stopping(Phase::Cancelling, 1, drain).unwrap();
+        assert_eq!(words, "giving running tasks back");
+    }
+}
