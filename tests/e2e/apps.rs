@@ -8,9 +8,12 @@ use support::{Python, Rabbit, Redis, Stage, until};
 /// Where what no worker of ours knows is handed on to; nobody takes from it.
 const ELSEWHERE: &str = "forward:python";
 
-/// The environment with the frameworks, and where their tasks and results go.
-fn apps(broker: &str, backend: &str) -> Python {
-    celery::python("5.7-apps")
+/// The environment with both frameworks; Flask is also in that of the oldest release.
+const APPS: &str = "5.7-apps";
+
+/// An environment with a framework, and where its tasks and results go.
+fn apps(release: &str, broker: &str, backend: &str) -> Python {
+    celery::python(release)
         .with("BROKER", broker)
         .with("BACKEND", backend)
         .with("PYTHONDONTWRITEBYTECODE", "1")
@@ -136,7 +139,7 @@ fn the_beat_of_the_oldest_release_drives_our_worker() {
 fn check_django(stage: &Stage, broker: &str, backend: &str, typed: bool) {
     let _worker = stage.server(&["worker"]);
     let database = stage.path("django.db").display().to_string();
-    let apps = apps(broker, backend).with("DATABASE", database);
+    let apps = apps(APPS, broker, backend).with("DATABASE", database);
     let seen = apps.run("visits.py", &["django"]);
     for (page, expected) in [
         ("words", json!([200, {"words": 6}])),
@@ -177,10 +180,10 @@ fn the_pages_of_a_django_application_show_results_out_of_a_sqlite_file() {
     check_django(&stage, &rabbit.url(), &backend, false);
 }
 
-fn check_flask(broker: &str, backend: &str) {
+fn check_flask(release: &str, broker: &str, backend: &str) {
     let stage = beside(broker, backend);
     let _worker = stage.server(&["worker"]);
-    let seen = apps(broker, backend).run("visits.py", &["flask"]);
+    let seen = apps(release, broker, backend).run("visits.py", &["flask"]);
     for (page, expected) in [
         ("words", json!([200, {"words": 6}])),
         ("joined", json!([200, {"joined": "a+ä+𝄞"}])),
@@ -194,20 +197,26 @@ fn check_flask(broker: &str, backend: &str) {
 #[test]
 fn the_pages_of_a_flask_application_show_what_our_worker_made_over_redis() {
     let redis = Redis::start();
-    check_flask(&redis.url(0), &redis.url(1));
+    check_flask(APPS, &redis.url(0), &redis.url(1));
+}
+
+#[test]
+fn the_pages_of_a_flask_application_with_the_oldest_release_show_the_same() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    check_flask("5.4", &rabbit.url(), &redis.url(1));
 }
 
 #[test]
 fn the_pages_of_a_flask_application_show_what_our_worker_made_over_rabbitmq() {
     let (rabbit, redis) = (Rabbit::start(), Redis::start());
-    check_flask(&rabbit.url(), &redis.url(1));
+    check_flask(APPS, &rabbit.url(), &redis.url(1));
 }
 
 fn a_schedule_in_a_database_drives_us(broker: &Broker) {
     let redis = Redis::start();
     let stage = beside(&broker.url(), &redis.url(1));
     let database = stage.path("django.db").display().to_string();
-    let apps = apps(&broker.url(), &redis.url(1)).with("DATABASE", database);
+    let apps = apps(APPS, &broker.url(), &redis.url(1)).with("DATABASE", database);
     let planned = apps.run("visits.py", &["plan"]);
     let new = json!([0, true]);
     assert_eq!(planned["words"], new, "{planned}");
