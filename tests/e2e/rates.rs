@@ -5,6 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use support::{Rabbit, Redis, Stage, until};
 
+const NODE: &str = "w@example";
+
 /// Sends tasks, waits for all, and returns the time from before the first was sent to the
 /// last end: no test may ask for less of it, and a busy machine takes more.
 fn took(stage: &Stage, task: &str, count: usize) -> SignedDuration {
@@ -102,7 +104,7 @@ fn ask(broker: &str, results: &str, rate: &str, scene: &str, check: impl FnOnce(
     for module in ["text", "odd"] {
         stage.push(module);
     }
-    let _worker = stage.server(&["worker"]);
+    let _worker = stage.server(&["worker", "-n", NODE]);
     let seen = celery::python("5.7").run("client.py", &[scene, broker, results]);
     check(&stage, &seen);
 }
@@ -159,10 +161,11 @@ fn what_a_client_sends_too_fast_waits_in_rabbitmq_and_hinders_nobody() {
     let check = |stage: &Stage, seen: &Value| {
         let held = assert_held(seen);
         until("none is with the worker", || {
-            let active = stage.json(&["inspect", "active", "-t", "20"]);
-            let reserved = stage.json(&["inspect", "reserved", "-t", "20"]);
-            let known = format!("{active}{reserved}");
-            let is_known = held.iter().any(|id| known.contains(id));
+            let has = |what: &str| {
+                let seen = stage.json(&["inspect", what, "-d", NODE, "-t", "20"]);
+                held.iter().any(|id| seen.to_string().contains(id))
+            };
+            let is_known = has("active") || has("reserved");
             let queue = rabbit.queue("celery");
             (queue["messages"] == 0 && !is_known).then_some(())
         });
