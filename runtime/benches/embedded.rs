@@ -208,6 +208,7 @@ fn settings(concurrency: usize) -> Settings {
         timezone: jiff::tz::TimeZone::UTC,
         accept: Default::default(),
         max_deliveries: 5,
+        repair_time: Duration::from_secs(600),
         max_retries: Retries {
             default: 3,
             cap: 100,

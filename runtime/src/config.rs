@@ -24,7 +24,9 @@ pub mod units;
 mod worker;
 mod zone;
 
-pub use address::{Address, AmqpUrl, DATABASE_FILE, RedisUrl, SentinelUrl, ServerUrl, TlsPaths};
+pub use address::{
+    Address, AmqpUrl, DATABASE_FILE, PostgresUrl, RedisUrl, SentinelUrl, ServerUrl, TlsPaths,
+};
 pub use error::ConfigError;
 pub use hostname::machine;
 pub use publish::PublishConfig;

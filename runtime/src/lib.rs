@@ -20,7 +20,7 @@
 //! | store | [`database`] | the one SQLite file and its one writer |
 //! | | [`resp`] | connections to Redis |
 //! | | [`amqp`] | connections to RabbitMQ |
-//! | | [`sql`] | the SQLite files of Celery's database results |
+//! | | [`sql`] | the SQLite files and Postgres servers of Celery's database results |
 //! | seams | [`broker`] | where messages wait, and its drivers |
 //! | | [`results`] | where states and results are, and its drivers |
 //! | | [`bus`] | events and remote control, and its drivers |

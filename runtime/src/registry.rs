@@ -25,7 +25,7 @@ pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
 pub use garbage::{Collected, FOREIGN_ARTIFACT_KEPT, GRACE};
 pub use presence::LiveReport;
-pub use resolver::{Loaded, Missing, Resolution, Resolver, Worker};
+pub use resolver::{Loaded, Missing, Resolution, Resolver, Trouble, Worker};
 pub use upload::{PushStep, Pushed};
 
 use crate::clock::Clock;
@@ -250,4 +250,4 @@ fn moment(ms: i64) -> Timestamp {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -30,6 +30,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::time::Duration;
 
+/// Stands between the name of a worker and what tells its runs apart.
+pub const RUN: &str = " run ";
+
 /// The start of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Start {
@@ -39,7 +42,7 @@ pub struct Start {
     pub task: String,
     /// The run.
     pub fence: Fence,
-    /// The worker, `NAME@HOST` and its incarnation.
+    /// The worker, `NAME@HOST`, and after [`RUN`] what is like that of no other run.
     pub worker: String,
     /// Until when the run is believed alive without [`Results::renew`].
     pub lease_until: Timestamp,
@@ -160,7 +163,8 @@ pub struct Record {
     pub exception: Option<Exception>,
     /// As in [`Write::due`].
     pub due: Option<Timestamp>,
-    /// The worker that wrote last.
+    /// The worker that wrote last, as in [`Start::worker`] where it has only begun; see
+    /// [`Record::worker_name`].
     pub worker: String,
     /// What the last run used.
     pub usage: RunUsage,
@@ -171,11 +175,31 @@ pub struct Record {
 }
 
 impl Record {
+    /// Returns the name of the worker that wrote last, without its run.
+    #[must_use]
+    pub fn worker_name(&self) -> &str {
+        let name = self.worker.rsplit_once(RUN);
+        name.map_or(&self.worker, |(name, _)| name)
+    }
+
     /// Tells whether nothing may be written over it, see [`Write::is_order`].
     #[must_use]
     pub fn is_last(&self) -> bool {
         let is_order = self.state == State::Revoked && self.fence.deliveries == 0;
         self.state.is_final() && !is_order
+    }
+
+    /// What the task failed with; where that cannot be read, as of a document that is not
+    /// ours, that it did.
+    #[must_use]
+    pub fn failure(&self) -> Exception {
+        self.exception.clone().unwrap_or_else(|| match self.state {
+            State::Revoked => Exception::new("celery.exceptions", "TaskRevokedError", "revoked"),
+            State::Started | State::Success | State::Failure | State::Retry | State::Custom(_) => {
+                let text = "it failed with something that cannot be read here";
+                Exception::new("builtins", "Exception", text)
+            }
+        })
     }
 }
 

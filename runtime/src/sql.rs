@@ -1,32 +1,51 @@
-//! Connections to the SQLite files that Celery's SQLAlchemy backend uses: the only
-//! opener of them.
+//! Connections to the databases that Celery's SQLAlchemy backend uses, SQLite files and
+//! Postgres servers: the only opener of them.
 //!
-//! To those above a database is text with `$1`, values of three kinds, and rows of them.
-//! Our own file is another matter, see [`crate::database`].
+//! To those above both are text with `$1`, values of three kinds, and rows of them; what
+//! they must say differently they ask [`Sql::dialect`] for. Our own file is another
+//! matter, see [`crate::database`].
 
 mod error;
 mod link;
+mod postgres;
 
 pub use error::SqlError;
 pub use link::{Kind, Link, Row, Value};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
-use sqlx::{ConnectOptions as _, SqlitePool};
+use sqlx::{ConnectOptions as _, PgPool, SqlitePool};
 use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-/// Connections of one process: one of them writes at a time.
+/// Connections of one process: one of them writes at a time, and the servers of Postgres
+/// allow 100 to everybody unless told otherwise.
 const CONNECTIONS: u32 = 8;
 /// Longest wait for a connection, or for another process to let a file go (5 s).
 const WAIT: Duration = Duration::from_secs(5);
-/// Longest transaction (15 s): a folder of the network that is away may never answer.
+/// Longest transaction (15 s): a folder of the network that is away may never answer, nor
+/// a server that is frozen.
 const ANSWER: Duration = Duration::from_secs(15);
 
 /// One database.
 #[derive(Clone)]
 pub struct Sql {
-    pool: SqlitePool,
+    pool: Pool,
+}
+
+#[derive(Clone)]
+enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+/// Which SQL a database speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite's.
+    Sqlite,
+    /// Postgres'.
+    Postgres,
 }
 
 impl Sql {
@@ -43,7 +62,28 @@ impl Sql {
             .max_connections(CONNECTIONS)
             .acquire_timeout(WAIT);
         Self {
-            pool: pool.connect_lazy_with(options),
+            pool: Pool::Sqlite(pool.connect_lazy_with(options)),
+        }
+    }
+
+    /// Prepares connections to a Postgres server, which need not be there yet. Call it
+    /// within a runtime.
+    ///
+    /// # Errors
+    /// [`SqlError::Misconfigured`] when `url` is not
+    /// `postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?OPTIONS]`.
+    pub fn postgres(url: &str) -> Result<Self, SqlError> {
+        Ok(Self {
+            pool: Pool::Postgres(postgres::pool(url)?),
+        })
+    }
+
+    /// Returns which SQL it speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        match &self.pool {
+            Pool::Sqlite(_) => Dialect::Sqlite,
+            Pool::Postgres(_) => Dialect::Postgres,
         }
     }
 
@@ -59,9 +99,16 @@ impl Sql {
     ) -> Result<T, E> {
         let whole = async {
             let mut link = self.begin(writes).await?;
-            let done = work(&mut link).await?;
-            link.commit().await?;
-            Ok(done)
+            match work(&mut link).await {
+                Ok(done) => {
+                    link.commit().await?;
+                    Ok(done)
+                }
+                Err(error) => {
+                    link.undo().await;
+                    Err(error)
+                }
+            }
         };
         let late = |_| Err(SqlError::late(ANSWER).into());
         tokio::time::timeout(ANSWER, whole)
@@ -70,14 +117,21 @@ impl Sql {
     }
 
     async fn begin(&self, writes: bool) -> Result<Link, SqlError> {
-        // Whoever reads first and writes then may be refused in between.
-        let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
-        Ok(Link::new(self.pool.begin_with(begin).await?))
+        Ok(match &self.pool {
+            Pool::Sqlite(pool) => {
+                // Whoever reads first and writes then may be refused in between.
+                let begin = if writes { "BEGIN IMMEDIATE" } else { "BEGIN" };
+                Link::sqlite(pool.begin_with(begin).await?)
+            }
+            Pool::Postgres(pool) => Link::postgres(postgres::begin(pool, writes).await?),
+        })
     }
 }
 
 impl fmt::Debug for Sql {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sql").finish_non_exhaustive()
+        f.debug_struct("Sql")
+            .field("dialect", &self.dialect())
+            .finish_non_exhaustive()
     }
 }

@@ -77,6 +77,8 @@ pub struct Settings {
     pub accept: Accept,
     /// Deliveries of one message after which it is a dead letter.
     pub max_deliveries: u32,
+    /// How long messages wait for somebody to mend code that cannot be loaded.
+    pub repair_time: Duration,
     /// Retries of a task that states none, and the most any task may have.
     pub max_retries: Retries,
     /// Delay before a retry where none is given.

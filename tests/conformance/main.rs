@@ -15,6 +15,7 @@
 mod broker;
 mod kombu;
 mod orders;
+mod postgres;
 mod results;
 mod sentinel;
 mod stage;

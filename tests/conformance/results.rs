@@ -29,7 +29,7 @@ mod check {
 }
 
 behaviours! {
-    [embedded, redis, files, database]:
+    [embedded, redis, files, database, postgres]:
     stores_every_field_and_reads_it_back,
     nothing_stored_is_nothing,
     a_record_ends_with_its_time,
@@ -64,11 +64,11 @@ use celeriac::results::{Exception, Reply, RunUsage, Start, Write};
 use celeriac::task::{Fence, State, TaskId};
 use std::time::Duration;
 
-fn id(text: &str) -> TaskId {
+pub(crate) fn id(text: &str) -> TaskId {
     TaskId::parse(text).unwrap()
 }
 
-fn fence(retries: u32, deliveries: u32) -> Fence {
+pub(crate) fn fence(retries: u32, deliveries: u32) -> Fence {
     Fence {
         retries,
         deliveries,

@@ -104,6 +104,27 @@ impl ResultsStage {
     }
 }
 
+impl ResultsStage {
+    pub(crate) async fn postgres() -> Self {
+        let (server, clock) = (support::Postgres::start(), Clock::manual(START));
+        let open = |form| {
+            let sql = Sql::postgres(&server.url()).unwrap();
+            Arc::new(DatabaseResults::new(sql, clock.clone()).with_form(form))
+        };
+        let (orders, others_orders) = orders(&clock).await;
+        // Each reads what the other writes.
+        Self {
+            orders,
+            others_orders,
+            results: open(Form::Pickle),
+            other: open(Form::Json),
+            clock: clock.clone(),
+            sweeps: true,
+            _place: Box::new(server),
+        }
+    }
+}
+
 /// Orders about tasks whose results are elsewhere are in the data folder.
 async fn orders(clock: &Clock) -> (Arc<dyn Orders>, Arc<dyn Orders>) {
     let dir = tempfile::tempdir().unwrap();

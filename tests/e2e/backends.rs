@@ -47,7 +47,7 @@ fn files(stage: &Stage) -> String {
 }
 
 /// Checks what a client of any release saw.
-fn assert_everything(seen: &Value) {
+pub(crate) fn assert_everything(seen: &Value) {
     let children = &seen["children"];
     assert!(
         *children == json!([]) || children.is_null(),

@@ -69,7 +69,7 @@ fn maps_starmaps_and_chunks_come_out_as_with_celery_over_rabbitmq() {
 }
 
 /// Checks what clients saw of chords whose parts nobody counts.
-fn assert_chords(broker: &str, results: fn(&Stage) -> String) {
+pub(crate) fn assert_chords(broker: &str, results: impl FnOnce(&Stage) -> String) {
     let (stage, backend) = beside(broker, results);
     let worker = stage.server(&["worker"]);
     for release in ["5.4", "5.7"] {

@@ -34,7 +34,10 @@ mod limits;
 mod memory;
 mod monitor;
 mod neighbours;
+mod once;
 mod options;
+mod postgres;
+mod postgres_server;
 mod priority;
 mod rabbitmq;
 mod rabbitmq_server;
@@ -52,6 +55,7 @@ mod submit;
 mod submit_celery;
 mod timing;
 mod tutorial;
+mod unheard;
 
 use ended::{class, failure, message, success};
 use std::path::Path;

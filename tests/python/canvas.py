@@ -167,10 +167,33 @@ def many(app, t):
     return {"right": got == [2 * (10 * n + 25) for n in range(40)]}
 
 
+def frozen(app, t):
+    """Applies signatures with ids of their own twice."""
+    steps = chain(t.add(1, 2), t.add(3), t.add(4))
+    steps.freeze()
+    seen = {"chain": [steps.apply_async().get(timeout=PATIENCE) for _ in range(2)]}
+    call = t.fails().apply_async(task_id="resent")
+    seen["failed"] = caught(call)
+    app.send_task("text.echo", args=["later"], task_id="resent", link=t.echo("told").set(task_id="told", immutable=True))
+    return seen
+
+
+def resent(app, t):
+    return {"failed": caught(AsyncResult("resent", app=app)), "told": AsyncResult("told", app=app).state}
+
+
+def unheard(app, t):
+    """A chord of which one part's end is stored and not heard of."""
+    lost = t.add(1, 1).set(task_id="unheard", link=[t.add(10).set(task_id="linked")])
+    body = chord([lost, t.add(2, 2)])(t.total())
+    linked = AsyncResult("linked", app=app).get(timeout=PATIENCE)
+    return {"body": body.get(timeout=PATIENCE), "linked": linked}
+
+
 def main():
     what, broker, backend = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
-    scenes = [chains, replies, links, groups, chords, chord_errors, mixed, many]
+    scenes = [chains, replies, links, groups, chords, chord_errors, mixed, many, frozen, resent, unheard]
     print(json.dumps({scene.__name__: scene for scene in scenes}[what](app, Tasks(app))))
 
 

@@ -16,6 +16,8 @@ use crate::steps::run;
 const RELEASES: [&str; 5] = ["5.4", "5.7", "5.7-formats", "5.7-apps", "5.5-exporter"];
 /// RabbitMQ itself; what is in the search path changes the user and answers slowly.
 const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
+/// Where Debian puts the releases of Postgres, outside the search path.
+const POSTGRES: &str = "/usr/lib/postgresql";
 /// Written last, so that half an environment is never taken for a whole one.
 const STAMP: &str = "celeriac-requirements.txt";
 
@@ -26,6 +28,10 @@ pub(crate) fn ensure() -> Result<()> {
     }
     if !Path::new(RABBITMQ).exists() {
         install("rabbitmq-server")?;
+    }
+    if !Path::new(POSTGRES).exists() && !answers("postgres", "--version") {
+        keep_postgres_still()?;
+        install("postgresql")?;
     }
     for release in RELEASES {
         environment(release)?;
@@ -78,11 +84,30 @@ fn answers(program: &str, argument: &str) -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
+fn is_root() -> bool {
+    let output = Command::new("id").arg("-u").output();
+    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
+}
+
+/// Has Debian's package make no server of its own where there is none yet: tests start
+/// theirs, and nobody else asked for one.
+fn keep_postgres_still() -> Result<()> {
+    let folder = Path::new("/etc/postgresql-common/createcluster.d");
+    if !is_root() || folder.exists() {
+        return Ok(());
+    }
+    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let file = folder.join("no-main-cluster.conf");
+    fs::write(&file, "create_main_cluster = false\n").with_context(|| file.display().to_string())
+}
+
 /// Installs a package where that is ours to do; else says how.
 fn install(package: &str) -> Result<()> {
-    let is_root = Command::new("id").arg("-u").output();
-    let is_root = is_root.is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    let commands = match plan(package, is_root, Path::new("/etc/debian_version").exists()) {
+    let commands = match plan(
+        package,
+        is_root(),
+        Path::new("/etc/debian_version").exists(),
+    ) {
         Ok(commands) => commands,
         Err(advice) => bail!(advice),
     };

@@ -210,6 +210,7 @@ fn has_place(config: &Config) -> bool {
         .any(|address| match address {
             Address::Redis(_) | Address::Sentinel(_) | Address::Embedded(_) => true,
             Address::Database(_)
+            | Address::Postgres(_)
             | Address::Files(_)
             | Address::Amqp(_)
             | Address::Rpc

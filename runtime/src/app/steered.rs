@@ -34,6 +34,7 @@ impl App {
             Address::Redis(_) | Address::Sentinel(_) => None,
             Address::Embedded(folder) => is_apart.then_some(folder.as_path()),
             Address::Database(_)
+            | Address::Postgres(_)
             | Address::Files(_)
             | Address::Amqp(_)
             | Address::Rpc

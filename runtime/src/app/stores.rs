@@ -94,7 +94,11 @@ pub(super) async fn broker(
             Arc::new(broker.with_longest(config.worker.consumer_timeout))
         }
         // A result backend's address is refused for messages where it is read.
-        Address::Database(_) | Address::Files(_) | Address::Rpc | Address::Disabled => {
+        Address::Database(_)
+        | Address::Postgres(_)
+        | Address::Files(_)
+        | Address::Rpc
+        | Address::Disabled => {
             return Err(StartError::NoBroker);
         }
     })
@@ -115,7 +119,11 @@ pub(super) async fn bus(
             Arc::new(RedisBus::new(master("broker", url, sentinel)?, prefix))
         }
         Address::Amqp(url) => Arc::new(RabbitBus::new(amqp_server(url)?)),
-        Address::Database(_) | Address::Files(_) | Address::Rpc | Address::Disabled => {
+        Address::Database(_)
+        | Address::Postgres(_)
+        | Address::Files(_)
+        | Address::Rpc
+        | Address::Disabled => {
             return Err(StartError::NoBroker);
         }
     })
@@ -151,13 +159,10 @@ pub(super) async fn results(
             let server = master("result_backend", url, sentinel)?;
             Arc::new(RedisResults::new(server, clock.clone()).with_prefix(prefix))
         }
-        Address::Database(file) => {
-            let form = match config.worker.pickled_results {
-                true => Form::Pickle,
-                false => Form::Json,
-            };
-            let results = DatabaseResults::new(Sql::sqlite(file), clock.clone());
-            Arc::new(results.with_form(form).with_keep(keep))
+        Address::Database(file) => tables(config, Sql::sqlite(file), clock),
+        Address::Postgres(url) => {
+            let sql = Sql::postgres(url.server.secret()).map_err(ResultsError::from)?;
+            tables(config, sql, clock)
         }
         Address::Files(folder) => {
             let results = FileResults::open(folder, prefix, clock.clone())?;
@@ -173,6 +178,16 @@ pub(super) async fn results(
         // A broker's address is refused for results where it is read.
         Address::Amqp(_) | Address::Disabled => Arc::new(DisabledResults),
     })
+}
+
+/// Uses Celery's tables in a database.
+fn tables(config: &Config, sql: Sql, clock: &Clock) -> Arc<dyn Results> {
+    let form = match config.worker.pickled_results {
+        true => Form::Pickle,
+        false => Form::Json,
+    };
+    let results = DatabaseResults::new(sql, clock.clone()).with_form(form);
+    Arc::new(results.with_keep(config.worker.result_keep))
 }
 
 /// Opens the place for orders, the widest there is: the Redis of results or messages, the
@@ -203,6 +218,7 @@ pub(super) async fn orders(
             Address::Sentinel(url) => master(key, url, sentinel)?,
             Address::Embedded(_)
             | Address::Database(_)
+            | Address::Postgres(_)
             | Address::Files(_)
             | Address::Amqp(_)
             | Address::Rpc
@@ -217,6 +233,7 @@ pub(super) async fn orders(
         Address::Redis(_)
         | Address::Sentinel(_)
         | Address::Database(_)
+        | Address::Postgres(_)
         | Address::Files(_)
         | Address::Amqp(_)
         | Address::Rpc

@@ -166,7 +166,9 @@ fn place(what: &str, address: &Address) -> String {
         Address::Redis(url) => format!("{what} {url}"),
         Address::Sentinel(url) => format!("{what} {url}"),
         Address::Amqp(url) => format!("{what} {}", url.server),
-        Address::Database(_) | Address::Files(_) => format!("{what} {address}"),
+        Address::Database(_) | Address::Postgres(_) | Address::Files(_) => {
+            format!("{what} {address}")
+        }
         Address::Rpc => format!("{what} go to their callers alone (rpc://)"),
         Address::Disabled => {
             format!("no {what} are kept: callers cannot wait for them (--result-backend)")

@@ -1,12 +1,14 @@
 //! Addresses of brokers and result backends.
 
 mod amqp;
+mod postgres;
 mod redis;
 mod sentinel;
 mod server;
 mod tls;
 
 pub use amqp::AmqpUrl;
+pub use postgres::PostgresUrl;
 pub use redis::RedisUrl;
 pub use sentinel::SentinelUrl;
 pub use server::ServerUrl;
@@ -31,6 +33,8 @@ pub enum Address {
     Amqp(AmqpUrl),
     /// Celery's own tables in a SQLite file.
     Database(PathBuf),
+    /// Celery's own tables in a database of a Postgres server.
+    Postgres(PostgresUrl),
     /// Celery's own files in a folder.
     Files(PathBuf),
     /// Sent through the broker to the caller alone, and not kept.
@@ -59,7 +63,7 @@ impl Purpose {
             Self::ResultBackend => {
                 "result backends that work: sqlite://FOLDER (the embedded file), redis://HOST:PORT/DB, \
                  sentinel://HOST:PORT;sentinel://HOST:PORT, db+sqlite:///FILE (Celery's tables), \
-                 file:///FOLDER (Celery's files), rpc:// (to the caller alone), disabled:// (none)"
+                 db+postgresql://HOST:PORT/DATABASE (the same), file:///FOLDER (Celery's files), rpc:// (to the caller alone), disabled:// (none)"
             }
         }
     }
@@ -79,6 +83,13 @@ impl Address {
             ("amqp" | "pyamqp", Purpose::Broker) => AmqpUrl::parse(rest, false).map(Self::Amqp),
             ("amqps", Purpose::Broker) => AmqpUrl::parse(rest, true).map(Self::Amqp),
             ("db+sqlite", Purpose::ResultBackend) => database(rest).map(Self::Database),
+            (
+                "db+postgresql"
+                | "db+postgres"
+                | "db+postgresql+psycopg2"
+                | "db+postgresql+psycopg",
+                Purpose::ResultBackend,
+            ) => PostgresUrl::parse(rest).map(Self::Postgres),
             ("file", Purpose::ResultBackend) => files(rest).map(Self::Files),
             ("rpc", Purpose::ResultBackend) => Ok(Self::Rpc),
             ("disabled", Purpose::ResultBackend) => Ok(Self::Disabled),
@@ -95,6 +106,7 @@ impl Address {
             | Self::Sentinel(_)
             | Self::Amqp(_)
             | Self::Database(_)
+            | Self::Postgres(_)
             | Self::Files(_)
             | Self::Rpc
             | Self::Disabled => Self::Disabled,
@@ -112,6 +124,7 @@ impl fmt::Display for Address {
             Self::Sentinel(url) => write!(f, "{url}"),
             Self::Amqp(url) => write!(f, "{}", url.server),
             Self::Database(file) => write!(f, "db+sqlite:///{}", file.display()),
+            Self::Postgres(url) => write!(f, "db+{}", url.server),
             Self::Files(folder) => write!(f, "file://{}", folder.display()),
             Self::Rpc => f.write_str("rpc://"),
             Self::Disabled => f.write_str("disabled://"),
@@ -179,6 +192,9 @@ pub(super) fn redact(text: &str) -> String {
     };
     if ["sqlite", "db+sqlite", "file"].contains(&scheme) {
         return text.to_owned();
+    }
+    if let Some((before, _)) = rest.split_once("password=") {
+        return redact(&format!("{scheme}://{before}")) + "password=***";
     }
     // Kombu divides so; a `;` that nothing of this kind follows may be of a password.
     let next = format!(";{scheme}://");
@@ -256,7 +272,7 @@ mod tests {
 
     #[test]
     fn celerys_tables_and_files_are_named_as_celery_names_them() {
-        let results = |text| Address::parse(text, Purpose::ResultBackend, Path::new("data"));
+        let results = |text: &str| Address::parse(text, Purpose::ResultBackend, Path::new("data"));
         for (text, address) in [
             ("db+sqlite:///r.db", Address::Database("r.db".into())),
             (
@@ -268,6 +284,15 @@ mod tests {
             assert_eq!(results(text).as_ref(), Ok(&address), "{text}");
             assert_eq!(address.to_string(), text);
             assert!(parse(text).unwrap_err().contains("is not known"), "{text}");
+        }
+        for scheme in [
+            "db+postgresql",
+            "db+postgres",
+            "db+postgresql+psycopg2",
+            "db+postgresql+psycopg",
+        ] {
+            let address = results(&format!("{scheme}://me:s3cret@h/d")).unwrap();
+            assert_eq!(address.to_string(), "db+postgresql://me:***@h:5432/d");
         }
         assert_eq!(
             results("file://localhost/var/r"),
@@ -292,6 +317,10 @@ mod tests {
         assert_eq!(redact("redis://:s3cret@h:6379/1"), "redis://:***@h:6379/1");
         assert_eq!(redact("amqp://me:a:b@c@h//"), "amqp://me:***@h//");
         assert_eq!(redact("sqlite://x"), "sqlite://x");
+        assert_eq!(
+            redact("db+postgresql://me:a/b@h/d?password=s3cret&x=1"),
+            "db+postgresql://me:***@h/d?password=***"
+        );
         assert_eq!(
             redact("sentinel://:s3cret@h:1;sentinel://me:s3cret@h2:1/0"),
             "sentinel://:***@h:1;sentinel://me:***@h2:1/0"

@@ -49,6 +49,7 @@ pub(super) fn check_scope(
         Address::Redis(_) | Address::Sentinel(_) => true,
         Address::Embedded(_)
         | Address::Database(_)
+        | Address::Postgres(_)
         | Address::Files(_)
         | Address::Amqp(_)
         | Address::Rpc

@@ -51,6 +51,8 @@ pub struct WorkerConfig {
     pub forward: Option<String>,
     /// Deliveries after which a message is dead.
     pub max_deliveries: u32,
+    /// How long messages wait for code that only a push can mend.
+    pub repair_time: Duration,
     /// Retries where the task names no number.
     pub max_retries: u32,
     /// Delay before a retry where the task names none.
@@ -118,6 +120,7 @@ impl WorkerConfig {
             )?,
             listen_is_chosen: reader.source("worker.listen") != super::Source::Default,
             max_deliveries: small(reader.number("worker.max_deliveries", 5, 1..=DELIVERIES)?),
+            repair_time: reader.duration("worker.repair_time", 600 * SECOND, ZERO..=A_YEAR)?,
             max_retries: small(reader.number("worker.max_retries", 3, 0..=RETRIES)?),
             retry_delay: reader.duration("worker.retry_delay", 180 * SECOND, ZERO..=A_YEAR)?,
             result_keep: reader.maybe_duration(

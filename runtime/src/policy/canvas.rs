@@ -177,6 +177,18 @@ pub enum CanvasError {
     /// It is nested too deep.
     #[error("signatures are nested more than {DEPTH} deep; make them flatter")]
     Deep,
+    /// No broker takes its message.
+    #[error(
+        "the message of {task} would have {bytes} bytes with what follows it; {allowed} are allowed: pass references instead of data"
+    )]
+    TooLarge {
+        /// The task.
+        task: String,
+        /// Bytes of its arguments and of what follows it.
+        bytes: u64,
+        /// The limit.
+        allowed: u64,
+    },
     /// It stands for too many messages.
     #[error("more than {MESSAGES} messages would follow; send them in several groups")]
     Many,

@@ -93,6 +93,26 @@ pub enum RegistryError {
     Sandbox(#[from] SandboxError),
 }
 
+impl RegistryError {
+    /// Tells of code that cannot be loaded whether it stays so until somebody pushes.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Refused(_) => true,
+            Self::UnknownModule { .. }
+            | Self::UnknownVersion { .. }
+            | Self::NoEarlier { .. }
+            | Self::Collected
+            | Self::Full { .. }
+            | Self::CompilerSlow { .. }
+            | Self::CompilerMissing { .. }
+            | Self::Storage { .. }
+            | Self::Database(_)
+            | Self::Sandbox(_) => false,
+        }
+    }
+}
+
 /// A component that is not taken, and why. Its text is what the author reads.
 #[derive(Debug)]
 pub struct Refused {

@@ -9,9 +9,11 @@
 mod follow;
 mod missing;
 mod module;
+mod trouble;
 
 pub use missing::Missing;
 pub use module::Loaded;
+pub use trouble::Trouble;
 
 use super::components::Components;
 use super::error::RegistryError;

@@ -7,4 +7,4 @@ mod garbage;
 mod pointers;
 mod push;
 
-pub(super) use fixture::{House, component, name};
+pub(crate) use fixture::{House, component, name};

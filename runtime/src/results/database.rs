@@ -1,9 +1,11 @@
-//! Results in Celery's own tables of a SQLite file, `db+sqlite:///FILE`.
+//! Results in Celery's own tables of a SQLite file or a Postgres server, `db+sqlite:///FILE`
+//! and `db+postgresql://…`.
 //!
 //! `celery_taskmeta` has what Celery's clients read. `celeriac_run` beside it has what
 //! only we know: which run wrote, its lease, what it used, when it is over. Both change
 //! in one transaction, and calls that wait together share one ([`lane`]).
 
+mod dialect;
 mod lane;
 mod pickle;
 mod renew;
@@ -57,7 +59,7 @@ pub struct DatabaseResults {
 }
 
 impl DatabaseResults {
-    /// Uses a database; its file need not be there yet.
+    /// Uses a database; its file or its server need not be there yet.
     #[must_use]
     pub fn new(sql: Sql, clock: Clock) -> Self {
         Self {
@@ -129,11 +131,13 @@ impl Results for DatabaseResults {
     }
 
     async fn get(&self, id: &TaskId) -> Result<Option<Record>, ResultsError> {
-        self.tables().await?;
+        let tables = self.tables().await?;
         let now = self.clock.now();
         let rows = self
             .sql
-            .transaction(false, async |link| row::find(link, &[id], true).await)
+            .transaction(false, async |link| {
+                row::find(link, tables, &[id], true).await
+            })
             .await?;
         let found = rows.into_values().next();
         Ok(found.and_then(|row| Some(row.recorded(id, now)?.record)))
@@ -175,7 +179,7 @@ impl From<SqlError> for ResultsError {
             SqlError::Refused { reason } => Self::Malformed { system, reason },
             SqlError::Misconfigured { reason } => Self::Misconfigured {
                 system,
-                reason: format!("{reason}; check result_backend and who may write the file"),
+                reason: format!("{reason}; check result_backend, and who may use its tables"),
             },
         }
     }

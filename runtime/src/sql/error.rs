@@ -1,5 +1,6 @@
 //! Trouble of such a database, by what the caller does next.
 
+use super::WAIT;
 use std::time::Duration;
 
 /// Trouble of a database.
@@ -40,14 +41,15 @@ impl SqlError {
 
 impl From<sqlx::Error> for SqlError {
     fn from(error: sqlx::Error) -> Self {
-        let code = error
-            .as_database_error()
-            .and_then(|error| Some(error.code()?.into_owned()));
-        let reason = error.to_string();
-        match code.as_deref().map(kind) {
-            Some(Kind::Values) => Self::Refused { reason },
-            Some(Kind::Person) => Self::Misconfigured { reason },
-            Some(Kind::Passing) | None => Self::Unavailable {
+        let reason = if matches!(error, sqlx::Error::PoolTimedOut) {
+            format!("no connection to the database within {} s", WAIT.as_secs())
+        } else {
+            error.to_string()
+        };
+        match sort(&error) {
+            Kind::Values => Self::Refused { reason },
+            Kind::Person => Self::Misconfigured { reason },
+            Kind::Passing => Self::Unavailable {
                 reason,
                 source: Some(error),
             },
@@ -62,9 +64,34 @@ enum Kind {
     Passing,
 }
 
-/// Tells what an error code of SQLite means.
+fn sort(error: &sqlx::Error) -> Kind {
+    use sqlx::Error;
+    let code = error.as_database_error().and_then(|error| error.code());
+    if let Some(code) = code {
+        return kind(&code);
+    }
+    // A certificate that is not trusted, an option, a column of another kind.
+    let is_for_a_person = if let Error::Io(error) = error {
+        error.kind() == std::io::ErrorKind::InvalidData
+    } else {
+        matches!(
+            error,
+            Error::Tls(_) | Error::Configuration(_) | Error::ColumnDecode { .. } | Error::Decode(_)
+        )
+    };
+    if is_for_a_person {
+        Kind::Person
+    } else {
+        Kind::Passing
+    }
+}
+
+/// Tells what an error code means: five letters of Postgres, a number of SQLite.
 fn kind(code: &str) -> Kind {
-    // The low byte of an extended code is the primary one.
+    if code.len() == 5 {
+        return state(code);
+    }
+    // The low byte of SQLite's extended codes is the primary one.
     let primary = code.parse::<u32>().map_or(0, |code| code & 0xff);
     match primary {
         // SQL that does not fit the tables, a folder or file that cannot be written,
@@ -72,6 +99,26 @@ fn kind(code: &str) -> Kind {
         1 | 3 | 8 | 11 | 14 | 23 | 26 => Kind::Person,
         // Too big, or of another type.
         18 | 20 => Kind::Values,
+        _ => Kind::Passing,
+    }
+}
+
+/// Tells what an SQLSTATE means.
+fn state(code: &str) -> Kind {
+    match code {
+        // Somebody else made the same table or sequence at the same time.
+        "42P07" | "42710" => Kind::Passing,
+        // A column that must be filled and that we do not know, or a check that is not ours.
+        "23502" | "23514" => Kind::Person,
+        // Data that the columns do not take, and more than a message may be.
+        _ if code.starts_with("22") || code.starts_with("54") => Kind::Values,
+        // Who we are, which database, which schema, and SQL that does not fit the tables.
+        _ if ["28", "3D", "3F", "42"]
+            .iter()
+            .any(|class| code.starts_with(class)) =>
+        {
+            Kind::Person
+        }
         _ => Kind::Passing,
     }
 }
@@ -88,6 +135,19 @@ mod tests {
             ("26", Kind::Person),
             ("1032", Kind::Person),
             ("18", Kind::Values),
+            ("28P01", Kind::Person),
+            ("3D000", Kind::Person),
+            ("42501", Kind::Person),
+            ("42703", Kind::Person),
+            ("23502", Kind::Person),
+            ("23505", Kind::Passing),
+            ("42P07", Kind::Passing),
+            ("40P01", Kind::Passing),
+            ("57P03", Kind::Passing),
+            ("57014", Kind::Passing),
+            ("08006", Kind::Passing),
+            ("22001", Kind::Values),
+            ("22021", Kind::Values),
             ("", Kind::Passing),
         ] {
             assert_eq!(kind(code), expected, "{code}");

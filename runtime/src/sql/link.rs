@@ -1,14 +1,14 @@
 //! A transaction, and what goes in and out of it.
 
 use super::SqlError;
-use sqlx::query::Query;
-use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use super::postgres::Open;
 use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
 
 /// A value of a statement or a row; each kind may be NULL.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
-    /// Text. NUL characters, at which some readers stop, are replaced.
+    /// Text. NUL characters, at which some readers stop and which Postgres does not take,
+    /// are replaced.
     Text(Option<String>),
     /// Bytes.
     Bytes(Option<Vec<u8>>),
@@ -87,13 +87,54 @@ impl Row {
     }
 }
 
-/// A transaction, undone when it is dropped.
+/// A transaction of either database, undone when it is dropped.
 #[derive(Debug)]
-pub struct Link(Transaction<'static, Sqlite>);
+pub struct Link(Either);
+
+#[derive(Debug)]
+enum Either {
+    Sqlite(Transaction<'static, Sqlite>),
+    Postgres(Open),
+}
+
+/// A statement with its values, of whichever database it is run on.
+macro_rules! bound {
+    ($sql:expr, $values:expr) => {{
+        let mut query = sqlx::query(AssertSqlSafe($sql.to_owned()));
+        for value in $values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Bytes(bytes) => query.bind(bytes),
+                Value::Int(number) => query.bind(number),
+            };
+        }
+        query
+    }};
+}
+
+/// The cells of a row, of the kinds that its caller expects: SQLite's columns hold what was
+/// put in them, and Postgres' are of kinds that are near enough.
+macro_rules! cells {
+    ($row:expr, $kinds:expr) => {{
+        let mut cells = Vec::with_capacity($kinds.len());
+        for (at, kind) in $kinds.iter().enumerate() {
+            cells.push(match kind {
+                Kind::Text => Value::Text($row.try_get_unchecked(at)?),
+                Kind::Bytes => Value::Bytes($row.try_get_unchecked(at)?),
+                Kind::Int => Value::Int($row.try_get_unchecked(at)?),
+            });
+        }
+        Ok(Row(cells.into_iter()))
+    }};
+}
 
 impl Link {
-    pub(super) fn new(transaction: Transaction<'static, Sqlite>) -> Self {
-        Self(transaction)
+    pub(super) fn sqlite(transaction: Transaction<'static, Sqlite>) -> Self {
+        Self(Either::Sqlite(transaction))
+    }
+
+    pub(super) fn postgres(open: Open) -> Self {
+        Self(Either::Postgres(open))
     }
 
     /// Runs a statement, and returns how many rows it changed.
@@ -101,8 +142,16 @@ impl Link {
     /// # Errors
     /// What the database said.
     pub async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, SqlError> {
-        let done = bound(sql, values).execute(&mut *self.0).await?;
-        Ok(done.rows_affected())
+        Ok(match &mut self.0 {
+            Either::Sqlite(link) => {
+                let done = bound!(sql, values).execute(&mut **link).await?;
+                done.rows_affected()
+            }
+            Either::Postgres(open) => {
+                let done = bound!(sql, values).execute(open.connection()).await?;
+                done.rows_affected()
+            }
+        })
     }
 
     /// Runs a statement, and returns its rows.
@@ -115,34 +164,34 @@ impl Link {
         values: Vec<Value>,
         kinds: &[Kind],
     ) -> Result<Vec<Row>, SqlError> {
-        let rows = bound(sql, values).fetch_all(&mut *self.0).await?;
-        rows.iter().map(|row| cells(row, kinds)).collect()
+        match &mut self.0 {
+            Either::Sqlite(link) => {
+                let rows = bound!(sql, values).fetch_all(&mut **link).await?;
+                rows.iter().map(|row| cells!(row, kinds)).collect()
+            }
+            Either::Postgres(open) => {
+                let rows = bound!(sql, values).fetch_all(open.connection()).await?;
+                rows.iter().map(|row| cells!(row, kinds)).collect()
+            }
+        }
     }
 
     /// Makes durable what was done.
     pub(super) async fn commit(self) -> Result<(), SqlError> {
-        Ok(self.0.commit().await?)
+        match self.0 {
+            Either::Sqlite(link) => Ok(link.commit().await?),
+            Either::Postgres(open) => open.commit().await,
+        }
     }
-}
 
-fn bound(sql: &str, values: Vec<Value>) -> Query<'static, Sqlite, SqliteArguments> {
-    let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
-    values.into_iter().fold(query, |query, value| match value {
-        Value::Text(text) => query.bind(text),
-        Value::Bytes(bytes) => query.bind(bytes),
-        Value::Int(number) => query.bind(number),
-    })
-}
-
-/// The cells of a row. SQLite's columns hold what was put in them, whatever their kind.
-fn cells(row: &SqliteRow, kinds: &[Kind]) -> Result<Row, SqlError> {
-    let mut cells = Vec::with_capacity(kinds.len());
-    for (at, kind) in kinds.iter().enumerate() {
-        cells.push(match kind {
-            Kind::Text => Value::Text(row.try_get_unchecked(at)?),
-            Kind::Bytes => Value::Bytes(row.try_get_unchecked(at)?),
-            Kind::Int => Value::Int(row.try_get_unchecked(at)?),
-        });
+    /// Undoes what was done, as far as it is not undone already.
+    pub(super) async fn undo(self) {
+        let undone = match self.0 {
+            Either::Sqlite(link) => link.rollback().await.map_err(SqlError::from),
+            Either::Postgres(open) => open.undo().await,
+        };
+        if let Err(error) = undone {
+            tracing::debug!(%error, "a transaction is undone by closing its connection");
+        }
     }
-    Ok(Row(cells.into_iter()))
 }

@@ -4,11 +4,11 @@ use super::guests::Guests;
 use super::heartbeat::Leases;
 use super::steering::Steering;
 use super::{Drained, Parts, Settings, WorkerError};
-use crate::broker::{Broker, Settlement};
+use crate::broker::{Broker, Receipt, Settlement};
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::registry::Resolver;
-use crate::results::Results;
+use crate::results::{RUN, Results};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 use std::sync::Arc;
@@ -28,6 +28,8 @@ pub(super) struct Crew {
     pub(super) leases: Leases,
     pub(super) steering: Arc<Steering>,
     pub(super) events: Events,
+    /// Unlike that of every other process, whatever their names.
+    incarnation: String,
     finished: AtomicU64,
     refused: AtomicU64,
     given_back: AtomicU64,
@@ -48,10 +50,18 @@ impl Crew {
             leases: Leases::default(),
             steering: parts.steering,
             events: parts.events,
+            incarnation: uuid::Uuid::new_v4().simple().to_string(),
             finished: AtomicU64::new(0),
             refused: AtomicU64::new(0),
             given_back: AtomicU64::new(0),
         })
+    }
+
+    /// Names whoever runs a delivery: this very process with this very copy of the message.
+    pub(super) fn run_of(&self, receipt: &Receipt) -> String {
+        let Receipt { message, lease } = receipt;
+        let (name, process) = (&self.settings.name, &self.incarnation);
+        format!("{name}{RUN}{process} {message} {lease}")
     }
 
     /// Counts an attempt that is about to be settled so.

@@ -14,12 +14,17 @@ mod follow;
 mod invoke;
 mod judge;
 mod leave;
+mod once;
 mod record;
 mod report;
+mod size;
 mod start;
 mod submitted;
 mod tell;
 mod unlock;
+
+#[cfg(test)]
+mod tests;
 
 pub(super) use follow::too_large;
 
@@ -64,7 +69,7 @@ pub(super) async fn attempt(crew: &Crew, delivery: Delivery) {
         if left.goes_back() {
             heartbeat::let_go(crew, &alive).await;
         }
-        leave::leave(crew, left, &mut story).await;
+        leave::leave(crew, left, &alive, &mut story).await;
     }
     story.tell(crew); // j. report
 }
@@ -87,7 +92,7 @@ async fn steps(
     let (mut report, budget) = invoke::invoke(crew, &attempt, alive, &watched).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
-    let (verdict, rest) = follow::plan(crew, &attempt.request, verdict);
+    let (verdict, rest) = follow::plan(crew, &attempt.request, verdict, attempt.is_again());
     story.decided(&verdict);
     let submitted = std::mem::take(&mut report.submitted);
     let sending = submitted::sending(crew, &attempt, &verdict, submitted, budget);
@@ -128,10 +133,7 @@ impl Attempt {
                 settings.max_retries.cap,
             ),
             grants: grants::of(&settings.grants, &code.module.to_string(), &code.task.name),
-            fence: Fence {
-                retries: request.retries,
-                deliveries: delivery.deliveries,
-            },
+            fence: record::fence(&delivery, &request),
             started: crew.clock.now(),
             whose: format!(
                 "module {} {}, task {}",
@@ -142,5 +144,11 @@ impl Attempt {
             code,
             batch: None,
         }
+    }
+
+    /// Tells whether an attempt before this one may have done the same, and died before
+    /// it was settled.
+    fn is_again(&self) -> bool {
+        self.request.again || self.fence.deliveries > 1
     }
 }

@@ -76,6 +76,11 @@ impl Alive {
         lock(&self.all).remove(&self.receipt);
     }
 
+    /// Tells whether the message is still there to come back.
+    pub(super) fn is_kept(&self) -> bool {
+        lock(&self.all).contains_key(&self.receipt)
+    }
+
     /// Takes the run record away from the beat.
     fn take_run(&self) -> Option<(TaskId, Fence)> {
         lock(&self.all).get_mut(&self.receipt)?.run.take()

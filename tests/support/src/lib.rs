@@ -16,6 +16,7 @@ pub mod certificates;
 pub mod file;
 pub mod http;
 pub mod ports;
+pub mod postgres;
 pub mod proxy;
 pub mod python;
 pub mod rabbitmq;
@@ -28,6 +29,7 @@ pub mod wait;
 
 pub use certificates::Certificates;
 pub use ports::free_port;
+pub use postgres::Postgres;
 pub use proxy::Proxy;
 pub use python::{Python, PythonWorker};
 pub use rabbitmq::Rabbit;

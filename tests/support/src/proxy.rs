@@ -2,11 +2,19 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 /// Bytes that are handed on at once.
 const PIECE: usize = 16 << 10;
+
+/// Which way bytes go on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Out,
+    Back,
+}
 
 /// Hands every connection on to one port of this machine. It ends with the test.
 #[derive(Debug)]
@@ -25,6 +33,7 @@ struct Ways {
 struct State {
     is_stopped: bool,
     clients: Vec<TcpStream>,
+    unheard: Option<Vec<u8>>,
 }
 
 impl Proxy {
@@ -72,6 +81,18 @@ impl Proxy {
         }
     }
 
+    /// Ends the next connection on which these bytes are sent, once the server answered
+    /// them: what they ask for is done, and nobody hears of it.
+    pub fn lose_answer_to(&self, asked: &str) {
+        self.ways.lock().unheard = Some(asked.as_bytes().to_vec());
+    }
+
+    /// Tells whether an answer is still to be lost.
+    #[must_use]
+    pub fn is_to_lose(&self) -> bool {
+        self.ways.lock().unheard.is_some()
+    }
+
     /// Holds back everything from now on; connections stay.
     pub fn stop(&self) {
         self.ways.lock().is_stopped = true;
@@ -86,28 +107,43 @@ impl Proxy {
 
 impl Ways {
     fn join(self: &Arc<Self>, client: TcpStream, server: TcpStream) {
-        let both = [(&client, &server), (&server, &client)];
-        for (from, to) in both {
+        let both = [(Way::Out, &client, &server), (Way::Back, &server, &client)];
+        let is_lost = Arc::new(AtomicBool::new(false));
+        for (way, from, to) in both {
             let (Ok(from), Ok(to)) = (from.try_clone(), to.try_clone()) else {
                 return;
             };
-            let ways = Arc::clone(self);
-            thread::spawn(move || ways.carry(from, to));
+            let (ways, is_lost) = (Arc::clone(self), Arc::clone(&is_lost));
+            thread::spawn(move || ways.carry(way, from, to, &is_lost));
         }
         self.lock().clients.push(client);
     }
 
-    fn carry(&self, mut from: TcpStream, mut to: TcpStream) {
+    /// Carries bytes one way; `is_lost` says that the next answer is.
+    fn carry(&self, way: Way, mut from: TcpStream, mut to: TcpStream, is_lost: &AtomicBool) {
         let mut piece = vec![0; PIECE];
         while let Ok(length) = from.read(&mut piece) {
             let stopped = self.lock();
             let going = self.changed.wait_while(stopped, |state| state.is_stopped);
             drop(going);
+            if way == Way::Out && self.is_unheard(&piece[..length]) {
+                is_lost.store(true, Ordering::SeqCst);
+            }
+            if way == Way::Back && is_lost.load(Ordering::SeqCst) {
+                break;
+            }
             if length == 0 || to.write_all(&piece[..length]).is_err() {
                 break;
             }
         }
         let _ended = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    }
+
+    /// Tells whether the answer to these bytes is to be lost.
+    fn is_unheard(&self, bytes: &[u8]) -> bool {
+        let wanted = &mut self.lock().unheard;
+        let asked = wanted.take_if(|asked| bytes.windows(asked.len()).any(|part| part == asked));
+        asked.is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

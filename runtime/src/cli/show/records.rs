@@ -43,7 +43,7 @@ pub(crate) fn record(screen: &mut Screen, record: &Record) {
             screen.line(
                 Line::new()
                     .strong(record.state.as_str())
-                    .text(format!("  on {}", record.worker)),
+                    .text(format!("  on {}", record.worker_name())),
             );
             if let Some(meta) = &record.result {
                 screen.line(text(meta));
@@ -118,7 +118,7 @@ pub(crate) fn document<'a>(id: &'a str, record: Option<&'a Record>) -> Document<
             retries: record.fence.retries,
             deliveries: record.fence.deliveries,
             due: record.due.map(|due| due.to_string()),
-            worker: &record.worker,
+            worker: record.worker_name(),
             usage: record.usage,
             log: record
                 .log

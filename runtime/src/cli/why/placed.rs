@@ -5,6 +5,7 @@ use super::verdict::Said;
 use super::words::{counted, due, raised};
 use crate::broker::{Found, Place};
 use crate::cli::show;
+use crate::results::Record;
 use crate::task::State;
 use jiff::Timestamp;
 use serde_json::Value;
@@ -85,7 +86,7 @@ fn leased(seen: &Seen, found: &Found, until: Option<Timestamp>) -> Said {
         ),
         None => "others get it when the visibility timeout of the broker is over".to_owned(),
     };
-    let last = seen.record.as_ref().map(|record| &record.worker);
+    let last = seen.record.as_ref().map(Record::worker_name);
     let last = last.filter(|worker| !worker.is_empty());
     let worker = last.map_or(String::new(), |worker| format!(", perhaps {worker}"));
     Said {
@@ -94,7 +95,7 @@ fn leased(seen: &Seen, found: &Found, until: Option<Timestamp>) -> Said {
         rest: format!(" from queue {queue} by a worker that does not answer{worker}"),
         more: vec![then],
         until,
-        worker: last.cloned(),
+        worker: last.map(str::to_owned),
         ..Said::default()
     }
 }

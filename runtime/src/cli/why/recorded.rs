@@ -12,7 +12,7 @@ use crate::telemetry::human;
 
 /// It is over: what became of it, and when.
 pub(super) fn ended(seen: &Seen, record: &Record) -> Said {
-    let on = match record.worker.as_str() {
+    let on = match record.worker_name() {
         "" => String::new(),
         worker => format!(" on {worker}"),
     };
@@ -32,7 +32,7 @@ pub(super) fn ended(seen: &Seen, record: &Record) -> Said {
         rest: format!(" {when}{on}{why}"),
         more: vec![format!("its result: celeriac result {}", seen.id)],
         since: Some(record.written_at),
-        worker: Some(record.worker.clone()).filter(|worker| !worker.is_empty()),
+        worker: Some(record.worker_name().to_owned()).filter(|worker| !worker.is_empty()),
         ..Said::default()
     }
 }
@@ -61,10 +61,10 @@ pub(super) fn recorded(seen: &Seen, record: &Record) -> Said {
             rest: format!(
                 " was told {} by {}, which does not answer for it now",
                 show::ago(seen.now, record.written_at),
-                record.worker
+                record.worker_name()
             ),
             since: Some(record.written_at),
-            worker: Some(record.worker.clone()),
+            worker: Some(record.worker_name().to_owned()),
             ..Said::default()
         },
     };

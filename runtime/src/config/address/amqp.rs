@@ -66,7 +66,7 @@ impl AmqpUrl {
 
 /// Writes a part of a URL so that nothing in it divides; what is encoded already
 /// stays so.
-fn encoded(part: &str) -> String {
+pub(super) fn encoded(part: &str) -> String {
     let mut encoded = String::new();
     for byte in part.bytes() {
         match byte {

@@ -1,5 +1,6 @@
 //! One version of one module in a worker's memory.
 
+use super::trouble::Troubles;
 use crate::registry::components::{Components, Held};
 use crate::registry::digest::Digest;
 use crate::registry::error::RegistryError;
@@ -33,6 +34,7 @@ pub(super) struct Module {
     pointer: Pointer,
     ready: RwLock<Option<Ready>>,
     used: AtomicU64,
+    troubles: Troubles,
 }
 
 #[derive(Debug)]
@@ -47,6 +49,7 @@ impl Module {
             pointer,
             ready: RwLock::new(None),
             used: AtomicU64::new(0),
+            troubles: Troubles::default(),
         }
     }
 
@@ -121,9 +124,15 @@ impl Module {
     }
 
     async fn held(&self, components: &Components) -> Result<Arc<Held>, RegistryError> {
-        components
+        let held = components
             .get(self.pointer.digest, self.pointer.module.as_str())
-            .await
+            .await?;
+        self.troubles.is_over();
+        Ok(held)
+    }
+
+    pub(super) fn troubles(&self) -> &Troubles {
+        &self.troubles
     }
 
     fn code(&self, info: &TaskInfo, held: &Arc<Held>) -> Loaded {

@@ -18,20 +18,24 @@ use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
 
 /// Bytes of one `task-info` in memory, by the canonical ABI.
 const INFO: usize = 200;
+/// Where in it `at-most-once` is.
+const AT_MOST_ONCE: usize = 176;
 /// Where the list of `task-info` begins, and where its texts do.
 const INFOS: usize = 1_024;
 const TEXTS: usize = 16_384;
+/// Where the result of every task is.
+const RETURNED: u32 = 64;
 
 /// One process on a data folder that several can share.
-pub(in crate::registry) struct House {
+pub(crate) struct House {
     dir: Arc<TempDir>,
-    pub(in crate::registry) clock: Clock,
-    pub(in crate::registry) database: Database,
-    pub(in crate::registry) registry: Registry,
+    pub(crate) clock: Clock,
+    pub(crate) database: Database,
+    pub(crate) registry: Registry,
 }
 
 impl House {
-    pub(in crate::registry) async fn open() -> Self {
+    pub(crate) async fn open() -> Self {
         let clock = Clock::manual(Timestamp::from_second(1_700_000_000).unwrap());
         let dir = Arc::new(tempfile::tempdir().unwrap());
         let compiler = compiler(dir.path(), "compile");
@@ -39,7 +43,7 @@ impl House {
     }
 
     /// Opens the same folder as another process would: nothing in memory is shared.
-    pub(in crate::registry) async fn beside(&self) -> Self {
+    pub(crate) async fn beside(&self) -> Self {
         Self::with(
             Arc::clone(&self.dir),
             self.clock.clone(),
@@ -49,7 +53,7 @@ impl House {
     }
 
     /// Opens the same folder with a shell script for a compiler.
-    pub(in crate::registry) async fn beside_with(&self, script: &str) -> Self {
+    pub(crate) async fn beside_with(&self, script: &str) -> Self {
         let compiler = Compiler::program("/bin/sh", ["-c", script]);
         Self::with(Arc::clone(&self.dir), self.clock.clone(), compiler).await
     }
@@ -72,11 +76,11 @@ impl House {
         }
     }
 
-    pub(in crate::registry) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
-    pub(in crate::registry) async fn push(
+    pub(crate) async fn push(
         &self,
         module: &str,
         component: &Bytes,
@@ -87,12 +91,12 @@ impl House {
     }
 
     /// Pushes a component with one task, whose text makes it a new one.
-    pub(in crate::registry) async fn push_text(&self, module: &str, text: &str) -> Pushed {
+    pub(crate) async fn push_text(&self, module: &str, text: &str) -> Pushed {
         self.push(module, &component(&["run"], text)).await.unwrap()
     }
 
     /// Counts how often a compiler was started.
-    pub(in crate::registry) fn compilations(&self) -> usize {
+    pub(crate) fn compilations(&self) -> usize {
         fs::read_to_string(self.path().join("compilations"))
             .unwrap_or_default()
             .lines()
@@ -100,13 +104,13 @@ impl House {
     }
 
     /// Lists the files of a folder.
-    pub(in crate::registry) fn files(&self, folder: &str) -> Vec<PathBuf> {
+    pub(crate) fn files(&self, folder: &str) -> Vec<PathBuf> {
         let entries = fs::read_dir(self.path().join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 }
 
-pub(in crate::registry) fn name(text: &str) -> ModuleName {
+pub(crate) fn name(text: &str) -> ModuleName {
     text.parse().unwrap()
 }
 
@@ -178,9 +182,9 @@ async fn the_child_limits_itself() {
     assert_eq!(limit("Max open files"), pair("64", "64"));
 }
 
-/// Makes a component that describes the given tasks and traps when one runs;
-/// `text` becomes their documentation.
-pub(in crate::registry) fn component(tasks: &[&str], text: &str) -> Bytes {
+/// Makes a component that describes the given tasks, each of which returns 7; `text`
+/// becomes their documentation. One that is called `once` runs at most once.
+pub(crate) fn component(tasks: &[&str], text: &str) -> Bytes {
     let mut resolve = wit_parser::Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let (package, _) = resolve.push_dir(&wit).unwrap();
@@ -202,19 +206,30 @@ fn core(tasks: &[&str], text: &str) -> String {
             texts.extend(text.bytes());
         }
         info.resize(INFO, 0);
+        info[AT_MOST_ONCE] = u8::from(*task == "once");
         infos.extend(info);
     }
     assert!(INFOS + infos.len() <= TEXTS && TEXTS + texts.len() <= 65_536);
+    let returned = [0, 0, RETURNED + 32, 16, RETURNED + 48, 1];
+    let returned: Vec<u8> = returned
+        .iter()
+        .flat_map(|word: &u32| word.to_le_bytes())
+        .collect();
     let mut list = u32::try_from(INFOS).unwrap().to_le_bytes().to_vec();
     list.extend(u32::try_from(tasks.len()).unwrap().to_le_bytes());
     format!(
         r#"(module
-            (memory (export "memory") 1)
+            (memory (export "memory") 2)
+            (global $free (mut i32) (i32.const 65536))
+            (data (i32.const {RETURNED}) "{}") (data (i32.const {}) "application/json7")
             (data (i32.const 16) "{}") (data (i32.const {INFOS}) "{}") (data (i32.const {TEXTS}) "{}")
             (func (export "celeriac:task/manifest@0.1.0#describe") (result i32) i32.const 16)
             (func (export "celeriac:task/handler@0.1.0#run")
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) unreachable)
-            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32) unreachable))"#,
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) i32.const {RETURNED})
+            (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
+                global.get $free (global.set $free (i32.add (global.get $free) (local.get 3)))))"#,
+        escape(&returned),
+        RETURNED + 32,
         escape(&list),
         escape(&infos),
         escape(&texts)

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use tokio::sync::{Mutex as Turn, oneshot};
 
-/// Most calls of one transaction: others wait for the file meanwhile.
+/// Most calls of one transaction: others wait for the file, or for a lock, meanwhile.
 const TOGETHER: usize = 128;
 
 /// What is asked.
@@ -124,7 +124,8 @@ async fn together(results: &DatabaseResults, asks: &[&Ask]) -> Result<Vec<Answer
     results
         .sql
         .transaction(true, async |link| {
-            let mut rows = row::find(link, &ids, whole).await?;
+            tables.lock(link, ids.iter().map(|id| id.as_str())).await?;
+            let mut rows = row::find(link, tables, &ids, whole).await?;
             let mut answers = Vec::with_capacity(asks.len());
             for ask in asks {
                 answers.push(one(link, tables, results, &mut rows, ask, now).await?);

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 const RENEW: &str = "UPDATE celeriac_run SET lease_until = $1, \
      expires_at = CASE WHEN expires_at < $2 THEN $2 ELSE expires_at END \
      WHERE task_id = $3 AND retries = $4 AND deliveries = $5 AND lease_until IS NOT NULL";
-/// Most leases of one transaction: others wait for the file meanwhile.
+/// Most leases of one transaction: others wait for the file, or for a lock, meanwhile.
 const TOGETHER: usize = 128;
 
 /// Renews leases.
@@ -20,10 +20,13 @@ pub(super) async fn renew(
     runs: Vec<(TaskId, Fence)>,
     until: Timestamp,
 ) -> Result<(), SqlError> {
-    results.tables().await?;
+    let tables = results.tables().await?;
     let kept = after(until, BEGUN_KEPT).as_millisecond();
     for runs in runs.chunks(TOGETHER) {
         let renewed = results.sql.transaction(true, async |link| {
+            tables
+                .lock(link, runs.iter().map(|(id, _)| id.as_str()))
+                .await?;
             for (id, fence) in runs {
                 let values = vec![
                     until.as_millisecond().into(),

@@ -3,6 +3,7 @@
 use super::super::decide::Recorded;
 use super::super::document::joined;
 use super::super::{Record, RunUsage};
+use super::tables::Tables;
 use super::unpickle::plain;
 use crate::celery::result::Found;
 use crate::sql::{Kind, Link, SqlError, Value};
@@ -64,6 +65,7 @@ pub(super) struct Run {
 /// Reads the rows of some tasks; results and tracebacks only where they are wanted.
 pub(super) async fn find(
     link: &mut Link,
+    tables: &Tables,
     ids: &[&TaskId],
     whole: bool,
 ) -> Result<HashMap<TaskId, Row>, SqlError> {
@@ -72,8 +74,9 @@ pub(super) async fn find(
     } else {
         "NULL, NULL"
     };
+    let wanted = tables.ids();
     let sql = format!(
-        "SELECT i.id, t.status, {result}, {RUN} FROM (SELECT value AS id FROM json_each($1)) i \
+        "SELECT i.id, t.status, {result}, {RUN} FROM ({wanted}) i \
          LEFT JOIN celery_taskmeta t ON t.task_id = i.id \
          LEFT JOIN celeriac_run r ON r.task_id = i.id"
     );
@@ -89,7 +92,7 @@ pub(super) async fn find(
     Ok(found)
 }
 
-/// Writes ids as a JSON array, which SQLite makes rows of.
+/// Writes ids as a JSON array, which both databases make rows of.
 pub(super) fn list(ids: &[&TaskId]) -> Value {
     let ids: Vec<&str> = ids.iter().map(|id| id.as_str()).collect();
     Value::Text(Some(serde_json::Value::from(ids).to_string()))

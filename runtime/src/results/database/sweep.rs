@@ -8,18 +8,9 @@ use serde_json::json;
 const PAST: &str =
     "SELECT task_id FROM celeriac_run WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2";
 
-/// What is older than `$1`, at most `$2` rows, and not ours to say when it is over.
-const LEFT: [&str; 2] = [
-    "DELETE FROM celery_taskmeta WHERE id IN (SELECT t.id FROM celery_taskmeta t \
-     WHERE t.date_done < $1 AND NOT EXISTS \
-     (SELECT 1 FROM celeriac_run r WHERE r.task_id = t.task_id) LIMIT $2)",
-    "DELETE FROM celery_tasksetmeta WHERE id IN (SELECT t.id FROM celery_tasksetmeta t \
-     WHERE t.date_done < $1 LIMIT $2)",
-];
-
 /// Sweeps, and returns how many tasks and groups went.
 pub(super) async fn sweep(results: &DatabaseResults) -> Result<u64, SqlError> {
-    results.tables().await?;
+    let tables = results.tables().await?;
     let now = results.clock.now();
     let ours = results
         .sql
@@ -30,13 +21,20 @@ pub(super) async fn sweep(results: &DatabaseResults) -> Result<u64, SqlError> {
             if ids.is_empty() {
                 return Ok(0);
             }
-            let ids = Value::Text(Some(json!(ids).to_string()));
+            // One of them may be begun or renewed just now.
+            tables.lock(link, ids.iter().map(String::as_str)).await?;
+            let values = vec![
+                Value::Text(Some(json!(ids).to_string())),
+                now.as_millisecond().into(),
+            ];
             let mut gone = 0;
             for table in ["celery_taskmeta", "celeriac_run"] {
+                let past = tables.ids();
                 let sql = format!(
-                    "DELETE FROM {table} WHERE task_id IN (SELECT value FROM json_each($1))"
+                    "DELETE FROM {table} WHERE task_id IN (SELECT i.id FROM ({past}) i \
+                     JOIN celeriac_run r ON r.task_id = i.id AND r.expires_at <= $2)"
                 );
-                gone = link.execute(&sql, vec![ids.clone()]).await?;
+                gone = link.execute(&sql, values.clone()).await?;
             }
             Ok::<_, SqlError>(gone)
         })
@@ -47,7 +45,7 @@ pub(super) async fn sweep(results: &DatabaseResults) -> Result<u64, SqlError> {
     let limit = date(before(now, keep));
     let theirs = results.sql.transaction(true, async |link| {
         let mut gone = 0;
-        for sql in LEFT {
+        for sql in tables.left() {
             let values = vec![Value::text(&limit), SWEPT.into()];
             gone += link.execute(sql, values).await?;
         }

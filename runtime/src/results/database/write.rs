@@ -177,7 +177,10 @@ fn more(column: &str, write: &Write) -> Value {
         "args" => bytes(extended.map(|extended| extended.args())),
         "kwargs" => bytes(extended.map(|extended| extended.kwargs())),
         "worker" => word(extended.map(|extended| extended.worker.as_str())),
-        "retries" => Value::Int(extended.map(|extended| i64::from(extended.retries))),
+        // The column has 32 bits with a sign.
+        "retries" => Value::Int(
+            extended.map(|extended| i32::try_from(extended.retries).unwrap_or(i32::MAX).into()),
+        ),
         "queue" => word(extended.map(|extended| extended.queue.as_str())),
         _ => {
             let stamps = extended.map(|extended| &extended.stamps);

@@ -99,10 +99,7 @@ fn ending(record: Record) -> Result<Json, Exception> {
             .and_then(|result| Json::read(&result))
             .unwrap_or_else(Json::null));
     }
-    Err(record.exception.unwrap_or_else(|| {
-        let class = "TaskRevokedError";
-        Exception::new("celery.exceptions", class, "revoked".to_owned())
-    }))
+    Err(record.failure())
 }
 
 #[cfg(test)]

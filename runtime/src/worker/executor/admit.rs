@@ -4,12 +4,14 @@
 use super::Attempt;
 use super::batch::Batch;
 use super::leave::Left;
+use super::record;
 use super::tell;
 use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
+use crate::clock::after;
 use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
 use crate::policy::limits::outlasts;
-use crate::registry::{Loaded, Resolution};
+use crate::registry::{Loaded, RegistryError, Resolution};
 use crate::task::{Exception, TaskName, Turn};
 use crate::worker::builtins;
 use crate::worker::crew::Crew;
@@ -64,7 +66,11 @@ pub(super) async fn admit(
         }
     };
     let task = batch.as_ref().map_or(&request.task, |batch| &batch.task);
-    match code(crew, task).await {
+    let code = code(crew, task).await;
+    if !matches!(code, Ok(Some(_))) {
+        over(crew, &delivery, &request).await?;
+    }
+    match code {
         Ok(Some(code)) => {
             let attempt = Attempt {
                 batch: batch.map(Arc::new),
@@ -86,12 +92,44 @@ pub(super) async fn admit(
             Err(Left::refused(delivery, request, exception, reason))
         }
         Err(error) => {
-            tracing::warn!(%error, task = request.task, "the task's code cannot be loaded; its message waits");
-            Err(Left::parked(
-                delivery,
-                crate::clock::after(facts.now, LOAD_PAUSE),
-            ))
+            let task = task.clone();
+            Err(unloaded(crew, delivery, request, &task, &error))
         }
+    }
+}
+
+/// Lets a message wait for code that cannot be loaded just now; one whose code only a push
+/// can mend, no longer than somebody has time for that.
+fn unloaded(
+    crew: &Crew,
+    delivery: Delivery,
+    request: Request,
+    task: &str,
+    error: &RegistryError,
+) -> Left {
+    let (now, patience) = (crew.clock.now(), crew.settings.repair_time);
+    let trouble = ours(crew, task).parse::<TaskName>().ok();
+    let trouble = trouble.map(|name| crew.resolver.trouble(&name, error));
+    if trouble.is_none_or(|trouble| trouble.is_news) {
+        tracing::warn!(%error, task, "the task's code cannot be loaded; its messages wait");
+    }
+    let since = trouble.and_then(|trouble| trouble.since);
+    if since.is_none_or(|since| now < after(since, patience)) {
+        return Left::parked(delivery, after(now, LOAD_PAUSE));
+    }
+    let reason = format!(
+        "the code of {task} cannot be loaded, and nobody mended it for {} s: {error}",
+        patience.as_secs()
+    );
+    let exception = Exception::new("celery.exceptions", "ImproperlyConfigured", reason.clone());
+    Left::refused(delivery, request, exception, reason)
+}
+
+/// Leaves with the end of a run before, if there may be one: what follows it needs no code.
+async fn over(crew: &Crew, delivery: &Delivery, request: &Request) -> Result<(), Left> {
+    match request.again || !record::fence(delivery, request).is_first() {
+        true => record::look(crew, delivery, request).await,
+        false => Ok(()),
     }
 }
 
@@ -133,7 +171,7 @@ async fn its_turn(crew: &Crew, attempt: Attempt, watched: &Watched) -> Result<At
         Ok(None) => None,
         Err(error) => {
             tracing::warn!(%error, task, "the rate of the task is not known; its message waits");
-            return Err(parked(crate::clock::after(crew.clock.now(), LOAD_PAUSE)));
+            return Err(parked(after(crew.clock.now(), LOAD_PAUSE)));
         }
     };
     if let Some(at) = at {
@@ -207,10 +245,7 @@ fn ours<'a>(crew: &'a Crew, name: &'a str) -> &'a str {
 }
 
 /// Finds the code of a task by its name or an alias of it.
-async fn code(
-    crew: &Crew,
-    name: &str,
-) -> Result<Option<Arc<Loaded>>, crate::registry::RegistryError> {
+async fn code(crew: &Crew, name: &str) -> Result<Option<Arc<Loaded>>, RegistryError> {
     let Ok(name) = ours(crew, name).parse::<TaskName>() else {
         return Ok(None);
     };

@@ -3,13 +3,14 @@
 use super::end::{extended, reply, retry_of};
 use super::follow;
 use super::leave::{Left, replace, settle, tell};
+use super::record;
 use super::report::Story;
 use crate::broker::{Delivery, Settlement};
 use crate::celery::Request;
 use crate::clock::after;
 use crate::policy::verdict::Verdict;
-use crate::results::{RunUsage, Write};
-use crate::task::{Fence, State};
+use crate::results::{RunUsage, Write, Written};
+use crate::task::State;
 use crate::worker::builtins::{Done, Work};
 use crate::worker::crew::Crew;
 use bytes::Bytes;
@@ -22,6 +23,10 @@ pub(super) async fn run(
     work: Work,
     story: &mut Story,
 ) -> Result<(), Left> {
+    let is_again = request.again || delivery.deliveries > 1;
+    if is_again {
+        record::look(crew, delivery, request).await?;
+    }
     let verdict = match work(crew, request).await {
         Done::Succeeded(result) => Verdict::Succeed(result),
         Done::Failed(exception) => Verdict::Fail(exception),
@@ -36,7 +41,7 @@ pub(super) async fn run(
             return replace(crew, delivery, again, story).await;
         }
     };
-    let (verdict, rest) = follow::plan(crew, request, verdict);
+    let (verdict, rest) = follow::plan(crew, request, verdict, is_again);
     let (state, result, exception) = match verdict {
         Verdict::Succeed(result) => (State::Success, Some(result), None),
         Verdict::Fail(exception) | Verdict::Revoke(exception) => {
@@ -53,10 +58,7 @@ pub(super) async fn run(
         let write = Write {
             id: request.id.clone(),
             task: request.task.clone(),
-            fence: Fence {
-                retries: request.retries,
-                deliveries: delivery.deliveries,
-            },
+            fence: record::fence(delivery, request),
             state,
             result,
             exception,
@@ -69,7 +71,9 @@ pub(super) async fn run(
             children: rest.children(),
             extended: extended(crew, delivery, request),
         };
-        tell(crew, &write).await?;
+        if tell(crew, &write).await? == Written::Refused {
+            return Err(record::overtaken(crew, delivery, request).await);
+        }
     }
     follow::carry_out(crew, delivery, rest).await?;
     crew.count(&Settlement::Ack);

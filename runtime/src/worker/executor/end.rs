@@ -51,11 +51,6 @@ pub(super) fn of(
         follow_up: Vec::new(),
         settlement: Settlement::Ack,
     };
-    let verdict = if attempt.code.task.at_most_once {
-        once(verdict)
-    } else {
-        verdict
-    };
     match verdict {
         Verdict::Succeed(result) => acked(told(State::Success).map(|write| Write {
             result: Some(result),
@@ -92,26 +87,6 @@ pub(super) fn of(
             ..acked(None)
         },
     }
-}
-
-/// A message that was acknowledged before its task started cannot be given
-/// back: what would be tried again has failed.
-fn once(verdict: Verdict) -> Verdict {
-    match verdict {
-        Verdict::Defer | Verdict::Return => Verdict::Fail(lost()),
-        Verdict::Succeed(_)
-        | Verdict::Fail(_)
-        | Verdict::RetryAt { .. }
-        | Verdict::Revoke(_)
-        | Verdict::Reject { .. }
-        | Verdict::Ignore => verdict,
-    }
-}
-
-/// What an at-most-once task fails with when its worker stops under it.
-pub(super) fn lost() -> Exception {
-    let text = "its worker stopped while it ran; an at_most_once task is not run again";
-    Exception::new("billiard.exceptions", "WorkerLostError", text)
 }
 
 /// A write about this run, with nothing but its state.

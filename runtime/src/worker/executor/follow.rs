@@ -1,37 +1,28 @@
 //! Step h, follow up: what the end of a task sets going. The plan is pure and lives in
-//! `policy::canvas`; here it is carried out, each step insisted on.
+//! `policy::canvas`; it is made here and carried out in [`carry`], each step insisted on.
 //!
 //! All of it can be done again: ids derive from the task, chords count a part once, and
 //! the record of a task makes the second of two messages stale.
 
-use super::Attempt;
-use super::leave::Left;
-use super::submitted::SUBMITS_LEFT;
-use super::unlock;
-use crate::broker::{Delivery, Outgoing};
-use crate::celery::Request;
-use crate::celery::request::{AGAIN, Sent};
-use crate::clock::after;
-use crate::policy::canvas::{
-    self, CanvasError, Embed, Ended, Expected, Failure, Part, Plan, Send, Sender, Unjoined, When,
-};
-use crate::policy::route;
-use crate::policy::verdict::Verdict;
-use crate::results::chord::{Ending, Expect, JOINED_BYTES, JoinPart, Joined};
-use crate::results::{Exception, Record, Reply, RunUsage, Write};
-use crate::task::{Fence, Json, State, TaskId};
-use crate::worker::builtins::Unlocked;
-use crate::worker::crew::Crew;
-use crate::worker::patience::insist;
-use jiff::Timestamp;
-use serde_json::Value;
-use std::collections::VecDeque;
+mod carry;
+mod chord;
+mod outgoing;
 
-/// Messages that are written and published at a time: a large group is never in memory
-/// as a whole.
-const PAGE: usize = 100;
-/// Most plans that one end leads to: each is a chord that is over within the one before.
-const PLANS: usize = 10_000;
+pub(super) use carry::carry_out;
+pub(in crate::worker) use chord::too_large;
+pub(super) use chord::unlocked;
+
+use super::Attempt;
+use super::size;
+use super::unlock;
+use crate::broker::Delivery;
+use crate::celery::Request;
+use crate::policy::canvas::{self, CanvasError, Embed, Ended, Plan, Send, Sender};
+use crate::policy::verdict::Verdict;
+use crate::results::{Exception, Record};
+use crate::task::{Json, State};
+use crate::worker::crew::Crew;
+use serde_json::Value;
 
 /// A plan, and how its messages are to be sent.
 #[derive(Debug)]
@@ -45,20 +36,13 @@ pub(super) struct FollowUp {
     budget: Option<Value>,
 }
 
-/// What all messages of a plan have in common.
-#[derive(Debug)]
-struct How {
-    again: bool,
-    budget: Option<Value>,
-}
-
 impl FollowUp {
     /// What a guest submitted: each of its tasks may send so many in turn. An attempt
     /// before this one may have sent the same.
     pub(super) fn submitted(attempt: &Attempt, plan: Plan, share: u32) -> Self {
         Self {
             budget: Some(Value::from(share)),
-            ..follow(&attempt.request, plan, attempt.fence.deliveries > 1)
+            ..follow(&attempt.request, plan, attempt.is_again())
         }
     }
 
@@ -77,7 +61,13 @@ impl FollowUp {
 }
 
 /// Plans what follows a verdict. A success of which the rest cannot be sent is a failure.
-pub(super) fn plan(crew: &Crew, request: &Request, verdict: Verdict) -> (Verdict, FollowUp) {
+/// `again` says that it may have been carried out before: not every end leaves a record.
+pub(super) fn plan(
+    crew: &Crew,
+    request: &Request,
+    verdict: Verdict,
+    again: bool,
+) -> (Verdict, FollowUp) {
     let succeeded = match &verdict {
         Verdict::Succeed(result) => {
             let result = Json::read(&String::from_utf8_lossy(result));
@@ -92,43 +82,48 @@ pub(super) fn plan(crew: &Crew, request: &Request, verdict: Verdict) -> (Verdict
         | Verdict::Defer => None,
     };
     let verdict = match succeeded {
-        Some(Ok(plan)) => return (verdict, follow(request, plan, false)),
+        Some(Ok(plan)) => return (verdict, follow(request, plan, again)),
         Some(Err(error)) => Verdict::Fail(error.exception()),
         None => verdict,
     };
     let plan = match &verdict {
         Verdict::Fail(exception) | Verdict::Reject { exception, .. } => failure(request, exception),
-        Verdict::Revoke(exception) => canvas::after_revoke(&ended(request), exception),
+        Verdict::Revoke(exception) => revoke(request, exception),
         Verdict::Succeed(_)
         | Verdict::RetryAt { .. }
         | Verdict::Ignore
         | Verdict::Return
         | Verdict::Defer => Plan::default(),
     };
-    (verdict, follow(request, plan, false))
+    (verdict, follow(request, plan, again))
 }
 
 /// Plans what follows a task that is refused.
-pub(super) fn of_refusal(request: &Request, state: &State, exception: &Exception) -> FollowUp {
+pub(super) fn of_refusal(
+    delivery: &Delivery,
+    request: &Request,
+    state: &State,
+    exception: &Exception,
+) -> FollowUp {
     let plan = match state {
         State::Failure => failure(request, exception),
-        State::Revoked => canvas::after_revoke(&ended(request), exception),
+        State::Revoked => revoke(request, exception),
         State::Started | State::Success | State::Retry | State::Custom(_) => Plan::default(),
     };
-    follow(request, plan, false)
+    follow(request, plan, delivery.deliveries > 1)
 }
 
 /// Plans again what follows a task whose record is final.
 pub(super) fn of_record(crew: &Crew, request: &Request, record: &Record) -> FollowUp {
-    let plan = match (&record.state, &record.exception) {
-        (State::Success, _) => {
+    let plan = match &record.state {
+        State::Success => {
             let result = record.result.as_deref().map(String::from_utf8_lossy);
             let result = result.and_then(|text| Json::read(&text));
             success(crew, request, &result.unwrap_or_else(Json::null)).unwrap_or_default()
         }
-        (State::Failure, Some(exception)) => failure(request, exception),
-        (State::Revoked, Some(exception)) => canvas::after_revoke(&ended(request), exception),
-        _ => Plan::default(),
+        State::Failure => failure(request, &record.failure()),
+        State::Revoked => revoke(request, &record.failure()),
+        State::Started | State::Retry | State::Custom(_) => Plan::default(),
     };
     follow(request, plan, true)
 }
@@ -155,14 +150,25 @@ fn success(crew: &Crew, request: &Request, result: &Json) -> Result<Plan, Canvas
         result,
     )?;
     unlock::check(crew, &plan)?;
+    size::check(&plan)?;
     Ok(plan)
 }
 
 fn failure(request: &Request, exception: &Exception) -> Plan {
     match embed(request) {
         Ok(embed) if embed.is_empty() => Plan::default(),
-        _ => canvas::after_failure(&ended(request), exception),
+        _ => fitting(canvas::after_failure(&ended(request), exception)),
     }
+}
+
+fn revoke(request: &Request, exception: &Exception) -> Plan {
+    fitting(canvas::after_revoke(&ended(request), exception))
+}
+
+/// Of what follows a failure, there is nothing to fall back on: what fits is sent.
+fn fitting(mut plan: Plan) -> Plan {
+    size::cut(&mut plan);
+    plan
 }
 
 fn embed(request: &Request) -> Result<Embed, CanvasError> {
@@ -186,265 +192,4 @@ pub(super) fn ended(request: &Request) -> Ended {
 fn root(request: &Request) -> String {
     let root = request.root_id.clone();
     root.unwrap_or_else(|| request.id.to_string())
-}
-
-/// Carries out a plan, and those that the ends of chords lead to.
-pub(super) async fn carry_out(
-    crew: &Crew,
-    delivery: &Delivery,
-    follow_up: FollowUp,
-) -> Result<(), Left> {
-    let FollowUp {
-        plan,
-        root,
-        again,
-        budget,
-    } = follow_up;
-    // What bounds a task bounds what follows from it.
-    let told = || delivery.message.headers.get(SUBMITS_LEFT).cloned();
-    let how = How {
-        again,
-        budget: budget.or_else(told),
-    };
-    let mut plans = VecDeque::from([plan]);
-    let mut count = 0;
-    while let Some(plan) = plans.pop_front() {
-        count += 1;
-        if plan.is_empty() || count > PLANS {
-            continue;
-        }
-        let unlocks = unlock::sends(crew, &plan);
-        for chord in plan.expected {
-            expect(crew, chord, again).await?;
-        }
-        for failed in plan.failures {
-            fail(crew, failed).await?;
-        }
-        publish(crew, &plan.sends, &how).await?;
-        publish(crew, &unlocks, &how).await?;
-        for part in plan.parts {
-            plans.extend(join(crew, delivery, part, &root, &how).await?);
-        }
-    }
-    Ok(())
-}
-
-async fn expect(crew: &Crew, chord: Expected, again: bool) -> Result<(), Left> {
-    let expect = Expect {
-        group: chord.group,
-        size: chord.size,
-        structure: chord.is_nested.then_some(chord.results),
-        again,
-        keep: crew.settings.result_keep,
-    };
-    let told = insist(&crew.shutdown, || crew.results.expect(expect.clone())).await;
-    told.map_err(|error| Left::Away(error.to_string()))
-}
-
-/// Stores the failure of a task that will never run.
-async fn fail(crew: &Crew, failed: Failure) -> Result<(), Left> {
-    let Ok(id) = TaskId::parse(&failed.id) else {
-        return Ok(());
-    };
-    let write = Write {
-        id,
-        task: failed.task,
-        fence: Fence {
-            retries: 0,
-            deliveries: 0,
-        },
-        state: State::Failure,
-        result: None,
-        exception: Some(failed.exception),
-        due: None,
-        worker: String::new(),
-        usage: RunUsage::default(),
-        log: None,
-        keep: crew.settings.result_keep,
-        reply: Reply {
-            to: failed.reply_to,
-            correlation: Some(failed.id),
-            group: failed.group,
-            parent: None,
-        },
-        children: String::new(),
-        extended: None,
-    };
-    super::leave::tell(crew, &write).await
-}
-
-async fn publish(crew: &Crew, sends: &[Send], how: &How) -> Result<(), Left> {
-    for page in sends.chunks(PAGE) {
-        let now = crew.clock.now();
-        let messages = page
-            .iter()
-            .filter_map(|send| outgoing(crew, send, now, how));
-        let messages: Vec<Outgoing> = messages.collect();
-        insist(&crew.shutdown, || crew.broker.publish(messages.clone())).await?;
-    }
-    Ok(())
-}
-
-/// Writes the message of a task; `None` where its id cannot be one.
-fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgoing> {
-    let options = &send.options;
-    let at = |when: When| match when {
-        When::At(at) => at,
-        When::In(span) => after(now, span),
-    };
-    let id = TaskId::parse(&send.id).ok()?;
-    let profile = crew.broker.profile();
-    let priority = options.priority.map(|priority| match profile.zero_first {
-        true => 9 - priority.min(9),
-        false => priority,
-    });
-    let eta = options.eta.map(at);
-    let sent = Sent {
-        id: &id,
-        task: &send.task,
-        before: &send.before,
-        args: &send.args,
-        kwargs: &send.kwargs,
-        root: &send.root,
-        parent: &send.parent,
-        group: send.group.as_deref(),
-        group_index: send.group_index,
-        eta,
-        expires: options.expires.map(at),
-        time_limit: options.time_limit,
-        shadow: options.shadow.as_deref(),
-        headers: &options.headers,
-        stamps: &options.stamps,
-        ignore_result: options.ignore_result,
-        reply_to: options.reply_to.as_deref(),
-        priority,
-        replaced_task_nesting: options.replaced_task_nesting,
-        retries: options.retries,
-        callbacks: &send.callbacks,
-        errbacks: &send.errbacks,
-        chain: &send.chain,
-        chord: send.chord.as_ref(),
-    };
-    let mut message = sent.message(&crew.settings.name);
-    if let Some(budget) = &how.budget {
-        message
-            .headers
-            .insert(SUBMITS_LEFT.to_owned(), budget.clone());
-    }
-    if how.again {
-        message.headers.insert(AGAIN.to_owned(), Value::Bool(true));
-    }
-    let queue = options.queue.clone();
-    Some(Outgoing {
-        queue: queue.unwrap_or_else(|| route::queue(&crew.settings.routes, &send.task).to_owned()),
-        message,
-        // Python workers never look where ours would park it; ours do that themselves.
-        due: eta.filter(|eta| *eta > now && !profile.parks_apart),
-        key: None,
-    })
-}
-
-/// Counts a part of a chord, and plans what follows when it was the last.
-async fn join(
-    crew: &Crew,
-    delivery: &Delivery,
-    part: Part,
-    root: &str,
-    how: &How,
-) -> Result<Option<Plan>, Left> {
-    let counted = JoinPart {
-        group: part.group.clone(),
-        index: part.index,
-        id: part.id.clone(),
-        end: match part.end {
-            Ok(result) => Ending::Returned(result),
-            Err((state, exception)) => Ending::Failed {
-                state: state.to_owned(),
-                exception,
-            },
-        },
-        keep: crew.settings.result_keep,
-    };
-    let joined = insist(&crew.shutdown, || crew.results.join(counted.clone())).await;
-    let results = match joined.map_err(|error| Left::unrecorded(delivery, &error))? {
-        Joined::Waiting => return Ok(None),
-        Joined::Held { until } => return Err(Left::parked(delivery.clone(), until)),
-        Joined::TooLarge => Err(too_large()),
-        Joined::Complete { parts, structure } => canvas::joined(parts_of(parts), structure),
-    };
-    let sender = Sender {
-        id: part.id,
-        root: root.to_owned(),
-        seed: format!("chord:{}", part.group),
-    };
-    let plan = send_body(crew, &sender, &part.body, results, how).await?;
-    let closed = insist(&crew.shutdown, || crew.results.joined(&part.group)).await;
-    closed.map_err(|error| Left::unrecorded(delivery, &error))?;
-    Ok(Some(plan))
-}
-
-/// Sends the body of a chord with the results, or fails it, and returns what is left to do.
-async fn send_body(
-    crew: &Crew,
-    sender: &Sender,
-    body: &Json,
-    results: Result<Json, Unjoined>,
-    how: &How,
-) -> Result<Plan, Left> {
-    let mut plan = canvas::after_chord(sender, body, results);
-    let unlocks = unlock::sends(crew, &plan);
-    // The body first, and only then the chord is closed.
-    let sends = std::mem::take(&mut plan.sends);
-    for chord in std::mem::take(&mut plan.expected) {
-        expect(crew, chord, true).await?;
-    }
-    let how = How {
-        again: true,
-        budget: how.budget.clone(),
-    };
-    publish(crew, &sends, &how).await?;
-    publish(crew, &unlocks, &how).await?;
-    for failed in std::mem::take(&mut plan.failures) {
-        fail(crew, failed).await?;
-    }
-    Ok(plan)
-}
-
-/// Does what follows when somebody looked and all parts of a chord are over.
-pub(super) async fn unlocked(
-    crew: &Crew,
-    delivery: &Delivery,
-    request: &Request,
-    chord: Unlocked,
-) -> Result<(), Left> {
-    let sender = Sender {
-        id: request.id.to_string(),
-        root: root(request),
-        // As when its parts are counted: the same ids, whoever looks, and however often.
-        seed: format!("chord:{}", chord.group),
-    };
-    let how = How {
-        again: true,
-        budget: delivery.message.headers.get(SUBMITS_LEFT).cloned(),
-    };
-    let plan = send_body(crew, &sender, &chord.body, chord.results, &how).await?;
-    carry_out(crew, delivery, follow(request, plan, true)).await
-}
-
-/// Why the results of a chord are not brought together.
-pub(in crate::worker) fn too_large() -> Unjoined {
-    Unjoined::Join(format!(
-        "the results have more than {JOINED_BYTES} bytes; let the tasks return references"
-    ))
-}
-
-fn parts_of(parts: Vec<(String, Ending)>) -> Vec<(String, Result<Json, Exception>)> {
-    let end = |end| match end {
-        Ending::Returned(result) => Ok(result),
-        Ending::Failed { exception, .. } => Err(exception),
-    };
-    parts
-        .into_iter()
-        .map(|(id, part)| (id, end(part)))
-        .collect()
 }

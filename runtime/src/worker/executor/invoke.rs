@@ -5,6 +5,7 @@
 
 use super::Attempt;
 use super::leave::Left;
+use super::once;
 use super::submitted::{self, Post};
 use crate::policy::budget::Budget;
 use crate::results::Write;
@@ -30,7 +31,7 @@ const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How long a message waits when the sandbox has no room for it just now.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
-type Answer = Result<Report, SandboxError>;
+pub(super) type Answer = Result<Report, SandboxError>;
 
 /// Runs the guest, and takes what it submits. Returns what is left of its budget
 /// for submits.
@@ -67,7 +68,7 @@ async fn run(
             answer = running.end() => return ended(crew, attempt, answer),
             // Dropped, the guest ends at its next tick.
             () = watched.terminated() => return Ok(terminated(crew, attempt)),
-            () = alive.lost() => return Err(Left::Lost),
+            () = alive.lost(), if !attempt.code.task.at_most_once => return Err(Left::Lost),
             Ok(()) = progress.changed() => {
                 // A burst becomes one update: the latest, when its time has come.
                 let wait = tokio::time::sleep_until(next_update);
@@ -85,7 +86,7 @@ async fn run(
                 interrupt.raise(Interruption::Shutdown);
                 killed_at = Some(Instant::now() + consumer::grace());
             }
-            () = deadline(killed_at) => return Err(killed(crew, attempt)),
+            () = deadline(killed_at) => return Err(killed(attempt)),
         }
     }
 }
@@ -156,15 +157,11 @@ fn terminated(crew: &Crew, attempt: &Attempt) -> Report {
 }
 
 /// The guest did not unwind in time.
-fn killed(crew: &Crew, attempt: &Attempt) -> Left {
-    if !attempt.code.task.at_most_once {
-        return Left::given_back(attempt.delivery.clone());
+fn killed(attempt: &Attempt) -> Left {
+    match attempt.code.task.at_most_once {
+        true => Left::dropped(attempt, once::STOPPED),
+        false => Left::given_back(attempt.delivery.clone()),
     }
-    let write = super::end::write(crew, attempt, State::Failure);
-    Left::Dropped(Box::new(Write {
-        exception: Some(super::end::lost()),
-        ..write
-    }))
 }
 
 async fn deadline(at: Option<Instant>) {
@@ -174,20 +171,28 @@ async fn deadline(at: Option<Instant>) {
     }
 }
 
-fn ended(
+pub(super) fn ended(
     crew: &Crew,
     attempt: &Attempt,
     answer: Result<Answer, tokio::task::JoinError>,
 ) -> Result<Report, Left> {
+    let is_once = attempt.code.task.at_most_once;
     let error = match answer {
         Ok(Ok(report)) => return Ok(report),
         Ok(Err(error)) => error,
         // A panic of ours: the message comes back with its lease, counted.
         Err(error) => {
             tracing::error!(%error, task = attempt.request.task, "the host panicked while a guest ran; this is a bug, please report it");
-            return Err(Left::Lost);
+            return Err(match is_once {
+                true => Left::dropped(attempt, once::BROKEN),
+                false => Left::Lost,
+            });
         }
     };
+    if is_once {
+        tracing::warn!(%error, task = attempt.request.task, "the sandbox could not run an at_most_once task; it fails");
+        return Err(Left::dropped(attempt, once::BROKEN));
+    }
     tracing::warn!(%error, task = attempt.request.task, "the sandbox could not run the task; its message waits");
     let until = crate::clock::after(crew.clock.now(), BUSY_PAUSE);
     Err(Left::parked(attempt.delivery.clone(), until))

@@ -2,6 +2,7 @@
 //! itself is pure and lives in `policy`.
 
 use super::Attempt;
+use super::once;
 use crate::policy::verdict::{self, Facts, Verdict};
 use crate::worker::crew::Crew;
 use celeriac_sandbox::Outcome;
@@ -19,5 +20,10 @@ pub(super) fn judge(crew: &Crew, attempt: &Attempt, outcome: Outcome) -> Verdict
         whose: &attempt.whose,
         dice: fastrand::u64(..),
     };
-    verdict::judge(outcome, &facts)
+    let verdict = verdict::judge(outcome, &facts);
+    match attempt.code.task.at_most_once {
+        // Before anything is planned: a failure has followers of its own.
+        true => once::verdict(verdict),
+        false => verdict,
+    }
 }

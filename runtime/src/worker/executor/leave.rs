@@ -1,15 +1,19 @@
 //! The early ways out of an attempt, and what each of them leaves behind.
 
+use super::Attempt;
 use super::builtin;
 use super::end::{extended, reply, reply_to, retry_of};
 use super::follow;
+use super::once;
+use super::record;
 use super::report::Story;
 use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::{Malformed, Request};
-use crate::results::{Extended, Record, Reply, ResultsError, RunUsage, Write};
+use crate::results::{Extended, Record, Reply, ResultsError, RunUsage, Write, Written};
 use crate::task::{Exception, Fence, State, TaskId};
 use crate::worker::builtins::Work;
 use crate::worker::crew::Crew;
+use crate::worker::heartbeat::Alive;
 use crate::worker::patience::insist;
 use jiff::Timestamp;
 
@@ -58,8 +62,8 @@ pub(super) enum Left {
         delivery: Box<Delivery>,
         reason: String,
     },
-    /// It was acknowledged early and its guest killed: the caller is told.
-    Dropped(Box<Write>),
+    /// It was acknowledged early and does not come to its end: the caller is told.
+    Dropped(Box<Refusal>),
     /// The message went to somebody else, or comes back by itself.
     Lost,
     /// A broker or result backend stayed away until the worker's end.
@@ -98,6 +102,18 @@ impl Left {
             request,
             exception,
             state: State::Revoked,
+            settlement: Settlement::Ack,
+        }))
+    }
+
+    /// A task that runs at most once does not come to its end.
+    pub(super) fn dropped(attempt: &Attempt, why: &str) -> Self {
+        Self::Dropped(Box::new(Refusal {
+            delivery: attempt.delivery.clone(),
+            request: attempt.request.clone(),
+            exception: once::lost(why),
+            state: State::Failure,
+            // In case that the early one was not heard.
             settlement: Settlement::Ack,
         }))
     }
@@ -158,25 +174,30 @@ impl From<BrokerError> for Left {
 
 /// Does what is left to do, in the same order as a full attempt: store, follow
 /// up, settle.
-pub(super) async fn leave(crew: &Crew, left: Left, story: &mut Story) {
-    let done = match consequence(crew, left, story).await {
-        // A chord is looked at again when whoever sends its body had time to.
-        Err(Left::Settled {
-            delivery,
-            settlement,
-            why,
-        }) => {
-            story.left(why);
-            settle(crew, &delivery, settlement, story).await
+pub(super) async fn leave(crew: &Crew, left: Left, alive: &Alive, story: &mut Story) {
+    let mut left = left;
+    let done = loop {
+        match consequence(crew, left, story).await {
+            // Who is refused what it stores does what follows from what is there, and what
+            // cannot be brought together is a dead letter.
+            Err(next @ (Left::Settled { .. } | Left::Over { .. } | Left::Unkept { .. })) => {
+                left = next;
+            }
+            done => break done,
         }
-        done => done,
     };
     if let Err(Left::Away(reason)) = done {
         story.left("AWAY");
-        tracing::warn!(
-            reason,
-            "the message was not settled; it comes back when its lease lapses"
-        );
+        match alive.is_kept() {
+            true => tracing::warn!(
+                reason,
+                "the message was not settled; it comes back when its lease lapses"
+            ),
+            false => tracing::error!(
+                reason,
+                "an at_most_once task was acknowledged before it started, and its end or what follows from it could not be stored: it does not come back"
+            ),
+        }
     }
 }
 
@@ -193,7 +214,8 @@ async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), L
             record,
         } => {
             story.left("REPEATED");
-            repeat(crew, &delivery, &request, &record, story).await
+            let settlement = settlement_of(&record);
+            repeat(crew, &delivery, &request, &record, settlement, story).await
         }
         Left::Settled {
             delivery,
@@ -230,10 +252,7 @@ async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), L
             story.left("UNKEPT");
             settle(crew, &delivery, Settlement::DeadLetter { reason }, story).await
         }
-        Left::Dropped(write) => {
-            story.ends(&State::Failure);
-            tell(crew, &write).await
-        }
+        Left::Dropped(refusal) => refuse(crew, *refusal, story).await,
         Left::Lost => {
             story.left("LOST");
             Ok(())
@@ -243,9 +262,6 @@ async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), L
 }
 
 async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> Result<(), Left> {
-    crew.refuse();
-    story.ends(&refusal.state);
-    story.refused(&refusal.exception);
     let Refusal {
         delivery,
         request,
@@ -256,14 +272,27 @@ async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> Result<(), 
     let caller = (request.id.clone(), request.task.clone());
     let caller = (!request.ignore_result).then_some(caller);
     let reply = reply(&delivery.message, &request);
-    let fence = Fence {
-        retries: request.retries,
-        deliveries: delivery.deliveries,
-    };
-    let rest = follow::of_refusal(&request, &state, &exception);
+    let fence = record::fence(&delivery, &request);
+    let rest = follow::of_refusal(&delivery, &request, &state, &exception);
     // Of a task that nobody knows, Celery does not tell more either.
     let extended = extended(crew, &delivery, &request).filter(|_| state == State::Revoked);
-    store(crew, caller, fence, state, exception, reply, extended).await?;
+    let told = (state.clone(), exception.clone());
+    let told = store(crew, caller, fence, told, reply, extended).await?;
+    if told == Written::Refused {
+        let left = record::overtaken(crew, &delivery, &request).await;
+        let Left::Over { record, .. } = &left else {
+            return Err(left);
+        };
+        if !is_same(record, &state, &exception) {
+            return Err(left);
+        }
+        // It was refused before, and its message is yet to go where it belongs.
+        story.left("REPEATED");
+        return repeat(crew, &delivery, &request, record, settlement, story).await;
+    }
+    crew.refuse();
+    story.ends(&state);
+    story.refused(&exception);
     follow::carry_out(crew, &delivery, rest).await?;
     settle(crew, &delivery, settlement, story).await
 }
@@ -274,27 +303,45 @@ async fn repeat(
     delivery: &Delivery,
     request: &Request,
     record: &Record,
+    settlement: Settlement,
     story: &mut Story,
 ) -> Result<(), Left> {
     let rest = follow::of_record(crew, request, record);
     follow::carry_out(crew, delivery, rest).await?;
-    let settlement = match &record.exception {
-        Some(exception) if exception.class == "Reject" => Settlement::DeadLetter {
+    settle(crew, delivery, settlement, story).await
+}
+
+/// What becomes of the message of a task that ended so: what was rejected, or had no code,
+/// is kept.
+fn settlement_of(record: &Record) -> Settlement {
+    let Some(exception) = &record.exception else {
+        return Settlement::Ack;
+    };
+    match exception.class.as_str() {
+        "Reject" => Settlement::DeadLetter {
             reason: format!("rejected: {}", exception.message),
         },
+        "NotRegistered" | "ImproperlyConfigured" => Settlement::DeadLetter {
+            reason: exception.message.clone(),
+        },
         _ => Settlement::Ack,
-    };
-    settle(crew, delivery, settlement, story).await
+    }
+}
+
+/// Tells whether a record is that of a refusal like this one.
+fn is_same(record: &Record, state: &State, exception: &Exception) -> bool {
+    let class = record.exception.as_ref().map(|stored| &stored.class);
+    record.state == *state && class == Some(&exception.class)
 }
 
 /// Stores what became of a task; a refused write means that the caller has an
 /// answer already. Who chose an id that cannot be kept gets none.
-pub(super) async fn tell(crew: &Crew, write: &Write) -> Result<(), Left> {
+pub(super) async fn tell(crew: &Crew, write: &Write) -> Result<Written, Left> {
     match insist(&crew.shutdown, || crew.results.write(write.clone())).await {
-        Ok(_) => Ok(()),
+        Ok(written) => Ok(written),
         Err(error @ ResultsError::Malformed { .. }) => {
             tracing::warn!(%error, "a caller cannot be told");
-            Ok(())
+            Ok(Written::Stored)
         }
         Err(error @ (ResultsError::Unavailable { .. } | ResultsError::Misconfigured { .. })) => {
             Err(Left::Away(error.to_string()))
@@ -309,7 +356,7 @@ pub(super) async fn replace(
     next: Outgoing,
     story: &mut Story,
 ) -> Result<(), Left> {
-    insist(&crew.shutdown, || crew.broker.publish(vec![next.clone()])).await?;
+    record::publish(crew, vec![next]).await?;
     settle(crew, delivery, Settlement::Ack, story).await
 }
 
@@ -329,8 +376,7 @@ async fn unreadable(
         crew,
         malformed.caller.clone(),
         fence,
-        State::Failure,
-        malformed.exception.clone(),
+        (State::Failure, malformed.exception.clone()),
         reply_to(&delivery.message),
         None,
     )
@@ -344,13 +390,12 @@ async fn store(
     crew: &Crew,
     caller: Option<(TaskId, String)>,
     fence: Fence,
-    state: State,
-    exception: Exception,
+    (state, exception): (State, Exception),
     reply: Reply,
     extended: Option<Extended>,
-) -> Result<(), Left> {
+) -> Result<Written, Left> {
     let Some((id, task)) = caller else {
-        return Ok(());
+        return Ok(Written::Stored);
     };
     let write = Write {
         id,

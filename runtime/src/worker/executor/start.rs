@@ -5,7 +5,7 @@
 
 use super::Attempt;
 use super::leave::Left;
-use crate::broker::Settlement;
+use super::once;
 use crate::clock::after;
 use crate::results::{Begun, Start, Write};
 use crate::task::State;
@@ -23,7 +23,7 @@ pub(super) async fn start(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Resu
         super::record::record(crew, attempt, Some(started(crew, attempt))).await?;
     }
     if attempt.code.task.at_most_once {
-        super::record::acknowledge(crew, attempt, Settlement::Ack).await?;
+        once::acknowledge(crew, attempt).await?;
         alive.is_settled();
     }
     Ok(())
@@ -34,7 +34,7 @@ async fn begin(crew: &Crew, attempt: &Attempt) -> Result<(), Left> {
         id: attempt.request.id.clone(),
         task: attempt.request.task.clone(),
         fence: attempt.fence,
-        worker: crew.settings.name.clone(),
+        worker: crew.run_of(&attempt.delivery.receipt),
         lease_until: after(crew.clock.now(), heartbeat::lease(crew)),
     };
     let begun = insist(&crew.shutdown, || crew.results.begin(start.clone())).await;

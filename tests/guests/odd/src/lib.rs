@@ -14,6 +14,12 @@ fn pays(ctx: &Context, ms: u64) -> Result<u32, TaskError> {
     Ok(ctx.deliveries())
 }
 
+/// Runs once or not at all, and wants to be tried again.
+#[task(at_most_once, max_retries = 0)]
+fn hands_back(reason: String) -> Result<(), TaskError> {
+    Err(TaskError::reject(reason).requeue())
+}
+
 /// Tells how often it was delivered and retried, after a while that nothing can cut short.
 #[task(time_limit = "5m")]
 fn stays(ctx: &Context, ms: u64) -> Result<(u32, u32), TaskError> {
@@ -41,5 +47,5 @@ fn header(ctx: &Context, name: String) -> Option<String> {
 }
 
 celeriac_sdk::export!(
-    pays, stays, waits, header, sends, told, furnishes, pages, replaces, forges, groups
+    pays, hands_back, stays, waits, header, sends, told, furnishes, pages, replaces, forges, groups
 );

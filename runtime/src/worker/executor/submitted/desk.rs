@@ -1,7 +1,7 @@
 //! Where a running guest hands in what it submits. The guest waits on a thread
 //! for guests; the desk works on the threads that talk to brokers.
 
-use super::super::{Attempt, follow};
+use super::super::{Attempt, follow, record};
 use super::order::Order;
 use super::{Planned, plan};
 use crate::broker::BrokerError;
@@ -37,13 +37,20 @@ pub(in crate::worker::executor) struct Post(mpsc::Sender<Request>);
 pub(in crate::worker::executor) struct Desk {
     requests: mpsc::Receiver<Request>,
     budget: Budget,
+    /// Whether something was sent and no answer heard: the guest may send it again.
+    is_unheard: bool,
 }
 
 /// Opens a desk for one attempt.
 pub(in crate::worker::executor) fn open(budget: Budget) -> (Post, Desk) {
     // A guest waits for each answer, so there is never more than one request.
     let (sender, requests) = mpsc::channel(1);
-    (Post(sender), Desk { requests, budget })
+    let desk = Desk {
+        requests,
+        budget,
+        is_unheard: false,
+    };
+    (Post(sender), desk)
 }
 
 impl Post {
@@ -107,7 +114,7 @@ impl Desk {
     ) -> Result<String, SubmitError> {
         let mut budget = self.budget;
         let quota = || SubmitError::QuotaExceeded;
-        let planned = match wanted {
+        let mut planned = match wanted {
             Wanted::Replacement(signature) => {
                 let count = u32::try_from(signature.tasks.len()).unwrap_or(u32::MAX);
                 // Only the last one counts: it is looked at, not taken yet.
@@ -132,7 +139,12 @@ impl Desk {
             }
         };
         if !planned.messages.is_empty() {
+            if self.is_unheard {
+                let sent = planned.messages.iter_mut();
+                sent.for_each(|sent| record::mark(&mut sent.message));
+            }
             let sent = crew.broker.publish(planned.messages).await;
+            self.is_unheard |= sent.is_err();
             sent.map_err(refused)?;
         }
         if let Some(rest) = planned.rest {

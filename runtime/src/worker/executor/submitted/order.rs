@@ -3,6 +3,8 @@
 
 use super::super::Attempt;
 use super::super::follow::{self, FollowUp};
+use super::super::record;
+use super::super::size;
 use super::super::unlock;
 use super::{Planned, SUBMITS_LEFT};
 use crate::broker::Outgoing;
@@ -51,7 +53,13 @@ impl<'a> Order<'a> {
         call.expires = job.expires.map(then);
         call.priority = job.priority;
         call.headers.clone_from(&job.headers);
-        Ok(self.planned(&call, queue))
+        let mut planned = self.planned(&call, queue);
+        // With a key it is the same job in every retry.
+        if self.attempt.is_again() || job.key.is_some() && self.attempt.fence.retries > 0 {
+            let sent = planned.messages.iter_mut();
+            sent.for_each(|sent| record::mark(&mut sent.message));
+        }
+        Ok(planned)
     }
 
     /// Plans a signature.
@@ -83,6 +91,7 @@ impl<'a> Order<'a> {
 
     fn composed(&self, id: String, plan: Plan) -> Result<Planned, SubmitError> {
         unlock::check(self.crew, &plan).map_err(denied)?;
+        size::check(&plan).map_err(|_| SubmitError::TooLarge)?;
         let rest = FollowUp::submitted(self.attempt, plan, self.share);
         for send in rest.sends() {
             self.queue(&send.task, send.options.queue.as_deref())?;

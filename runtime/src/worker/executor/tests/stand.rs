@@ -1,0 +1,495 @@
+//! A worker without a loop: messages are taken and attempted one by one, over stores
+//! that fail where a test wants them to.
+
+use crate::broker::embedded::EmbeddedBroker;
+use crate::broker::{
+    Broker, BrokerError, DeadLetter, Delivery, Depth, Outgoing, Profile, Purge, Receipt, Settlement,
+};
+use crate::celery::{Message, Properties};
+use crate::clock::Clock;
+use crate::events::Events;
+use crate::policy::grants::Granted;
+use crate::registry::tests::{House, component};
+use crate::results::chord::{Expect, JoinPart, Joined, Joining};
+use crate::results::embedded::EmbeddedResults;
+use crate::results::{Begun, Record, Results, ResultsError, Start, Watch, Write, Written};
+use crate::shutdown::Shutdown;
+use crate::task::{Accept, Fence, RateScope, State, TaskId};
+use crate::telemetry::Metrics;
+use crate::worker::crew::Crew;
+use crate::worker::rates::Rates;
+use crate::worker::revocations::{Clerk, Revocations};
+use crate::worker::steering::Steering;
+use crate::worker::{Parts, Retries, Settings};
+use async_trait::async_trait;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+/// The queue of every message here.
+const QUEUE: &str = "celery";
+/// Longer than a lease.
+const LAPSE: Duration = Duration::from_secs(31);
+
+/// What goes wrong with a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// It is done, and nobody hears of it; the worker asks again.
+    AnswerLost,
+    /// It is not done, and the worker does not ask again: it is as good as dead.
+    Killed,
+}
+
+/// A worker and what it works with.
+pub(super) struct Stand {
+    pub(super) crew: Crew,
+    pub(super) results: Arc<Store>,
+    pub(super) broker: Arc<Post>,
+    clock: Clock,
+    house: House,
+}
+
+impl Stand {
+    /// A worker that knows the tasks `m.seven` and `m.once`, which return 7; the second
+    /// runs at most once.
+    pub(super) async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        let house = House::open().await;
+        house
+            .push("m", &component(&["seven", "once"], ""))
+            .await
+            .unwrap();
+        let clock = house.clock.clone();
+        let kept = Arc::new(EmbeddedResults::new(house.database.clone()));
+        let results = Arc::new(Store::new(kept.clone()));
+        let broker = Arc::new(Post::new(EmbeddedBroker::new(house.database.clone())));
+        let mut settings = settings();
+        change(&mut settings);
+        let rates = Rates::new(
+            BTreeMap::new(),
+            RateScope::Worker,
+            kept.clone(),
+            clock.clone(),
+            Duration::ZERO,
+        );
+        let clerk = Clerk {
+            orders: kept,
+            results: results.clone(),
+            clock: clock.clone(),
+            name: "w@host".to_owned(),
+            keep: Duration::from_secs(60),
+            result_keep: None,
+        };
+        let revocations = Revocations::new(clerk);
+        let steering = Steering::new(vec![QUEUE.to_owned()], 1, 1, revocations, rates);
+        let parts = Parts {
+            broker: broker.clone(),
+            results: results.clone(),
+            resolver: house.registry.resolver("w@host").await.unwrap(),
+            clock: clock.clone(),
+            metrics: Arc::new(Metrics::new()),
+            steering: Arc::new(steering),
+            events: Events::new("w@host", TimeZone::UTC, clock.clone(), false),
+            settings,
+        };
+        Self {
+            crew: Crew::new(parts, Shutdown::new()).unwrap(),
+            results,
+            broker,
+            clock,
+            house,
+        }
+    }
+
+    /// Sends a message and attempts it.
+    pub(super) async fn run(&self, message: Message) {
+        self.send(message).await;
+        self.attempt().await;
+    }
+
+    /// Sends a message as a client does.
+    pub(super) async fn send(&self, message: Message) {
+        let queue = QUEUE.to_owned();
+        let outgoing = Outgoing {
+            queue,
+            message,
+            due: None,
+            key: None,
+        };
+        self.broker.kept.publish(vec![outgoing]).await.unwrap();
+    }
+
+    /// Attempts the next message.
+    pub(super) async fn attempt(&self) {
+        let delivery = self.take().await.expect("a message waits");
+        super::super::attempt(&self.crew, delivery).await;
+    }
+
+    /// Attempts what waits until nothing does.
+    pub(super) async fn attempt_all(&self) {
+        while let Some(delivery) = self.take().await {
+            super::super::attempt(&self.crew, delivery).await;
+        }
+    }
+
+    /// Takes the next message, if there is one.
+    pub(super) async fn take(&self) -> Option<Delivery> {
+        if self.broker.kept.depth(QUEUE).await.unwrap().ready == 0 {
+            return None;
+        }
+        let taken = self.broker.kept.fetch(&[QUEUE.to_owned()], 1).await;
+        taken.unwrap().pop()
+    }
+
+    /// Lets the leases of a dead worker lapse.
+    pub(super) fn lapse(&self) {
+        self.clock.advance(LAPSE);
+    }
+
+    /// Lets so much time pass.
+    pub(super) fn pass(&self, span: Duration) {
+        self.clock.advance(span);
+    }
+
+    /// The registry, and the folder of all files.
+    pub(super) fn house(&self) -> &House {
+        &self.house
+    }
+
+    /// The moment it is.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// What is stored of a task.
+    pub(super) async fn record(&self, id: &str) -> Option<Record> {
+        self.results.kept.get(&task(id)).await.unwrap()
+    }
+
+    /// How many messages wait, are held, and are dead.
+    pub(super) async fn depth(&self) -> (u64, u64, u64) {
+        let depth = self.broker.kept.depth(QUEUE).await.unwrap();
+        (depth.ready, depth.leased.unwrap_or_default(), depth.dead)
+    }
+
+    /// Stores a result as a worker that died did.
+    pub(super) async fn store(&self, write: Write) {
+        let written = self.results.kept.write(write).await.unwrap();
+        assert_eq!(written, Written::Stored);
+    }
+}
+
+/// A message for `m.seven` with that id, and with what follows it.
+pub(super) fn message(id: &str, embed: &Value) -> Message {
+    call("m.seven", id, &json!([]), embed)
+}
+
+pub(super) fn call(task: &str, id: &str, args: &Value, embed: &Value) -> Message {
+    let headers = json!({"lang": "py", "id": id, "task": task, "retries": 0, "root_id": id});
+    Message {
+        body: json!([args, {}, embed]).to_string().into(),
+        content_type: "application/json".to_owned(),
+        content_encoding: "utf-8".to_owned(),
+        headers: headers.as_object().unwrap().clone(),
+        properties: Properties::default(),
+    }
+}
+
+/// The same message with another header.
+pub(super) fn with(mut message: Message, header: &str, value: Value) -> Message {
+    message.headers.insert(header.to_owned(), value);
+    message
+}
+
+/// A signature of a task with that id.
+pub(super) fn signature(id: &str) -> Value {
+    json!({"task": "m.seven", "args": [], "kwargs": {}, "options": {"task_id": id},
+        "subtask_type": null, "immutable": true})
+}
+
+pub(super) fn task(id: &str) -> TaskId {
+    TaskId::parse(id).unwrap()
+}
+
+/// A result of a run.
+pub(super) fn write(id: &str, fence: (u32, u32), state: State) -> Write {
+    Write {
+        id: task(id),
+        task: "m.seven".to_owned(),
+        fence: Fence {
+            retries: fence.0,
+            deliveries: fence.1,
+        },
+        result: (state == State::Success).then(|| b"8".as_slice().into()),
+        state,
+        exception: None,
+        due: None,
+        worker: "dead@host".to_owned(),
+        usage: crate::results::RunUsage::default(),
+        log: None,
+        keep: None,
+        reply: crate::results::Reply::default(),
+        children: String::new(),
+        extended: None,
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        name: "w@host".to_owned(),
+        queues: vec![QUEUE.to_owned()],
+        concurrency: 1,
+        guest_threads: 1,
+        drain: Duration::from_secs(1),
+        forward: None,
+        timezone: TimeZone::UTC,
+        accept: Accept::default(),
+        max_deliveries: 5,
+        repair_time: Duration::from_secs(600),
+        max_retries: Retries {
+            default: 3,
+            cap: 100,
+        },
+        retry_delay: Duration::from_secs(1),
+        result_keep: None,
+        track_started: false,
+        result_extended: false,
+        defaults: celeriac_sandbox::Limits::default(),
+        ceiling: celeriac_sandbox::Limits::default(),
+        aliases: BTreeMap::new(),
+        routes: BTreeMap::new(),
+        grants: Granted::new(),
+    }
+}
+
+/// What goes wrong next, and with which call.
+#[derive(Debug, Default)]
+struct Next(Mutex<Option<(String, Trouble)>>);
+
+impl Next {
+    fn takes(&self, what: &str) -> Option<Trouble> {
+        let mut next = self.0.lock().unwrap();
+        let (_, trouble) = next.take_if(|(wanted, _)| wanted == what)?;
+        Some(trouble)
+    }
+}
+
+/// Results that fail once, where a test wants them to.
+#[derive(Debug)]
+pub(super) struct Store {
+    kept: Arc<EmbeddedResults>,
+    next: Next,
+    joined: Mutex<Vec<JoinPart>>,
+}
+
+impl Store {
+    fn new(kept: Arc<EmbeddedResults>) -> Self {
+        Self {
+            kept,
+            next: Next::default(),
+            joined: Mutex::default(),
+        }
+    }
+
+    /// Lets something go wrong with the next `write TASK` or `join GROUP`.
+    pub(super) fn fail(&self, what: &str, trouble: Trouble) {
+        *self.next.0.lock().unwrap() = Some((what.to_owned(), trouble));
+    }
+
+    /// The parts of chords that were counted, however often.
+    pub(super) fn parts(&self) -> Vec<JoinPart> {
+        self.joined.lock().unwrap().clone()
+    }
+}
+
+fn lost() -> ResultsError {
+    ResultsError::Unavailable {
+        system: "test",
+        reason: "the answer was lost".to_owned(),
+        source: None,
+    }
+}
+
+fn killed() -> ResultsError {
+    ResultsError::Misconfigured {
+        system: "test",
+        reason: "killed".to_owned(),
+    }
+}
+
+#[async_trait]
+impl Results for Store {
+    fn system(&self) -> &'static str {
+        "test"
+    }
+
+    async fn begin(&self, start: Start) -> Result<Begun, ResultsError> {
+        self.kept.begin(start).await
+    }
+
+    async fn renew(
+        &self,
+        runs: Vec<(TaskId, Fence)>,
+        until: Timestamp,
+    ) -> Result<(), ResultsError> {
+        self.kept.renew(runs, until).await
+    }
+
+    async fn write(&self, write: Write) -> Result<Written, ResultsError> {
+        match self.next.takes(&format!("write {}", write.id)) {
+            Some(Trouble::Killed) => Err(killed()),
+            Some(Trouble::AnswerLost) => {
+                self.kept.write(write).await?;
+                Err(lost())
+            }
+            None => self.kept.write(write).await,
+        }
+    }
+
+    async fn get(&self, id: &TaskId) -> Result<Option<Record>, ResultsError> {
+        self.kept.get(id).await
+    }
+
+    async fn watch(&self, id: &TaskId) -> Result<Box<dyn Watch>, ResultsError> {
+        self.kept.watch(id).await
+    }
+
+    fn joining(&self) -> Joining {
+        self.kept.joining()
+    }
+
+    async fn expect(&self, chord: Expect) -> Result<(), ResultsError> {
+        self.kept.expect(chord).await
+    }
+
+    async fn join(&self, part: JoinPart) -> Result<Joined, ResultsError> {
+        let trouble = self.next.takes(&format!("join {}", part.group));
+        if trouble == Some(Trouble::Killed) {
+            return Err(killed());
+        }
+        self.joined.lock().unwrap().push(part.clone());
+        let joined = self.kept.join(part).await?;
+        match trouble {
+            Some(_) => Err(lost()),
+            None => Ok(joined),
+        }
+    }
+
+    async fn joined(&self, group: &str) -> Result<(), ResultsError> {
+        self.kept.joined(group).await
+    }
+
+    async fn sweep(&self) -> Result<u64, ResultsError> {
+        self.kept.sweep().await
+    }
+}
+
+/// A broker that fails once, where a test wants it to, and remembers what was sent.
+#[derive(Debug)]
+pub(super) struct Post {
+    kept: EmbeddedBroker,
+    next: Next,
+    sent: Mutex<Vec<Outgoing>>,
+}
+
+impl Post {
+    fn new(kept: EmbeddedBroker) -> Self {
+        Self {
+            kept,
+            next: Next::default(),
+            sent: Mutex::default(),
+        }
+    }
+
+    /// Lets something go wrong with the next `publish` or `settle`.
+    pub(super) fn fail(&self, what: &str, trouble: Trouble) {
+        *self.next.0.lock().unwrap() = Some((what.to_owned(), trouble));
+    }
+
+    /// What the worker published, as ids and whether it is marked as sent before.
+    pub(super) fn sent(&self) -> Vec<(String, bool)> {
+        let sent = self.sent.lock().unwrap();
+        let told = sent.iter().map(|outgoing| {
+            let header = |name: &str| outgoing.message.headers.get(name).cloned();
+            let id = header("id").and_then(|id| id.as_str().map(str::to_owned));
+            let again = header(crate::celery::request::AGAIN) == Some(Value::Bool(true));
+            (id.unwrap_or_default(), again)
+        });
+        told.collect()
+    }
+}
+
+fn gone() -> BrokerError {
+    BrokerError::Unavailable {
+        system: "test",
+        reason: "the answer was lost".to_owned(),
+        source: None,
+    }
+}
+
+fn dead() -> BrokerError {
+    BrokerError::Misconfigured {
+        system: "test",
+        reason: "killed".to_owned(),
+    }
+}
+
+#[async_trait]
+impl Broker for Post {
+    fn profile(&self) -> Profile {
+        self.kept.profile()
+    }
+
+    async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), BrokerError> {
+        let trouble = self.next.takes("publish");
+        if trouble == Some(Trouble::Killed) {
+            return Err(dead());
+        }
+        self.sent.lock().unwrap().extend(messages.iter().cloned());
+        self.kept.publish(messages).await?;
+        trouble.map_or(Ok(()), |_| Err(gone()))
+    }
+
+    async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
+        self.kept.fetch(queues, max).await
+    }
+
+    async fn extend(&self, receipts: &[Receipt]) -> Result<Vec<Receipt>, BrokerError> {
+        self.kept.extend(receipts).await
+    }
+
+    async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BrokerError> {
+        let trouble = self.next.takes("settle");
+        if trouble == Some(Trouble::Killed) {
+            return Err(dead());
+        }
+        self.kept.settle(delivery, settlement).await?;
+        trouble.map_or(Ok(()), |_| Err(gone()))
+    }
+
+    async fn reply(&self, to: &str, message: Message) -> Result<(), BrokerError> {
+        self.kept.reply(to, message).await
+    }
+
+    async fn depth(&self, queue: &str) -> Result<Depth, BrokerError> {
+        self.kept.depth(queue).await
+    }
+
+    async fn queues(&self) -> Result<Vec<(String, Depth)>, BrokerError> {
+        self.kept.queues().await
+    }
+
+    async fn dead_letters(&self, queue: &str, max: usize) -> Result<Vec<DeadLetter>, BrokerError> {
+        self.kept.dead_letters(queue, max).await
+    }
+
+    async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError> {
+        self.kept.purge(queue, what).await
+    }
+}
