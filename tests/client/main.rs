@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test reports by panicking")]
 
+mod options;
 mod python;
 
 use celeriac::client::{Client, TaskCall};
@@ -18,10 +19,10 @@ fn stage() -> Stage {
     Stage::new(env!("CARGO_BIN_EXE_celeriac"), components)
 }
 
-fn python() -> Python {
+fn python(release: &str) -> Python {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python");
-    Python::new(&target, "5.7", scripts)
+    Python::new(&target, release, scripts)
 }
 
 async fn client(broker: &str, results: &str) -> Client {

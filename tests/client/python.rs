@@ -7,11 +7,9 @@ use celeriac::clock::{Clock, after};
 use std::time::Duration;
 use support::{Rabbit, Redis, until};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_python_worker_is_called_and_its_results_and_exceptions_come_back() {
-    let redis = Redis::start();
-    let _worker = python().worker(&redis.url(0), &redis.url(1), "celery");
-    let client = client(&redis.url(0), &redis.url(1)).await;
+async fn assert_called(release: &str, broker: &str, results: &str) {
+    let _worker = python(release).worker(broker, results, "celery");
+    let client = client(broker, results).await;
     let sum = client.call(call("py.add", "[2, 3]")).await.unwrap();
     assert_eq!(sum.get(PATIENCE).await.unwrap().as_str(), "5");
     assert_eq!(sum.record().await.unwrap().unwrap().state, State::Success);
@@ -44,13 +42,41 @@ async fn a_python_worker_is_called_and_its_results_and_exceptions_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_python_worker_is_called_and_its_results_and_exceptions_come_back() {
+    let redis = Redis::start();
+    assert_called("5.7", &redis.url(0), &redis.url(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_python_worker_of_the_oldest_release_is_called_through_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_called("5.4", &rabbit.url(), &redis.url(1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_of_a_python_worker_come_back_out_of_a_sqlite_file() {
+    let (rabbit, stage) = (Rabbit::start(), stage());
+    let results = format!("db+sqlite:///{}", stage.path("results.sqlite").display());
+    assert_called("5.7", &rabbit.url(), &results).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_of_a_python_worker_come_back_out_of_a_folder() {
+    let (redis, stage) = (Redis::start(), stage());
+    let folder = stage.path("results");
+    std::fs::create_dir(&folder).unwrap();
+    let results = format!("file://{}", folder.display());
+    assert_called("5.4", &redis.url(0), &results).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_python_worker_hears_that_a_task_is_revoked() {
     let redis = Redis::start();
     // A worker without threads hears nothing while it runs a task.
     let threads = ["-A", "worker", "worker", "-P", "threads", "-c", "1"];
     let alone = ["--without-gossip", "--without-mingle"];
     let threads = [&threads[..], &alone].concat();
-    let _worker = python().celery(&threads, &redis.url(0), &redis.url(1));
+    let _worker = python("5.7").celery(&threads, &redis.url(0), &redis.url(1));
     let client = client(&redis.url(0), &redis.url(1)).await;
     // It may answer before it listens, which is the one subscription it has.
     until("it listens", || {

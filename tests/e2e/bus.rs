@@ -93,7 +93,7 @@ fn assert_events(seen: &Value) {
     assert!(clocks.is_sorted_by_key(|event| event["clock"].as_i64()));
 }
 
-fn assert_programs(broker: &str) {
+fn assert_programs(release: &str, broker: &str) {
     for (words, expected) in [
         (&["inspect", "ping", "-t", "20"][..], "pong"),
         (&["inspect", "registered", "-t", "20"], "text.word_count"),
@@ -101,7 +101,7 @@ fn assert_programs(broker: &str) {
         (&["control", "-t", "20", "pool_grow", "2"], "pool will grow"),
     ] {
         let words = [&["program", broker], words, &["-d", NODE]].concat();
-        let ran = ask(&words);
+        let ran = celery::python(release).run("control.py", &words);
         assert_eq!(ran["code"], 0, "{ran}");
         assert!(
             ran["out"]
@@ -118,7 +118,7 @@ fn every_command_of_remote_control_is_answered_over_redis() {
     let stage = beside(&redis.url(0));
     let _worker = stage.server(&["worker", "-n", NODE]);
     assert_replies(&ask(&["replies", &redis.url(0), NODE]));
-    assert_programs(&redis.url(0));
+    assert_programs("5.7", &redis.url(0));
     assert_eq!(redis.cli(0, &["KEYS", "*.reply.celery.pidbox"]), "");
 }
 
@@ -128,7 +128,17 @@ fn every_command_of_remote_control_is_answered_over_rabbitmq() {
     let stage = beside(&rabbit.url());
     let _worker = stage.server(&["worker", "-n", NODE]);
     assert_replies(&ask(&["replies", &rabbit.url(), NODE]));
-    assert_programs(&rabbit.url());
+    assert_programs("5.7", &rabbit.url());
+}
+
+#[test]
+fn the_command_line_of_the_oldest_release_asks_our_worker() {
+    let (redis, rabbit) = (Redis::start(), Rabbit::start());
+    for broker in [redis.url(0), rabbit.url()] {
+        let stage = beside(&broker);
+        let _worker = stage.server(&["worker", "-n", NODE]);
+        assert_programs("5.4", &broker);
+    }
 }
 
 #[test]

@@ -113,6 +113,16 @@ fn a_task_is_found_wherever_it_is_in_redis() {
     );
 }
 
+fn assert_python_called(stage: &Stage, release: &str, broker: &str, backend: &str) {
+    let _python = celery::python(release).worker(broker, backend, "celery");
+    assert_eq!(*success(&stage.call("py.add", "[2, 3]")), 5);
+    let failed = stage.call("py.boom", "[]");
+    assert_eq!(failure(&failed, "builtins.LookupError"), "from Python");
+    // What is not due is delayed by whoever takes it.
+    let later = stage.send("py.add", &["-a", "[1, 1]", "--countdown", "1"]);
+    assert_eq!(*success(&stage.ended(&later)), 2);
+}
+
 #[test]
 fn a_task_of_a_python_worker_is_called_from_the_command_line() {
     let redis = Redis::start();
@@ -120,13 +130,21 @@ fn a_task_of_a_python_worker_is_called_from_the_command_line() {
     let stage = stage()
         .with("broker", &broker)
         .with("result_backend", &backend);
-    let _python = celery::python("5.7").worker(&broker, &backend, "celery");
-    assert_eq!(*success(&stage.call("py.add", "[2, 3]")), 5);
-    let failed = stage.call("py.boom", "[]");
-    assert_eq!(failure(&failed, "builtins.LookupError"), "from Python");
-    // What is not due is delayed by whoever takes it.
-    let later = stage.send("py.add", &["-a", "[1, 1]", "--countdown", "1"]);
-    assert_eq!(*success(&stage.ended(&later)), 2);
+    assert_python_called(&stage, "5.7", &broker, &backend);
+}
+
+#[test]
+fn a_task_of_a_python_worker_is_called_from_the_command_line_through_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    for (release, is_file) in [("5.4", false), ("5.7", true)] {
+        let stage = stage().with("broker", &rabbit.url());
+        let backend = match is_file {
+            true => format!("db+sqlite:///{}", stage.path("results.sqlite").display()),
+            false => redis.url(1),
+        };
+        let stage = stage.with("result_backend", &backend);
+        assert_python_called(&stage, release, &rabbit.url(), &backend);
+    }
 }
 
 #[test]
@@ -137,7 +155,9 @@ fn what_rabbitmq_cannot_tell_is_said() {
         .with("result_backend", &redis.url(1))
         .with("worker.consumer_timeout", "2h")
         .with("worker.drain", "100ms");
-    stage.push("report");
+    for module in ["report", "flaky"] {
+        stage.push(module);
+    }
     let nap = stage.send("report.nap", &["-a", "[60000]"]);
     until("it is counted", || {
         let told = why(&stage, &nap).to_string();
@@ -149,12 +169,82 @@ fn what_rabbitmq_cannot_tell_is_said() {
     until("it runs", || {
         (why(&stage, &nap)["place"] == "running").then_some(())
     });
+    // What its record tells is told all the same.
+    let retried = stage.send("flaky.fails_until", &["-a", "[5, 60000]"]);
+    until("it is parked", || {
+        (why(&stage, &retried)["place"] == "parked").then_some(())
+    });
+    assert_why(&stage, &retried, "parked", &["retry 1 of "]);
     assert_eq!(worker.stop().code, Some(0));
+    // Dead letters are looked through.
+    let silent = stage.with("result_backend", "disabled://");
+    let dead = silent.send("no.such", &[]);
+    let _worker = silent.server(&["worker"]);
+    until("it is dead", || {
+        (why(&silent, &dead)["place"] == "dead").then_some(())
+    });
+    let reason = "no task \\\"no.such\\\" is registered";
+    assert_why(&silent, &dead, "dead", &[reason]);
+}
+
+/// How many messages of a queue `celeriac why` looks at.
+const LOOKED_AT: u32 = 10_000;
+
+#[test]
+fn why_looks_no_further_than_it_says() {
+    let redis = Redis::start();
+    let stage = stage()
+        .with("broker", &redis.url(0))
+        .with("result_backend", &redis.url(1));
+    let first = stage.send("text.echo", &["-a", "[1]"]);
+    let fill = "for i = 1, ARGV[2] do redis.call('LPUSH', KEYS[1], ARGV[1]) end";
+    let others = |count: u32| {
+        let count = count.to_string();
+        redis.cli(0, &["EVAL", fill, "1", "celery", "{}", &count])
+    };
+    others(LOOKED_AT - 2);
+    let last = stage.send("text.echo", &["-a", "[2]"]);
+    assert_why(&stage, &last, "ready", &[]);
+    assert_eq!(why(&stage, &last)["ahead"], LOOKED_AT - 1);
+    let beyond = stage.send("text.echo", &["-a", "[3]"]);
+    let far = &["as far as was looked: celery have more than 10000 messages"];
+    assert_why(&stage, &beyond, "unknown", far);
+    assert_why(&stage, &first, "ready", &["the next to be taken"]);
 }
 
 #[test]
-fn a_purge_is_meant_and_leaves_what_runs() {
-    let stage = stage();
+fn a_worker_is_inspected_over_both_brokers() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    for (broker, results) in [(redis.url(0), 1), (rabbit.url(), 2)] {
+        let stage = stage()
+            .with("broker", &broker)
+            .with("result_backend", &redis.url(results))
+            .with("worker.consumer_timeout", "2h")
+            .with("worker.drain", "100ms");
+        stage.push("report");
+        let _worker = stage.server(&["worker", "-n", "w@example"]);
+        let inspect = |what: &[&str]| {
+            let seen = stage.json(&[&["inspect"], what, &["-d", "w@example", "-t", "20"]].concat());
+            seen["workers"]["w@example"].clone()
+        };
+        assert_eq!(inspect(&["ping"]), json!({"ok": "pong"}));
+        let registered = inspect(&["registered"]).to_string();
+        assert!(registered.contains("report.nap"), "{registered}");
+        assert_eq!(inspect(&["active_queues"])[0]["name"], "celery");
+        let id = stage.send("report.nap", &["-a", "[600000]"]);
+        let active = until("the task runs", || {
+            let active = inspect(&["active"]);
+            (active.get(0).is_some()).then_some(active)
+        });
+        assert_eq!(active[0]["id"], id, "{active}");
+        stage
+            .run(&["inspect", "ping", "-d", "nobody@here", "-t", "100ms"])
+            .refused(5, &["no worker answered"]);
+    }
+}
+
+/// Purges queues with what waits, with what is not due and with dead letters.
+fn assert_purged(stage: &Stage) {
     for _ in 0..3 {
         stage.send("text.echo", &["-a", "[1]"]);
     }
@@ -179,6 +269,20 @@ fn a_purge_is_meant_and_leaves_what_runs() {
     });
     let purged = stage.json(&["purge", "celery", "--dead", "--yes"]);
     assert_eq!(purged["purged"][0]["removed"], 1, "{purged}");
+}
+
+#[test]
+fn a_purge_is_meant_and_leaves_what_runs() {
+    assert_purged(&stage());
+}
+
+#[test]
+fn a_purge_is_meant_in_redis_too() {
+    let redis = Redis::start();
+    let stage = stage()
+        .with("broker", &redis.url(0))
+        .with("result_backend", &redis.url(1));
+    assert_purged(&stage);
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod health;
 mod limits;
 mod memory;
 mod monitor;
+mod neighbours;
 mod once;
 mod options;
 mod postgres;

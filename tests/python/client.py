@@ -86,13 +86,29 @@ def nonsense(app):
     return {"sent": len(bad)}
 
 
+def paced(app):
+    """Calls one task nine times, and says how long it took until all were over."""
+    began = time.monotonic()
+    sent = [app.send_task("text.echo", args=[n]) for n in range(9)]
+    seen = [one.get(timeout=PATIENCE) for one in sent]
+    return {"seen": seen, "took": time.monotonic() - began}
+
+
+def limited(app):
+    """Calls a task that may run once, and then one that nothing holds back."""
+    first = app.send_task("text.echo", args=[1]).get(timeout=PATIENCE)
+    held = [app.send_task("text.echo", args=[n]) for n in range(20)]
+    other = app.send_task("odd.waits", args=[1]).get(timeout=PATIENCE)
+    return {"first": first, "other": other, "held": [[one.id, one.state] for one in held]}
+
+
 def main():
     what, broker, backend, *options = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
     for text in options:
         app.conf.broker_transport_options = json.loads(text)
         app.conf.result_backend_transport_options = json.loads(text)
-    scenes = [snippet, everything, quorum, gone, nonsense]
+    scenes = [snippet, everything, quorum, gone, nonsense, paced, limited]
     print(json.dumps({scene.__name__: scene for scene in scenes}[what](app)))
 
 

@@ -1,5 +1,6 @@
 """A Python worker: `celery -A worker worker`."""
 
+import json
 import os
 import time
 
@@ -8,11 +9,27 @@ from celery import Celery
 app = Celery("py", broker=os.environ["BROKER"], backend=os.environ["BACKEND"])
 app.conf.task_acks_late = True
 app.conf.broker_connection_retry_on_startup = True
+app.conf.broker_transport_options = json.loads(os.environ.get("TRANSPORT_OPTIONS", "{}"))
 
 
-@app.task(name="py.nap")
-def nap(seconds):
+def remember(task):
+    """Writes down that a task ran, where a test asks for that."""
+    if diary := os.environ.get("DIARY"):
+        with open(diary, "a") as lines:
+            lines.write(f"{task.request.id}\n")
+
+
+@app.task(name="py.nap", bind=True)
+def nap(self, seconds):
+    remember(self)
     time.sleep(seconds)
+    return "from Python"
+
+
+@app.task(name="py.shared", bind=True)
+def shared(self, milliseconds):
+    remember(self)
+    time.sleep(milliseconds / 1000)
     return "from Python"
 
 
@@ -24,6 +41,17 @@ def add(x, y):
 @app.task(name="py.total")
 def total(values):
     return sum(values)
+
+
+@app.task(name="py.echo")
+def echo(value):
+    return value
+
+
+@app.task(name="py.request", bind=True)
+def request(self):
+    told = self.request
+    return [told.timelimit, told.stamps, told.stamped_headers, told.reply_to]
 
 
 @app.task(name="py.boom")

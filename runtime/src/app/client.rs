@@ -2,8 +2,7 @@
 //!
 //! ```no_run
 //! use celeriac::client::{CallFailed, Client, TaskCall};
-//! use std::time::Duration;
-//!
+//! //!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::connect("redis://127.0.0.1/0", "redis://127.0.0.1/1").await?;
 //! let sum = client.call(TaskCall::new("shop.add", "[2, 3]", "{}")?).await?;
@@ -17,8 +16,9 @@
 //! # }
 //! ```
 //!
-//! It sends what Celery's own clients send. Results are read where workers keep them;
-//! replies (`rpc://`) are not waited for.
+//! It sends what Celery's own clients send, with time limits, stamps and links. Results
+//! are read where workers keep them; replies (`rpc://`) are not waited for, though a call
+//! may name the queue to send them to.
 
 mod error;
 mod handle;

@@ -133,6 +133,18 @@ impl Inner {
     fn lease_end(&self) -> i64 {
         after(self.now(), self.settings.lease).as_millisecond()
     }
+
+    /// Returns when kombu is to think that we took a message (s): its visibility timeout
+    /// ends no sooner than our lease, or Python's workers would take what we run.
+    fn taken_at(&self) -> String {
+        let Settings {
+            lease,
+            visibility_timeout,
+            ..
+        } = &self.settings;
+        let ahead = lease.saturating_sub(*visibility_timeout);
+        keys::seconds(after(self.now(), ahead))
+    }
 }
 
 #[async_trait]

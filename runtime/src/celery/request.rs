@@ -6,11 +6,13 @@
 mod body;
 mod call;
 mod headers;
+mod links;
 mod protocol1;
 mod sent;
 
 pub use call::{CallError, TaskCall, replaced, retried};
 pub use headers::is_reserved;
+pub use links::Links;
 pub use sent::Sent;
 
 use super::body::{Accept, BodyError, json};

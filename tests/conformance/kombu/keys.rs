@@ -24,6 +24,24 @@ async fn a_taken_message_lies_where_kombu_looks_for_it() {
 }
 
 #[tokio::test]
+async fn kombus_time_for_what_we_took_ends_no_sooner_than_our_lease() {
+    let shared = Shared::with(Settings {
+        lease: Duration::from_secs(30),
+        visibility_timeout: Duration::from_secs(4),
+        ..Settings::default()
+    });
+    shared.broker.publish(vec![outgoing("m")]).await.unwrap();
+    let taken = fetch(&shared.broker, &["q"], 1).await;
+    let tag = shared.cli(&["HKEYS", "unacked"]);
+    let score = || shared.cli(&["ZSCORE", "unacked_index", &tag]).parse();
+    assert_eq!(score(), Ok(START.as_second() + 26));
+    shared.clock.advance(Duration::from_secs(10));
+    let receipts = [taken[0].receipt.clone()];
+    assert_eq!(shared.broker.extend(&receipts).await.unwrap(), []);
+    assert_eq!(score(), Ok(START.as_second() + 36));
+}
+
+#[tokio::test]
 async fn messages_lie_in_the_lists_of_their_priority() {
     let shared = Shared::new();
     for priority in 0..10 {

@@ -27,7 +27,7 @@ end
 
 /// Takes messages and registers them with kombu and with us.
 /// Keys: unacked, unacked_index, then for each queue: parked, leases, 4 lists.
-/// Arguments: now (ms), now (s), lease end (ms), most messages, most bytes, what
+/// Arguments: now (ms), taken (s), lease end (ms), most messages, most bytes, what
 /// tags begin with, first number, most parked messages that become ready, then
 /// the queues as JSON texts.
 /// Answer: in turn the place of the queue (from 0) and the envelope.
@@ -101,7 +101,7 @@ return 1
 });
 
 /// Extends leases, with kombu and with us.
-/// Keys: unacked_index, then the leases of each. Arguments: now (s), lease end
+/// Keys: unacked_index, then the leases of each. Arguments: taken (s), lease end
 /// (ms), then each tag. Answer: whether each is still held.
 pub(super) static EXTEND: LazyLock<Script> = LazyLock::new(|| {
     Script::new(

@@ -14,7 +14,7 @@ pub(super) async fn extend(
     let mut extend = script::EXTEND.prepare_invoke();
     extend
         .key(&inner.keys.unacked_index)
-        .arg(keys::seconds(inner.now()))
+        .arg(inner.taken_at())
         .arg(inner.lease_end());
     for receipt in receipts {
         match inner.held.of(receipt) {

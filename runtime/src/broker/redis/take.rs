@@ -1,8 +1,6 @@
 //! Taking messages, so that none is lost when the taker goes away meanwhile.
 
-use super::{
-    BrokerError, Delivery, FETCH_BYTES, FETCH_MESSAGES, Inner, SYSTEM, keys, script, trouble,
-};
+use super::{BrokerError, Delivery, FETCH_BYTES, FETCH_MESSAGES, Inner, SYSTEM, script, trouble};
 use crate::broker::Settlement;
 use crate::celery::envelope::Envelope;
 use jiff::Timestamp;
@@ -85,7 +83,7 @@ impl Inner {
         let mut take = script::TAKE.prepare_invoke();
         take.key(&self.keys.unacked).key(&self.keys.unacked_index);
         take.arg(now.as_millisecond())
-            .arg(keys::seconds(now))
+            .arg(self.taken_at())
             .arg(self.lease_end())
             .arg(max)
             .arg(FETCH_BYTES)

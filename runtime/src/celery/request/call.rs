@@ -1,6 +1,7 @@
 //! Writing a task message.
 
 use super::Request;
+use super::links::{Links, linked};
 use crate::celery::iso;
 use crate::celery::message::{Message, Properties};
 use crate::task::TaskId;
@@ -9,6 +10,7 @@ use jiff::Timestamp;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Longest `argsrepr` and `kwargsrepr`, characters, as Celery cuts them.
 const REPR: usize = 1_024;
@@ -34,6 +36,16 @@ pub struct TaskCall {
     pub retries: u32,
     /// Headers of one's own.
     pub headers: BTreeMap<String, String>,
+    /// How long it may run; it lowers what the worker allows, as Celery's `time_limit`.
+    pub time_limit: Option<Duration>,
+    /// After how long it is asked to end, as Celery's `soft_time_limit`.
+    pub soft_time_limit: Option<Duration>,
+    /// Stamps, by which tasks are revoked together.
+    pub stamps: BTreeMap<String, String>,
+    /// The queue to which states are sent, where the worker's results are replies.
+    pub reply_to: Option<String>,
+    /// What follows it.
+    pub links: Links,
 }
 
 /// Why a call cannot be made.
@@ -42,6 +54,12 @@ pub enum CallError {
     /// The positional arguments are not a JSON array.
     #[error("the positional arguments are not a JSON array: {reason}")]
     Args {
+        /// What is wrong.
+        reason: String,
+    },
+    /// What is linked is no signature.
+    #[error("a link is not the JSON object of a signature: {reason}")]
+    Signature {
         /// What is wrong.
         reason: String,
     },
@@ -72,6 +90,11 @@ impl TaskCall {
             priority: None,
             retries: 0,
             headers: BTreeMap::new(),
+            time_limit: None,
+            soft_time_limit: None,
+            stamps: BTreeMap::new(),
+            reply_to: None,
+            links: Links::default(),
         })
     }
 
@@ -79,6 +102,7 @@ impl TaskCall {
     #[must_use]
     pub fn message(&self, origin: &str) -> Message {
         let id = self.id.as_str();
+        let stamped: Vec<&String> = self.stamps.keys().collect();
         let mut headers = Map::new();
         for (name, value) in &self.headers {
             headers.insert(name.clone(), Value::String(value.clone()));
@@ -93,7 +117,7 @@ impl TaskCall {
             "group": null,
             "group_index": null,
             "retries": self.retries,
-            "timelimit": [null, null],
+            "timelimit": self.timelimit(),
             "root_id": id,
             "parent_id": null,
             "argsrepr": shortened(&self.args),
@@ -101,13 +125,13 @@ impl TaskCall {
             "origin": origin,
             "ignore_result": false,
             "replaced_task_nesting": 0,
-            "stamped_headers": null,
-            "stamps": {},
+            "stamped_headers": Some(stamped).filter(|names| !names.is_empty()),
+            "stamps": self.stamps,
         });
         if let Value::Object(protocol) = protocol {
             headers.extend(protocol);
         }
-        let embed = r#"{"callbacks":null,"errbacks":null,"chain":null,"chord":null}"#;
+        let embed = self.links.embed();
         Message {
             body: Bytes::from(format!("[{}, {}, {embed}]", self.args, self.kwargs)),
             content_type: "application/json".to_owned(),
@@ -116,9 +140,46 @@ impl TaskCall {
             properties: Properties {
                 correlation_id: Some(id.to_owned()),
                 priority: self.priority,
+                reply_to: self.reply_to.clone(),
                 ..Properties::default()
             },
         }
+    }
+
+    /// Has a signature called with the result, when it has succeeded: a JSON object with
+    /// all members that Celery writes, such as [`TaskCall::signature`] returns.
+    ///
+    /// # Errors
+    /// [`CallError::Signature`].
+    pub fn link(&mut self, signature: &str) -> Result<(), CallError> {
+        self.links.callbacks.push(linked(signature)?);
+        Ok(())
+    }
+
+    /// Has a signature called when it has failed, with its id or with its request,
+    /// exception and traceback, as Celery does.
+    ///
+    /// # Errors
+    /// [`CallError::Signature`].
+    pub fn link_error(&mut self, signature: &str) -> Result<(), CallError> {
+        self.links.errbacks.push(linked(signature)?);
+        Ok(())
+    }
+
+    /// Returns the signature of this call, to be linked to another. It keeps the id, so
+    /// that its result can be waited for; of its other options it has none.
+    #[must_use]
+    pub fn signature(&self) -> String {
+        let (task, id) = (Value::from(self.task.as_str()), self.id.as_str());
+        let (args, kwargs, options) = (&self.args, &self.kwargs, json!({"task_id": id}));
+        format!(
+            r#"{{"task": {task}, "args": {args}, "kwargs": {kwargs}, "options": {options}, "subtask_type": null, "immutable": false}}"#
+        )
+    }
+
+    /// Both limits as Celery's header has them: the hard one first, in seconds.
+    fn timelimit(&self) -> [Option<f64>; 2] {
+        [self.time_limit, self.soft_time_limit].map(|limit| limit.map(|limit| limit.as_secs_f64()))
     }
 }
 
@@ -175,7 +236,7 @@ pub fn replaced(message: &Message, request: &Request, call: &TaskCall) -> Messag
         ("parent_id", Value::from(request.id.as_str())),
         ("eta", Value::Null),
         ("shadow", Value::Null),
-        ("timelimit", json!([null, null])),
+        ("timelimit", json!(call.timelimit())),
         ("argsrepr", Value::from(shortened(&call.args))),
         ("kwargsrepr", Value::from(shortened(&call.kwargs))),
         ("replaced_task_nesting", Value::from(nesting)),
@@ -241,6 +302,34 @@ mod tests {
             TaskCall::new("t", "[]", "[]"),
             Err(CallError::Kwargs { .. })
         ));
+    }
+
+    #[test]
+    fn limits_stamps_and_links_are_written_as_celery_writes_them() {
+        let mut call = TaskCall::new("t", "[1]", "{}").unwrap();
+        let next = TaskCall::new("u", "[1.10]", r#"{"k": 2}"#).unwrap();
+        call.time_limit = Some(Duration::from_millis(1_500));
+        call.stamps.insert("batch".to_owned(), "b7".to_owned());
+        call.reply_to = Some("mine".to_owned());
+        call.link(&next.signature()).unwrap();
+        call.link_error(&next.signature()).unwrap();
+        let message = call.message("me");
+        assert_eq!(message.headers["timelimit"], json!([1.5, null]));
+        assert_eq!(message.headers["stamps"], json!({"batch": "b7"}));
+        assert_eq!(message.headers["stamped_headers"], json!(["batch"]));
+        assert_eq!(message.properties.reply_to.as_deref(), Some("mine"));
+        let embed = Request::decode(&message).unwrap().embed;
+        let embed = std::str::from_utf8(&embed).unwrap();
+        let link = format!("[{}]", next.signature());
+        assert_eq!(
+            embed,
+            format!(r#"{{"callbacks":{link},"errbacks":{link},"chain":null,"chord":null}}"#)
+        );
+        assert!(link.contains("[1.10]") && link.contains(next.id.as_str()));
+        for wrong in ["", "[]", "{}", r#"{"task": 1}"#, r#"{"task": "t"}"#] {
+            let refused = call.link(wrong).unwrap_err();
+            assert!(matches!(refused, CallError::Signature { .. }), "{wrong}");
+        }
     }
 
     #[test]
