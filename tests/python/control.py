@@ -49,6 +49,7 @@ CALLS = [
     ("heartbeat", {}),
     ("hello", {"from_node": "other@example", "revoked": ["22222222-2222-4222-8222-222222222222"]}),
     ("memsample", {}),
+    ("memdump", {}),
     ("objgraph", {}),
     ("no_such_command", {}),
 ]

@@ -78,8 +78,9 @@ async fn told(control: &Control, arguments: &Arguments<'_>) -> Told {
             json(&())
         }
         // Nobody is elected here, and nobody measures Python's memory.
-        "election" | "memsample" | "memdump" => json(&()),
-        // As a worker of Celery that has not installed it.
+        "election" | "memsample" => json(&()),
+        // As workers of Celery that have not installed what measures Python.
+        "memdump" => json(&"- rss: (psutil not installed).\n"),
         "objgraph" => Err(repr::exception(
             "ImportError",
             "Requires the objgraph library",
