@@ -23,7 +23,10 @@ fn beside(broker: &str) -> Stage {
         .with("broker", broker)
         .with("accept_content", "json,yaml")
         .with("worker.consumer_timeout", "2h");
-    let described = "[queues.zq]\nexchange = \"other\"\nrouting_key = \"a.b\"\n";
+    let described = r#"
+        aliases."old.echo" = "text.echo"
+        queues.zq = { exchange = "other", routing_key = "a.b" }
+    "#;
     stage.write("celeriac.toml", described);
     for module in ["text", "odd", "report"] {
         stage.push(module);
@@ -73,6 +76,8 @@ fn a_rate_that_is_ordered_is_obeyed_shown_and_ended_over_both_brokers() {
             ])
         );
         assert!(seen["took"].as_f64() >= Some(2.0), "{seen}");
+        let hourly = ["text.echo [rate_limit=1/h]", "old.echo [rate_limit=1/h]"];
+        assert_eq!(seen["aliased"], json!(hourly));
         assert_eq!(seen["after"], 2);
     });
 }
