@@ -18,8 +18,12 @@ fn beside(broker: &str) -> Stage {
     stage
 }
 
+fn ask_with(release: &str, arguments: &[&str]) -> Value {
+    celery::python(release).run("control.py", arguments)
+}
+
 fn ask(arguments: &[&str]) -> Value {
-    celery::python("5.7").run("control.py", arguments)
+    ask_with("5.7", arguments)
 }
 
 /// Every command is answered as a Python worker answers it.
@@ -57,6 +61,11 @@ fn assert_replies(seen: &Value) {
         ("disable_events#again", ok("task events already disabled")),
         ("heartbeat", Value::Null),
         ("memsample", Value::Null),
+        ("memdump", json!("- rss: (psutil not installed).\n")),
+        (
+            "objgraph",
+            error("ImportError('Requires the objgraph library')"),
+        ),
         ("no_such_command", error("KeyError('no_such_command')")),
         ("glob", ok("pong")),
         ("pcre", ok("pong")),
@@ -73,6 +82,8 @@ fn assert_replies(seen: &Value) {
         registered.contains(&json!("text.word_count"))
             && registered.is_sorted_by_key(|name| name.as_str())
     );
+    let described = seen["registered#items"].as_array().expect("a list");
+    assert!(described.contains(&json!("text.word_count [name=text.word_count]")));
     let revoked = seen["hello"]["revoked"].as_array().expect("a list");
     assert!(revoked.contains(&json!("22222222-2222-4222-8222-222222222222")));
 }
@@ -109,6 +120,87 @@ fn assert_programs(release: &str, broker: &str) {
                 .is_some_and(|out| out.contains(expected)),
             "{ran}"
         );
+    }
+}
+
+/// Every word of `celery inspect` and `celery control` gets an answer that it shows.
+fn assert_words(seen: &Value) {
+    for (kind, command, expected) in [
+        ("inspect", "active", "- empty -"),
+        ("inspect", "active_queues", "'routing_key': 'celery'"),
+        ("inspect", "clock", "clock"),
+        ("inspect", "conf", "task_acks_late"),
+        ("inspect", "memsample", "1 node online"),
+        ("inspect", "ping", "pong"),
+        ("inspect", "query_task", "OK"),
+        ("inspect", "registered", "text.word_count [rate_limit=10/m]"),
+        ("inspect", "report", "software -> celeriac"),
+        ("inspect", "reserved", "- empty -"),
+        ("inspect", "revoked", "11111111-1111-4111-8111-111111111111"),
+        ("inspect", "scheduled", "- empty -"),
+        ("inspect", "stats", "\"max-concurrency\": 65"),
+        ("control", "rate_limit", "new rate limit set successfully"),
+        ("control", "time_limit", "time limits set successfully"),
+        ("control", "add_consumer", "add consumer xq"),
+        ("control", "cancel_consumer", "no longer consuming from xq"),
+        ("control", "enable_events", "task events enabled"),
+        ("control", "disable_events", "task events disabled"),
+        ("control", "heartbeat", NODE),
+        ("control", "pool_grow", "pool will grow"),
+        ("control", "pool_shrink", "pool will shrink"),
+        ("control", "autoscale", "Autoscale not enabled"),
+        ("control", "revoke", "flagged as revoked"),
+        ("control", "terminate", "terminate: tasks unknown"),
+    ] {
+        let ran = &seen[kind][command];
+        let out = ran[1].as_str().expect("a text");
+        assert_eq!(ran[0], 0, "{kind} {command}: {out}");
+        assert!(out.contains(expected), "{kind} {command}: {out}");
+    }
+}
+
+/// `celery events --dump` shows a task as it goes, and `celery result` its result.
+fn assert_dump(seen: &Value) {
+    let id = seen["id"].as_str().expect("an id");
+    let lines = seen["lines"].as_array().expect("a list").iter();
+    let lines: Vec<_> = lines.filter_map(Value::as_str).collect();
+    for (line, kind) in lines.iter().zip(["received", "started", "succeeded"]) {
+        let task = format!("task {kind}: text.word_count({id}) args=('a b c',) kwargs={{}}");
+        assert!(line.starts_with(NODE) && line.contains(&task), "{seen}");
+    }
+    assert_eq!(lines.len(), 3, "{seen}");
+    assert_eq!(seen["result"], json!([0, "3"]));
+}
+
+#[test]
+fn every_word_of_the_celery_program_is_understood_over_both_brokers() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    for broker in [redis.url(0), rabbit.url()] {
+        let stage = beside(&broker);
+        let worker = stage.server(&["worker", "-n", NODE]);
+        assert_words(&ask(&["programs", &broker, NODE]));
+        assert_eq!(worker.ended().code, Some(0));
+    }
+}
+
+#[test]
+fn the_celery_program_dumps_events_and_shows_results_over_both_brokers() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    for (broker, results) in [(redis.url(0), 1), (rabbit.url(), 2)] {
+        let results = redis.url(results);
+        let stage = beside(&broker).with("result_backend", &results);
+        let _worker = stage.server(&["worker", "-E", "-n", NODE]);
+        assert_dump(&ask(&["dump", &broker, &results, "text.word_count"]));
+    }
+}
+
+#[test]
+fn every_command_of_the_oldest_release_is_answered_over_both_brokers() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    for broker in [redis.url(0), rabbit.url()] {
+        let stage = beside(&broker);
+        let _worker = stage.server(&["worker", "-n", NODE]);
+        assert_replies(&ask_with("5.4", &["replies", &broker, NODE]));
     }
 }
 

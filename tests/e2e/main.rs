@@ -50,6 +50,7 @@ mod revoke;
 mod routing;
 mod secured;
 mod sentinel;
+mod steered;
 mod stop;
 mod submit;
 mod submit_celery;

@@ -2,6 +2,8 @@
 
 use crate::{celery, stage};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
 use support::{Rabbit, Redis, Server, Stage, until};
 
 const NODE: &str = "w1@example";
@@ -29,6 +31,28 @@ fn worker(stage: &Stage) -> Server {
 fn see(release: &str, what: &str, places: &[&str; 2]) -> Value {
     let [broker, backend] = places;
     celery::python(release).run("monitor.py", &[what, broker, backend])
+}
+
+/// Checks that each event has exactly the members that Celery's of its type have.
+fn assert_members(events: &[Value]) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/events.json");
+    let text = std::fs::read(path).expect("a capture");
+    let capture: Value = serde_json::from_slice(&text).expect("a document");
+    let members = |event: &Value| {
+        let members = event.as_object().expect("an object").keys();
+        members.cloned().collect::<BTreeSet<String>>()
+    };
+    for event in events {
+        let kind = event["type"].as_str().expect("a text");
+        let mut ours = members(event);
+        // A receiver adds it.
+        ours.remove("local_received");
+        let theirs = capture["events"][kind].as_array().expect(kind);
+        assert!(
+            theirs.iter().any(|one| members(&one["event"]) == ours),
+            "{event}"
+        );
+    }
 }
 
 /// Returns the types of the events of a task, and the last event. What its client says,
@@ -85,6 +109,12 @@ fn assert_ends(seen: &Value) {
             "REVOKED",
         ),
         (
+            "neighbour",
+            with(&["task-succeeded"]),
+            json!({"result": "[1, 0]"}),
+            "SUCCESS",
+        ),
+        (
             "terminated",
             with(&["task-revoked"]),
             json!({"expired": false, "terminated": true, "signum": 15}),
@@ -98,7 +128,12 @@ fn assert_ends(seen: &Value) {
         }
         assert_eq!(seen["states"][name], state, "{name}");
         assert_eq!(last["hostname"], NODE, "{name}: {last}");
+        assert_members(seen["events"][name].as_array().expect("a list"));
     }
+    assert_members(seen["workers"].as_array().expect("a list"));
+}
+
+fn assert_reasons(seen: &Value) {
     let (_, failed) = told(seen, "failed");
     assert!(failed["traceback"].is_string(), "{failed}");
     let retried = seen["events"]["retried"].as_array().expect("a list");
@@ -114,7 +149,82 @@ fn assert_ends(seen: &Value) {
 fn monitors_see_every_end_of_a_task_over_both_brokers() {
     on_both_brokers(|stage, places| {
         let _worker = worker(stage);
-        assert_ends(&see("5.7", "ends", places));
+        let seen = see("5.7", "ends", places);
+        assert_ends(&seen);
+        assert_reasons(&seen);
+    });
+}
+
+#[test]
+fn monitors_of_the_oldest_release_see_every_end_of_a_task_over_both_brokers() {
+    on_both_brokers(|stage, places| {
+        let _worker = worker(stage);
+        let seen = see("5.4", "ends", places);
+        assert_ends(&seen);
+        assert_reasons(&seen);
+    });
+}
+
+#[test]
+fn events_of_tasks_are_told_in_lists_while_they_are_on_over_both_brokers() {
+    on_both_brokers(|stage, places| {
+        let _worker = stage.server(&["worker", "-n", NODE]);
+        let seen = see("5.7", "switched", places);
+        assert_eq!(
+            seen["tasks"],
+            json!([
+                [1, "task-received"],
+                [1, "task-started"],
+                [1, "task-succeeded"]
+            ]),
+            "{seen}"
+        );
+        assert_eq!(seen["told"][0], json!({"ok": "task events enabled"}));
+        assert_eq!(seen["told"][1], json!({"ok": "task events disabled"}));
+        let clock = |place: usize| seen["clocks"][place].as_i64().expect("a time");
+        assert!(clock(0) < 1_000_000 && clock(1) > 1_000_000, "{seen}");
+        for message in seen["raw"].as_array().expect("a list") {
+            let is_of_tasks = message[0] == "task.multi";
+            let kind = if is_of_tasks { "list" } else { "dict" };
+            assert_eq!(message[1], kind, "{seen}");
+            assert!(is_of_tasks || message[0] == "worker.heartbeat", "{seen}");
+        }
+    });
+}
+
+#[test]
+fn a_heartbeat_comes_when_it_is_ordered_over_both_brokers() {
+    on_both_brokers(|stage, places| {
+        let _worker = stage.server(&["worker", "-n", NODE]);
+        let gaps = see("5.7", "beats", places);
+        let gaps = gaps.as_array().expect("a list").iter();
+        // On its own a worker says every two seconds that it is there.
+        let short = gaps.filter(|gap| gap.as_f64() < Some(1.0)).count();
+        assert!(short > 1, "{short}");
+    });
+}
+
+#[test]
+fn a_worker_that_is_shut_down_says_so_and_its_successor_that_it_came_over_both_brokers() {
+    on_both_brokers(|stage, places| {
+        let first = stage.server(&["worker", "-n", NODE]);
+        let seen = std::thread::scope(|scope| {
+            let looking = scope.spawn(|| see("5.7", "life", places));
+            assert_eq!(first.ended().code, Some(0));
+            let next = stage.server(&["worker", "-n", "w2@example"]);
+            let seen = looking.join().expect("it looked on");
+            drop(next);
+            seen
+        });
+        let events = seen.as_array().expect("a list");
+        let said = events
+            .iter()
+            .map(|event| (&event["type"], &event["hostname"]));
+        let said: Vec<_> = said.collect();
+        let [offline, online] = ["worker-offline", "worker-online"].map(|kind| json!(kind));
+        let [first, next] = [json!(NODE), json!("w2@example")];
+        assert_eq!(said, [(&offline, &first), (&online, &next)], "{seen}");
+        assert_members(events);
     });
 }
 
@@ -137,9 +247,18 @@ fn a_client_sees_where_a_task_was_started() {
 
 #[test]
 fn celerys_control_revokes_by_stamps_over_both_brokers() {
+    revokes_by_stamps("5.7");
+}
+
+#[test]
+fn the_oldest_control_revokes_by_stamps_over_both_brokers() {
+    revokes_by_stamps("5.4");
+}
+
+fn revokes_by_stamps(release: &str) {
     on_both_brokers(|stage, places| {
         let _worker = worker(stage);
-        let seen = see("5.7", "stamps", places);
+        let seen = see(release, "stamps", places);
         assert_eq!(
             seen["between"],
             json!(["STAYING", "STAYING", "REVOKED"]),
@@ -150,10 +269,14 @@ fn celerys_control_revokes_by_stamps_over_both_brokers() {
             json!(["REVOKED", "STAYING", "REVOKED", 1]),
             "{seen}"
         );
-        let words = ["{'batch': ['b7']}", "{'owner': ['mine']}"];
+        let revoked = |headers| format!("headers {headers} revoked");
+        let words = match release {
+            // It takes the letters of what it is told for ids, and revokes those as well.
+            "5.4" => ["terminate: tasks unknown"; 2].map(str::to_owned),
+            _ => ["{'batch': ['b7']}", "{'owner': ['mine']}"].map(revoked),
+        };
         for (place, words) in words.iter().enumerate() {
-            let answer = &seen["told"][place][0][NODE]["ok"];
-            assert_eq!(*answer, format!("headers {words} revoked"), "{seen}");
+            assert_eq!(seen["told"][place][0][NODE]["ok"], *words, "{seen}");
         }
     });
 }

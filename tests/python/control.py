@@ -3,6 +3,8 @@
     control.py replies BROKER NODE     every command, as {command: answer}
     control.py revoke BROKER revoke|terminate|shutdown NAME
     control.py program BROKER WORDS    `celery -A app WORDS`, as {"code", "out", "err"}
+    control.py programs BROKER NODE    every word of `celery inspect` and `celery control`
+    control.py dump BROKER BACKEND TASK      what `celery events --dump` and `celery result` print
     control.py events BROKER BACKEND TASK    the events of one call of a task
 """
 
@@ -20,6 +22,7 @@ CALLS = [
     ("stats", {}),
     ("active_queues", {}),
     ("registered", {"taskinfoitems": []}),
+    ("registered#items", {"taskinfoitems": ["name", "rate_limit", "max_retries", 7]}),
     ("conf", {"with_defaults": False}),
     ("report", {}),
     ("active", {"safe": True}),
@@ -46,6 +49,8 @@ CALLS = [
     ("heartbeat", {}),
     ("hello", {"from_node": "other@example", "revoked": ["22222222-2222-4222-8222-222222222222"]}),
     ("memsample", {}),
+    ("memdump", {}),
+    ("objgraph", {}),
     ("no_such_command", {}),
 ]
 
@@ -93,6 +98,61 @@ def program(broker, *words):
     return {"code": ran.returncode, "out": ran.stdout, "err": ran.stderr}
 
 
+INSPECT = [
+    ["active"], ["active_queues"], ["clock"], ["conf"], ["memsample"], ["ping"],
+    ["query_task", "nosuch"], ["registered", "rate_limit"], ["report"], ["reserved"],
+    ["revoked"], ["scheduled"], ["stats"],
+]
+CONTROL = [
+    ["rate_limit", "text.word_count", "10/m"], ["time_limit", "text.word_count", "5", "10"],
+    ["add_consumer", "xq"], ["cancel_consumer", "xq"], ["enable_events"], ["disable_events"],
+    ["heartbeat"], ["pool_grow", "2"], ["pool_shrink", "1"], ["autoscale", "4", "1"],
+    ["revoke", "11111111-1111-4111-8111-111111111111"], ["terminate", "SIGTERM", "nosuch"],
+]
+
+
+def programs(broker, node):
+    """Runs `celery` within this process, which many processes would take long for."""
+    os.environ["BROKER"] = broker
+    from celery.bin.celery import celery
+    from click.testing import CliRunner
+
+    def run(*words):
+        ran = CliRunner().invoke(celery, ["-A", "app", "--no-color", *words])
+        return [ran.exit_code, ran.output]
+
+    def every(kind, commands):
+        return {words[0]: run(kind, "-t", "20", "-d", node, *words) for words in commands}
+
+    seen = {"control": every("control", CONTROL), "inspect": every("inspect", INSPECT)}
+    seen["shutdown"] = run("control", "-t", "0.5", "-d", node, "shutdown")
+    return seen
+
+
+def dump(broker, backend, task):
+    os.environ["BROKER"] = broker
+    os.environ["BACKEND"] = backend
+    environment = {**os.environ, "PYTHONPATH": str(HERE)}
+    celery = pathlib.Path(sys.executable).parent / "celery"
+    from app import app
+
+    lines, sent = [], None
+    words = [celery, "-A", "app", "events", "--dump"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env=environment) as dumping:
+        for line in dumping.stdout:
+            if sent is None and "heartbeat" in line:
+                sent = app.send_task(task, args=("a b c",))
+            if sent is not None and sent.id in line:
+                lines.append(line.strip())
+            if "task succeeded" in line:
+                break
+        dumping.kill()
+    ran = subprocess.run(
+        [celery, "-A", "app", "result", sent.id], capture_output=True, text=True, env=environment, timeout=50
+    )
+    return {"id": sent.id, "lines": lines, "result": [ran.returncode, ran.stdout.strip()]}
+
+
 def events(broker, backend, task):
     os.environ["BROKER"] = broker
     os.environ["BACKEND"] = backend
@@ -125,5 +185,6 @@ def events(broker, backend, task):
 
 if __name__ == "__main__":
     what, *arguments = sys.argv[1:]
-    done = {"replies": replies, "program": program, "events": events, "revoke": revoke}
+    done = {"replies": replies, "program": program, "programs": programs, "dump": dump}
+    done |= {"events": events, "revoke": revoke}
     print(json.dumps(done[what](*arguments)))

@@ -2,6 +2,8 @@
 
     monitor.py ends BROKER BACKEND       the events of tasks, and what Celery's State makes of them
     monitor.py started BROKER BACKEND    the state and info of a task that runs
+    monitor.py switched BROKER BACKEND   what is told of tasks before, while and after events are on
+    monitor.py life BROKER BACKEND       the events of a worker that is shut down and of its successor
     monitor.py stamps BROKER BACKEND     what becomes of stamped tasks that are revoked
 """
 
@@ -23,10 +25,10 @@ def hold(app, *stamps):
     return signature.apply_async()
 
 
-def runs(task):
+def runs(task, state="STAYING"):
     """Waits until a task of `hold` runs."""
     patience = time.monotonic() + PATIENCE
-    while task.state != "STAYING":
+    while task.state != state:
         assert time.monotonic() < patience, task.state
         time.sleep(0.02)
 
@@ -49,6 +51,9 @@ def ends(app):
         app.control.revoke(sent["unwanted"].id)
         sent["terminated"] = hold(app)
         runs(sent["terminated"])
+        # It runs while the other is terminated, and is not touched.
+        sent["neighbour"] = app.send_task("odd.waits", [2000])
+        runs(sent["neighbour"], "WAITING")
         app.control.revoke(sent["terminated"].id, terminate=True)
 
     with app.connection_for_read() as connection:
@@ -66,7 +71,90 @@ def ends(app):
         name: [event for event in seen if event.get("uuid") == task.id] for name, task in sent.items()
     }
     states = {name: state.tasks[task.id].state for name, task in sent.items()}
-    return {"events": told, "states": states}
+    workers = [event for event in seen if event["type"] == "worker-heartbeat"]
+    return {"events": told, "states": states, "workers": workers}
+
+
+def receiver(app, seen, raw):
+    """Receives events, and what the messages that they came in looked like."""
+
+    class Receiver(app.events.Receiver):
+        def _receive(self, body, message, **more):
+            key = message.delivery_info["routing_key"]
+            events = body if isinstance(body, list) else [body]
+            raw.append([key, type(body).__name__, [event["type"] for event in events]])
+            seen.extend(dict(event) for event in events)
+            return super()._receive(body, message, **more)
+
+    return lambda connection: Receiver(connection, handlers={"*": lambda event: None})
+
+
+def switched(app):
+    """Switches events on and off around a task; a request is later than all that follows it."""
+    seen, raw, ids, told = [], [], [], []
+    once = {"reply": True, "timeout": 20, "limit": 1}
+
+    def call():
+        task = app.send_task("text.echo", [1])
+        task.get(timeout=PATIENCE)
+        ids.append(task.id)
+
+    def beats():
+        return sum(event["type"] == "worker-heartbeat" for event in seen)
+
+    step, beat = 0, 0
+    with app.connection_for_read() as connection:
+        listening = receiver(app, seen, raw)(connection)
+        for _ in listening.itercapture(limit=None, timeout=PATIENCE):
+            if step == 0 and beats():
+                call()
+                # It is told of, or not, before it is off the list.
+                while any(app.control.inspect(timeout=20, limit=1).active().values()):
+                    pass
+                early = max(event["clock"] for event in seen)
+                app.control.mailbox.clock.adjust(10**6)
+                told.append(app.control.enable_events(**once))
+                call()
+                step = 1
+            if step == 1 and any(event["type"] == "task-succeeded" for event in seen):
+                told.append(app.control.disable_events(**once))
+                call()
+                step, beat = 2, beats()
+            if step == 2 and beats() > beat + 1:
+                break
+    tasks = [event for event in seen if event["type"].startswith("task-")]
+    return {
+        "tasks": [[ids.index(event["uuid"]), event["type"]] for event in tasks],
+        "clocks": [early, min(event["clock"] for event in tasks)],
+        "told": [list(answers[0].values())[0] for answers in told],
+        "raw": raw,
+    }
+
+
+def beats(app):
+    """Orders heartbeats, one after each that comes, and returns the gaps between all."""
+    at = []
+    with app.connection_for_read() as connection:
+        listening = app.events.Receiver(connection, handlers={"worker-heartbeat": lambda event: at.append(event["timestamp"])})
+        for _ in listening.itercapture(limit=None, timeout=PATIENCE):
+            if len(at) > 4:
+                break
+            app.control.heartbeat()
+    return [after - before for before, after in zip(at, at[1:])]
+
+
+def life(app):
+    """Shuts a worker down, and looks on until the next one is there."""
+    seen, asked = [], False
+    with app.connection_for_read() as connection:
+        listening = app.events.Receiver(connection, handlers={"*": seen.append})
+        for _ in listening.itercapture(limit=None, timeout=PATIENCE):
+            if not asked:
+                app.control.shutdown()
+                asked = True
+            if any(event["type"] == "worker-online" for event in seen):
+                break
+    return [event for event in seen if event["type"] != "worker-heartbeat"]
 
 
 def started(app):
@@ -113,7 +201,7 @@ def main():
     os.environ["BROKER"], os.environ["BACKEND"] = broker, backend
     from app import app
 
-    print(json.dumps({scene.__name__: scene for scene in (ends, started, stamps)}[what](app)))
+    print(json.dumps({scene.__name__: scene for scene in (ends, started, switched, beats, life, stamps)}[what](app)))
 
 
 main()

@@ -30,10 +30,12 @@ pub(super) fn of(config: &Config) -> Facts {
 
 fn settings(config: &Config) -> Value {
     let worker = &config.worker;
+    let accepted = config.accept_content.formats().iter();
+    let accepted: Vec<&str> = accepted.map(|format| format.name()).collect();
     json!({
         "broker_url": config.broker.to_string(),
         "result_backend": config.result_backend.to_string(),
-        "accept_content": ["json"],
+        "accept_content": accepted,
         "task_serializer": "json",
         "result_serializer": "json",
         "enable_utc": true,
@@ -43,6 +45,7 @@ fn settings(config: &Config) -> Value {
         "task_acks_late": true,
         "task_time_limit": config.limits.wall.as_secs_f64(),
         "task_soft_time_limit": config.limits.soft.map(|soft| soft.as_secs_f64()),
+        "result_extended": worker.result_extended,
         "result_expires": worker.result_keep.map(|keep| keep.as_secs()),
         "worker_concurrency": worker.concurrency,
         "worker_prefetch_multiplier": 1,

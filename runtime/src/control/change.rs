@@ -86,7 +86,8 @@ pub(super) fn rate_limit(control: &Control, arguments: &Arguments<'_>) -> Told {
         Some(_) => "new rate limit set successfully",
         None => "rate limit disabled successfully",
     };
-    let limited = control.steering.rates.rate_limit(task, rate);
+    let own = show::own_name(control, task);
+    let limited = control.steering.rates.rate_limit(own, rate);
     limited.map_err(|error| error.to_string())?;
     ok(words)
 }

@@ -53,7 +53,10 @@ async fn told(control: &Control, arguments: &Arguments<'_>) -> Told {
         "stats" => show::stats(control),
         "conf" | "dump_conf" => json(&control.facts.settings),
         "report" => ok(&control.facts.report),
-        "registered" | "dump_tasks" => json(&show::registered(control)),
+        "registered" | "dump_tasks" => json(&show::registered(
+            control,
+            &arguments.texts("taskinfoitems"),
+        )),
         "active_queues" => json(&show::queues(control)),
         "active" | "dump_active" => show::active(control, arguments.flag("safe")),
         "reserved" | "dump_reserved" => show::reserved(control),
@@ -75,7 +78,13 @@ async fn told(control: &Control, arguments: &Arguments<'_>) -> Told {
             json(&())
         }
         // Nobody is elected here, and nobody measures Python's memory.
-        "election" | "memsample" | "memdump" | "objgraph" => json(&()),
+        "election" | "memsample" => json(&()),
+        // As workers of Celery that have not installed what measures Python.
+        "memdump" => json(&"- rss: (psutil not installed).\n"),
+        "objgraph" => Err(repr::exception(
+            "ImportError",
+            "Requires the objgraph library",
+        )),
         "autoscale" => Err(repr::exception("ValueError", "Autoscale not enabled")),
         "pool_restart" => Err(repr::exception("ValueError", "Pool restarts not enabled")),
         unknown => Err(repr::exception("KeyError", unknown)),

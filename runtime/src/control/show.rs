@@ -42,8 +42,28 @@ pub(super) fn stats(control: &Control) -> Told {
     }))
 }
 
-/// The names of all tasks, sorted.
-pub(super) fn registered(control: &Control) -> BTreeSet<String> {
+/// The names of all tasks, sorted, each with what is asked for of it. Of what Python's
+/// tasks have ours have a name and a rate; the rest is not there, as an attribute is not
+/// that a task of Celery lacks.
+pub(super) fn registered(control: &Control, items: &[String]) -> Vec<String> {
+    let wants = |item: &str| items.iter().any(|wanted| wanted == item);
+    let (name, rate) = (wants("name"), items.is_empty() || wants("rate_limit"));
+    let described = |task: String| {
+        let limit = control.steering.rates.of(own_name(control, &task));
+        let limit = limit
+            .filter(|_| rate)
+            .map(|rate| format!("rate_limit={rate}"));
+        let own = name.then(|| format!("name={task}"));
+        let shown: Vec<String> = own.into_iter().chain(limit).collect();
+        match shown.is_empty() {
+            true => task,
+            false => format!("{task} [{}]", shown.join(" ")),
+        }
+    };
+    names(control).into_iter().map(described).collect()
+}
+
+fn names(control: &Control) -> BTreeSet<String> {
     let own = control.resolver.tasks().into_iter();
     let own = own.map(|name| name.to_string());
     own.chain(control.facts.aliases.keys().cloned()).collect()
@@ -51,7 +71,13 @@ pub(super) fn registered(control: &Control) -> BTreeSet<String> {
 
 /// Tells whether a name is one of our tasks.
 pub(super) fn knows(control: &Control, task: &str) -> bool {
-    registered(control).contains(task)
+    names(control).contains(task)
+}
+
+/// Returns the name that we have for a task, whichever its callers use.
+pub(super) fn own_name<'a>(control: &'a Control, task: &'a str) -> &'a str {
+    let own = control.facts.aliases.get(task);
+    own.map_or(task, String::as_str)
 }
 
 pub(super) fn queues(control: &Control) -> Vec<Value> {
