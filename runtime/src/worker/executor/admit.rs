@@ -87,10 +87,7 @@ pub(super) async fn admit(
         }
         Err(error) => {
             tracing::warn!(%error, task = request.task, "the task's code cannot be loaded; its message waits");
-            Err(Left::parked(
-                delivery,
-                crate::clock::after(facts.now, LOAD_PAUSE),
-            ))
+            Err(unloaded(crew, delivery))
         }
     }
 }
@@ -206,8 +203,13 @@ fn ours<'a>(crew: &'a Crew, name: &'a str) -> &'a str {
     crew.settings.aliases.get(name).map_or(name, String::as_str)
 }
 
+/// Has a message wait whose code cannot be loaded just now.
+pub(super) fn unloaded(crew: &Crew, delivery: Delivery) -> Left {
+    Left::parked(delivery, crate::clock::after(crew.clock.now(), LOAD_PAUSE))
+}
+
 /// Finds the code of a task by its name or an alias of it.
-async fn code(
+pub(super) async fn code(
     crew: &Crew,
     name: &str,
 ) -> Result<Option<Arc<Loaded>>, crate::registry::RegistryError> {

@@ -1,11 +1,15 @@
 //! Step a, decode: bytes become a request, or a dead letter with a reason.
 
+use super::admit;
 use super::leave::Left;
 use crate::broker::{BODY_BYTES, Delivery};
 use crate::celery::body::is_plain;
 use crate::celery::{Malformed, Message, Request};
-use crate::task::Exception;
+use crate::registry::{Loaded, RegistryError};
+use crate::task::{Accept, Exception, Format};
 use crate::worker::crew::Crew;
+use serde_json::Value;
+use std::sync::Arc;
 
 /// Reads the message of a delivery. A body that is not JSON as it stands is turned
 /// into that where guests run: it may take as long as one.
@@ -17,7 +21,14 @@ pub(super) async fn decode(crew: &Crew, delivery: Delivery) -> Result<(Delivery,
         let settings = &crew.settings;
         Request::decode_in(&delivery.message, &settings.timezone, &settings.accept)
     } else {
-        translated(crew, delivery.message.clone()).await
+        let accept = match accepted(crew, &delivery.message).await {
+            Ok(accept) => accept,
+            Err(error) => {
+                tracing::warn!(%error, "whether a task reads its body itself is not known; its message waits");
+                return Err(admit::unloaded(crew, delivery));
+            }
+        };
+        translated(crew, delivery.message.clone(), accept).await
     };
     match read {
         Ok(request) => Ok((delivery, request)),
@@ -28,8 +39,24 @@ pub(super) async fn decode(crew: &Crew, delivery: Delivery) -> Result<(Delivery,
     }
 }
 
-async fn translated(crew: &Crew, message: Message) -> Result<Request, Malformed> {
-    let (zone, accept) = (crew.settings.timezone.clone(), crew.settings.accept.clone());
+/// What is accepted of a message: where its format is not one of ours, its task may be
+/// one that reads it.
+async fn accepted(crew: &Crew, message: &Message) -> Result<Accept, RegistryError> {
+    let accept = crew.settings.accept.clone();
+    let content_type = message.content_type.as_str();
+    let name = message.headers.get("task").and_then(Value::as_str);
+    let Some(name) = name.filter(|_| Format::of(content_type).is_none()) else {
+        return Ok(accept);
+    };
+    let reads = |code: Arc<Loaded>| code.task.accepted().any(|one| one == content_type);
+    Ok(match admit::code(crew, name).await?.is_some_and(reads) {
+        true => accept.and_unread(content_type),
+        false => accept,
+    })
+}
+
+async fn translated(crew: &Crew, message: Message, accept: Accept) -> Result<Request, Malformed> {
+    let zone = crew.settings.timezone.clone();
     let headers = without_body(&message);
     let mut running = crew
         .guests
