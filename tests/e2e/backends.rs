@@ -191,16 +191,23 @@ fn every_key_of_redis_ends_when_its_result_does() {
     }
 }
 
+fn assert_nothing_written(make: fn(Backend) -> Beside) {
+    for backend in [redis, database, files] {
+        let beside = make(backend);
+        let worker = ["worker", "-c", "1", "-Q", "celery,one"];
+        let _worker = beside.stage.server(&worker);
+        assert_eq!(beside.ask("5.7", "ignored"), 1, "{}", beside.backend);
+    }
+}
+
 #[test]
 fn nothing_is_written_for_what_nobody_wants_to_know() {
-    for backend in [redis, database, files] {
-        for beside in [Beside::new(backend), Beside::through_rabbitmq(backend)] {
-            let _worker = beside
-                .stage
-                .server(&["worker", "-c", "1", "-Q", "celery,one"]);
-            assert_eq!(beside.ask("5.7", "ignored"), 1, "{}", beside.backend);
-        }
-    }
+    assert_nothing_written(Beside::new);
+}
+
+#[test]
+fn nothing_is_written_for_what_nobody_wants_to_know_through_rabbitmq() {
+    assert_nothing_written(Beside::through_rabbitmq);
 }
 
 fn assert_extended(beside: Beside) {
@@ -230,16 +237,20 @@ fn assert_extended(beside: Beside) {
 
 #[test]
 fn an_extended_result_tells_which_call_it_answers() {
-    for backend in [redis, database, files] {
-        assert_extended(Beside::new(backend));
-    }
+    assert_extended(Beside::new(redis));
+    assert_extended(Beside::through_rabbitmq(redis));
 }
 
 #[test]
-fn an_extended_result_tells_which_call_through_rabbitmq_it_answers() {
-    for backend in [redis, database, files] {
-        assert_extended(Beside::through_rabbitmq(backend));
-    }
+fn an_extended_result_in_sqlite_tells_which_call_it_answers() {
+    assert_extended(Beside::new(database));
+    assert_extended(Beside::through_rabbitmq(database));
+}
+
+#[test]
+fn an_extended_result_in_a_folder_tells_which_call_it_answers() {
+    assert_extended(Beside::new(files));
+    assert_extended(Beside::through_rabbitmq(files));
 }
 
 #[test]
