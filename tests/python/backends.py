@@ -88,11 +88,6 @@ def age(app, name):
             os.utime(path, (time.time() - 3 * day,) * 2)
 
 
-def keeps_children(app):
-    """Older releases have no column for them in their tables."""
-    return not hasattr(app.backend, "ResultSession") or hasattr(app.backend.task_cls, "children")
-
-
 def cleaned(app):
     """What a cleanup leaves of what is old and what is not; nothing is old in Redis."""
     if hasattr(app.backend, "client"):
@@ -140,7 +135,7 @@ def everything(app):
     def call(name, *args, **options):
         return app.send_task(name, args=list(args), **options)
 
-    seen = {"celery": __version__}
+    seen = {"celery": __version__, "backend": type(app.backend).__name__}
     first = call("text.word_count", "to be or not to be")
     seen["words"] = first.get(timeout=PATIENCE)
     seen["state"] = first.state
@@ -153,7 +148,7 @@ def everything(app):
     seen["progress"] = progress(app)
     linked = call("text.word_count", "a b", link=app.signature("text.echo").set(task_id=str(uuid.uuid4())))
     seen["linked"] = linked.get(timeout=PATIENCE)
-    if keeps_children(app):
+    if linked.children is not None:
         seen["linked_children"] = [child.get(timeout=PATIENCE) for child in linked.children]
 
     first.forget()
