@@ -70,4 +70,4 @@ pub use error::{Delay, Disposition, Failure, Rejection, Retry, TaskError};
 pub use interruption::{Interrupted, Interruption};
 pub use log::{Level, Line};
 pub use submit::{Job, SubmitError, When};
-pub use values::{Bytes, Date, DateTime, Decimal, Time, Uuid};
+pub use values::{Bytes, Date, DateTime, Decimal, Payload, Time, Uuid};

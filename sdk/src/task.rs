@@ -52,6 +52,8 @@ pub struct Definition {
     pub at_most_once: bool,
     /// Grants the task would like to have.
     pub wants: &'static [&'static str],
+    /// Content types of which it takes the bytes.
+    pub accept: &'static [&'static str],
 }
 
 /// What a value of a parameter may be.
@@ -126,7 +128,7 @@ impl Definition {
             retry: self.retry.as_ref().map(RetryPolicy::describe),
             at_most_once: self.at_most_once,
             wants: owned(self.wants),
-            extra: Vec::new(),
+            extra: self.accept.iter().map(accepted).collect(),
         }
     }
 }
@@ -159,6 +161,11 @@ impl RetryPolicy {
             retry_kinds: owned(self.retry_kinds),
         }
     }
+}
+
+/// The hint that has a worker hand the bytes of a content type to the task.
+fn accepted(content_type: &&str) -> (String, String) {
+    ("accept".to_owned(), (*content_type).to_owned())
 }
 
 fn owned(texts: &[&str]) -> Vec<String> {

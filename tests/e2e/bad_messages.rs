@@ -1,8 +1,9 @@
 //! Messages that no worker can run: kept with a reason, told to their callers.
 
+use crate::celery::python;
 use crate::{failure, stage, success};
-use serde_json::json;
-use support::{Letter, until};
+use serde_json::{Value, json};
+use support::{Letter, Rabbit, Redis, until};
 
 const DECODE: &str = "kombu.exceptions.DecodeError";
 const CONTENT: &str = "kombu.exceptions.ContentDisallowed";
@@ -111,6 +112,54 @@ fn each_has_a_reason_among_the_dead_and_a_failure_for_its_caller() {
         );
     }
     assert_eq!(*success(&stage.call("text.echo", "[1]")), 1);
+}
+
+/// Has a client of Celery send each byte for byte, and wait for what becomes of it.
+fn assert_refused(broker: &str, backend: &str) {
+    let rows = [bodies(), contents(), headers()].concat();
+    let stage = stage()
+        .with("broker", broker)
+        .with("result_backend", backend)
+        .with("worker.consumer_timeout", "2h");
+    stage.push("text");
+    let worker = stage.server(&["worker"]);
+    let letters: Vec<_> = rows
+        .iter()
+        .map(|(letter, ..)| {
+            json!([
+                letter.body,
+                letter.content_type,
+                letter.content_encoding,
+                letter.headers
+            ])
+        })
+        .collect();
+    let letters = Value::from(letters).to_string();
+    let seen = python("5.7").run("bad_messages.py", &[broker, backend, &letters]);
+    for (letter, class, word) in &rows {
+        let told = &seen["told"][letter.headers["id"].as_str().expect("it has one")];
+        assert_eq!(told[0], *class, "{:?}: {told}", letter.headers);
+        let text = told[1].as_str().unwrap_or_default();
+        assert!(text.contains(word), "{:?}: {told}", letter.headers);
+    }
+    assert_eq!(seen["alive"], "alive", "{seen}");
+    until("all are dead", || {
+        let queues = stage.json(&["queues", "celery"]);
+        (queues["queues"][0]["dead"] == rows.len()).then_some(())
+    });
+    assert!(!worker.log().contains("panicked"), "{}", worker.log());
+}
+
+#[test]
+fn each_is_told_to_the_client_that_sent_it_over_redis() {
+    let redis = Redis::start();
+    assert_refused(&redis.url(0), &redis.url(1));
+}
+
+#[test]
+fn each_is_told_to_the_client_that_sent_it_over_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_refused(&rabbit.url(), &redis.url(1));
 }
 
 #[test]

@@ -17,7 +17,11 @@ fn beside(broker: &str, backend: &str) -> Stage {
 }
 
 fn ask(arguments: &[&str]) -> Value {
-    celery::python("5.7").run("calls.py", arguments)
+    ask_of("5.7", arguments)
+}
+
+fn ask_of(release: &str, arguments: &[&str]) -> Value {
+    celery::python(release).run("calls.py", arguments)
 }
 
 /// Fills a queue, and returns the priorities in the order in which one worker served them.
@@ -130,12 +134,12 @@ fn assert_shown(seen: &Value) {
 }
 
 /// Calls tasks with every option over one broker.
-fn assert_options(broker: &str, backend: &str) {
+fn assert_options(release: &str, broker: &str, backend: &str) {
     let stage = beside(broker, backend)
         .with("limits.wall", "2s")
         .with("tenants.default.wall", "2s");
     let worker = stage.server(&["worker", "-E", "-Q", "celery,side"]);
-    let seen = ask(&["options", broker, backend]);
+    let seen = ask_of(release, &["options", broker, backend]);
     assert_places(&seen["places"]);
     assert_moments(&seen["moments"]);
     assert_limits(&seen["limits"]);
@@ -146,20 +150,35 @@ fn assert_options(broker: &str, backend: &str) {
 #[test]
 fn each_option_does_what_it_says_over_redis() {
     let redis = Redis::start();
-    assert_options(&redis.url(0), &redis.url(1));
+    assert_options("5.7", &redis.url(0), &redis.url(1));
 }
 
 #[test]
 fn each_option_does_what_it_says_over_rabbitmq() {
     let (rabbit, redis) = (Rabbit::start(), Redis::start());
-    assert_options(&rabbit.url(), &redis.url(1));
+    assert_options("5.7", &rabbit.url(), &redis.url(1));
+}
+
+#[test]
+fn each_option_of_the_oldest_client_does_what_it_says_over_redis() {
+    let redis = Redis::start();
+    assert_options("5.4", &redis.url(0), &redis.url(1));
+}
+
+#[test]
+fn each_option_of_the_oldest_client_does_what_it_says_over_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_options("5.4", &rabbit.url(), &redis.url(1));
 }
 
 /// A retry is the same call, one retry later.
-fn assert_again(broker: &str, backend: &str) {
+fn assert_again(release: &str, broker: &str, backend: &str) {
     let stage = beside(broker, backend);
     let _worker = stage.server(&["worker", "-Q", "kept"]);
-    let seen = ask(&["again", broker, backend]);
+    assert_kept(&ask_of(release, &["again", broker, backend]));
+}
+
+fn assert_kept(seen: &Value) {
     assert_eq!(seen["id"], true, "{seen}");
     assert_eq!(seen["told"][0]["ok"], "no longer consuming from kept");
     let headers = &seen["headers"];
@@ -194,14 +213,18 @@ fn assert_again(broker: &str, backend: &str) {
 
 #[test]
 fn a_retry_keeps_all_that_its_caller_asked_for_over_redis() {
-    let redis = Redis::start();
-    assert_again(&redis.url(0), &redis.url(1));
+    for release in ["5.4", "5.7"] {
+        let redis = Redis::start();
+        assert_again(release, &redis.url(0), &redis.url(1));
+    }
 }
 
 #[test]
 fn a_retry_keeps_all_that_its_caller_asked_for_over_rabbitmq() {
-    let (rabbit, redis) = (Rabbit::start(), Redis::start());
-    assert_again(&rabbit.url(), &redis.url(1));
+    for release in ["5.4", "5.7"] {
+        let (rabbit, redis) = (Rabbit::start(), Redis::start());
+        assert_again(release, &rabbit.url(), &redis.url(1));
+    }
 }
 
 #[test]
@@ -222,5 +245,33 @@ fn results_go_where_the_caller_says_with_the_correlation_of_its_choice() {
             states.last().map(|state| &state[0]),
             Some(&json!("SUCCESS"))
         );
+    }
+}
+
+#[test]
+fn a_format_of_ones_own_goes_untouched_to_the_task_that_names_it() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    for (broker, results) in [(redis.url(0), 1), (rabbit.url(), 2)] {
+        let backend = redis.url(results);
+        let stage = beside(&broker, &backend);
+        let _worker = stage.server(&["worker"]);
+        for release in ["5.7", "5.4"] {
+            let seen = ask_of(release, &["foreign", &broker, &backend]);
+            for compression in ["None", "gzip", "bzip2"] {
+                assert_eq!(seen[format!("body {compression}")], true, "{seen}");
+                let told =
+                    json!({"content_type": "application/x-shop", "content_encoding": "binary"});
+                assert_eq!(seen[format!("told {compression}")], told, "{seen}");
+            }
+            for what in ["undeclared", "another", "unknown"] {
+                let class = "kombu.exceptions.ContentDisallowed";
+                assert_eq!(seen[what][0], class, "{what}: {seen}");
+            }
+            // Celery has no module of ours, and makes such a class in one of its own.
+            let class = "celery.exceptions.LimitExceeded";
+            assert_eq!(seen["large"][0], class, "{seen}");
+            assert_eq!(seen["json"], "returned", "{seen}");
+            assert_eq!(seen["alive"], 1, "{seen}");
+        }
     }
 }

@@ -79,16 +79,19 @@ fn chains_groups_and_chords_come_out_as_with_celery_over_rabbitmq() {
 
 #[test]
 fn what_follows_a_task_is_answered_to_those_who_wait_for_replies() {
-    let rabbit = Rabbit::start();
-    let stage = beside(&rabbit.url(), "rpc://");
-    let _worker = stage.server(&["worker"]);
-    assert_eq!(
-        ask("replies", &rabbit.url(), "rpc://"),
-        json!({
-            "three": 24, "failed": ["ValueError", "boom"],
-            "groups": [0, 2, 4], "in_chain": [2, 3, 4],
-        })
-    );
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    for broker in [rabbit.url(), redis.url(0)] {
+        let stage = beside(&broker, "rpc://");
+        let _worker = stage.server(&["worker"]);
+        assert_eq!(
+            ask("replies", &broker, "rpc://"),
+            json!({
+                "three": 24, "failed": ["ValueError", "boom"],
+                "groups": [0, 2, 4], "in_chain": [2, 3, 4],
+            }),
+            "{broker}"
+        );
+    }
 }
 
 fn assert_mixed(release: &str, broker: &str, backend: &str) {

@@ -4,9 +4,11 @@
     calls.py order BROKER BACKEND IDS the ids in the order in which they ended
     calls.py options BROKER BACKEND   every other option
     calls.py again BROKER BACKEND     what a retry keeps
+    calls.py foreign BROKER BACKEND   a format of the caller's own
 """
 
 import datetime
+import gc
 import json
 import sys
 import threading
@@ -14,7 +16,7 @@ import time
 
 from celery import Celery, __version__
 from celery.result import AsyncResult
-from kombu import Queue
+from kombu import Queue, serialization
 
 from patience import PATIENCE, caught, until
 
@@ -190,6 +192,34 @@ def options(app):
     }
 
 
+def foreign(app):
+    """Bodies in a format that no worker knows, and one task reads."""
+    sent = []
+
+    def encode(body):
+        sent.append(b"\xff\x00shop\x1f" + repr(body).encode())
+        return sent[-1]
+
+    for name in ("shop", "other"):
+        serialization.register(name, encode, bytes, content_type=f"application/x-{name}", content_encoding="binary")
+
+    def call(name, *args, **more):
+        return app.send_task(name, args=list(args), **{"serializer": "shop", **more})
+
+    seen = {"celery": __version__}
+    for compression in (None, "gzip", "bzip2"):
+        told = call("odd.takes", "x" * 1000, compression=compression).get(timeout=PATIENCE)
+        seen[f"body {compression}"] = told.pop("body") == sent[-1]
+        seen[f"told {compression}"] = told
+    seen["json"] = caught(call("odd.takes", {"content_type": "a", "content_encoding": "b", "body": b"c"}, serializer="json"))[0]
+    seen["undeclared"] = caught(call("text.echo", 1))
+    seen["another"] = caught(call("odd.takes", 1, serializer="other"))
+    seen["unknown"] = caught(call("no.such", 1))
+    seen["large"] = caught(call("odd.takes", "x" * (5 << 20)))
+    seen["alive"] = call("text.echo", 1, serializer="json").get(timeout=PATIENCE)
+    return seen
+
+
 def retry_of(app, queue, task):
     """Takes the message of a retry out of the broker."""
     with app.connection_for_read() as connection:
@@ -225,10 +255,12 @@ def again(app):
 
 
 def main():
+    # Celery 5.4 waits for itself when a result is collected just while another subscribes.
+    gc.disable()
     what, broker, backend, *more = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
     app.conf.result_extended = True
-    scenes = [fill, order, options, again, replies]
+    scenes = [fill, order, options, again, replies, foreign]
     # A server adds headers of its own, with moments in them.
     print(json.dumps({scene.__name__: scene for scene in scenes}[what](app, *more), default=str))
 

@@ -121,6 +121,12 @@ impl TaskInfo {
         }
         format!("{}({})", self.name, parts.join(", "))
     }
+
+    /// Returns the content types of which it takes the bytes.
+    pub fn accepted(&self) -> impl Iterator<Item = &str> {
+        let accepts = self.extra.iter().filter(|(name, _)| name == "accept");
+        accepts.map(|(_, content_type)| content_type.as_str())
+    }
 }
 
 /// Checks a whole description: count, names, sizes, JSON texts.

@@ -12,6 +12,7 @@ mod number;
 mod pickle;
 mod scalar;
 mod typed;
+mod unread;
 mod yaml;
 
 pub use crate::task::{Accept, Format};
@@ -27,13 +28,11 @@ use std::fmt::Write as _;
 
 /// Finds the format of a content type, or says what would accept it.
 fn accepted(accept: &Accept, content_type: &str) -> Result<Format, BodyError> {
-    let format = Format::ALL
-        .into_iter()
-        .find(|format| format.content_type() == content_type);
-    let Some(format) = format else {
+    let Some(format) = Format::of(content_type) else {
         let known = Format::ALL.map(Format::content_type).join(", ");
+        let content_type = shown(content_type);
         return Err(BodyError::not_accepted(format!(
-            "content type {content_type:?} is not accepted; send one of {known}"
+            "content type {content_type:?} is not accepted; send one of {known}, or to a task that accepts it itself"
         )));
     };
     if accept.formats().contains(&format) {
@@ -112,14 +111,14 @@ pub fn is_plain(message: &Message) -> bool {
 /// # Errors
 /// [`BodyError`] when it is not accepted, not readable, or over a limit.
 pub fn json(message: &Message, accept: &Accept) -> Result<Bytes, BodyError> {
+    if accept.leaves_unread(&message.content_type) {
+        return Ok(unread::wrap(message, &expanded(message)?));
+    }
     let format = accepted(accept, &message.content_type)?;
     if matches!(format, Format::Json | Format::Yaml) {
         check_encoding(&message.content_encoding)?;
     }
-    let plain = match compression::of(message) {
-        None => message.body.clone(),
-        Some(kind) => compression::expand(kind, &message.body)?,
-    };
+    let plain = expanded(message)?;
     let document = match format {
         Format::Json => return Ok(plain),
         Format::Yaml => yaml::read(&plain)?,
@@ -127,6 +126,13 @@ pub fn json(message: &Message, accept: &Accept) -> Result<Bytes, BodyError> {
         Format::Pickle => pickle::read(&plain)?,
     };
     document.json().map(Bytes::from)
+}
+
+fn expanded(message: &Message) -> Result<Bytes, BodyError> {
+    match compression::of(message) {
+        None => Ok(message.body.clone()),
+        Some(kind) => compression::expand(kind, &message.body),
+    }
 }
 
 fn check_encoding(encoding: &str) -> Result<(), BodyError> {

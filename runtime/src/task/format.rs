@@ -39,6 +39,13 @@ impl Format {
         }
     }
 
+    /// Finds a format by its content type.
+    #[must_use]
+    pub fn of(content_type: &str) -> Option<Self> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|format| content_type == format.content_type())
+    }
+
     /// Finds a format by its name or its content type.
     #[must_use]
     pub fn named(text: &str) -> Option<Self> {
@@ -47,14 +54,17 @@ impl Format {
     }
 }
 
-/// The formats that a worker reads.
+/// The formats that a worker reads, and perhaps one more that it hands on unread.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Accept(Vec<Format>);
+pub struct Accept {
+    formats: Vec<Format>,
+    unread: Option<String>,
+}
 
 /// JSON alone, as Celery.
 impl Default for Accept {
     fn default() -> Self {
-        Self(vec![Format::Json])
+        Self::new(&[Format::Json])
     }
 }
 
@@ -63,7 +73,25 @@ impl Accept {
     #[must_use]
     pub fn new(formats: &[Format]) -> Self {
         let all = Format::ALL.into_iter();
-        Self(all.filter(|format| formats.contains(format)).collect())
+        Self {
+            formats: all.filter(|format| formats.contains(format)).collect(),
+            unread: None,
+        }
+    }
+
+    /// Accepts bodies of another content type as well, for a task that reads them itself.
+    #[must_use]
+    pub fn and_unread(&self, content_type: &str) -> Self {
+        Self {
+            formats: self.formats.clone(),
+            unread: Some(content_type.to_owned()),
+        }
+    }
+
+    /// Tells whether bodies of a content type are handed on unread.
+    #[must_use]
+    pub fn leaves_unread(&self, content_type: &str) -> bool {
+        self.unread.as_deref() == Some(content_type)
     }
 
     /// Accepts every format there is.
@@ -75,6 +103,6 @@ impl Accept {
     /// Returns what is accepted, each format once.
     #[must_use]
     pub fn formats(&self) -> &[Format] {
-        &self.0
+        &self.formats
     }
 }

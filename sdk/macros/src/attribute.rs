@@ -10,7 +10,15 @@ use crate::{duration, size};
 
 /// The keys that there are, for messages.
 const KEYS: &str = "time_limit, soft_time_limit, cpu, memory, result, max_retries, backoff, jitter, retry_on, \
-                    at_most_once, wants";
+                    at_most_once, wants, accept";
+
+/// Content types that the worker reads itself, so that no task has to.
+const READ: [&str; 4] = [
+    "application/json",
+    "application/x-yaml",
+    "application/x-msgpack",
+    "application/x-python-serialize",
+];
 
 /// Growth of the delay over a range of backoff, in thousandths.
 const DOUBLING: u32 = 2000;
@@ -29,6 +37,7 @@ pub(crate) struct Options {
     pub(crate) retry: Option<Retry>,
     pub(crate) at_most_once: bool,
     pub(crate) wants: Vec<String>,
+    pub(crate) accept: Vec<String>,
 }
 
 /// A retry policy.
@@ -84,6 +93,7 @@ pub(crate) fn parse(tokens: TokenStream) -> Result<Options> {
             "retry_on" => retry.kinds = Some(texts(meta)?),
             "at_most_once" => options.at_most_once = flag(meta)?,
             "wants" => options.wants = texts(meta)?,
+            "accept" => options.accept = content_types(meta)?,
             _ => {
                 return Err(Error::new(
                     meta.path().span(),
@@ -263,6 +273,24 @@ fn texts(meta: &Meta) -> Result<Vec<String>> {
     list.elems.iter().map(one).collect()
 }
 
+/// Content types of which the task gets the bytes.
+fn content_types(meta: &Meta) -> Result<Vec<String>> {
+    let types = texts(meta)?;
+    for one in &types {
+        if READ.contains(&one.as_str()) {
+            let text = format!("{one:?} is read by the worker itself, into the arguments");
+            return Err(Error::new(meta.span(), text));
+        }
+        let parts = one.split_once('/');
+        let is_part = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_graphic());
+        if !parts.is_some_and(|(kind, name)| is_part(kind) && is_part(name)) {
+            let text = format!("{one:?} is not a content type: write \"application/x-shop\"");
+            return Err(Error::new(meta.span(), text));
+        }
+    }
+    Ok(types)
+}
+
 #[cfg(test)]
 mod tests {
     use quote::quote;
@@ -342,6 +370,13 @@ mod tests {
             (quote!(cpu = "1s", cpu = "2s"), "twice"),
             (quote!(retry_on = "ValueError"), "expected a list"),
             (quote!(wants = [""]), "not empty"),
+            (quote!(accept = ["shop"]), "not a content type"),
+            (quote!(accept = ["application/"]), "not a content type"),
+            (quote!(accept = ["a/b c"]), "not a content type"),
+            (
+                quote!(accept = ["application/x-yaml"]),
+                "by the worker itself",
+            ),
             (quote!(jitter = 3), "true or false"),
             (quote!(max_retries = "3"), "whole number"),
             (quote!(cpu), "write `cpu = \"30s\"`"),

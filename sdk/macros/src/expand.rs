@@ -121,6 +121,7 @@ fn definition(
         retry,
         at_most_once,
         wants,
+        accept,
     } = options;
     let [wall, soft, cpu, memory, size] =
         [wall_ms, soft_wall_ms, cpu_ms, memory_bytes, result_bytes].map(option);
@@ -141,6 +142,7 @@ fn definition(
             retry: #retry,
             at_most_once: #at_most_once,
             wants: &[#(#wants),*],
+            accept: &[#(#accept),*],
         }
     }
 }

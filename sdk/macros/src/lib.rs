@@ -47,6 +47,7 @@ use proc_macro::TokenStream;
 /// | `retry_on` | `["ConnectionError"]` | prefixes of failure kinds that are retried |
 /// | `at_most_once` | | acknowledge before the start: a second run is worse than none |
 /// | `wants` | `["http"]` | grants it would like to have |
+/// | `accept` | `["application/x-shop"]` | content types whose bodies come as a `Payload` of bytes |
 ///
 /// # Parameters
 ///

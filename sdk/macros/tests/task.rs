@@ -23,7 +23,8 @@ use serde_json::{Value, json};
     retry_on = ["ConnectionError"],
     jitter = false,
     at_most_once,
-    wants = ["http"]
+    wants = ["http"],
+    accept = ["application/x-shop"]
 )]
 fn sum(
     ctx: &Context,
@@ -201,7 +202,11 @@ fn the_description_tells_all_that_the_attribute_says() {
     );
     assert_eq!(
         (at_most_once, wants, extra),
-        (true, vec!["http".to_owned()], Vec::new())
+        (
+            true,
+            vec!["http".to_owned()],
+            vec![("accept".to_owned(), "application/x-shop".to_owned())]
+        )
     );
 }
 

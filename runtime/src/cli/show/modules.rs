@@ -78,6 +78,8 @@ pub(crate) fn asked(task: &TaskInfo) -> String {
     if task.at_most_once {
         shown.push("at most once".to_owned());
     }
+    let accepted = task.accepted().map(|name| format!("accepts {name}"));
+    shown.extend(accepted);
     match shown.is_empty() {
         true => "default limits".to_owned(),
         false => shown.join(", "),

@@ -7,7 +7,7 @@ use super::leave::Left;
 use super::record;
 use super::tell;
 use crate::broker::{Delivery, Outgoing};
-use crate::celery::Request;
+use crate::celery::{Malformed, Request};
 use crate::clock::after;
 use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
 use crate::policy::limits::outlasts;
@@ -98,8 +98,7 @@ pub(super) async fn admit(
     }
 }
 
-/// Lets a message wait for code that cannot be loaded just now; one whose code only a push
-/// can mend, no longer than somebody has time for that.
+/// Lets a message wait for code that cannot be loaded just now, while that may change.
 fn unloaded(
     crew: &Crew,
     delivery: Delivery,
@@ -107,6 +106,23 @@ fn unloaded(
     task: &str,
     error: &RegistryError,
 ) -> Left {
+    let Err(given_up) = may_wait(crew, task, error) else {
+        return waits(crew, delivery);
+    };
+    let Malformed {
+        exception, reason, ..
+    } = given_up;
+    Left::refused(delivery, request, exception, reason)
+}
+
+/// Has a message wait whose code cannot be loaded just now.
+pub(super) fn waits(crew: &Crew, delivery: Delivery) -> Left {
+    Left::parked(delivery, after(crew.clock.now(), LOAD_PAUSE))
+}
+
+/// Says why a message waits no longer for code that cannot be loaded: only a push mends
+/// some of it, and nobody came with one for so long.
+pub(super) fn may_wait(crew: &Crew, task: &str, error: &RegistryError) -> Result<(), Malformed> {
     let (now, patience) = (crew.clock.now(), crew.settings.repair_time);
     let trouble = ours(crew, task).parse::<TaskName>().ok();
     let trouble = trouble.map(|name| crew.resolver.trouble(&name, error));
@@ -115,14 +131,17 @@ fn unloaded(
     }
     let since = trouble.and_then(|trouble| trouble.since);
     if since.is_none_or(|since| now < after(since, patience)) {
-        return Left::parked(delivery, after(now, LOAD_PAUSE));
+        return Ok(());
     }
     let reason = format!(
         "the code of {task} cannot be loaded, and nobody mended it for {} s: {error}",
         patience.as_secs()
     );
-    let exception = Exception::new("celery.exceptions", "ImproperlyConfigured", reason.clone());
-    Left::refused(delivery, request, exception, reason)
+    Err(Malformed {
+        exception: Exception::new("celery.exceptions", "ImproperlyConfigured", reason.clone()),
+        reason,
+        caller: None,
+    })
 }
 
 /// Leaves with the end of a run before, if there may be one: what follows it needs no code.
@@ -245,7 +264,7 @@ fn ours<'a>(crew: &'a Crew, name: &'a str) -> &'a str {
 }
 
 /// Finds the code of a task by its name or an alias of it.
-async fn code(crew: &Crew, name: &str) -> Result<Option<Arc<Loaded>>, RegistryError> {
+pub(super) async fn code(crew: &Crew, name: &str) -> Result<Option<Arc<Loaded>>, RegistryError> {
     let Ok(name) = ours(crew, name).parse::<TaskName>() else {
         return Ok(None);
     };

@@ -1,11 +1,15 @@
 //! Step a, decode: bytes become a request, or a dead letter with a reason.
 
+use super::admit;
 use super::leave::Left;
 use crate::broker::{BODY_BYTES, Delivery};
 use crate::celery::body::is_plain;
 use crate::celery::{Malformed, Message, Request};
-use crate::task::Exception;
+use crate::registry::Loaded;
+use crate::task::{Accept, Exception, Format};
 use crate::worker::crew::Crew;
+use serde_json::Value;
+use std::sync::Arc;
 
 /// Reads the message of a delivery. A body that is not JSON as it stands is turned
 /// into that where guests run: it may take as long as one.
@@ -17,7 +21,11 @@ pub(super) async fn decode(crew: &Crew, delivery: Delivery) -> Result<(Delivery,
         let settings = &crew.settings;
         Request::decode_in(&delivery.message, &settings.timezone, &settings.accept)
     } else {
-        translated(crew, delivery.message.clone()).await
+        match accepted(crew, &delivery.message).await {
+            Ok(accept) => translated(crew, delivery.message.clone(), accept).await,
+            Err(None) => return Err(admit::waits(crew, delivery)),
+            Err(Some(given_up)) => Err(given_up),
+        }
     };
     match read {
         Ok(request) => Ok((delivery, request)),
@@ -28,8 +36,33 @@ pub(super) async fn decode(crew: &Crew, delivery: Delivery) -> Result<(Delivery,
     }
 }
 
-async fn translated(crew: &Crew, message: Message) -> Result<Request, Malformed> {
-    let (zone, accept) = (crew.settings.timezone.clone(), crew.settings.accept.clone());
+/// What is accepted of a message: where its format is not one of ours, its task may be
+/// one that reads it. While that is not known the message waits (`None`), or no longer.
+async fn accepted(crew: &Crew, message: &Message) -> Result<Accept, Option<Malformed>> {
+    let accept = crew.settings.accept.clone();
+    let content_type = message.content_type.as_str();
+    let name = message.headers.get("task").and_then(Value::as_str);
+    let Some(name) = name.filter(|_| Format::of(content_type).is_none()) else {
+        return Ok(accept);
+    };
+    let reads = |code: Arc<Loaded>| code.task.accepted().any(|one| one == content_type);
+    match admit::code(crew, name).await {
+        Ok(code) => Ok(match code.is_some_and(reads) {
+            true => accept.and_unread(content_type),
+            false => accept,
+        }),
+        Err(error) => Err(match admit::may_wait(crew, name, &error) {
+            Ok(()) => None,
+            Err(given_up) => Some(Malformed {
+                caller: caller(&without_body(message)),
+                ..given_up
+            }),
+        }),
+    }
+}
+
+async fn translated(crew: &Crew, message: Message, accept: Accept) -> Result<Request, Malformed> {
+    let zone = crew.settings.timezone.clone();
     let headers = without_body(&message);
     let mut running = crew
         .guests

@@ -2,6 +2,7 @@
 
 mod sending;
 
+use celeriac_sdk::Payload;
 use celeriac_sdk::prelude::*;
 use sending::{forges, furnishes, groups, pages, replaces, sends, told};
 use std::hint::black_box;
@@ -46,6 +47,13 @@ fn header(ctx: &Context, name: String) -> Option<String> {
     ctx.header(&name)
 }
 
+/// Tells what it got in a format that no worker knows.
+#[task(accept = ["application/x-shop"])]
+fn takes(payload: Payload) -> Payload {
+    payload
+}
+
 celeriac_sdk::export!(
-    pays, hands_back, stays, waits, header, sends, told, furnishes, pages, replaces, forges, groups
+    pays, hands_back, stays, waits, header, takes, sends, told, furnishes, pages, replaces, forges,
+    groups
 );
