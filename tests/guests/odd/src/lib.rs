@@ -3,7 +3,7 @@
 mod sending;
 
 use celeriac_sdk::prelude::*;
-use sending::{forges, furnishes, groups, pages, replaces, sends, told};
+use sending::{divides, forges, furnishes, groups, pages, replaces, sends, told};
 use std::hint::black_box;
 
 /// Runs once or not at all, and takes its time: the state PAYING tells that it runs.
@@ -41,5 +41,5 @@ fn header(ctx: &Context, name: String) -> Option<String> {
 }
 
 celeriac_sdk::export!(
-    pays, stays, waits, header, sends, told, furnishes, pages, replaces, forges, groups
+    pays, stays, waits, header, sends, told, furnishes, pages, replaces, divides, forges, groups
 );
