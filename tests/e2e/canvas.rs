@@ -149,6 +149,8 @@ fn assert_mixed(release: &str, broker: &str, backend: &str) {
             "body_here": 20, "body_there": 20, "in_chain": 12,
             "failed_there": ["LookupError", "from Python"],
             "chord_failed_there": "ChordError", "chord_failed_here": "ChordError",
+            "errback_there": true, "errback_here": true, "errback_of_body": true,
+            "starmaps": [[2, 4], [6]], "starmaps_there": [[2, 4], [6]],
         })
     );
     assert_eq!(ours.stop().code, Some(0));

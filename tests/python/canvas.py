@@ -3,6 +3,7 @@
 import json
 import sys
 import time
+import uuid
 
 import celery
 from celery import Celery, chain, chord, group
@@ -222,6 +223,19 @@ def mixed(app, t):
     seen["chord_failed_there"] = caught(AsyncResult(failed.id, app=app))[0]
     failed = chord([theirs(1, 1), t.fails()])(total_there)
     seen["chord_failed_here"] = caught(AsyncResult(failed.id, app=app))[0]
+    name = uuid.uuid4().hex
+    failed = t.fails().apply_async(link_error=app.signature("py.echo", queue="python").set(task_id=f"there-{name}"))
+    seen["errback_there"] = waited(app, f"there-{name}") == failed.id
+    failed = boom.clone().set(queue="python").apply_async(link_error=t.errback(f"here-{name}").set(queue="celery"))
+    seen["errback_here"] = waited(app, f"here-{name}") == failed.id
+    failed = chord([ours(1, 1), boom])(total_here.on_error(app.signature("py.echo").set(task_id=f"body-{name}")))
+    seen["errback_of_body"] = waited(app, f"body-{name}") == failed.id
+    starmap = lambda queue, task, pairs: app.signature(
+        "celery.starmap", kwargs={"task": app.signature(task), "it": pairs}, queue=queue, immutable=True,
+    )
+    halves = [starmap("celery", "numbers.add", [[1, 1], [2, 2]]), starmap("python", "py.add", [[3, 3]])]
+    seen["starmaps"] = got(chord(halves)(app.signature("text.echo")))
+    seen["starmaps_there"] = got(chord(halves)(app.signature("py.echo")))
     return seen
 
 

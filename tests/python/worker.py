@@ -26,6 +26,11 @@ def total(values):
     return sum(values)
 
 
+@app.task(name="py.echo")
+def echo(value):
+    return value
+
+
 @app.task(name="py.boom")
 def boom(*args):
     raise LookupError("from Python")
