@@ -198,7 +198,10 @@ fn assert_kills(broker: &str, backend: &str) {
             worker.kill();
         }
         let last = stage.server(&["worker"]);
-        assert_eq!(client.join().expect("the client ends"), json!({"right": true}));
+        assert_eq!(
+            client.join().expect("the client ends"),
+            json!({"right": true})
+        );
         // What was held by one that was killed is looked at again.
         until("nothing is left", || {
             let depths = stage.json(&["queues", "celery", "bodies"]);
