@@ -38,17 +38,38 @@ fn assert_well(seen: &Value, worker: Server) {
     assert_eq!(worker.stop().code, Some(0));
 }
 
-/// Plays one scene over Redis against a worker of its own.
-fn over_redis(scene: &str) -> Value {
-    let redis = Redis::start();
-    let (broker, backend) = (redis.url(0), redis.url(1));
-    let worker = beside(&broker, &backend);
-    let worker = worker.server(&["worker"]);
-    let seen = ask(scene, &[&broker, &backend]);
+/// Plays a scene against a worker of its own, which leaves no message behind.
+fn play(release: &str, scene: &str, broker: &str, backend: &str) -> Value {
+    let stage = beside(broker, backend);
+    let worker = stage.server(&["worker"]);
+    let seen = celery::python(release).run("bad_canvas.py", &[scene, broker, backend]);
     assert_well(&seen, worker);
-    assert_eq!(redis.cli(0, &["HLEN", "unacked"]), "0");
-    assert_eq!(redis.cli(0, &["LLEN", "celery"]), "0");
+    let left = stage.json(&["queues", "celery"]);
+    let left = &left["queues"][0];
+    assert_eq!(left["ready"], 0, "{scene}: {left}");
+    // RabbitMQ cannot tell: what was held would be ready now.
+    assert_eq!(left["leased"].as_u64().unwrap_or(0), 0, "{scene}: {left}");
     seen
+}
+
+/// Plays a scene over both brokers, over Redis with the oldest client too.
+fn over_both(scene: &str, check: impl Fn(&Value)) {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    let (ours, theirs) = (redis.url(0), rabbit.url());
+    for (release, broker, results) in [("5.7", &ours, 1), ("5.4", &ours, 2), ("5.7", &theirs, 3)] {
+        check(&play(release, scene, broker, &redis.url(results)));
+    }
+}
+
+/// Plays a scene where nobody counts the parts of a chord.
+fn uncounted(scene: &str, check: impl Fn(&Value)) {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    let folder = stage();
+    let database = folder.path("results.sqlite");
+    let database = format!("db+sqlite:///{}", database.display());
+    check(&play("5.7", scene, &rabbit.url(), &database));
+    let files = format!("file://{}", folder.folder().display());
+    check(&play("5.7", scene, &redis.url(0), &files));
 }
 
 fn class(seen: &Value) -> &str {
@@ -59,11 +80,12 @@ fn words(seen: &Value) -> &str {
     seen[1].as_str().unwrap_or_default()
 }
 
-#[test]
-fn a_link_that_nobody_knows_fails_itself_and_what_would_follow() {
-    let seen = over_redis("unknown_links");
+fn assert_unknown_links(seen: &Value) {
     let unknown = "celery.exceptions.NotRegistered";
     assert_eq!(class(&seen["last"]), unknown, "{seen}");
+    for failed in seen["rest"].as_array().expect("a list") {
+        assert_eq!(class(failed), unknown, "{seen}");
+    }
     assert_eq!(
         seen["states"],
         json!(["FAILURE", "FAILURE", "FAILURE", "SUCCESS"])
@@ -76,23 +98,37 @@ fn a_link_that_nobody_knows_fails_itself_and_what_would_follow() {
 }
 
 #[test]
-fn a_chord_of_which_a_member_is_revoked_fails() {
-    let seen = over_redis("revoked_member");
+fn a_link_that_nobody_knows_fails_itself_and_what_would_follow() {
+    over_both("unknown_links", assert_unknown_links);
+}
+
+#[test]
+fn a_link_that_nobody_knows_fails_the_same_where_nobody_counts() {
+    uncounted("unknown_links", assert_unknown_links);
+}
+
+fn assert_revoked_member(seen: &Value) {
     assert_eq!(class(&seen["member"]), REVOKED, "{seen}");
     assert_eq!(class(&seen["body"]), CHORD_ERROR, "{seen}");
     assert!(words(&seen["body"]).contains("TaskRevokedError('revoked')"));
 }
 
 #[test]
+fn a_chord_of_which_a_member_is_revoked_fails() {
+    over_both("revoked_member", assert_revoked_member);
+}
+
+#[test]
+fn a_chord_of_which_a_member_is_revoked_fails_where_nobody_counts() {
+    uncounted("revoked_member", assert_revoked_member);
+}
+
+#[test]
 fn a_chord_of_which_a_member_is_terminated_fails() {
-    let (rabbit, redis) = (Rabbit::start(), Redis::start());
-    let urls = [&rabbit.url()[..], &redis.url(1)];
-    let stage = beside(urls[0], urls[1]);
-    let worker = stage.server(&["worker"]);
-    let seen = ask("terminated_member", &urls);
-    assert_eq!(class(&seen["ends"][0]), CHORD_ERROR, "{seen}");
-    assert_eq!(class(&seen["ends"][1]), REVOKED, "{seen}");
-    assert_well(&seen, worker);
+    over_both("terminated_member", |seen| {
+        assert_eq!(class(&seen["ends"][0]), CHORD_ERROR, "{seen}");
+        assert_eq!(class(&seen["ends"][1]), REVOKED, "{seen}");
+    });
 }
 
 #[test]
@@ -113,9 +149,8 @@ fn a_chord_fails_as_well_when_our_command_revokes_or_terminates_a_member() {
     assert_eq!(worker.stop().code, Some(0));
 }
 
-#[test]
-fn ten_thousand_members_come_back_in_order_whoever_sends_them() {
-    let seen = over_redis("large_group");
+fn assert_large_group(broker: &str, backend: &str) {
+    let seen = play("5.7", "large_group", broker, backend);
     assert_eq!(
         (&seen["direct"], &seen["in_chain"]),
         (&json!(true), &json!(true))
@@ -123,14 +158,25 @@ fn ten_thousand_members_come_back_in_order_whoever_sends_them() {
 }
 
 #[test]
-fn ten_thousand_members_of_a_chord_are_brought_together() {
-    let seen = over_redis("large_chord");
-    assert_eq!(seen["total"], 50_005_000);
+fn ten_thousand_members_come_back_in_order_whoever_sends_them() {
+    let redis = Redis::start();
+    assert_large_group(&redis.url(0), &redis.url(1));
 }
 
 #[test]
-fn options_of_a_wrong_type_fail_the_task_whose_next_cannot_be_sent() {
-    let seen = over_redis("options");
+fn ten_thousand_members_come_back_in_order_through_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_large_group(&rabbit.url(), &redis.url(1));
+}
+
+#[test]
+fn ten_thousand_members_of_a_chord_are_brought_together() {
+    let redis = Redis::start();
+    let seen = play("5.7", "large_chord", &redis.url(0), &redis.url(1));
+    assert_eq!(seen["total"], 50_005_000);
+}
+
+fn assert_options(seen: &Value) {
     for name in [
         "countdown",
         "infinite",
@@ -164,12 +210,16 @@ fn options_of_a_wrong_type_fail_the_task_whose_next_cannot_be_sent() {
 }
 
 #[test]
-fn third_parts_of_a_body_of_wrong_types_are_told_to_their_callers() {
-    let seen = over_redis("embeds");
+fn options_of_a_wrong_type_fail_the_task_whose_next_cannot_be_sent() {
+    over_both("options", assert_options);
+}
+
+fn assert_embeds(seen: &Value) {
     for (name, expected) in [
         ("callbacks", SIGNATURE),
         ("callbacks text", SIGNATURE),
         ("callbacks list", SIGNATURE),
+        ("twice", SIGNATURE),
         ("chain", SIGNATURE),
         ("chain numbers", SIGNATURE),
         ("list", DECODE),
@@ -182,6 +232,7 @@ fn third_parts_of_a_body_of_wrong_types_are_told_to_their_callers() {
     for name in [
         "errbacks",
         "chord",
+        "chord in a group",
         "chord without id",
         "null",
         "stamps",
@@ -194,14 +245,20 @@ fn third_parts_of_a_body_of_wrong_types_are_told_to_their_callers() {
 }
 
 #[test]
-fn the_body_of_a_chord_needs_no_id() {
-    let seen = over_redis("bodies");
+fn third_parts_of_a_body_of_wrong_types_are_told_to_their_callers() {
+    over_both("embeds", assert_embeds);
+}
+
+fn assert_bodies(seen: &Value) {
     assert_eq!(seen["after"], json!(["returned", 3]), "{seen}");
 }
 
 #[test]
-fn canvases_nested_without_end_are_refused_and_harm_nobody() {
-    let seen = over_redis("deep");
+fn the_body_of_a_chord_needs_no_id() {
+    over_both("bodies", assert_bodies);
+}
+
+fn assert_deep(seen: &Value) {
     for shape in ["group", "chain", "chord"] {
         for levels in [100, 10_000] {
             for place in ["", " callback"] {
@@ -217,6 +274,18 @@ fn canvases_nested_without_end_are_refused_and_harm_nobody() {
     }
     assert_eq!(class(&seen["lists"]), SIGNATURE, "{}", seen["lists"]);
     assert_eq!(seen["unclosed"], DECODE);
+}
+
+#[test]
+fn canvases_nested_without_end_are_refused_and_harm_nobody() {
+    let redis = Redis::start();
+    assert_deep(&play("5.7", "deep", &redis.url(0), &redis.url(1)));
+}
+
+#[test]
+fn canvases_nested_without_end_are_refused_through_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_deep(&play("5.7", "deep", &rabbit.url(), &redis.url(1)));
 }
 
 #[test]
@@ -271,6 +340,11 @@ fn assert_control(broker: &str, backend: &str) {
         seen["unknown"],
         json!({"error": "KeyError('no_such_method')"})
     );
+    let told = seen["arguments"]["error"].as_str().unwrap_or_default();
+    assert!(told.contains("'task_id'"), "{seen}");
+    // It is as true as in Python.
+    let told = seen["terminate"]["ok"].as_str().unwrap_or_default();
+    assert!(told.starts_with("terminate: "), "{seen}");
     assert_eq!(seen["ping"], json!({"ok": "pong"}), "{seen}");
     assert_well(&seen, worker);
 }

@@ -101,28 +101,6 @@ fn chords_come_together_in_a_folder() {
     assert_chords(&Rabbit::start().url(), files);
 }
 
-#[test]
-fn chords_of_every_shape_come_together_where_nobody_counts_their_parts() {
-    let redis = Redis::start();
-    let broker = redis.url(0);
-    let (stage, backend) = beside(&broker, database);
-    let worker = stage.server(&["worker"]);
-    let ask = |scene| celery::python("5.7").run("canvas.py", &[scene, &broker, &backend]);
-    assert_eq!(
-        ask("chords"),
-        json!({
-            "simple": 90, "one": 2, "empty": 0, "in_chain": 26, "of_chains": 7,
-            "of_chords": 16, "twice": 15, "body_chain": 8, "body_group": [6, 6],
-            "ends_in_group": [[3, 4], 18], "deep": 12, "order": true,
-        })
-    );
-    let seen = ask("chord_errors");
-    for failed in ["in_chain", "rest", "unknown", "expired", "nested"] {
-        assert_eq!(seen[failed], "ChordError", "{failed}: {seen}");
-    }
-    assert_eq!(worker.stop().code, Some(0));
-}
-
 /// Counts the results in the folder.
 fn documents(stage: &Stage) -> usize {
     let folder = std::fs::read_dir(stage.path("results")).expect("the folder");

@@ -1,9 +1,16 @@
 //! What clients and workers of Celery see of tasks that tasks send.
 
 use crate::{celery, stage};
+use serde_json::json;
 use support::{Rabbit, Redis};
 
-const FILE: &str = "[grants.odd]\nsubmit = [\"odd.*\", \"py.*\"]\n[routes]\n\"py.*\" = \"py\"\n";
+const FILE: &str = r#"[grants.odd]
+submit = ["odd.*", "py.*", "numbers.*"]
+[grants.shop]
+submit = ["shop.*"]
+[routes]
+"py.*" = "py"
+"#;
 
 /// Runs all scenes of the client, of one release, over one broker.
 fn scenes(release: &str, broker: &str, backend: &str) {
@@ -11,8 +18,10 @@ fn scenes(release: &str, broker: &str, backend: &str) {
         .with("broker", broker)
         .with("result_backend", backend);
     stage.write("celeriac.toml", FILE);
-    stage.push("odd");
-    let worker = stage.server(&["worker"]);
+    for module in ["odd", "shop", "numbers", "text"] {
+        stage.push(module);
+    }
+    let worker = stage.server(&["worker", "-Q", "celery,side"]);
     let python = celery::python(release);
     let _theirs = python.worker(broker, backend, "py");
     let seen = python.run("submitted.py", &[broker, backend]);
@@ -22,8 +31,23 @@ fn scenes(release: &str, broker: &str, backend: &str) {
     assert_eq!(children["collected"], 4, "{seen}");
     assert_eq!(seen["python"]["said"], "from Python", "{seen}");
     assert_eq!(seen["replaced"]["same"], true, "{seen}");
+    assert_eq!(
+        seen["divided"],
+        json!({
+            "chain": 36, "group": [6, 7], "chord": 13,
+            "chain in a chain": 36, "group in a chain": [6, 7], "chord in a chain": 13,
+            "header": [36, [6, 7], 13],
+        })
+    );
+    assert_eq!(
+        seen["composed"],
+        json!({
+            "news": "order 17: tea, cup, pot",
+            "job": [true, "side", 0, "7", 7],
+        })
+    );
     let said = seen["denied"]["said"].as_str().expect("a text");
-    let line = r#"[grants."odd"] submit = ["odd.*", "py.*", "text.word_count"]"#;
+    let line = r#"[grants."odd"] submit = ["numbers.*", "odd.*", "py.*", "text.word_count"]"#;
     assert!(said.contains(line), "{said}");
     assert_eq!(worker.stop().code, Some(0));
 }
@@ -44,5 +68,7 @@ fn the_oldest_client_that_is_supported_sees_them_too() {
 fn a_client_of_celery_sees_the_children_of_a_task_over_rabbitmq() {
     let rabbit = Rabbit::start();
     let redis = Redis::start();
-    scenes("5.7", &rabbit.url(), &redis.url(1));
+    for release in ["5.7", "5.4"] {
+        scenes(release, &rabbit.url(), &redis.url(1));
+    }
 }

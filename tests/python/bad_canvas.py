@@ -292,6 +292,7 @@ def control(app):
     ask = lambda *args, **more: app.control.broadcast(*args, reply=True, timeout=20, limit=1, **more)
     seen = {"unknown": list(ask("no_such_method")[0].values())[0]}
     seen["arguments"] = list(ask("revoke", {"task_id": {"a": 1}, "terminate": "yes"})[0].values())[0]
+    seen["terminate"] = list(ask("revoke", {"task_id": "nobody", "terminate": "yes"})[0].values())[0]
 
     def post(body, content_type="application/json", encoding="utf-8"):
         with app.connection_for_write() as connection:

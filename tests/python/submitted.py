@@ -3,7 +3,7 @@
 import json
 import sys
 
-from celery import Celery
+from celery import Celery, chain, chord
 from celery.result import AsyncResult
 
 PATIENCE = 40  # seconds; a busy machine needs some of them
@@ -34,6 +34,28 @@ def replaced(app):
     return {"same": call.get(timeout=PATIENCE)[0] == call.id}
 
 
+def divided(app):
+    """What took over may be a chain, a group or a chord, and what follows waits for all of it."""
+    shapes, seen = ["chain", "group", "chord"], {}
+    divides = lambda shape: app.signature("odd.divides", args=[shape, 5], immutable=True)
+    echo = lambda: app.signature("text.echo")
+    for shape in shapes:
+        seen[shape] = divides(shape).apply_async().get(timeout=PATIENCE)
+        seen[f"{shape} in a chain"] = chain(divides(shape), echo())().get(timeout=PATIENCE)
+    seen["header"] = chord([divides(shape) for shape in shapes])(echo()).get(timeout=PATIENCE)
+    return seen
+
+
+def composed(app):
+    """A task in the sandbox sends a chain of a chord, and a job with everything."""
+    call = app.send_task("shop.ship", args=[17, ["tea", "cup", "pot"]])
+    seen = {"news": AsyncResult(call.get(timeout=PATIENCE), app=app).get(timeout=PATIENCE)}
+    call = app.send_task("odd.furnishes")
+    told = AsyncResult(call.get(timeout=PATIENCE), app=app).get(timeout=PATIENCE)
+    seen["job"] = [told[1] == told[2] == call.id, *told[3:]]
+    return seen
+
+
 def denied(app):
     """A denial reaches the caller with the line that would allow it."""
     call = app.send_task("odd.sends", args=["text.word_count", 1, "now", "ok"])
@@ -43,7 +65,7 @@ def denied(app):
 def main():
     broker, backend = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
-    scenes = [children, python, replaced, denied]
+    scenes = [children, python, replaced, divided, composed, denied]
     print(json.dumps({scene.__name__: scene(app) for scene in scenes}))
 
 

@@ -159,13 +159,15 @@ impl<'a> Planner<'a> {
         let Some(last) = steps.last_mut() else {
             return Ok(None);
         };
-        let own = chain.option("task_id");
         seat(
             last,
-            place.id.take().or(own),
+            place.id.take(),
             place.group.take(),
             place.chord.take(),
         );
+        if let Some(own) = chain.option("task_id") {
+            name_end(last, own);
+        }
         for step in &mut steps {
             self.ids.freeze(step, depth + 1)?;
         }
@@ -327,6 +329,19 @@ impl<'a> Planner<'a> {
         });
         Ok(())
     }
+}
+
+/// Gives the end of a chain the id of the chain, unless it has one: a client of Celery 5.4
+/// gives a chain that is the body of a chord the id of the header.
+fn name_end(last: &mut Signature, id: String) {
+    if last.kind == Kind::Chord
+        && let Ok(mut body) = body(last)
+    {
+        name_end(&mut body, id);
+        steps::replace_body(last, &body);
+        return;
+    }
+    last.option_or("task_id", || id);
 }
 
 /// Gives a signature the id, the group and the chord that its results are to be known by:

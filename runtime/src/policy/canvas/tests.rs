@@ -52,6 +52,27 @@ fn list(signatures: &[Signature]) -> Vec<Json> {
 }
 
 #[test]
+fn the_end_of_a_chain_keeps_its_own_id() {
+    let named = |name: &str, id: &str| with(task(name), "task_id", &format!("\"{id}\""));
+    let body = |end: Signature| {
+        let steps = chain(&[task("a"), Signature::chord(&task("b"), &end)]);
+        let plan = plan(&with(steps, "task_id", "\"of-the-chain\""));
+        let next = Signature::read(&plan.sends[0].chain[0]).unwrap();
+        let body = Signature::read(&next.part("body").unwrap()).unwrap();
+        body.option("task_id").unwrap()
+    };
+    assert_eq!(body(named("c", "id-c")), "id-c");
+    assert_eq!(body(task("c")), "of-the-chain");
+    let end = |end: Signature| {
+        let steps = with(chain(&[task("a"), end]), "task_id", "\"of-the-chain\"");
+        let next = plan(&steps).sends[0].chain[0].clone();
+        Signature::read(&next).unwrap().option("task_id").unwrap()
+    };
+    assert_eq!(end(named("b", "id-b")), "id-b");
+    assert_eq!(end(task("b")), "of-the-chain");
+}
+
+#[test]
 fn the_next_of_a_chain_gets_the_result_and_the_rest() {
     let rest = [task("c"), with(task("b"), "task_id", "\"id-b\"")];
     let embed = Embed {

@@ -4,7 +4,7 @@ mod sending;
 
 use celeriac_sdk::Payload;
 use celeriac_sdk::prelude::*;
-use sending::{forges, furnishes, groups, pages, replaces, sends, told};
+use sending::{divides, forges, furnishes, groups, pages, replaces, sends, told};
 use std::hint::black_box;
 
 /// Runs once or not at all, and takes its time: the state PAYING tells that it runs.
@@ -54,6 +54,6 @@ fn takes(payload: Payload) -> Payload {
 }
 
 celeriac_sdk::export!(
-    pays, hands_back, stays, waits, header, takes, sends, told, furnishes, pages, replaces, forges,
-    groups
+    pays, hands_back, stays, waits, header, takes, sends, told, furnishes, pages, replaces, divides,
+    forges, groups
 );

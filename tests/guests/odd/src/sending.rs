@@ -1,7 +1,7 @@
 //! Sending in every way, and then ending in every way.
 
 use celeriac_sdk::prelude::*;
-use celeriac_sdk::{SubmitError, group};
+use celeriac_sdk::{SubmitError, chain, chord, group};
 
 /// Sends a task so often, at once or on success, and ends as it is told: `ok`, `fail`, `retry`
 /// (once), `wait` (ten seconds in the first delivery).
@@ -83,6 +83,22 @@ pub(crate) fn pages(ctx: &Context, page: u32) -> Result<u32, TaskError> {
 #[task]
 pub(crate) fn replaces(ctx: &Context, task: String) -> Result<(), TaskError> {
     Err(Job::new(task).arg(7).replace(ctx))
+}
+
+/// Hands its work over to several tasks: a `chain`, a `group` or a `chord` of sums.
+#[task]
+pub(crate) fn divides(ctx: &Context, shape: String, number: i64) -> Result<(), TaskError> {
+    let sums = [1, 2].map(|more| Job::new("numbers.add").arg(number).arg(more));
+    let more = |more: i64| Job::new("numbers.add").arg(more);
+    Err(match shape.as_str() {
+        "chain" => {
+            let [first, _] = sums;
+            chain![first, more(10), more(20)].replace(ctx)
+        }
+        "group" => group(sums).replace(ctx),
+        "chord" => chord(sums, Job::new("numbers.total")).replace(ctx),
+        shape => TaskError::fail("ValueError", format_args!("{shape} is no shape")),
+    })
 }
 
 /// Tries to set a header of the protocol, and tells what was said.
