@@ -46,6 +46,10 @@ fn scenes(release: &str, broker: &str, backend: &str) {
             "job": [true, "side", 0, "7", 7],
         })
     );
+    assert_eq!(
+        seen["grouped"],
+        json!({"same": true, "members": [0, 1, 2], "collected": 5})
+    );
     let said = seen["denied"]["said"].as_str().expect("a text");
     let line = r#"[grants."odd"] submit = ["numbers.*", "odd.*", "py.*", "text.word_count"]"#;
     assert!(said.contains(line), "{said}");

@@ -56,6 +56,19 @@ def composed(app):
     return seen
 
 
+def grouped(app):
+    """A group that a task sent is one child, with children of its own."""
+    call = app.send_task("odd.groups", args=[3])
+    group_id = call.get(timeout=PATIENCE)
+    [sent] = call.children
+    told = sent.get(timeout=PATIENCE)
+    return {
+        "same": sent.id == group_id,
+        "members": [row[-1] for row in told],
+        "collected": len(list(AsyncResult(call.id, app=app).collect())),
+    }
+
+
 def denied(app):
     """A denial reaches the caller with the line that would allow it."""
     call = app.send_task("odd.sends", args=["text.word_count", 1, "now", "ok"])
@@ -65,7 +78,7 @@ def denied(app):
 def main():
     broker, backend = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
-    scenes = [children, python, replaced, divided, composed, denied]
+    scenes = [children, python, replaced, divided, composed, grouped, denied]
     print(json.dumps({scene.__name__: scene(app) for scene in scenes}))
 
 

@@ -18,6 +18,7 @@ mod unlock;
 pub use ending::{
     Embed, Ended, Unjoined, after_chord, after_failure, after_revoke, after_success, joined,
 };
+pub use freeze::leaf;
 pub use guest::{replacing, submitted};
 pub use options::{Options, When};
 pub use sending::sent;

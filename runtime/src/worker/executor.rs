@@ -89,13 +89,13 @@ async fn steps(
     story.has(&attempt);
     start::start(crew, &attempt, alive).await?; // c. start
     begins(crew, &attempt, &seat);
-    let (mut report, budget) = invoke::invoke(crew, &attempt, alive, &watched).await?; // e. invoke
+    let (mut report, handed) = invoke::invoke(crew, &attempt, alive, &watched).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
     let (verdict, rest) = follow::plan(crew, &attempt.request, verdict, attempt.is_again());
     story.decided(&verdict);
     let submitted = std::mem::take(&mut report.submitted);
-    let sending = submitted::sending(crew, &attempt, &verdict, submitted, budget);
+    let sending = submitted::sending(crew, &attempt, &verdict, submitted, handed);
     let mut end = end::of(crew, &attempt, verdict, &report, rest.children());
     submitted::send(crew, &attempt, &mut end, sending).await?; // what was submitted on success
     record::record(crew, &attempt, end.write).await?; // g. record

@@ -142,7 +142,8 @@ pub(super) fn tuple(
 }
 
 /// Celery's tuple of the result of a task.
-pub(super) fn leaf(id: &str) -> Json {
+#[must_use]
+pub fn leaf(id: &str) -> Json {
     nested(id, None)
 }
 

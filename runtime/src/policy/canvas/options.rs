@@ -70,10 +70,8 @@ impl Options {
         let countdown = countdown
             .map(|seconds| span("countdown", seconds))
             .transpose()?;
-        let queue: Option<String> = reader.of("queue", "the name of a queue")?;
-        let routing_key: Option<String> = reader.of("routing_key", "a text")?;
         Ok(Self {
-            queue: queue.or(routing_key).filter(|name| !name.is_empty()),
+            queue: reader.queue()?,
             priority: reader.priority()?,
             eta: match countdown {
                 Some(span) => Some(When::In(span)),
@@ -143,6 +141,23 @@ impl<'a> Reader<'a> {
         moment
             .map(|at| Some(When::At(at)))
             .ok_or_else(|| wrong(name, value, "seconds or an ISO 8601 moment"))
+    }
+
+    /// A routing key is the name of a queue, as with the exchanges that Celery makes. What
+    /// is bound to another exchange only its server knows, and messages of ours go to
+    /// queues: better no message than one where nobody looks.
+    fn queue(&self) -> Result<Option<String>, CanvasError> {
+        const IN_ITS_PLACE: &str = "left out, and the option queue in its place";
+        let named = |name| self.of::<String>(name, "the name of a queue");
+        let queue = named("queue")?.filter(|name| !name.is_empty());
+        let key = named("routing_key")?.filter(|name| !name.is_empty());
+        let exchange = named("exchange")?.filter(|name| !name.is_empty());
+        match (queue, exchange, self.0.get("exchange")) {
+            (None, Some(exchange), Some(value)) if key.as_ref() != Some(&exchange) => {
+                Err(wrong("exchange", value, IN_ITS_PLACE))
+            }
+            (queue, ..) => Ok(queue.or(key)),
+        }
     }
 
     fn headers(&self) -> Result<BTreeMap<String, Json>, CanvasError> {
@@ -242,6 +257,29 @@ mod tests {
         ] {
             let error = read(text).unwrap_err().to_string();
             assert!(error.contains(words), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_signature_names_its_queue_or_an_exchange_of_celerys_own() {
+        for (text, queue) in [
+            (
+                r#"{"queue": "q", "exchange": "media", "routing_key": "k"}"#,
+                Some("q"),
+            ),
+            (r#"{"exchange": "q", "routing_key": "q"}"#, Some("q")),
+            (r#"{"exchange": "", "routing_key": "q"}"#, Some("q")),
+            (r#"{"routing_key": "q"}"#, Some("q")),
+            (r#"{"queue": ""}"#, None),
+        ] {
+            assert_eq!(read(text).unwrap().queue.as_deref(), queue, "{text}");
+        }
+        for text in [
+            r#"{"exchange": "media", "routing_key": "media.png"}"#,
+            r#"{"exchange": "media"}"#,
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains("exchange is \"media\""), "{text}: {error}");
         }
     }
 

@@ -6,8 +6,7 @@
 use super::Attempt;
 use super::leave::Left;
 use super::once;
-use super::submitted::{self, Post};
-use crate::policy::budget::Budget;
+use super::submitted::{self, Handed, Post};
 use crate::results::Write;
 use crate::task::{Fence, State};
 use crate::worker::consumer;
@@ -33,21 +32,20 @@ const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) type Answer = Result<Report, SandboxError>;
 
-/// Runs the guest, and takes what it submits. Returns what is left of its budget
-/// for submits.
+/// Runs the guest, and takes what it submits.
 pub(super) async fn invoke(
     crew: &Crew,
     attempt: &Attempt,
     alive: &Alive,
     watched: &Watched,
-) -> Result<(Report, Budget), Left> {
+) -> Result<(Report, Handed), Left> {
     let (post, mut desk) = submitted::open(attempt.budget());
     let report = tokio::select! {
         biased;
         report = run(crew, attempt, alive, watched, post) => report?,
         never = desk.serve(crew, attempt) => match never {},
     };
-    Ok((report, desk.budget()))
+    Ok((report, desk.close()))
 }
 
 async fn run(

@@ -24,6 +24,7 @@ use crate::task::Json;
 use crate::worker::crew::Crew;
 use celeriac_sandbox::{Signature, Submission, SubmitError, Submitted, Wish};
 use order::Order;
+use std::collections::HashMap;
 
 /// Our header that tells what a task and its descendants may send.
 pub(super) const SUBMITS_LEFT: &str = "x-celeriac-submits";
@@ -37,6 +38,8 @@ pub(super) struct Planned {
     messages: Vec<Outgoing>,
     /// What is to be done for a signature.
     rest: Option<FollowUp>,
+    /// What of it Celery's results tell of as children: the tuples.
+    children: Vec<Json>,
 }
 
 /// What follows from an attempt for what it submitted.
@@ -44,7 +47,7 @@ pub(super) struct Planned {
 pub(super) struct Sending {
     messages: Vec<Outgoing>,
     rest: Vec<FollowUp>,
-    children: Vec<String>,
+    children: Vec<Json>,
 }
 
 impl Attempt {
@@ -55,14 +58,27 @@ impl Attempt {
     }
 }
 
+/// What an attempt handed in while it ran.
+#[derive(Debug)]
+pub(super) struct Handed {
+    /// What is left of its budget.
+    budget: Budget,
+    /// The children of each thing that was handed in, by its id.
+    children: HashMap<String, Vec<Json>>,
+}
+
 /// Works out what an attempt sends at its end, under its verdict.
 pub(super) fn sending(
     crew: &Crew,
     attempt: &Attempt,
     verdict: &Verdict,
     submitted: Submitted,
-    budget: Budget,
+    handed: Handed,
 ) -> Sending {
+    let Handed {
+        budget,
+        mut children,
+    } = handed;
     let planned = match verdict {
         Verdict::Succeed(_) => on_success(crew, attempt, &submitted.on_success, budget),
         Verdict::Ignore => replacement(crew, attempt, submitted.replacement.as_ref(), budget),
@@ -79,7 +95,8 @@ pub(super) fn sending(
         sending.rest.extend(one.rest);
     }
     if matches!(verdict, Verdict::Succeed(_)) {
-        sending.children = submitted.ids;
+        let ids = submitted.ids.iter();
+        sending.children = ids.filter_map(|id| children.remove(id)).flatten().collect();
     }
     sending
 }
@@ -152,16 +169,13 @@ fn plan(order: &Order<'_>, wish: &Wish, index: u32) -> Result<Planned, SubmitErr
 
 /// The tasks that were sent, as Celery's results tell of their children, before those
 /// that follow from the end.
-fn children(ids: &[String], others: &str) -> String {
-    if ids.is_empty() {
+fn children(sent: &[Json], others: &str) -> String {
+    if sent.is_empty() {
         return others.to_owned();
     }
-    let tuples = ids.iter().map(|id| Json::text(id));
-    let null = Json::null();
-    let tuples = tuples.map(|id| Json::array([&Json::array([&id, &null]), &null]));
     let others = Json::read(others).and_then(|others| others.items());
-    let all: Vec<Json> = tuples.chain(others.unwrap_or_default()).collect();
-    Json::array(&all).to_string()
+    let others = others.unwrap_or_default();
+    Json::array(sent.iter().chain(&others)).to_string()
 }
 
 #[cfg(test)]
@@ -171,12 +185,12 @@ mod tests {
     #[test]
     fn children_are_told_as_celery_tells_them() {
         assert_eq!(children(&[], ""), "");
-        let ids = ["a".to_owned()];
-        assert_eq!(children(&ids, ""), r#"[[["a", null], null]]"#);
+        let sent = [Json::read(r#"[["a", null], null]"#).unwrap()];
+        assert_eq!(children(&sent, ""), r#"[[["a", null], null]]"#);
         let others = r#"[[["b", null], null]]"#;
         assert_eq!(children(&[], others), others);
         assert_eq!(
-            children(&ids, others),
+            children(&sent, others),
             r#"[[["a", null], null], [["b", null], null]]"#
         );
     }

@@ -54,6 +54,6 @@ fn takes(payload: Payload) -> Payload {
 }
 
 celeriac_sdk::export!(
-    pays, hands_back, stays, waits, header, takes, sends, told, furnishes, pages, replaces, divides,
-    forges, groups
+    pays, hands_back, stays, waits, header, takes, sends, told, furnishes, pages, replaces,
+    divides, forges, groups
 );

@@ -3,11 +3,12 @@
 
 use super::super::{Attempt, follow, record};
 use super::order::Order;
-use super::{Planned, plan};
+use super::{Handed, Planned, plan};
 use crate::broker::BrokerError;
 use crate::policy::budget::Budget;
 use crate::worker::crew::Crew;
 use celeriac_sandbox::{Sender, Sending, Signature, SubmitError, When, Wish};
+use std::collections::HashMap;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
@@ -36,7 +37,7 @@ pub(in crate::worker::executor) struct Post(mpsc::Sender<Request>);
 #[derive(Debug)]
 pub(in crate::worker::executor) struct Desk {
     requests: mpsc::Receiver<Request>,
-    budget: Budget,
+    handed: Handed,
     /// Whether something was sent and no answer heard: the guest may send it again.
     is_unheard: bool,
 }
@@ -47,7 +48,10 @@ pub(in crate::worker::executor) fn open(budget: Budget) -> (Post, Desk) {
     let (sender, requests) = mpsc::channel(1);
     let desk = Desk {
         requests,
-        budget,
+        handed: Handed {
+            budget,
+            children: HashMap::new(),
+        },
         is_unheard: false,
     };
     (Post(sender), desk)
@@ -101,9 +105,9 @@ impl Desk {
         std::future::pending().await
     }
 
-    /// What is left for what is sent at the end.
-    pub(in crate::worker::executor) fn budget(&self) -> Budget {
-        self.budget
+    /// What was handed in.
+    pub(in crate::worker::executor) fn close(self) -> Handed {
+        self.handed
     }
 
     async fn decide(
@@ -112,7 +116,7 @@ impl Desk {
         attempt: &Attempt,
         wanted: Wanted,
     ) -> Result<String, SubmitError> {
-        let mut budget = self.budget;
+        let mut budget = self.handed.budget;
         let quota = || SubmitError::QuotaExceeded;
         let mut planned = match wanted {
             Wanted::Replacement(signature) => {
@@ -153,8 +157,10 @@ impl Desk {
                 |_| SubmitError::Unavailable("the broker or the results are away".to_owned());
             done.map_err(away)?;
         }
-        self.budget = budget;
-        Ok(planned.id)
+        self.handed.budget = budget;
+        let (id, children) = (planned.id, planned.children);
+        self.handed.children.insert(id.clone(), children);
+        Ok(id)
     }
 }
 

@@ -92,6 +92,7 @@ impl<'a> Order<'a> {
     fn composed(&self, id: String, plan: Plan) -> Result<Planned, SubmitError> {
         unlock::check(self.crew, &plan).map_err(denied)?;
         size::check(&plan).map_err(|_| SubmitError::TooLarge)?;
+        let children = plan.children.clone();
         let rest = FollowUp::submitted(self.attempt, plan, self.share);
         for send in rest.sends() {
             self.queue(&send.task, send.options.queue.as_deref())?;
@@ -103,6 +104,7 @@ impl<'a> Order<'a> {
             id,
             messages: Vec::new(),
             rest: Some(rest),
+            children,
         })
     }
 
@@ -125,6 +127,7 @@ impl<'a> Order<'a> {
                 key: Some(format!("submit:{}", call.id)),
             }],
             rest: None,
+            children: vec![canvas::leaf(call.id.as_str())],
         }
     }
 

@@ -157,8 +157,9 @@ async fn sender(stand: &Stand, delivery: Delivery) {
         ..Submitted::default()
     };
     let verdict = Verdict::Succeed(Bytes::from_static(b"7"));
-    let budget = attempt.budget();
-    let sending = submitted::sending(&stand.crew, &attempt, &verdict, submitted, budget);
+    let (_post, desk) = submitted::open(attempt.budget());
+    let handed = desk.close();
+    let sending = submitted::sending(&stand.crew, &attempt, &verdict, submitted, handed);
     let mut end = End {
         write: None,
         follow_up: Vec::new(),
