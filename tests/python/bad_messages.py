@@ -5,7 +5,6 @@
 Each message is a list of its body (numbers), content type, content encoding and headers.
 """
 
-import gc
 import json
 import sys
 
@@ -25,8 +24,6 @@ def caught(result):
 
 
 def main():
-    # Celery 5.4 waits for itself when a result is collected just while another subscribes.
-    gc.disable()
     broker, backend, messages = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
     messages = json.loads(messages)

@@ -8,7 +8,6 @@
 """
 
 import datetime
-import gc
 import json
 import sys
 import threading
@@ -255,8 +254,6 @@ def again(app):
 
 
 def main():
-    # Celery 5.4 waits for itself when a result is collected just while another subscribes.
-    gc.disable()
     what, broker, backend, *more = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
     app.conf.result_extended = True

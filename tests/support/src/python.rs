@@ -4,6 +4,11 @@ use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+/// Runs a script without the collector of cycles: it may end a result of Celery's client
+/// while this holds the lock of its connection for another, and wait for itself.
+const UNCOLLECTED: &str = "import gc, runpy, sys; gc.disable(); del sys.argv[0]; \
+    runpy.run_path(sys.argv[0], run_name='__main__')";
+
 /// An environment with one release of Celery.
 #[derive(Debug, Clone)]
 pub struct Python {
@@ -52,8 +57,10 @@ impl Python {
     #[must_use]
     pub fn run(&self, script: &str, arguments: &[&str]) -> Value {
         let output = Command::new(self.programs.join("python"))
+            .args(["-c", UNCOLLECTED])
             .arg(self.scripts.join(script))
             .args(arguments)
+            .env("PYTHONPATH", &self.scripts)
             .env("PYTHONDONTWRITEBYTECODE", "1")
             .envs(self.variables.iter().cloned())
             .output()
