@@ -65,18 +65,19 @@ async fn revoke(
         }
         recorded => recorded?,
     };
-    // Ours read the record; workers of Celery hear what is said aloud, or not at all.
-    let told = app.client().tell_revoked(&targets, terminate).await;
-    if let Err(error) = &told {
-        screen.note(&format!(
-            "recorded, but workers of Celery may not have heard: {error}"
-        ));
-    }
     let mut documents = Vec::new();
     for id in ids {
         let answer = clerk.answer(id).await?;
         screen.line(format!("{id}  {}", words(&answer, terminate)));
         documents.push(json!({"id": id.as_str(), "state": state(&answer)}));
+    }
+    // Ours read the record; workers of Celery hear what is said aloud, or not at all. It is
+    // said when the answers are known: what ends by it was not over before.
+    let told = app.client().tell_revoked(&targets, terminate).await;
+    if let Err(error) = &told {
+        screen.note(&format!(
+            "recorded, but workers of Celery may not have heard: {error}"
+        ));
     }
     for (name, value) in stamps {
         screen.line(format!("{name}={value}  revoked where a message bears it"));
