@@ -2,7 +2,8 @@
 //!
 //! ```no_run
 //! use celeriac::client::{CallFailed, Client, TaskCall};
-//! //!
+//! use std::time::Duration;
+//!
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let client = Client::connect("redis://127.0.0.1/0", "redis://127.0.0.1/1").await?;
 //! let sum = client.call(TaskCall::new("shop.add", "[2, 3]", "{}")?).await?;
