@@ -10,17 +10,7 @@ import sys
 
 from celery import Celery
 from celery.result import AsyncResult
-
-PATIENCE = 40  # seconds; a busy machine needs some of them
-
-
-def caught(result):
-    """Returns the class and the text of what `get` raises."""
-    try:
-        value = result.get(timeout=PATIENCE)
-    except Exception as error:
-        return [f"{type(error).__module__}.{type(error).__name__}", str(error)]
-    return ["returned", value]
+from patience import PATIENCE, caught
 
 
 def main():
