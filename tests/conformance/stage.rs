@@ -85,42 +85,30 @@ impl ResultsStage {
     }
 
     pub(crate) async fn database() -> Self {
-        let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
-        let open = |form| {
-            let sql = Sql::sqlite(&dir.path().join("results.sqlite"));
-            Arc::new(DatabaseResults::new(sql, clock.clone()).with_form(form))
-        };
-        let (orders, others_orders) = orders(&clock).await;
-        // Each reads what the other writes.
-        Self {
-            orders,
-            others_orders,
-            results: open(Form::Pickle),
-            other: open(Form::Json),
-            clock: clock.clone(),
-            sweeps: true,
-            _place: Box::new(dir),
-        }
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("results.sqlite");
+        Self::tables(|| Sql::sqlite(&file), Box::new(dir)).await
     }
-}
 
-impl ResultsStage {
     pub(crate) async fn postgres() -> Self {
-        let (server, clock) = (support::Postgres::start(), Clock::manual(START));
-        let open = |form| {
-            let sql = Sql::postgres(&server.url()).unwrap();
-            Arc::new(DatabaseResults::new(sql, clock.clone()).with_form(form))
-        };
+        let server = support::Postgres::start();
+        let url = server.url();
+        Self::tables(|| Sql::postgres(&url).unwrap(), Box::new(server)).await
+    }
+
+    /// Two workers that each read what the other writes in its own form.
+    async fn tables(open: impl Fn() -> Sql, place: Box<dyn std::fmt::Debug + Send>) -> Self {
+        let clock = Clock::manual(START);
+        let results = |form| Arc::new(DatabaseResults::new(open(), clock.clone()).with_form(form));
         let (orders, others_orders) = orders(&clock).await;
-        // Each reads what the other writes.
         Self {
             orders,
             others_orders,
-            results: open(Form::Pickle),
-            other: open(Form::Json),
+            results: results(Form::Pickle),
+            other: results(Form::Json),
             clock: clock.clone(),
             sweeps: true,
-            _place: Box::new(server),
+            _place: place,
         }
     }
 }

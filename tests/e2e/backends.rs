@@ -217,6 +217,20 @@ fn nothing_is_written_for_what_nobody_wants_to_know_through_rabbitmq() {
     assert_nothing_written(Beside::through_rabbitmq);
 }
 
+/// The result of `extended` tells of the call that it answers.
+pub(crate) fn assert_tells_its_call(seen: &Value) {
+    for (what, expected) in [
+        ("name", json!("text.word_count")),
+        ("args", json!(["a b a"])),
+        ("kwargs", json!({"unique": true})),
+        ("worker", json!("w@host")),
+        ("retries", json!(0)),
+        ("queue", json!("celery")),
+    ] {
+        assert_eq!(seen[what], expected, "{what}: {seen}");
+    }
+}
+
 fn assert_extended(beside: Beside) {
     let beside = beside
         .with("worker.result_extended", "true")
@@ -224,16 +238,7 @@ fn assert_extended(beside: Beside) {
     let _worker = beside.stage.server(&["worker"]);
     for release in ["5.4", "5.7"] {
         let seen = beside.ask(release, "extended");
-        for (what, expected) in [
-            ("name", json!("text.word_count")),
-            ("args", json!(["a b a"])),
-            ("kwargs", json!({"unique": true})),
-            ("worker", json!("w@host")),
-            ("retries", json!(0)),
-            ("queue", json!("celery")),
-        ] {
-            assert_eq!(seen[what], expected, "{release} {what}: {seen}");
-        }
+        assert_tells_its_call(&seen);
         // Older releases have no column for stamps.
         let is_older_table = release == "5.4" && beside.backend.starts_with("db");
         if !is_older_table {

@@ -1,6 +1,6 @@
 //! Real Celery clients and results in a Postgres database.
 
-use crate::backends::{assert_all_but_children, assert_everything};
+use crate::backends::{assert_all_but_children, assert_everything, assert_tells_its_call};
 use crate::celery::python;
 use crate::{builtins, stage};
 use serde_json::{Value, json};
@@ -110,16 +110,7 @@ fn an_extended_result_in_postgres_tells_which_call_it_answers() {
     let _worker = beside.stage.server(&["worker"]);
     for release in ["5.4", "5.7"] {
         let seen = beside.ask(release, "extended");
-        for (what, expected) in [
-            ("name", json!("text.word_count")),
-            ("args", json!(["a b a"])),
-            ("kwargs", json!({"unique": true})),
-            ("worker", json!("w@host")),
-            ("retries", json!(0)),
-            ("queue", json!("celery")),
-        ] {
-            assert_eq!(seen[what], expected, "{release} {what}: {seen}");
-        }
+        assert_tells_its_call(&seen);
     }
 }
 

@@ -119,17 +119,19 @@ async fn a_task_that_succeeded_does_not_fail_because_its_message_expires() {
     assert_eq!(stand.crew.drained().refused, 0);
 }
 
+/// What followed the success is sent again, and nothing is a dead letter.
+async fn assert_followed(stand: &Stand) {
+    assert_repeated(stand, "8");
+    let callback_and_none_dead = (1, 0, 0);
+    assert_eq!(stand.depth().await, callback_and_none_dead);
+}
+
 #[tokio::test]
 async fn a_task_that_succeeded_does_not_fail_because_it_was_delivered_too_often() {
     let stand = Stand::with(|settings| settings.max_deliveries = 1).await;
     let stand = ended(stand).await;
     redeliver(&stand, part("t")).await;
-    assert_repeated(&stand, "8");
-    assert_eq!(
-        stand.depth().await,
-        (1, 0, 0),
-        "the callback, and none dead"
-    );
+    assert_followed(&stand).await;
 }
 
 #[tokio::test]
@@ -137,12 +139,7 @@ async fn a_task_that_succeeded_does_not_fail_because_its_code_is_gone() {
     let stand = ended(Stand::new().await).await;
     let gone = in_chord(call("m.gone", "t", &json!([]), &embed()));
     redeliver(&stand, gone).await;
-    assert_repeated(&stand, "8");
-    assert_eq!(
-        stand.depth().await,
-        (1, 0, 0),
-        "the callback, and none dead"
-    );
+    assert_followed(&stand).await;
 }
 
 #[tokio::test]
