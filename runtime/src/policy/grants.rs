@@ -31,7 +31,9 @@ pub fn of(granted: &Granted, module: &str, task: &str) -> Grants {
         .collect();
     submit.sort();
     submit.dedup();
-    Grants::new(submit, format!("[grants.{module:?}]"))
+    let mut grants = Grants::at(format!("[grants.{module:?}]"));
+    grants.submit = submit;
+    grants
 }
 
 #[cfg(test)]

@@ -3,14 +3,27 @@
 use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A JSON value, not looked into: its digits and the order of its members stay as they
-/// were written. Cheap to clone.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Json(Arc<str>);
+/// were written. Cheap to clone, and so are its parts: they share its text.
+#[derive(Clone)]
+pub struct Json {
+    whole: Arc<str>,
+    /// Its place there.
+    at: Range<usize>,
+}
 
 impl Json {
+    fn new(text: impl Into<Arc<str>>) -> Self {
+        let whole = text.into();
+        Self {
+            at: 0..whole.len(),
+            whole,
+        }
+    }
+
     /// Reads exactly one value; `None` where the text is none.
     #[must_use]
     pub fn read(text: &str) -> Option<Self> {
@@ -21,13 +34,13 @@ impl Json {
     /// Returns `null`.
     #[must_use]
     pub fn null() -> Self {
-        Self("null".into())
+        Self::new("null")
     }
 
     /// Writes a text.
     #[must_use]
     pub fn text(text: &str) -> Self {
-        Self(serde_json::Value::from(text).to_string().into())
+        Self::new(serde_json::Value::from(text).to_string())
     }
 
     /// Writes an array.
@@ -38,35 +51,54 @@ impl Json {
             if text.len() > 1 {
                 text.push_str(", ");
             }
-            text.push_str(&item.0);
+            text.push_str(item.as_str());
         }
         text.push(']');
-        Self(text.into())
+        Self::new(text)
     }
 
     /// Returns the JSON.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        // Always a place of whole characters within it.
+        self.whole.get(self.at.clone()).unwrap_or_default()
+    }
+
+    /// Returns a part of it that was read from its own text: without a copy.
+    #[must_use]
+    pub fn part(&self, value: &RawValue) -> Self {
+        let text = value.get();
+        let from = text
+            .as_ptr()
+            .addr()
+            .wrapping_sub(self.whole.as_ptr().addr());
+        let at = from..from.saturating_add(text.len());
+        match self.whole.get(at.clone()) {
+            Some(same) if same.len() == text.len() => Self {
+                whole: Arc::clone(&self.whole),
+                at,
+            },
+            _ => Self::from(value),
+        }
     }
 
     /// Tells whether it is `null`.
     #[must_use]
     pub fn is_null(&self) -> bool {
-        &*self.0 == "null"
+        self.as_str() == "null"
     }
 
     /// Reads it as a type; `None` where it is not of that type.
     #[must_use]
     pub fn parse<'a, T: serde::Deserialize<'a>>(&'a self) -> Option<T> {
-        serde_json::from_str(&self.0).ok()
+        serde_json::from_str(self.as_str()).ok()
     }
 
     /// Returns its items, where it is an array.
     #[must_use]
     pub fn items(&self) -> Option<Vec<Self>> {
         let items: Vec<&RawValue> = self.parse()?;
-        Some(items.into_iter().map(Self::from).collect())
+        Some(items.into_iter().map(|item| self.part(item)).collect())
     }
 
     /// Tells whether it is nested at most 128 deep, as every result is.
@@ -74,7 +106,7 @@ impl Json {
     pub fn is_result(&self) -> bool {
         let (mut depth, mut deepest) = (0_usize, 0);
         let (mut in_text, mut escaped) = (false, false);
-        for byte in self.0.bytes() {
+        for byte in self.as_str().bytes() {
             match byte {
                 _ if escaped => escaped = false,
                 b'\\' => escaped = in_text,
@@ -94,7 +126,7 @@ impl Json {
     /// allowed knows whether there are too many, and holds no more than that.
     #[must_use]
     pub fn first_items(&self, count: usize) -> Option<Vec<Self>> {
-        let mut reader = serde_json::Deserializer::from_str(&self.0);
+        let mut reader = serde_json::Deserializer::from_str(self.as_str());
         let items = reader.deserialize_seq(First(count)).ok()?;
         reader.end().ok().map(|()| items)
     }
@@ -126,33 +158,41 @@ impl<'de> Visitor<'de> for First {
     }
 }
 
+impl PartialEq for Json {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Json {}
+
 impl From<&RawValue> for Json {
     fn from(value: &RawValue) -> Self {
-        Self(value.get().into())
+        Self::new(value.get())
     }
 }
 
 impl From<u64> for Json {
     fn from(number: u64) -> Self {
-        Self(number.to_string().into())
+        Self::new(number.to_string())
     }
 }
 
 impl From<i64> for Json {
     fn from(number: i64) -> Self {
-        Self(number.to_string().into())
+        Self::new(number.to_string())
     }
 }
 
 impl fmt::Debug for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
 impl fmt::Display for Json {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(self.as_str())
     }
 }
 
@@ -173,6 +213,20 @@ mod tests {
         for text in ["", "1 2", "{", "NaN"] {
             assert_eq!(Json::read(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_part_shares_the_text_of_the_whole_and_nothing_else() {
+        let whole = Json::read(r#"[1, ["a", "ä"]]"#).unwrap();
+        let parts = whole.items().unwrap();
+        let inner = parts[1].items().unwrap();
+        assert_eq!(inner[1], Json::text("ä"));
+        assert!(Arc::ptr_eq(&inner[1].whole, &whole.whole));
+        // What was read elsewhere is copied.
+        let other = Json::read(r#"{"b": 2}"#).unwrap();
+        let value: &RawValue = other.parse().unwrap();
+        assert_eq!(whole.part(value), other);
+        assert!(!Arc::ptr_eq(&whole.part(value).whole, &whole.whole));
     }
 
     #[test]

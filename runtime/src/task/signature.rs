@@ -96,10 +96,11 @@ impl Signature {
             Some(other) => return Err(wrong(format!("its subtask_type {other:?} is not known"))),
         };
         let part = |value: Option<&RawValue>, none: &str, opening: char| {
-            let text = value.map(RawValue::get).filter(|text| *text != "null");
-            let text = text.unwrap_or(none);
-            let json = Json::read(text).filter(|_| text.starts_with(opening));
-            json.ok_or_else(|| wrong(format!("its arguments do not begin with {opening:?}")))
+            let value = value.map(|value| json.part(value));
+            let value = value.filter(|value| !value.is_null());
+            let value = value.or_else(|| Json::read(none));
+            let value = value.filter(|value| value.as_str().starts_with(opening));
+            value.ok_or_else(|| wrong(format!("its arguments do not begin with {opening:?}")))
         };
         let options = wire.options.unwrap_or_default().into_iter();
         Ok(Self {
@@ -107,7 +108,7 @@ impl Signature {
             kwargs: part(wire.kwargs, "{}", '{')?,
             task: wire.task.into_owned(),
             options: options
-                .map(|(name, value)| (name.into_owned(), Json::from(value)))
+                .map(|(name, value)| (name.into_owned(), json.part(value)))
                 .filter(|(_, value)| !value.is_null())
                 .collect(),
             kind,
@@ -209,7 +210,7 @@ impl Signature {
     #[must_use]
     pub fn part(&self, name: &str) -> Option<Json> {
         let parts: BTreeMap<Cow<'_, str>, &RawValue> = self.kwargs.parse()?;
-        let part = parts.get(name).copied().map(Json::from)?;
+        let part = parts.get(name).map(|part| self.kwargs.part(part))?;
         Some(part).filter(|part| !part.is_null())
     }
 }

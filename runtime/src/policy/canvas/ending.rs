@@ -23,15 +23,13 @@ pub struct Embed {
     pub chord: Option<Json>,
 }
 
+/// `L` is how a list is read: as a list, or first as whatever it is.
 #[derive(Deserialize)]
-struct Wire<'a> {
-    #[serde(borrow, default)]
-    callbacks: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    errbacks: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    chain: Option<&'a RawValue>,
-    #[serde(borrow, default)]
+struct Wire<'a, L> {
+    callbacks: Option<L>,
+    errbacks: Option<L>,
+    chain: Option<L>,
+    #[serde(borrow)]
     chord: Option<&'a RawValue>,
 }
 
@@ -45,32 +43,45 @@ impl Embed {
             return Ok(Self::default());
         }
         // A list would be read as the members in their order.
-        let wire: Option<Wire<'_>> = match embed.starts_with('{') {
-            true => serde_json::from_str(embed).ok(),
-            false => None,
+        if !embed.starts_with('{') {
+            return Err(shape());
+        }
+        let embed = Json::read(embed).ok_or_else(shape)?;
+        // A chain of a thousand is read once per link: lists at the first look.
+        if let Some(wire) = embed.parse::<Wire<'_, Vec<&RawValue>>>() {
+            let parts =
+                |list: Vec<&RawValue>| list.into_iter().map(|one| embed.part(one)).collect();
+            return Ok(wire.of(&embed, parts));
+        }
+        let wire: Wire<'_, &RawValue> = embed.parse().ok_or_else(shape)?;
+        // One signature is a list of one.
+        let listed = |value: &RawValue| {
+            let value = embed.part(value);
+            value.items().unwrap_or_else(|| vec![value])
         };
-        let wire = wire.ok_or(CanvasError::Shape(
-            "what is to follow (callbacks, errbacks, chain, chord)",
-        ))?;
-        let listed = |value: Option<&RawValue>| {
-            let value = value.map(Json::from).filter(|value| !value.is_null());
-            // One signature is a list of one.
-            value.map_or_else(Vec::new, |value| {
-                value.items().unwrap_or_else(|| vec![value.clone()])
-            })
-        };
-        Ok(Self {
-            callbacks: listed(wire.callbacks),
-            errbacks: listed(wire.errbacks),
-            chain: listed(wire.chain),
-            chord: wire.chord.map(Json::from).filter(|chord| !chord.is_null()),
-        })
+        Ok(wire.of(&embed, listed))
     }
 
     /// Tells whether nothing is to follow.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+fn shape() -> CanvasError {
+    CanvasError::Shape("what is to follow (callbacks, errbacks, chain, chord)")
+}
+
+impl<L> Wire<'_, L> {
+    fn of(self, embed: &Json, listed: impl Fn(L) -> Vec<Json>) -> Embed {
+        let chord = self.chord.map(|chord| embed.part(chord));
+        Embed {
+            callbacks: self.callbacks.map_or_else(Vec::new, &listed),
+            errbacks: self.errbacks.map_or_else(Vec::new, &listed),
+            chain: self.chain.map_or_else(Vec::new, &listed),
+            chord: chord.filter(|chord| !chord.is_null()),
+        }
     }
 }
 

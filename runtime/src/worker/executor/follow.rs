@@ -142,23 +142,14 @@ fn success(crew: &Crew, request: &Request, result: &Json) -> Result<Plan, Canvas
     if embed.is_empty() {
         return Ok(Plan::default());
     }
-    let plan = canvas::after_success(
-        &Ended {
-            embed,
-            ..ended(request)
-        },
-        result,
-    )?;
+    let plan = canvas::after_success(&ended_with(request, embed), result)?;
     unlock::check(crew, &plan)?;
     size::check(&plan)?;
     Ok(plan)
 }
 
 fn failure(request: &Request, exception: &Exception) -> Plan {
-    match embed(request) {
-        Ok(embed) if embed.is_empty() => Plan::default(),
-        _ => fitting(canvas::after_failure(&ended(request), exception)),
-    }
+    fitting(canvas::after_failure(&ended(request), exception))
 }
 
 fn revoke(request: &Request, exception: &Exception) -> Plan {
@@ -176,6 +167,11 @@ fn embed(request: &Request) -> Result<Embed, CanvasError> {
 }
 
 pub(super) fn ended(request: &Request) -> Ended {
+    // What cannot be read was refused, or is passed over.
+    ended_with(request, embed(request).unwrap_or_default())
+}
+
+fn ended_with(request: &Request, embed: Embed) -> Ended {
     let group = request.group.clone();
     Ended {
         sender: Sender {
@@ -183,8 +179,7 @@ pub(super) fn ended(request: &Request) -> Ended {
             root: root(request),
             seed: format!("{}:{}", request.id, request.retries),
         },
-        // What cannot be read was refused, or is passed over.
-        embed: embed(request).unwrap_or_default(),
+        embed,
         group: group.map(|group| (group, request.group_index)),
     }
 }
