@@ -28,6 +28,7 @@ pub use address::{
     Address, AmqpUrl, DATABASE_FILE, PostgresUrl, RedisUrl, SentinelUrl, ServerUrl, TlsPaths,
 };
 pub use error::ConfigError;
+pub use grants::Grant;
 pub use hostname::machine;
 pub use publish::PublishConfig;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
@@ -77,8 +78,8 @@ pub struct Config {
     pub max_retries: u32,
     /// Tasks of ours by the names that callers use.
     pub aliases: BTreeMap<String, String>,
-    /// The tasks that tasks may send, by whom that is granted to.
-    pub grants: BTreeMap<String, Vec<String>>,
+    /// What tasks may reach, by whom that is granted to.
+    pub grants: BTreeMap<String, Grant>,
     /// How queues are declared that are missing.
     pub queues: QueueShapes,
     /// Queues by names and patterns of tasks that we publish.

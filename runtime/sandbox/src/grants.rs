@@ -17,10 +17,13 @@ pub struct Grants {
 }
 
 impl Grants {
-    /// Grants to send tasks; see the fields.
+    /// Grants nothing yet; see the fields.
     #[must_use]
-    pub fn new(submit: Vec<String>, place: String) -> Self {
-        Self { submit, place }
+    pub fn at(place: impl Into<String>) -> Self {
+        Self {
+            place: place.into(),
+            ..Self::default()
+        }
     }
 
     /// Says whether the guest may send a task; the error is for its author.

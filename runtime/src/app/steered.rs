@@ -109,10 +109,10 @@ impl App {
 
     pub(super) fn grants(&self) -> Granted {
         let grants = self.config.grants.iter();
-        let grant = |(whom, submit): (&String, &Vec<String>)| {
-            let submit = submit.clone();
+        let grants = grants.map(|(whom, given)| {
+            let submit = given.submit.clone();
             (whom.clone(), Grant { submit })
-        };
-        grants.map(grant).collect()
+        });
+        grants.collect()
     }
 }

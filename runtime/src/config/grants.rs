@@ -10,30 +10,46 @@ const SECTIONS: usize = 1_000;
 /// Most tasks one section names (1,000).
 const TASKS: usize = 1_000;
 
-/// Reads the grants: by whom they are for, the tasks that may be sent.
-pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, Vec<String>>, ConfigError> {
+/// The keys of a section.
+const KEYS: [&str; 1] = ["submit"];
+
+/// What one section grants.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// The tasks that may be sent: names, or beginnings of names and a `*`.
+    pub submit: Vec<String>,
+}
+
+/// Reads the grants, by whom they are for.
+pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, Grant>, ConfigError> {
     let mut grants = BTreeMap::new();
-    for whom in reader.sections("grants", &["submit"], SECTIONS)? {
-        let key = format!("grants.{whom:?}.submit");
-        let (tasks, source_place) = reader.list(&key, &[])?;
-        let wrong = std::iter::once(&whom).chain(&tasks).find_map(|pattern| {
-            let wanted = check_pattern(pattern).err()?;
-            Some(format!("{pattern:?} is not {wanted}"))
-        });
-        let wrong = wrong.or_else(|| {
-            (tasks.len() > TASKS).then(|| format!("at most {TASKS} tasks can be named"))
-        });
-        if let Some(reason) = wrong {
-            return Err(ConfigError::Wrong {
-                value: format!("{tasks:?}"),
-                key,
-                reason,
-                source_place,
-            });
-        }
-        grants.insert(whom, tasks);
+    for whom in reader.sections("grants", &KEYS, SECTIONS)? {
+        let grant = Grant {
+            submit: submit(reader, &whom)?,
+        };
+        grants.insert(whom, grant);
     }
     Ok(grants)
+}
+
+fn submit(reader: &mut Reader, whom: &String) -> Result<Vec<String>, ConfigError> {
+    let key = format!("grants.{whom:?}.submit");
+    let (tasks, source_place) = reader.list(&key, &[])?;
+    let wrong = std::iter::once(whom).chain(&tasks).find_map(|pattern| {
+        let wanted = check_pattern(pattern).err()?;
+        Some(format!("{pattern:?} is not {wanted}"))
+    });
+    let wrong = wrong
+        .or_else(|| (tasks.len() > TASKS).then(|| format!("at most {TASKS} tasks can be named")));
+    match wrong {
+        None => Ok(tasks),
+        Some(reason) => Err(ConfigError::Wrong {
+            value: format!("{tasks:?}"),
+            key,
+            reason,
+            source_place,
+        }),
+    }
 }
 
 #[cfg(test)]
@@ -42,7 +58,7 @@ mod tests {
     use super::*;
     use std::path::Path;
 
-    fn grants(text: &str) -> Result<BTreeMap<String, Vec<String>>, String> {
+    fn grants(text: &str) -> Result<BTreeMap<String, Grant>, String> {
         let mut raw = RawConfig::default();
         raw.read_text(Path::new("c.toml"), text).unwrap();
         let checked = Config::check(raw).map_err(|error| error.to_string());
@@ -53,8 +69,8 @@ mod tests {
     fn grants_are_read_by_whom_they_are_for() {
         let text = "[grants.images]\nsubmit = [\"images.*\", \"mail.send\"]\n[grants.\"shop.*\"]\nsubmit = [\"*\"]\n";
         let grants = grants(text).unwrap();
-        assert_eq!(grants["images"], ["images.*", "mail.send"]);
-        assert_eq!(grants["shop.*"], ["*"]);
+        assert_eq!(grants["images"].submit, ["images.*", "mail.send"]);
+        assert_eq!(grants["shop.*"].submit, ["*"]);
     }
 
     #[test]

@@ -179,7 +179,8 @@ impl TaskCall {
         let component = self.module.component().clone();
         let sender: Arc<dyn Sender> = outbox.clone();
         self.attempt.sender = Some(sender);
-        let grants = Grants::new(self.may_submit, String::new());
+        let mut grants = Grants::default();
+        grants.submit = self.may_submit;
         let raise = async {
             match self.interrupt {
                 Some((time, reason)) if time.is_zero() => interrupt.raise(reason),
