@@ -36,6 +36,7 @@ mod monitor;
 mod neighbours;
 mod once;
 mod options;
+mod parts;
 mod postgres;
 mod postgres_server;
 mod priority;
