@@ -65,23 +65,26 @@ impl Both {
 fn assert_sent(release: &'static str, broker: &str, backend: &str) {
     let both = Both::start(release, broker, backend);
     let [mut theirs, mut ours] = both.ask("sent");
-    // In Celery such a body has none of the priority that it was given.
-    assert_eq!(ours["body.priority"]["priority"], 7);
+    assert_spot(&ours);
     for seen in [&mut theirs, &mut ours] {
         let parts = seen.as_object_mut().expect("an object");
         assert_eq!(parts.len(), 8 * 16);
+        // In Celery such a body has nothing of the priority that it was given.
         parts["body.priority"]["priority"] = json!(null);
         for part in parts.values_mut() {
             // What kombu writes into Redis where nobody named one.
             if part["priority"] == 0 {
                 part["priority"] = json!(null);
             }
+            // Older releases say so where nothing is said, and no task can choose.
+            if release == "5.4" && part["ignore_result"] == false {
+                part["ignore_result"] = json!(null);
+            }
         }
     }
     for (name, part) in theirs.as_object().expect("an object") {
         assert_eq!(ours[name], *part, "{name}");
     }
-    assert_spot(&ours);
     assert_eq!(both.ours.stop().code, Some(0));
 }
 
@@ -126,7 +129,11 @@ fn assert_served(release: &'static str, broker: &str, backend: &str) {
     let scenes = theirs.as_array().expect("a list").iter();
     for (scene, seen) in scenes.zip(ours.as_array().expect("a list")) {
         for (name, part) in scene.as_object().expect("an object") {
-            assert_eq!(seen[name], *part, "{name}");
+            // Workers of older releases store a failure that nobody wants to know.
+            let is_told = ["failed", "rest", "broken"].contains(&name.as_str());
+            if release == "5.7" || !is_told {
+                assert_eq!(seen[name], *part, "{release} {name}");
+            }
         }
     }
     let [ignored, bounded, marked] = [0, 1, 2].map(|scene| &ours[scene]);
@@ -134,6 +141,8 @@ fn assert_served(release: &'static str, broker: &str, backend: &str) {
         ignored["step"],
         json!([["returned", 10], "PENDING", "SUCCESS"])
     );
+    assert_eq!(ignored["failed"], json!([true, "PENDING"]));
+    assert_eq!(ignored["rest"], json!(["returned", "PENDING"]));
     assert_eq!(
         bounded["hard step"],
         "billiard.exceptions.TimeLimitExceeded"

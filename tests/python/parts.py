@@ -99,6 +99,7 @@ def described(message, began):
     args, kwargs, embed = json.loads(message.body)
     args = ["the id of what failed" if isinstance(arg, str) and len(arg) == 36 else arg for arg in args]
     seen = {name: headers[name] for name in CHOSEN}
+    seen["timelimit"] = [limit and float(limit) for limit in headers["timelimit"]]
     seen["stamped"] = sorted(headers["stamped_headers"] or [])
     seen["own"] = {name: headers[name] for name in OWN if name in headers}
     seen["eta"] = headers["eta"] and began < moment(headers["eta"]) < time.time() + 2
@@ -140,7 +141,8 @@ def sent(app, t):
 
 
 def stored(app, call):
-    """What is kept of an ended task beside its result."""
+    """What is kept of an ended task beside its result: Celery sends what follows before it."""
+    caught(call)
     meta = app.backend.get_task_meta(call.id)
     names = ["name", "queue", "retries", "order", "many", "stamped_headers"]
     if app.conf.result_backend.startswith("db+"):
