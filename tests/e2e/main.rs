@@ -15,6 +15,7 @@ mod backends;
 mod bad_canvas;
 mod bad_messages;
 mod bad_redis;
+mod beside;
 mod builtins;
 mod bus;
 mod calling;

@@ -68,7 +68,7 @@ fn assert_sent(release: &'static str, broker: &str, backend: &str) {
     assert_spot(&ours);
     for seen in [&mut theirs, &mut ours] {
         let parts = seen.as_object_mut().expect("an object");
-        assert_eq!(parts.len(), 8 * 16);
+        assert_eq!(parts.len(), 8 * 17);
         // In Celery such a body has nothing of the priority that it was given.
         parts["body.priority"]["priority"] = json!(null);
         for part in parts.values_mut() {
@@ -82,7 +82,12 @@ fn assert_sent(release: &'static str, broker: &str, backend: &str) {
             }
         }
     }
-    for (name, part) in theirs.as_object().expect("an object") {
+    for (name, part) in theirs.as_object_mut().expect("an object") {
+        if name.ends_with(".form") {
+            assert_eq!(part["form"], json!(["application/x-gzip", 1]), "{name}");
+            // Ours are JSON that every client reads, and kept.
+            part["form"] = json!([null, 2]);
+        }
         assert_eq!(ours[name], *part, "{name}");
     }
     assert_eq!(both.ours.stop().code, Some(0));

@@ -68,6 +68,7 @@ def options():
         "retries": {"retries": 2},
         "reply": {"reply_to": "answers"},
         "linked": {"link": [], "link_error": []},
+        "form": {"compression": "gzip", "delivery_mode": 1},
     }
 
 
@@ -109,7 +110,7 @@ def described(message, began):
     seen["hidden"] = list(hidden)
     seen["priority"] = properties.get("priority")
     seen["reply_to"] = properties.get("reply_to") == "answers"
-    seen["delivery_mode"] = properties.get("delivery_mode")
+    seen["form"] = [headers.get("compression"), properties.get("delivery_mode")]
     seen["correlated"] = properties["correlation_id"] == headers["id"]
     seen["args"], seen["kwargs"] = args, kwargs
     seen["links"] = [names(embed["callbacks"]), names(embed["errbacks"]), names(embed["chain"])]
