@@ -11,7 +11,7 @@ mod plain;
 
 pub use attempt::{ATTEMPT_TARGET, AttemptEvent};
 pub use metrics::{InFlight, Metrics, OTHER, TASK_LABELS};
-pub use plain::plain;
+pub use plain::{one_line, plain};
 
 use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
@@ -86,7 +86,12 @@ pub fn init(logging: Logging) -> Result<(), TryInitError> {
         .with_env_filter(filter(logging))
         .with_writer(std::io::stderr);
     match logging.format {
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+        LogFormat::Json => builder
+            .with_writer(|| plain::Plain(std::io::stderr()))
+            .json()
+            .flatten_event(true)
+            .finish()
+            .try_init(),
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             builder
