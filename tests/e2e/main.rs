@@ -30,6 +30,7 @@ mod flower;
 mod forward;
 mod hands;
 mod health;
+mod hostile_names;
 mod limits;
 mod memory;
 mod monitor;

@@ -109,7 +109,7 @@ fn any_arguments_are_bound_as_python_would_or_refused() {
                 "bound: {:?}",
                 String::from_utf8_lossy(&both)
             );
-            return;
+            return false;
         };
         let expected = fits(signature, given.len(), &keywords);
         assert_eq!(
@@ -119,7 +119,7 @@ fn any_arguments_are_bound_as_python_would_or_refused() {
             signature.name,
             String::from_utf8_lossy(&both)
         );
-        let Ok(bound) = bound else { return };
+        let Ok(bound) = bound else { return false };
         // What was bound is what was sent, as far as numbers of JSON can be read.
         for (at, param) in signature.params.iter().enumerate() {
             let sent = given.get(at).filter(|_| param.kind == PositionalOrKeyword);
@@ -131,5 +131,6 @@ fn any_arguments_are_bound_as_python_would_or_refused() {
             let value = bound.required::<Box<RawValue>>(at).expect("it is bound");
             assert_eq!(value.get(), sent.get(), "{}", param.name);
         }
+        true
     });
 }

@@ -46,7 +46,7 @@ fn any_document_is_read_or_is_none() {
         let bytes = corpus.changed(script);
         let text = String::from_utf8_lossy(&bytes);
         let Some(found) = Found::read(&text) else {
-            return;
+            return false;
         };
         if let Some(result) = &found.result {
             assert!(text.contains(result.get()));
@@ -54,5 +54,6 @@ fn any_document_is_read_or_is_none() {
         if let Some(exception) = found.exception() {
             assert!(exception.message.chars().count() <= MESSAGE);
         }
+        true
     });
 }

@@ -25,6 +25,6 @@ fn any_envelope_is_read_and_written_again() {
         }
         let again = Envelope::read(envelope.write("q").as_bytes());
         assert_eq!(again, envelope);
-        decodes(&envelope.message);
+        decodes(&envelope.message)
     });
 }

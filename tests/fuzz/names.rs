@@ -30,7 +30,7 @@ fn whatever_is_shown_cannot_command_a_terminal() {
         b"\\",
     ];
     let corpus = Corpus::new(seeds, &words);
-    fuzz!(15_000, |script: &[u8]| {
+    fuzz!(1_000, |script: &[u8]| {
         let bytes = corpus.changed(script);
         let text = String::from_utf8_lossy(&bytes);
         let shown = plain(&text);
@@ -47,5 +47,6 @@ fn whatever_is_shown_cannot_command_a_terminal() {
         if let Ok(value) = serde_json::from_str::<Value>(&text) {
             assert_eq!(serde_json::from_str::<Value>(&shown).expect("JSON"), value);
         }
+        shown == text
     });
 }

@@ -6,17 +6,22 @@ use std::{env, fs};
 /// As much as a process that reads one hostile input after another may ever hold, bytes
 /// (1 GiB): a body expands to 64 MiB at most, and its values take some of that again.
 const PEAK: u64 = 1 << 30;
+/// At least one input of so many is taken, and at least one is refused.
+const SOME: usize = 60;
 /// Scripts between two looks at the memory.
 const LOOK: usize = 64;
 
-/// Runs a property of scripts: so many of the same every time, or as bolero chooses.
+/// Runs a property of scripts: so many of the same every time, or as bolero chooses. The
+/// property tells whether what the script made was taken.
 macro_rules! fuzz {
     ($count:expr, $property:expr) => {{
         let property = $property;
         if crate::run::is_long() {
             bolero::check!()
                 .with_max_len(support::SCRIPT_BYTES)
-                .for_each(|script: &[u8]| property(script));
+                .for_each(|script: &[u8]| {
+                    let _is_taken: bool = property(script);
+                });
         } else {
             crate::run::short($count, property);
         }
@@ -30,18 +35,22 @@ pub(crate) fn is_long() -> bool {
     env::vars_os().any(|(name, _)| name.to_str().is_some_and(asked))
 }
 
-/// Runs a property on the same scripts every time.
-pub(crate) fn short(count: usize, property: impl Fn(&[u8])) {
+/// Runs a property on the same scripts every time. Where all or none of what they make
+/// were taken, they would show little.
+pub(crate) fn short(count: usize, property: impl Fn(&[u8]) -> bool) {
+    let mut taken = 0;
     for (at, script) in support::scripts(count).enumerate() {
         let ended = catch_unwind(AssertUnwindSafe(|| property(&script)));
-        assert!(
-            ended.is_ok(),
-            "script {at} breaks it, as is said above: {script:?}"
-        );
+        let Ok(is_taken) = ended else {
+            panic!("script {at} breaks it, as is said above: {script:?}");
+        };
+        taken += usize::from(is_taken);
         if at % LOOK == 0 {
             assert_peak();
         }
     }
+    let some = count / SOME..=count - count / SOME;
+    assert!(some.contains(&taken), "{taken} of {count} were taken");
 }
 
 /// Asserts that this process never held more memory than is bearable.

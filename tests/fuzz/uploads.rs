@@ -63,16 +63,18 @@ fn any_upload_is_taken_or_refused_in_few_words() {
         b"\x7fELF",
     ];
     let corpus = Corpus::new(seeds(), &words);
-    fuzz!(1_500, |script: &[u8]| {
+    fuzz!(3_000, |script: &[u8]| {
         let bytes = corpus.changed(script);
         match inspect(&bytes) {
             Ok(()) => {
                 assert!(bytes.len() as u64 <= UPLOAD_BYTES);
                 assert!(bytes.starts_with(b"\0asm\x0d\0\x01\0"));
+                true
             }
             Err(refusal) => {
                 let words = refusal.to_string();
                 assert!(!words.is_empty() && words.len() <= REASON, "{words:.300}");
+                false
             }
         }
     });
