@@ -13,7 +13,9 @@ pub use attempt::{ATTEMPT_TARGET, AttemptEvent};
 pub use metrics::{InFlight, Metrics, OTHER, TASK_LABELS};
 pub use plain::{one_line, plain};
 
-use std::io::IsTerminal as _;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{IsTerminal as _, Write as _};
+use std::panic::PanicHookInfo;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;
 
@@ -82,6 +84,7 @@ pub struct Logging {
 /// When logging was set up before.
 pub fn init(logging: Logging) -> Result<(), TryInitError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
+    std::panic::set_hook(Box::new(tell));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(logging))
         .with_writer(std::io::stderr);
@@ -99,6 +102,16 @@ pub fn init(logging: Logging) -> Result<(), TryInitError> {
                 .finish()
                 .try_init()
         }
+    }
+}
+
+/// Logs a panic: a bug of ours, whose text may repeat what a stranger wrote.
+fn tell(panic: &PanicHookInfo<'_>) {
+    tracing::error!("a bug: {panic}");
+    let trace = Backtrace::capture();
+    if trace.status() == BacktraceStatus::Captured {
+        // Many lines, as who asked for them by RUST_BACKTRACE expects.
+        let _gone = writeln!(plain::Plain(std::io::stderr()), "{trace}");
     }
 }
 

@@ -126,7 +126,7 @@ fn assert_tamed(broker: &str, backend: &str, format: &str) {
         .with("result_backend", backend)
         .with("worker.consumer_timeout", "2h");
     stage.push("text");
-    let worker = stage.server(&["worker", "-E", "--log-format", format]);
+    let worker = stage.server(&["worker", "-E", "-l", "trace", "--log-format", format]);
     let stranger = celery::python("5.7").start("hostile_names.py", &[broker, backend]);
     assert_shown(&stage, &worker);
     assert_events(&stage, &[]);

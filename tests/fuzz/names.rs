@@ -43,9 +43,11 @@ fn whatever_is_shown_cannot_command_a_terminal() {
         assert_eq!(plain(&shown), shown);
         let line = one_line(&text);
         assert!(line.chars().all(is_safe), "{line:?}");
-        // JSON stays the same JSON.
-        if let Ok(value) = serde_json::from_str::<Value>(&text) {
-            assert_eq!(serde_json::from_str::<Value>(&shown).expect("JSON"), value);
+        // JSON stays the same JSON, but for returns between its values, which are taken out.
+        let json = text.replace('\r', "");
+        if let Ok(value) = serde_json::from_str::<Value>(&json) {
+            let shown = serde_json::from_str::<Value>(&plain(&json));
+            assert_eq!(shown.expect("JSON"), value);
         }
         shown == text
     });

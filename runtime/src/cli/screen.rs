@@ -127,7 +127,14 @@ impl Screen {
             // What we print is made of texts, numbers and checked JSON.
             let text = serde_json::to_string(document)
                 .unwrap_or_else(|error| format!("{{\"error\":{:?}}}", error.to_string()));
-            put(&mut self.out, &plain(&text));
+            put(&mut self.out, &document(&text));
+        }
+    }
+
+    /// Prints a JSON value as it was written, for people; nothing when a program reads.
+    pub(crate) fn value(&mut self, json: &str) {
+        if !self.json {
+            put(&mut self.out, &plain(&json.replace('\r', "")));
         }
     }
 
@@ -281,6 +288,12 @@ fn beside(text: &str) -> String {
     plain(&line).chars().take(BESIDE).collect()
 }
 
+/// Makes JSON one line. What a guest or another worker wrote is in it as it was written,
+/// with white space between its values; within texts, JSON has none of these letters.
+fn document(json: &str) -> String {
+    plain(&json.replace(['\r', '\n', '\t'], " ")).into_owned()
+}
+
 /// Begins every line but the first with at least two spaces.
 fn indented(text: &str) -> String {
     let text = plain(text);
@@ -423,6 +436,18 @@ pub(crate) mod tests {
         screen.table(&["a"], vec![]);
         screen.document(&serde_json::json!({"text": "\u{9b}\u{1b}"}));
         assert_eq!(printed.out(), "{\"text\":\"\\u009b\\u001b\"}\n");
+    }
+
+    #[test]
+    fn the_white_space_of_a_strangers_json_leaves_the_document_one_line_of_json() {
+        let result = serde_json::value::RawValue::from_string("[1.50,\r\n\t\"\\r\"]".to_owned());
+        let result = result.unwrap();
+        let (mut json, printed) = screen(true);
+        json.document(&std::collections::BTreeMap::from([("result", &result)]));
+        assert_eq!(printed.out(), "{\"result\":[1.50,   \"\\r\"]}\n");
+        let (mut text, printed) = screen(false);
+        text.value(result.get());
+        assert_eq!(printed.out(), "[1.50,\n\t\"\\r\"]\n");
     }
 
     #[test]
