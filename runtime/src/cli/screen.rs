@@ -127,7 +127,7 @@ impl Screen {
             // What we print is made of texts, numbers and checked JSON.
             let text = serde_json::to_string(document)
                 .unwrap_or_else(|error| format!("{{\"error\":{:?}}}", error.to_string()));
-            put(&mut self.out, &document(&text));
+            put(&mut self.out, &one_document(&text));
         }
     }
 
@@ -290,7 +290,7 @@ fn beside(text: &str) -> String {
 
 /// Makes JSON one line. What a guest or another worker wrote is in it as it was written,
 /// with white space between its values; within texts, JSON has none of these letters.
-fn document(json: &str) -> String {
+fn one_document(json: &str) -> String {
     plain(&json.replace(['\r', '\n', '\t'], " ")).into_owned()
 }
 
