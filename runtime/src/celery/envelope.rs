@@ -165,7 +165,7 @@ fn read(raw: &[u8]) -> Option<Envelope> {
     let headers = match built(headers)? {
         Value::Object(headers) => headers,
         Value::Null => Map::new(),
-        _ => return None,
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => return None,
     };
     let text = |value: Option<&RawValue>| {
         let text = built(value)?.as_str().unwrap_or_default().to_owned();

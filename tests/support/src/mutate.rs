@@ -21,6 +21,10 @@ pub struct Corpus {
 
 impl Corpus {
     /// Takes at least one input, and pieces.
+    ///
+    /// # Panics
+    /// When there is no input.
+    #[must_use]
     pub fn new(seeds: Vec<Vec<u8>>, words: &[&[u8]]) -> Self {
         assert!(!seeds.is_empty(), "there is nothing to change");
         Self {
@@ -30,6 +34,7 @@ impl Corpus {
     }
 
     /// Chooses an input by the first bytes of a script, and changes it by the rest.
+    #[must_use]
     pub fn changed(&self, script: &[u8]) -> Vec<u8> {
         let mut script = Script::new(script);
         let chosen = script.below(self.seeds.len());
@@ -37,6 +42,7 @@ impl Corpus {
     }
 
     /// Changes an input by a script.
+    #[must_use]
     pub fn change(&self, input: &[u8], script: &[u8]) -> Vec<u8> {
         self.edited(input.to_vec(), &mut Script::new(script))
     }
