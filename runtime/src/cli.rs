@@ -34,6 +34,7 @@ mod why;
 mod worker;
 
 use crate::registry::compile_child;
+use crate::telemetry::plain;
 use crate::worker::cells::serve as cell;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use exit::Exit;
@@ -149,8 +150,13 @@ pub fn main() -> ExitCode {
             exit.code()
         }
         Err(error) => {
-            // Help and version are errors to clap, too; it knows where each goes.
-            let _gone = error.print();
+            // Help and version are errors to clap, too; it knows where each goes. What it
+            // repeats of an argument may come from a stranger: ids are passed on by scripts.
+            let text = error.render().to_string();
+            match plain(&text) == text {
+                true => drop(error.print()),
+                false => Screen::new(false).note(&text),
+            }
             if error.use_stderr() {
                 Exit::Usage.code()
             } else {

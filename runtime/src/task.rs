@@ -17,7 +17,7 @@ mod turn;
 pub use exception::Exception;
 pub use format::{Accept, Format};
 pub use id::{Fence, TaskId, TaskIdError};
-pub use json::Json;
+pub use json::{Items, Json};
 pub use name::{ModuleName, NameError, TaskName};
 pub use queue::{
     ExchangeType, KnownQueues, NO_FANOUT, QueueShape, QueueShapes, TooManyShapes, check_name,

@@ -11,9 +11,11 @@ mod plain;
 
 pub use attempt::{ATTEMPT_TARGET, AttemptEvent};
 pub use metrics::{InFlight, Metrics, OTHER, TASK_LABELS};
-pub use plain::plain;
+pub use plain::{one_line, plain};
 
-use std::io::IsTerminal as _;
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::{IsTerminal as _, Write as _};
+use std::panic::PanicHookInfo;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::util::TryInitError;
 
@@ -82,11 +84,17 @@ pub struct Logging {
 /// When logging was set up before.
 pub fn init(logging: Logging) -> Result<(), TryInitError> {
     use tracing_subscriber::util::SubscriberInitExt as _;
+    std::panic::set_hook(Box::new(tell));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter(logging))
         .with_writer(std::io::stderr);
     match logging.format {
-        LogFormat::Json => builder.json().flatten_event(true).finish().try_init(),
+        LogFormat::Json => builder
+            .with_writer(|| plain::Plain(std::io::stderr()))
+            .json()
+            .flatten_event(true)
+            .finish()
+            .try_init(),
         LogFormat::Text => {
             let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
             builder
@@ -94,6 +102,16 @@ pub fn init(logging: Logging) -> Result<(), TryInitError> {
                 .finish()
                 .try_init()
         }
+    }
+}
+
+/// Logs a panic: a bug of ours, whose text may repeat what a stranger wrote.
+fn tell(panic: &PanicHookInfo<'_>) {
+    tracing::error!("a bug: {panic}");
+    let trace = Backtrace::capture();
+    if trace.status() == BacktraceStatus::Captured {
+        // Many lines, as who asked for them by RUST_BACKTRACE expects.
+        let _gone = writeln!(plain::Plain(std::io::stderr()), "{trace}");
     }
 }
 

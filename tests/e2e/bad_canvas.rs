@@ -169,11 +169,21 @@ fn ten_thousand_members_come_back_in_order_through_rabbitmq() {
     assert_large_group(&rabbit.url(), &redis.url(1));
 }
 
+fn assert_large_chord(broker: &str, backend: &str) {
+    let seen = play("5.7", "large_chord", broker, backend);
+    assert_eq!(seen["total"], 50_005_000);
+}
+
 #[test]
 fn ten_thousand_members_of_a_chord_are_brought_together() {
     let redis = Redis::start();
-    let seen = play("5.7", "large_chord", &redis.url(0), &redis.url(1));
-    assert_eq!(seen["total"], 50_005_000);
+    assert_large_chord(&redis.url(0), &redis.url(1));
+}
+
+#[test]
+fn ten_thousand_members_of_a_chord_are_brought_together_through_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_large_chord(&rabbit.url(), &redis.url(1));
 }
 
 fn assert_options(seen: &Value) {
@@ -288,16 +298,14 @@ fn canvases_nested_without_end_are_refused_through_rabbitmq() {
     assert_deep(&play("5.7", "deep", &rabbit.url(), &redis.url(1)));
 }
 
-#[test]
-fn a_pickle_that_calls_a_function_is_not_run_whether_pickles_are_accepted_or_not() {
-    let redis = Redis::start();
-    let (broker, backend) = (redis.url(0), redis.url(1));
+/// Sends pickles that call, to workers that accept pickles and to such that do not.
+fn assert_pickles(broker: &str, backend: &str) {
     for accept in ["json", "json,pickle"] {
-        let stage = beside(&broker, &backend).with("accept_content", accept);
+        let stage = beside(broker, backend).with("accept_content", accept);
         let worker = stage.server(&["worker"]);
         let file = stage.path("opened");
         let file = file.display().to_string();
-        let seen = ask("pickles", &[&broker, &backend, &file]);
+        let seen = ask("pickles", &[broker, backend, &file]);
         assert_eq!(seen["ran"], false, "{seen}");
         for (name, told) in seen.as_object().expect("an object") {
             if told.is_array() && name != "good" {
@@ -315,21 +323,37 @@ fn a_pickle_that_calls_a_function_is_not_run_whether_pickles_are_accepted_or_not
 }
 
 #[test]
-fn a_body_that_expands_without_end_is_refused_in_each_compression() {
+fn a_pickle_that_calls_a_function_is_not_run_whether_pickles_are_accepted_or_not() {
     let redis = Redis::start();
-    let (broker, backend) = (redis.url(0), redis.url(1));
-    let stage = beside(&broker, &backend);
-    let worker = stage.server(&["worker"]);
-    let seen = celery::python("5.7-formats").run("bad_canvas.py", &["bombs", &broker, &backend]);
+    assert_pickles(&redis.url(0), &redis.url(1));
+}
+
+#[test]
+fn a_pickle_that_calls_a_function_is_not_run_through_rabbitmq_either() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_pickles(&rabbit.url(), &redis.url(1));
+}
+
+#[test]
+fn a_body_that_expands_without_end_is_refused_in_each_compression() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    let (ours, theirs, backend) = (redis.url(0), rabbit.url(), redis.url(1));
+    let stages = [&ours, &theirs].map(|broker| beside(broker, &backend));
+    let workers = stages.each_ref().map(|stage| stage.server(&["worker"]));
+    // Made once: it takes the client longer than the workers.
+    let arguments = ["bombs", &ours, &backend, &theirs];
+    let seen = celery::python("5.7-formats").run("bad_canvas.py", &arguments);
     let told: Vec<_> = seen.as_object().expect("an object").iter().collect();
-    assert_eq!(told.len(), 6, "{seen}");
+    assert_eq!(told.len(), 11, "{seen}");
     for (name, told) in told.into_iter().filter(|(name, _)| *name != "alive") {
         assert!(
             words(told).contains("expands to more than"),
             "{name}: {told}"
         );
     }
-    assert_well(&seen, worker);
+    for worker in workers {
+        assert_well(&seen, worker);
+    }
 }
 
 fn assert_control(broker: &str, backend: &str) {

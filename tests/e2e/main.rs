@@ -31,6 +31,7 @@ mod flower;
 mod forward;
 mod hands;
 mod health;
+mod hostile_names;
 mod isolate;
 mod limits;
 mod memory;

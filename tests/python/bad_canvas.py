@@ -252,12 +252,13 @@ def pickles(app, path):
     return {**seen, "ran": os.path.exists(path), "alive": alive(app)}
 
 
-def bombs(app):
-    """Small bodies that expand to 512 MiB."""
+def bombs(app, *others):
+    """Small bodies that expand to 512 MiB, over this broker and over others."""
     import brotli
     from backports import zstd
 
-    raw, seen = Raw(app), {}
+    apps = [app, *(Celery(broker=broker, backend=app.conf.result_backend) for broker in others)]
+    raws, seen = [Raw(one) for one in apps], {}
     size, block = 512 << 20, b" " * (1 << 20)
 
     def fed(compressor):
@@ -283,7 +284,8 @@ def bombs(app):
     }.items():
         body = bomb()
         assert len(body) < 1 << 20, (name, len(body))
-        seen[name] = caught(raw.body(body, compression=name))
+        for at, raw in enumerate(raws):
+            seen[f"{name} {at}"] = caught(raw.body(body, compression=name))
     return {**seen, "alive": alive(app)}
 
 

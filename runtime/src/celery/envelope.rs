@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
 
@@ -15,6 +16,10 @@ use std::borrow::Cow;
 const UNREADABLE: &str = "application/octet-stream";
 /// The last priority of a Redis queue, which is the first of ours.
 const LAST: u8 = 9;
+
+/// Most bytes of the headers, and of the properties, that are read (1 MiB), as with
+/// RabbitMQ: a value takes up to sixteen times its text, and Redis holds 512 MiB.
+const HEADERS_BYTES: usize = 1 << 20;
 
 /// What we know of a message beyond what kombu knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -124,14 +129,24 @@ fn with_body(body: &[u8], rest: &str) -> String {
 struct Wire<'a> {
     #[serde(borrow)]
     body: Cow<'a, str>,
-    #[serde(default, rename = "content-type")]
-    content_type: Value,
-    #[serde(default, rename = "content-encoding")]
-    content_encoding: Value,
-    #[serde(default)]
-    headers: Value,
-    #[serde(default)]
-    properties: Value,
+    #[serde(borrow, default, rename = "content-type")]
+    content_type: Option<&'a RawValue>,
+    #[serde(borrow, default, rename = "content-encoding")]
+    content_encoding: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    headers: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    properties: Option<&'a RawValue>,
+}
+
+/// Builds a value, unless its text is too long or it is nested too deep.
+fn built(value: Option<&RawValue>) -> Option<Value> {
+    let Some(value) = value else {
+        return Some(Value::Null);
+    };
+    let text = value.get();
+    let is_read = text.len() <= HEADERS_BYTES;
+    is_read.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 fn read(raw: &[u8]) -> Option<Envelope> {
@@ -146,12 +161,16 @@ fn read(raw: &[u8]) -> Option<Envelope> {
         headers,
         properties,
     } = serde_json::from_slice(raw).ok()?;
-    let headers = match headers {
+    let properties = built(properties)?;
+    let headers = match built(headers)? {
         Value::Object(headers) => headers,
         Value::Null => Map::new(),
         Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => return None,
     };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let text = |value: Option<&RawValue>| {
+        let text = built(value)?.as_str().unwrap_or_default().to_owned();
+        Some(text)
+    };
     let body = match properties.get("body_encoding").and_then(Value::as_str) {
         Some("base64") => STANDARD.decode(&*body).ok()?,
         None | Some("utf-8") => body.into_owned().into_bytes(),
@@ -171,8 +190,8 @@ fn read(raw: &[u8]) -> Option<Envelope> {
     Some(Envelope {
         message: Message {
             body: Bytes::from(body),
-            content_type: text(&content_type),
-            content_encoding: text(&content_encoding),
+            content_type: text(content_type)?,
+            content_encoding: text(content_encoding)?,
             headers,
             properties: Properties {
                 correlation_id: property("correlation_id"),
@@ -183,6 +202,26 @@ fn read(raw: &[u8]) -> Option<Envelope> {
         },
         ours,
     })
+}
+
+/// Builds the whole of an envelope that somebody else wrote, unless what is beside the
+/// text of its body is too long.
+#[must_use]
+pub fn foreign(envelope: &RawValue) -> Option<Value> {
+    #[derive(Deserialize)]
+    struct Part<'a> {
+        #[serde(borrow, default)]
+        body: Option<&'a RawValue>,
+    }
+    let text = envelope.get();
+    if !text.starts_with('{') {
+        return None;
+    }
+    let Part { body } = serde_json::from_str(text).ok()?;
+    let body = body.map(RawValue::get).filter(|body| body.starts_with('"'));
+    let beside = text.len() - body.map_or(0, str::len);
+    let is_read = beside <= 3 * HEADERS_BYTES;
+    is_read.then(|| serde_json::from_str(text).ok()).flatten()
 }
 
 /// Sets the two flags that kombu sets when it gives a message back, and changes
@@ -280,6 +319,35 @@ mod tests {
             assert_eq!(envelope.message.body, raw);
             assert_eq!(envelope.message.content_type, UNREADABLE);
         }
+    }
+
+    #[test]
+    fn headers_and_properties_have_room_for_a_mebibyte_each() {
+        for member in ["headers", "properties"] {
+            let envelope = |bytes: usize| {
+                let fill = "0,".repeat((bytes - r#"{"x":[0]}"#.len()) / 2);
+                format!(r#"{{"body": "", "{member}": {{"x":[{fill}0]}}}}"#)
+            };
+            let largest = envelope(HEADERS_BYTES);
+            let read = Envelope::read(largest.as_bytes());
+            assert_ne!(read.message.content_type, UNREADABLE, "{member}");
+            let larger = envelope(HEADERS_BYTES + 3);
+            let read = Envelope::read(larger.as_bytes());
+            assert_eq!(read.message.body, larger.as_bytes(), "{member}");
+        }
+    }
+
+    #[test]
+    fn an_envelope_of_somebody_else_is_built_unless_it_is_long_beside_its_body() {
+        let built = |body: &str, header: &str| {
+            let text = format!(r#"{{"headers": {{"x": {header}}}, "body": {body}}}"#);
+            foreign(&RawValue::from_string(text).unwrap()).is_some()
+        };
+        let zeros = format!("[{}0]", "0,".repeat(3 * HEADERS_BYTES / 2));
+        let long = json!("x".repeat(4 * HEADERS_BYTES)).to_string();
+        assert!(built("\"\"", "null") && built(&long, "[1, null]"));
+        assert!(!built("\"\"", &zeros) && !built(&zeros, "1") && !built("\"\"", &long));
+        assert!(foreign(&RawValue::from_string("[1]".to_owned()).unwrap()).is_none());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Values as Python would write them, for people: `(2, 'a')`, `{'k': None}`.
 
+use serde::de::IgnoredAny;
+
 /// Longest text, characters, as Celery cuts it.
 const CHARACTERS: usize = 1_024;
 
@@ -14,8 +16,7 @@ pub fn tuple(json: &[u8]) -> String {
         return list;
     };
     // A tuple of one has a comma: what follows the first value tells.
-    let single = serde_json::from_slice::<Vec<&serde_json::value::RawValue>>(json)
-        .is_ok_and(|values| values.len() == 1);
+    let single = serde_json::from_slice::<(IgnoredAny,)>(json).is_ok();
     let comma = if single { "," } else { "" };
     format!("({inner}{comma})")
 }

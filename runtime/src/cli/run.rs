@@ -125,5 +125,5 @@ fn print(task: &TaskInfo, report: &Report, screen: &mut Screen) {
         screen.line(Line::new().dim(more));
     }
     screen.line(headline(report));
-    screen.line(ending(&report.outcome).text);
+    screen.text(&ending(&report.outcome).text);
 }

@@ -1,7 +1,8 @@
 //! The one writer of the command line: text for people, JSON for programs.
 //!
 //! Everything that is printed goes through [`plain`], because names, failures,
-//! logs and results are chosen by guests and by whoever sends messages.
+//! logs and results are chosen by guests and by whoever sends messages. What has several
+//! lines is indented from the second on, so that none of them looks like one of ours.
 //! Facts go to standard output; notes, progress and errors to standard error.
 
 use super::exit::{Exit, classify};
@@ -16,6 +17,8 @@ use std::time::Duration;
 const SPIN: Duration = Duration::from_millis(100);
 /// Longest text beside a spinner, characters: it must fit one line.
 const BESIDE: usize = 100;
+/// Longest cell of a table, characters: every row is as wide as the widest.
+const CELL: usize = 300;
 
 /// How a piece of a line looks on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +60,7 @@ impl Line {
     }
 
     fn with(mut self, tone: Tone, text: &str) -> Self {
-        self.0.push((tone, plain(text).into_owned()));
+        self.0.push((tone, indented(text)));
         self
     }
 
@@ -124,7 +127,22 @@ impl Screen {
             // What we print is made of texts, numbers and checked JSON.
             let text = serde_json::to_string(document)
                 .unwrap_or_else(|error| format!("{{\"error\":{:?}}}", error.to_string()));
-            put(&mut self.out, &plain(&text));
+            put(&mut self.out, &one_document(&text));
+        }
+    }
+
+    /// Prints a JSON value as it was written, for people; nothing when a program reads.
+    pub(crate) fn value(&mut self, json: &str) {
+        if !self.json {
+            put(&mut self.out, &plain(&json.replace('\r', "")));
+        }
+    }
+
+    /// Prints text of any number of lines for people, such as a result; nothing when a
+    /// program reads. It comes last, where no line of ours follows.
+    pub(crate) fn text(&mut self, text: &str) {
+        if !self.json {
+            put(&mut self.out, &plain(text));
         }
     }
 
@@ -142,7 +160,7 @@ impl Screen {
         // A line feed in a cell would break the columns of its neighbours.
         let plain_row = |row: Vec<String>| {
             row.iter()
-                .map(|cell| plain(&cell.replace(['\n', '\t'], " ")).into_owned())
+                .map(|cell| shortened(&plain(&cell.replace(['\n', '\t'], " "))))
                 .collect()
         };
         let rows: Vec<Vec<String>> = [header]
@@ -167,13 +185,13 @@ impl Screen {
 
     /// Prints a remark on standard error, for people and beside JSON.
     pub(crate) fn note(&mut self, text: &str) {
-        put(&mut self.err, &plain(text));
+        put(&mut self.err, &indented(text));
     }
 
     /// Prints a remark while a spinner turns.
     pub(crate) fn note_beside(&mut self, spinner: &Spinner, text: &str) {
         match self.progress {
-            true => spinner.bar.println(plain(text)),
+            true => spinner.bar.println(indented(text)),
             false => self.note(text),
         }
     }
@@ -270,6 +288,37 @@ fn beside(text: &str) -> String {
     plain(&line).chars().take(BESIDE).collect()
 }
 
+/// Makes JSON one line. What a guest or another worker wrote is in it as it was written,
+/// with white space between its values; within texts, JSON has none of these letters.
+fn one_document(json: &str) -> String {
+    plain(&json.replace(['\r', '\n', '\t'], " ")).into_owned()
+}
+
+/// Begins every line but the first with at least two spaces.
+fn indented(text: &str) -> String {
+    let text = plain(text);
+    let mut lines = text.split('\n');
+    let mut out = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        let gap = if line.is_empty() || line.starts_with("  ") {
+            ""
+        } else {
+            "  "
+        };
+        out.push('\n');
+        out.push_str(gap);
+        out.push_str(line);
+    }
+    out
+}
+
+fn shortened(cell: &str) -> String {
+    match cell.char_indices().nth(CELL) {
+        None => cell.to_owned(),
+        Some((end, _)) => format!("{}…", cell.get(..end).unwrap_or_default()),
+    }
+}
+
 /// Joins the levels of an error; a level that repeats the one above is left out.
 fn chain(error: &anyhow::Error) -> String {
     let mut text = String::new();
@@ -356,12 +405,49 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn no_line_of_a_stranger_looks_like_one_of_ours() {
+        let (mut screen, printed) = screen(false);
+        screen.line(Line::new().strong("worker ").text("w\nSUCCESS in 1 ms"));
+        screen.note("n\nerror: forged\n  as it was");
+        screen.text("a result\nof two lines");
+        assert_eq!(
+            printed.out(),
+            "worker w\n  SUCCESS in 1 ms\na result\nof two lines\n"
+        );
+        assert_eq!(printed.err(), "n\n  error: forged\n  as it was\n");
+    }
+
+    #[test]
+    fn a_cell_of_any_length_leaves_its_table_readable() {
+        let (mut screen, printed) = screen(false);
+        let long = "x".repeat(100_000);
+        screen.table(
+            &["a", "b"],
+            vec![vec![long, "y".to_owned()], vec![String::new(); 2]],
+        );
+        assert!(printed.out().len() < 1_000, "{}", printed.out().len());
+        assert!(printed.out().contains("x…  y\n"));
+    }
+
+    #[test]
     fn a_program_gets_one_document_and_nothing_else() {
         let (mut screen, printed) = screen(true);
         screen.line("for people");
         screen.table(&["a"], vec![]);
         screen.document(&serde_json::json!({"text": "\u{9b}\u{1b}"}));
         assert_eq!(printed.out(), "{\"text\":\"\\u009b\\u001b\"}\n");
+    }
+
+    #[test]
+    fn the_white_space_of_a_strangers_json_leaves_the_document_one_line_of_json() {
+        let result = serde_json::value::RawValue::from_string("[1.50,\r\n\t\"\\r\"]".to_owned());
+        let result = result.unwrap();
+        let (mut json, printed) = screen(true);
+        json.document(&std::collections::BTreeMap::from([("result", &result)]));
+        assert_eq!(printed.out(), "{\"result\":[1.50,   \"\\r\"]}\n");
+        let (mut text, printed) = screen(false);
+        text.value(result.get());
+        assert_eq!(printed.out(), "[1.50,\n\t\"\\r\"]\n");
     }
 
     #[test]

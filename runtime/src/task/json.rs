@@ -1,10 +1,14 @@
 //! A JSON value as the text it came as.
 
-use serde::de::{Deserializer as _, IgnoredAny, SeqAccess, Visitor};
+use serde::de::{self, Deserialize, Deserializer, IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+
+/// Most items of an array that is taken apart (2 Mi): an item costs some 48 bytes besides
+/// its text, and no array of what a guest may be given, 4 MiB, has more.
+const ITEMS: usize = 2 << 20;
 
 /// A JSON value, not looked into: its digits and the order of its members stay as they
 /// were written. Cheap to clone, and so are its parts: they share its text.
@@ -94,10 +98,10 @@ impl Json {
         serde_json::from_str(self.as_str()).ok()
     }
 
-    /// Returns its items, where it is an array.
+    /// Returns its items, where it is an array of at most 2,097,152.
     #[must_use]
     pub fn items(&self) -> Option<Vec<Self>> {
-        let items: Vec<&RawValue> = self.parse()?;
+        let Items(items) = self.parse::<Items<'_, ITEMS>>()?;
         Some(items.into_iter().map(|item| self.part(item)).collect())
     }
 
@@ -129,6 +133,38 @@ impl Json {
         let mut reader = serde_json::Deserializer::from_str(self.as_str());
         let items = reader.deserialize_seq(First(count)).ok()?;
         reader.end().ok().map(|()| items)
+    }
+}
+
+/// The items of an array, of which there may be so many.
+#[derive(Debug)]
+pub struct Items<'a, const MOST: usize>(pub Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a, const MOST: usize> Deserialize<'de> for Items<'a, MOST> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(AtMost::<MOST>).map(Self)
+    }
+}
+
+/// Keeps the items of an array, unless they are too many.
+struct AtMost<const MOST: usize>;
+
+impl<'de, const MOST: usize> Visitor<'de> for AtMost<MOST> {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "an array of at most {MOST}")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while let Some(item) = array.next_element()? {
+            if items.len() == MOST {
+                return Err(de::Error::invalid_length(MOST + 1, &self));
+            }
+            items.push(item);
+        }
+        Ok(items)
     }
 }
 
@@ -227,6 +263,13 @@ mod tests {
         let value: &RawValue = other.parse().unwrap();
         assert_eq!(whole.part(value), other);
         assert!(!Arc::ptr_eq(&whole.part(value).whole, &whole.whole));
+    }
+
+    #[test]
+    fn an_array_of_more_items_than_anybody_needs_is_not_taken_apart() {
+        let zeros = |count: usize| Json::read(&format!("[{}0]", "0,".repeat(count - 1))).unwrap();
+        assert_eq!(zeros(ITEMS).items().map(|items| items.len()), Some(ITEMS));
+        assert_eq!(zeros(ITEMS + 1).items(), None);
     }
 
     #[test]

@@ -12,6 +12,10 @@ use std::collections::BTreeMap;
 /// Longest text of a signature that is shown in an error, characters.
 const SHOWN: usize = 80;
 
+/// Arguments of fewer bytes are not counted (4 MiB): they are no more than may be taken
+/// apart.
+const LONG: usize = 4 << 20;
+
 /// What a signature stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -103,8 +107,13 @@ impl Signature {
             value.ok_or_else(|| wrong(format!("its arguments do not begin with {opening:?}")))
         };
         let options = wire.options.unwrap_or_default().into_iter();
+        let args = part(wire.args, "[]", '[')?;
+        // None of them is dropped later, where they are taken apart.
+        if args.as_str().len() > LONG && args.items().is_none() {
+            return Err(wrong("it has more than 2097152 arguments".to_owned()));
+        }
         Ok(Self {
-            args: part(wire.args, "[]", '[')?,
+            args,
             kwargs: part(wire.kwargs, "{}", '{')?,
             task: wire.task.into_owned(),
             options: options

@@ -1,7 +1,7 @@
 //! Log lines for people.
 
 use super::attempt::ATTEMPT_TARGET;
-use super::{field, human, plain};
+use super::{field, human, one_line};
 use console::{Style, StyledObject};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -47,14 +47,14 @@ where
             writer,
             "{} {}",
             self.style(level_style(level), format!("{:<5}", level.as_str())),
-            plain(&fields.message)
+            one_line(&fields.message)
         )?;
         for (name, value) in &fields.rest {
             write!(
                 writer,
                 " {}={}",
                 self.style(Style::new().dim(), (*name).to_owned()),
-                plain(value)
+                one_line(value)
             )?;
         }
         writeln!(writer)
@@ -73,11 +73,11 @@ impl Lines {
             "FAILURE" => Style::new().red(),
             _ => Style::new().yellow(),
         };
-        let state = self.style(style, format!("{:<8}", plain(state)));
-        let task = plain(fields.get(field::TASK_NAME)).into_owned();
+        let state = self.style(style, format!("{:<8}", one_line(state)));
+        let task = one_line(fields.get(field::TASK_NAME)).into_owned();
         let id = self.style(
             Style::new().dim(),
-            plain(fields.get(field::TASK_ID)).into_owned(),
+            one_line(fields.get(field::TASK_ID)).into_owned(),
         );
         format!("{state} {task}{}  {id}", cost(fields))
     }
@@ -150,6 +150,7 @@ impl Visit for Fields {
 mod tests {
     use super::*;
     use crate::telemetry::AttemptEvent;
+    use crate::telemetry::plain::Plain;
     use std::io::Write;
     use std::sync::{Arc, Mutex};
 
@@ -235,5 +236,40 @@ mod tests {
     fn a_message_cannot_command_the_terminal() {
         let text = lines(|| tracing::info!(queue = "a\u{1b}]0;x", "went \u{7}"));
         assert_eq!(text, "INFO  went \\u0007 queue=a\\u001b]0;x");
+    }
+
+    #[test]
+    fn a_name_cannot_write_a_line_of_its_own() {
+        let forged = "t\n12:00:00.000 ERROR forged";
+        let text = lines(|| tracing::info!(queue = forged, "{forged}"));
+        assert_eq!(text.lines().count(), 1, "{text}");
+        let event = AttemptEvent {
+            task: forged,
+            id: forged,
+            ..EVENT
+        };
+        let text = lines(|| event.emit());
+        assert_eq!(text.lines().count(), 1, "{text}");
+    }
+
+    #[test]
+    fn a_line_of_json_cannot_command_the_terminal_and_stays_json() {
+        let page = Page::default();
+        let writer = page.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_writer(move || Plain(writer.clone()))
+            .json()
+            .flatten_event(true)
+            .finish();
+        let queue = "a\u{1b}\u{9b}2J\u{202e}\nb";
+        tracing::subscriber::with_default(subscriber, || tracing::info!(queue, "went"));
+        let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+        let line = text.strip_suffix('\n').unwrap();
+        assert!(
+            !line.chars().any(char::is_control) && line.is_ascii(),
+            "{line:?}"
+        );
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        assert_eq!(line["queue"], queue);
     }
 }

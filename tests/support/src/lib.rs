@@ -15,6 +15,7 @@
 pub mod certificates;
 pub mod file;
 pub mod http;
+pub mod mutate;
 pub mod ports;
 pub mod postgres;
 pub mod proxy;
@@ -28,6 +29,7 @@ pub mod stage;
 pub mod wait;
 
 pub use certificates::Certificates;
+pub use mutate::{Corpus, SCRIPT_BYTES, scripts};
 pub use ports::free_port;
 pub use postgres::Postgres;
 pub use proxy::Proxy;

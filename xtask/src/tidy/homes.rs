@@ -117,6 +117,10 @@ const HOMES: &[Home] = &[
         places: &["runtime/src/control/audience.rs"],
     },
     Home {
+        name: "bolero",
+        places: &["tests/fuzz/"],
+    },
+    Home {
         name: "anyhow",
         places: &["runtime/src/main.rs", "runtime/src/cli", "xtask/", "tests/"],
     },

@@ -6,10 +6,11 @@ use super::Finding;
 use super::source::Source;
 
 /// The folders of test binaries, each with a `main.rs`.
-const BINARIES: [&str; 5] = [
+const BINARIES: [&str; 6] = [
     "tests/client/",
     "tests/e2e/",
     "tests/conformance/",
+    "tests/fuzz/",
     "tests/guests/",
     "tests/vectors/",
 ];

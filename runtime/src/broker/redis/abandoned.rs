@@ -4,9 +4,10 @@
 //! What we took has a lease and comes back with it alone, however old it is.
 
 use super::{BrokerError, Inner, keys, script, take, trouble};
-use crate::celery::envelope::{Envelope, redelivered};
+use crate::celery::envelope::{Envelope, foreign, redelivered};
 use crate::clock::before;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use uuid::Uuid;
@@ -160,10 +161,10 @@ impl Inner {
 impl Entry {
     /// Reads `[envelope, exchange, routing key]`.
     pub(super) fn read(held: &[u8]) -> Option<Self> {
-        let (envelope, exchange, routing_key): (Value, Option<String>, String) =
+        let (envelope, exchange, routing_key): (&RawValue, Option<String>, String) =
             serde_json::from_slice(held).ok()?;
-        envelope.is_object().then(|| Self {
-            envelope,
+        Some(Self {
+            envelope: foreign(envelope)?,
             exchange: exchange.unwrap_or_default(),
             routing_key,
         })

@@ -69,9 +69,7 @@ impl Sent<'_> {
     /// Writes the message, as Celery 5 does. `origin` names the sender.
     #[must_use]
     pub fn message(&self, origin: &str) -> Message {
-        let own = self.args.items().unwrap_or_default();
-        let args: Vec<&Json> = self.before.iter().chain(&own).collect();
-        let args = Json::array(args);
+        let args = joined(self.before, self.args);
         let id = self.id.as_str();
         let value = |json: &Json| json.parse::<Value>().unwrap_or(Value::Null);
         let stamps: Map<String, Value> = self
@@ -100,7 +98,7 @@ impl Sent<'_> {
             "timelimit": self.time_limit,
             "root_id": self.root,
             "parent_id": self.parent,
-            "argsrepr": shown(self.argsrepr, || repr::tuple(args.as_str().as_bytes())),
+            "argsrepr": shown(self.argsrepr, || repr::tuple(args.as_bytes())),
             "kwargsrepr": shown(self.kwargsrepr, || repr::value(self.kwargs.as_str().as_bytes())),
             "origin": origin,
             "ignore_result": self.ignore_result,
@@ -125,7 +123,7 @@ impl Sent<'_> {
         }
     }
 
-    fn body(&self, args: &Json) -> Bytes {
+    fn body(&self, args: &str) -> Bytes {
         let list = |some: &[Json]| match some {
             [] => Json::null(),
             some => Json::array(some),
@@ -147,4 +145,32 @@ impl Sent<'_> {
 /// What its sender wants to be seen, which may hide a secret.
 fn shown(chosen: Option<&str>, made: impl FnOnce() -> String) -> String {
     chosen.map_or_else(made, str::to_owned)
+}
+
+/// Puts arguments before those of an array, whose text stays as it is: it may be long.
+fn joined(before: &[Json], args: &Json) -> String {
+    let own = args.as_str().strip_prefix('[');
+    let own = own.and_then(|own| own.strip_suffix(']'));
+    let own = own.unwrap_or_default().trim_ascii();
+    let before = before.iter().map(Json::as_str);
+    let all: Vec<&str> = before.chain((!own.is_empty()).then_some(own)).collect();
+    format!("[{}]", all.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_come_before_those_of_an_array_whose_text_stays() {
+        let (one, two) = (Json::from(1_u64), Json::text("[2,"));
+        for (before, args, all) in [
+            (&[][..], "[ ]", "[]"),
+            (&[][..], "[1.50,\"]\"]", "[1.50,\"]\"]"),
+            (&[one.clone()][..], "[]", "[1]"),
+            (&[one, two][..], "[ 3 , [4]]", "[1, \"[2,\", 3 , [4]]"),
+        ] {
+            assert_eq!(joined(before, &Json::read(args).unwrap()), all);
+        }
+    }
 }

@@ -15,7 +15,7 @@ pub(crate) fn record(screen: &mut Screen, record: &Record) {
     match &record.state {
         State::Success => {
             screen.line(Line::new().good("SUCCESS").text(used(&record.usage)));
-            screen.line(text(record.result.as_deref().unwrap_or(b"null")));
+            screen.value(&text(record.result.as_deref().unwrap_or(b"null")));
         }
         State::Failure | State::Revoked => {
             let name = record.exception.as_ref().map(class).unwrap_or_default();
@@ -46,7 +46,7 @@ pub(crate) fn record(screen: &mut Screen, record: &Record) {
                     .text(format!("  on {}", record.worker_name())),
             );
             if let Some(meta) = &record.result {
-                screen.line(text(meta));
+                screen.value(&text(meta));
             }
         }
     }

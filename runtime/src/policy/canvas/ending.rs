@@ -4,8 +4,8 @@ use super::broken;
 use super::freeze::body;
 use super::sending::{Place, Planner};
 use super::steps::members;
-use super::{CanvasError, DEPTH, Failure, Part, Plan, Sender};
-use crate::task::{Exception, Json, Kind, Signature};
+use super::{CanvasError, DEPTH, Failure, MESSAGES, Part, Plan, Sender};
+use crate::task::{Exception, Items, Json, Kind, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -48,18 +48,23 @@ impl Embed {
         }
         let embed = Json::read(embed).ok_or_else(shape)?;
         // A chain of a thousand is read once per link: lists at the first look.
-        if let Some(wire) = embed.parse::<Wire<'_, Vec<&RawValue>>>() {
-            let parts =
-                |list: Vec<&RawValue>| list.into_iter().map(|one| embed.part(one)).collect();
-            return Ok(wire.of(&embed, parts));
+        if let Some(wire) = embed.parse::<Wire<'_, Items<'_, MESSAGES>>>() {
+            let parts = |Items(list): Items<'_, MESSAGES>| {
+                Ok(list.into_iter().map(|one| embed.part(one)).collect())
+            };
+            return wire.of(&embed, parts);
         }
         let wire: Wire<'_, &RawValue> = embed.parse().ok_or_else(shape)?;
         // One signature is a list of one.
         let listed = |value: &RawValue| {
             let value = embed.part(value);
-            value.items().unwrap_or_else(|| vec![value])
+            if !value.as_str().starts_with('[') {
+                return Ok(vec![value]);
+            }
+            let items = value.items().filter(|items| items.len() <= MESSAGES);
+            items.ok_or(CanvasError::Many)
         };
-        Ok(wire.of(&embed, listed))
+        wire.of(&embed, listed)
     }
 
     /// Tells whether nothing is to follow.
@@ -74,14 +79,19 @@ fn shape() -> CanvasError {
 }
 
 impl<L> Wire<'_, L> {
-    fn of(self, embed: &Json, listed: impl Fn(L) -> Vec<Json>) -> Embed {
+    fn of(
+        self,
+        embed: &Json,
+        listed: impl Fn(L) -> Result<Vec<Json>, CanvasError>,
+    ) -> Result<Embed, CanvasError> {
         let chord = self.chord.map(|chord| embed.part(chord));
-        Embed {
-            callbacks: self.callbacks.map_or_else(Vec::new, &listed),
-            errbacks: self.errbacks.map_or_else(Vec::new, &listed),
-            chain: self.chain.map_or_else(Vec::new, &listed),
+        let list = |list: Option<L>| list.map_or_else(|| Ok(Vec::new()), &listed);
+        Ok(Embed {
+            callbacks: list(self.callbacks)?,
+            errbacks: list(self.errbacks)?,
+            chain: list(self.chain)?,
             chord: chord.filter(|chord| !chord.is_null()),
-        }
+        })
     }
 }
 

@@ -354,6 +354,16 @@ fn what_is_nested_too_deep_or_stands_for_too_many_is_refused() {
         }
         assert_eq!(sent(&sender(), &deep, vec![]), Err(CanvasError::Deep));
     }
+    // Not taken apart before it is counted, whatever its items are.
+    let zeros = |count: usize| format!("[{}0]", "0,".repeat(count - 1));
+    for embed in ["callbacks", "errbacks", "chain"] {
+        let read = |count| Embed::read(&format!(r#"{{"{embed}": {}}}"#, zeros(count)));
+        assert!(read(MESSAGES).is_ok());
+        assert_eq!(read(MESSAGES + 1), Err(CanvasError::Many));
+    }
+    let args = format!(r#"{{"task": "a", "args": {}}}"#, zeros((2 << 20) + 1));
+    let refused = Signature::read(&json(&args)).unwrap_err();
+    assert!(refused.reason.contains("2097152 arguments"), "{refused}");
     let many = Signature::group(&vec![task("a"); MESSAGES + 1]);
     assert_eq!(sent(&sender(), &many, vec![]), Err(CanvasError::Many));
     assert_eq!(

@@ -288,6 +288,40 @@ fn long(bytes: &[u8]) -> Option<i128> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn whatever_is_read_of_any_bytes_is_one_value_of_bearable_length() {
+        let seeds: [&[u8]; 4] = [
+            b"\x80\x05\x95\x1f\x00\x00\x00\x00\x00\x00\x00}\x94(\x8c\x01a\x94]\x94(K\x01G@\x04\x00\x00\x00\x00\x00\x00Ne\x8c\x01b\x94h\x01u.",
+            b"\x80\x02X\x01\0\0\0aq\x00h\x00\x86\x8a\x01\xff\x86.",
+            b"(I1\nL2L\nF1.5\nt.",
+            b"\x80\x04]\x94(h\x00h\x00e.",
+        ];
+        let words: [&[u8]; 8] = [
+            b"(",
+            b"]",
+            b"}",
+            b"e",
+            b"u",
+            b"h\x00",
+            b"\x94",
+            b"X\xff\xff\xff\xff",
+        ];
+        let corpus = support::Corpus::new(seeds.map(<[u8]>::to_vec).to_vec(), &words);
+        let mut read = 0;
+        for script in support::scripts(5_000) {
+            let pickle = corpus.changed(&script);
+            if let Some(json) = plain(&pickle) {
+                read += 1;
+                assert!(
+                    serde_json::from_str::<&RawValue>(&json).is_ok(),
+                    "{pickle:?}"
+                );
+                assert!(json.len() <= COPIED, "{}", json.len());
+            }
+        }
+        assert!(read > 50, "{read}");
+    }
+
     /// What `pickle.dumps` of Python 3.11 writes, by protocol.
     #[test]
     fn what_python_wrote_is_read() {
