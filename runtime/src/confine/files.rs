@@ -152,8 +152,8 @@ fn open(
 fn parts() -> BTreeSet<PathBuf> {
     let mut text = String::new();
     // Without the list the folders of the system have to do.
-    let _unread = std::fs::File::open(MAPS)
-        .and_then(|file| file.take(MAPS_BYTES).read_to_string(&mut text));
+    let _unread =
+        std::fs::File::open(MAPS).and_then(|file| file.take(MAPS_BYTES).read_to_string(&mut text));
     let mapped = text.lines().filter_map(mapped).map(PathBuf::from);
     // The link leads to the program even when its file was replaced.
     let own = PathBuf::from("/proc/self/exe");

@@ -17,19 +17,25 @@ const MEMBERSHIPS: usize = 64;
 #[non_exhaustive]
 pub enum UserError {
     /// There is no such user.
-    #[error("worker.user is {name:?}, but /etc/passwd has no such user; write a name of it, or the number of a user")]
+    #[error(
+        "worker.user is {name:?}, but /etc/passwd has no such user; write a name of it, or the number of a user"
+    )]
     Unknown {
         /// What was written.
         name: String,
     },
     /// The most powerful user is nothing to become.
-    #[error("worker.user is {name:?}, which is root; write a user with fewer rights, or leave it out")]
+    #[error(
+        "worker.user is {name:?}, which is root; write a user with fewer rights, or leave it out"
+    )]
     Root {
         /// What was written.
         name: String,
     },
     /// Only root may become somebody else.
-    #[error("worker.user is {name:?}, but the process runs as user {runs_as}, who cannot become another; start it as root, or leave worker.user out")]
+    #[error(
+        "worker.user is {name:?}, but the process runs as user {runs_as}, who cannot become another; start it as root, or leave worker.user out"
+    )]
     NotRoot {
         /// What was written.
         name: String,
@@ -37,7 +43,9 @@ pub enum UserError {
         runs_as: u32,
     },
     /// The kernel refuses, as in a container without the capabilities for it.
-    #[error("the process cannot become user {name:?}: {source}; it needs the capabilities CAP_SETUID and CAP_SETGID, or start it as that user and leave worker.user out")]
+    #[error(
+        "the process cannot become user {name:?}: {source}; it needs the capabilities CAP_SETUID and CAP_SETGID, or start it as that user and leave worker.user out"
+    )]
     Refused {
         /// What was written.
         name: String,
@@ -96,7 +104,12 @@ impl User {
         let number = name.parse::<u32>().ok();
         let listed = users.lines().find_map(|line| {
             let mut fields = line.split(':');
-            let (known, _, id, group) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+            let (known, _, id, group) = (
+                fields.next()?,
+                fields.next()?,
+                fields.next()?,
+                fields.next()?,
+            );
             let (id, group) = (id.parse().ok()?, group.parse().ok()?);
             (known == name || number == Some(id)).then_some((known, id, group))
         });
@@ -121,7 +134,11 @@ impl User {
             return Err(io::Error::other("it has other threads already"));
         }
         let (id, group) = (Uid::from_raw(self.id), Gid::from_raw(self.group));
-        let groups: Vec<_> = self.groups.iter().map(|group| Gid::from_raw(*group)).collect();
+        let groups: Vec<_> = self
+            .groups
+            .iter()
+            .map(|group| Gid::from_raw(*group))
+            .collect();
         set_thread_groups(&groups)?;
         set_thread_res_gid(group, group, group)?;
         set_thread_res_uid(id, id, id)?;
@@ -138,7 +155,12 @@ impl User {
 fn memberships(name: &str, groups: &str) -> Vec<u32> {
     let of = |line: &str| {
         let mut fields = line.split(':');
-        let (_, _, id, members) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
+        let (_, _, id, members) = (
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+            fields.next()?,
+        );
         let is_member = members.split(',').any(|member| member.trim() == name);
         id.parse().ok().filter(|_| is_member)
     };
@@ -148,8 +170,8 @@ fn memberships(name: &str, groups: &str) -> Vec<u32> {
 /// Reads a list of the system; one that cannot be read lists nobody.
 fn list(path: &str) -> String {
     let mut bytes = Vec::new();
-    let _unread = std::fs::File::open(path)
-        .and_then(|file| file.take(LIST_BYTES).read_to_end(&mut bytes));
+    let _unread =
+        std::fs::File::open(path).and_then(|file| file.take(LIST_BYTES).read_to_end(&mut bytes));
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

@@ -62,7 +62,9 @@ impl Walls {
 
     /// Returns the walls that do not stand, and why.
     pub fn missing(&self) -> impl Iterator<Item = (Wall, &str)> {
-        self.0.iter().filter_map(|(wall, done)| Some((*wall, done.as_ref().err()?.as_str())))
+        self.0
+            .iter()
+            .filter_map(|(wall, done)| Some((*wall, done.as_ref().err()?.as_str())))
     }
 }
 
@@ -99,9 +101,6 @@ mod tests {
             "privileges, system-calls; missing: files (no Landlock); ports (no Landlock either)"
         );
         assert_eq!(walls.standing().count(), 2);
-        assert_eq!(
-            walls.missing().next(),
-            Some((Wall::Files, "no Landlock"))
-        );
+        assert_eq!(walls.missing().next(), Some((Wall::Files, "no Landlock")));
     }
 }

@@ -19,7 +19,10 @@ pub(super) enum Is {
     Equal(u64),
     Other(u64),
     /// Equal in the bits of the mask.
-    Masked { mask: u64, value: u64 },
+    Masked {
+        mask: u64,
+        value: u64,
+    },
     /// No pointer.
     Null,
 }
@@ -195,14 +198,21 @@ pub(super) fn compiler(own: u64) -> Vec<Call> {
     calls.push(when(libc::SYS_mmap, [data_only.clone()]));
     calls.push(when(libc::SYS_mprotect, [data_only]));
     // It may read its limits, and end itself.
-    calls.push(when(libc::SYS_prlimit64, [vec![(0, Is::Equal(0)), (2, Is::Null)]]));
+    calls.push(when(
+        libc::SYS_prlimit64,
+        [vec![(0, Is::Equal(0)), (2, Is::Null)]],
+    ));
     calls.push(when(libc::SYS_tgkill, [vec![(0, Is::Equal(own))]]));
     calls
 }
 
 /// The calls that are errors in a worker.
 pub(super) fn refused() -> Vec<Call> {
-    let mut calls: Vec<_> = REFUSED.into_iter().chain(REFUSED_HERE).map(always).collect();
+    let mut calls: Vec<_> = REFUSED
+        .into_iter()
+        .chain(REFUSED_HERE)
+        .map(always)
+        .collect();
     let has = |flag: libc::c_int| {
         let flag = bits(flag);
         let (mask, value) = (flag, flag);
@@ -212,7 +222,10 @@ pub(super) fn refused() -> Vec<Call> {
     let foreign = SOCKETS.map(|family| (0, Is::Other(bits(family)))).to_vec();
     let raw = |family: libc::c_int| {
         let (mask, value) = (TYPE_BITS, bits(libc::SOCK_RAW));
-        vec![(0, Is::Equal(bits(family))), (1, Is::Masked { mask, value })]
+        vec![
+            (0, Is::Equal(bits(family))),
+            (1, Is::Masked { mask, value }),
+        ]
     };
     let sockets = [foreign, raw(libc::AF_INET), raw(libc::AF_INET6)];
     calls.push(when(libc::SYS_socket, sockets));
