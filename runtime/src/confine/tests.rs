@@ -14,6 +14,8 @@ const TRY: &str = "CELERIAC_TEST_TRY";
 const PLACE: &str = "CELERIAC_TEST_PLACE";
 /// Signal of a system call that is not allowed.
 const SIGSYS: i32 = 31;
+/// Signal of a process that ends itself.
+const SIGABRT: i32 = 6;
 /// Numbers of errors: not permitted, no access, no such call.
 const EPERM: i32 = 1;
 const EACCES: i32 = 13;
@@ -28,6 +30,8 @@ fn attempt(what: &str, place: &Path) -> Output {
         ])
         .env(TRY, what)
         .env(PLACE, place)
+        // A backtrace would read files.
+        .env_remove("RUST_BACKTRACE")
         .output()
         .unwrap()
 }
@@ -112,7 +116,15 @@ fn done(what: &str, place: &Path, port: u16) -> String {
                 .map(std::thread::JoinHandle::join),
         ),
         "change its root" => number(std::os::unix::fs::chroot("/")),
-        "look into a stranger" => number(fs::read("/proc/1/environ")),
+        "look into its parent" => {
+            let parent = std::os::unix::process::parent_id();
+            number(fs::read(format!("/proc/{parent}/environ")))
+        }
+        "panic" => {
+            let caught = std::panic::catch_unwind(|| panic!("as a compiler may"));
+            format!("caught {}", caught.is_err())
+        }
+        "abort" => std::process::abort(),
         "compute" => {
             let numbers: Vec<u64> = (0..100_000).collect();
             let sum: u64 = numbers.iter().sum();
@@ -167,16 +179,21 @@ fn whatever_a_caged_process_asks_of_the_system_kills_it() {
         "start a thread",
         "signal a stranger",
         "change its root",
-        "look into a stranger",
+        "look into its parent",
     ] {
         let output = attempt(&format!("cage {what}"), place.path());
         assert_eq!(output.status.signal(), Some(SIGSYS), "{what}: {output:?}");
         assert_ne!(told(&format!("no {what}"), place.path()), "", "{what}");
     }
-    assert!(
-        !place.path().join("new").exists() || fs::remove_file(place.path().join("new")).is_ok()
-    );
+}
+
+#[test]
+fn a_caged_process_computes_and_may_end_badly_by_itself() {
+    let place = place();
     assert_eq!(told("cage compute", place.path()), "sum 4999950000");
+    assert_eq!(told("cage panic", place.path()), "caught true");
+    let output = attempt("cage abort", place.path());
+    assert_eq!(output.status.signal(), Some(SIGABRT), "{output:?}");
 }
 
 #[test]
@@ -256,7 +273,7 @@ fn a_worker_touches_no_other_process_and_makes_no_call_of_administrators() {
     let place = place();
     for (what, is) in [
         ("signal a stranger", EPERM),
-        ("look into a stranger", EACCES),
+        ("look into its parent", EACCES),
         ("change its root", EPERM),
     ] {
         let error = format!("error {is}");

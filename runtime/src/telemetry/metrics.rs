@@ -277,6 +277,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.settled("celery", "text.word_count", "SUCCESS", MS, 2 * MS);
         metrics.refused("memory");
+        metrics.wall("files", true);
         let guard = metrics.in_flight(1);
         let text = metrics.encode();
         for line in [
@@ -285,6 +286,7 @@ mod tests {
             "celeriac_task_run_seconds_sum{queue=\"celery\",task=\"text.word_count\"} 0.002",
             "celeriac_tasks_in_flight 1",
             "celeriac_sandbox_refusals_total{limit=\"memory\"} 1",
+            "celeriac_confinement{wall=\"files\"} 1",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }
