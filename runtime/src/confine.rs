@@ -16,6 +16,18 @@ pub use user::{UserError, become_user, is_root};
 pub use walls::{Wall, Walls};
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
+};
+
+/// What a worker that runs as root may need of root's powers: files and folders that belong to
+/// others, which it was told to use, and a port below 1024. Others may not have them at all.
+const FILES_OF_OTHERS: CapabilitySet = CapabilitySet::CHOWN
+    .union(CapabilitySet::DAC_OVERRIDE)
+    .union(CapabilitySet::DAC_READ_SEARCH)
+    .union(CapabilitySet::FOWNER)
+    .union(CapabilitySet::FSETID)
+    .union(CapabilitySet::NET_BIND_SERVICE);
 
 /// Takes everything from the calling thread and the threads it starts but memory, time, and
 /// the files that are open: no files, no network, no other process. What is tried all the
@@ -23,7 +35,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 #[must_use]
 pub fn cage() -> Walls {
     let mut walls = Walls::default();
-    privileges(&mut walls);
+    privileges(CapabilitySet::empty(), &mut walls);
     dumps(&mut walls);
     files::cage(&mut walls);
     // The last: it allows none of the calls above.
@@ -40,17 +52,28 @@ pub fn cage() -> Walls {
 #[must_use]
 pub fn wall(openings: &Openings) -> Walls {
     let mut walls = Walls::default();
-    privileges(&mut walls);
+    privileges(FILES_OF_OTHERS, &mut walls);
     dumps(&mut walls);
     files::wall(openings, &mut walls);
     walls.put(Wall::Calls, calls::wall());
     walls
 }
 
-/// No program started from here gains privileges, by set-user-id bits or otherwise.
-fn privileges(walls: &mut Walls) {
-    let set = rustix::thread::set_no_new_privs(true);
-    walls.put(Wall::Privileges, set.map_err(|error| error.to_string()));
+/// Takes all powers of root but `keep`, and keeps whatever is started from here from gaining
+/// any, by set-user-id bits or otherwise.
+fn privileges(keep: CapabilitySet, walls: &mut Walls) {
+    let lower = || {
+        set_no_new_privs(true)?;
+        let now = capabilities(None)?;
+        let less = CapabilitySets {
+            effective: now.effective & keep,
+            permitted: now.permitted & keep,
+            inheritable: CapabilitySet::empty(),
+        };
+        set_capabilities(None, less)
+    };
+    let done = lower().map_err(|error: rustix::io::Errno| error.to_string());
+    walls.put(Wall::Privileges, done);
 }
 
 /// The memory is in no core dump, and no process of the same user reads it.

@@ -64,6 +64,10 @@ fn a_worker_stands_behind_its_walls_and_works() {
         assert!(text.contains("Seccomp:\t2\n"), "{text}");
         assert!(text.contains("NoNewPrivs:\t1\n"), "{text}");
     }
+    // Of root's powers those over files and ports are left.
+    let powers = status(worker.pid(), "CapEff:");
+    let powers = u64::from_str_radix(&powers, 16).expect("a number of bits");
+    assert_eq!(powers & !0x41f, 0, "{powers:x}");
     stage.push("text");
     assert_eq!(success(&words(&stage)), 6);
     assert_eq!(worker.stop().code, Some(0));
@@ -274,6 +278,7 @@ fn a_compiler_stands_in_its_cage() {
     });
     assert_eq!(status(pid, "NoNewPrivs:"), "1");
     assert_eq!(status(pid, "Threads:"), "1");
+    assert_eq!(status(pid, "CapEff:"), "0000000000000000");
     let mut input = compiler.stdin.take().expect("a pipe");
     input.write_all(b"no component").expect("it reads");
     drop(input);

@@ -120,6 +120,7 @@ fn done(what: &str, place: &Path, port: u16) -> String {
             let parent = std::os::unix::process::parent_id();
             number(fs::read(format!("/proc/{parent}/environ")))
         }
+        "share less" => number(share_less()),
         "panic" => {
             let caught = std::panic::catch_unwind(|| panic!("as a compiler may"));
             format!("caught {}", caught.is_err())
@@ -140,6 +141,13 @@ fn data(folder: &Path) -> io::Result<()> {
     fs::rename(folder.join("aside"), folder.join("below/there"))?;
     fs::read(folder.join("below/there"))?;
     fs::remove_file(folder.join("below/there"))
+}
+
+/// Makes a call that anybody may make and no worker does.
+#[expect(deprecated, reason = "what replaces it is unsafe for open files only")]
+fn share_less() -> io::Result<()> {
+    use rustix::thread::{UnshareFlags, unshare};
+    Ok(unshare(UnshareFlags::FS)?)
 }
 
 /// A folder with something of everything.
@@ -180,6 +188,7 @@ fn whatever_a_caged_process_asks_of_the_system_kills_it() {
         "signal a stranger",
         "change its root",
         "look into its parent",
+        "share less",
     ] {
         let output = attempt(&format!("cage {what}"), place.path());
         assert_eq!(output.status.signal(), Some(SIGSYS), "{what}: {output:?}");
@@ -275,6 +284,7 @@ fn a_worker_touches_no_other_process_and_makes_no_call_of_administrators() {
         ("signal a stranger", EPERM),
         ("look into its parent", EACCES),
         ("change its root", EPERM),
+        ("share less", EPERM),
     ] {
         let error = format!("error {is}");
         assert_eq!(told(&format!("wall {what}"), place.path()), error, "{what}");

@@ -5,7 +5,7 @@ use std::fmt;
 /// One wall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Wall {
-    /// Nothing started from here gains privileges.
+    /// Powers of root, and gaining any.
     Privileges,
     /// Memory is in no core dump.
     Dumps,
