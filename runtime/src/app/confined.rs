@@ -169,7 +169,7 @@ mod tests {
     fn what_the_configuration_names_stays_open() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let text = |more: &str| format!("data = {:?}\n{more}", data);
+        let text = |more: &str| format!("data = {data:?}\n{more}");
         let plain = of(&text(""));
         assert_eq!(plain.writes, [data.clone()].into());
         assert_eq!(plain.listens, [0, 9464].into());

@@ -59,8 +59,7 @@ impl App {
         let modules = registry.modules().await?;
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&settings.name).await?;
-        let metrics = Arc::new(Metrics::new());
-        self.show_walls(&metrics);
+        let metrics = Arc::new(self.metrics());
         let listener = listen::bind(&self.config.worker).await?;
         let listen = listener
             .as_ref()
@@ -142,13 +141,15 @@ impl App {
         Ok(())
     }
 
-    fn show_walls(&self, metrics: &Metrics) {
+    fn metrics(&self) -> Metrics {
+        let metrics = Metrics::new();
         for wall in self.walls.standing() {
             metrics.wall(wall.name(), true);
         }
         for (wall, _) in self.walls.missing() {
             metrics.wall(wall.name(), false);
         }
+        metrics
     }
 
     /// Fails the start when a task may take longer than the broker lets its message

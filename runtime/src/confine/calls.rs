@@ -67,10 +67,5 @@ fn conditions(rule: &Rule) -> Result<SeccompRule, seccompiler::BackendError> {
 }
 
 fn apply(filter: &BpfProgram) -> Result<(), String> {
-    apply_filter(filter).map_err(|error| match error {
-        seccompiler::Error::Seccomp(source) => {
-            format!("this kernel filters no system calls: {source}")
-        }
-        other => other.to_string(),
-    })
+    apply_filter(filter).map_err(|error| format!("this kernel takes no filter: {error}"))
 }
