@@ -31,6 +31,7 @@ mod flower;
 mod forward;
 mod hands;
 mod health;
+mod isolate;
 mod limits;
 mod memory;
 mod monitor;
