@@ -52,7 +52,11 @@ pub fn cage() -> Walls {
 #[must_use]
 pub fn wall(openings: &Openings) -> Walls {
     let mut walls = Walls::default();
-    privileges(FILES_OF_OTHERS, &mut walls);
+    let powers = match openings.writes.is_empty() {
+        true => CapabilitySet::empty(),
+        false => FILES_OF_OTHERS,
+    };
+    privileges(powers, &mut walls);
     dumps(&mut walls);
     files::wall(openings, &mut walls);
     walls.put(Wall::Calls, calls::wall());
