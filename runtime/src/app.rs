@@ -1,6 +1,7 @@
 //! The whole of a process, put together from its configuration.
 
 pub mod client;
+mod confined;
 mod error;
 mod facts;
 mod housekeeping;
@@ -10,6 +11,7 @@ mod steered;
 mod stores;
 mod work;
 
+pub use confined::confine;
 pub use error::StartError;
 pub use work::Started;
 
@@ -17,6 +19,7 @@ use crate::broker::Broker;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::{Address, Config};
+use crate::confine::Walls;
 use crate::database::Database;
 use crate::policy::{grants, route};
 use crate::registry::{Compiler, Registry};
@@ -45,6 +48,7 @@ pub struct App {
     orders: Arc<dyn Orders>,
     bus: Arc<dyn Bus>,
     files: Files,
+    walls: Walls,
 }
 
 impl App {
@@ -70,7 +74,15 @@ impl App {
             orders,
             bus,
             files,
+            walls: Walls::default(),
         })
+    }
+
+    /// Remembers which walls are around this process.
+    #[must_use]
+    pub fn within(mut self, walls: Walls) -> Self {
+        self.walls = walls;
+        self
     }
 
     /// Returns the configuration.

@@ -120,7 +120,11 @@ enum Command {
     Completions(completions::Args),
     /// Compile a component from standard input to standard output.
     #[command(hide = true)]
-    Compile,
+    Compile {
+        /// Print which walls are around it instead
+        #[arg(long)]
+        walls: bool,
+    },
     /// Run tasks for the worker at the other end of standard input and output.
     #[command(hide = true)]
     Cell {
@@ -137,9 +141,9 @@ pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
     match parse(&arguments) {
         Ok(Cli {
-            command: Command::Compile,
+            command: Command::Compile { walls },
             ..
-        }) => compile_child(),
+        }) => compile_child(walls),
         Ok(Cli {
             command: Command::Cell { attempts, threads },
             ..
@@ -180,10 +184,8 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Test(args) => wait_for(test::run(args, &options, screen)),
         Command::Run(args) => wait_for(run::run(args, &options, screen)),
         Command::Config(config::Command::Check) => config::check(&options, screen),
-        Command::Dev(args) => wait_for(worker::run(worker::Role::Dev, args, &options, screen)),
-        Command::Worker(args) => {
-            wait_for(worker::run(worker::Role::Worker, args, &options, screen))
-        }
+        Command::Dev(args) => worker::run(worker::Role::Dev, args, &options, screen),
+        Command::Worker(args) => worker::run(worker::Role::Worker, args, &options, screen),
         Command::Push(args) => wait_for(push::run(args, &options, screen)),
         Command::Modules(args) => wait_for(modules::list(args, &options, screen)),
         Command::Rollback(args) => wait_for(modules::rollback(args, &options, screen)),
@@ -198,7 +200,7 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Events => wait_for(events::run(&options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.
-        Command::Compile | Command::Cell { .. } => Ok(Exit::Usage),
+        Command::Compile { .. } | Command::Cell { .. } => Ok(Exit::Usage),
     }
 }
 

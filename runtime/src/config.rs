@@ -7,6 +7,7 @@
 mod accept;
 mod address;
 mod alike;
+mod confine;
 mod error;
 mod grants;
 mod hostname;
@@ -27,6 +28,7 @@ mod zone;
 pub use address::{
     Address, AmqpUrl, DATABASE_FILE, PostgresUrl, RedisUrl, SentinelUrl, ServerUrl, TlsPaths,
 };
+pub use confine::Confine;
 pub use error::ConfigError;
 pub use grants::Grant;
 pub use hostname::machine;

@@ -13,6 +13,7 @@
 //! |---|---|---|
 //! | words | [`task`] | ids, names, states, exceptions, the fence of a run |
 //! | leaves | [`clock`] | what time it is; tests set it |
+//! | | [`confine`] | walls around this process |
 //! | | [`shutdown`] | the two phases of a stop |
 //! | | [`telemetry`] | log lines, names of fields, metrics |
 //! | policy | [`policy`] | pure decisions: admission, limits, retries, the verdict |
@@ -37,6 +38,7 @@
 pub mod task;
 
 pub mod clock;
+pub mod confine;
 pub mod shutdown;
 pub mod telemetry;
 

@@ -18,6 +18,7 @@ mod presence;
 mod resolver;
 mod rows;
 mod seal;
+mod turn;
 mod upload;
 
 pub use compile::{Compiler, compile_child};

@@ -57,6 +57,8 @@ impl Sql {
             .filename(path)
             .create_if_missing(true)
             .busy_timeout(WAIT)
+            // A confined worker writes nowhere but beside the file.
+            .pragma("temp_store", "MEMORY")
             .disable_statement_logging();
         let pool = SqlitePoolOptions::new()
             .max_connections(CONNECTIONS)

@@ -175,3 +175,22 @@ fn the_processes_end_with_their_worker_however_it_ends() {
         .then_some(())
     });
 }
+
+#[test]
+fn each_process_stands_behind_walls_of_its_own() {
+    let stage = apart().with("worker.confine", "off");
+    let dev = stage.dev();
+    stage.push("text");
+    assert_eq!(
+        *success(&stage.call("text.word_count", r#"["a b"]"#)),
+        json!(2)
+    );
+    let cells = cells(&dev);
+    assert!(!cells.is_empty());
+    for cell in cells {
+        let status = fs::read_to_string(format!("/proc/{cell}/status")).expect("it runs");
+        for line in ["Seccomp:\t2", "NoNewPrivs:\t1", "CapEff:\t0000000000000000"] {
+            assert!(status.lines().any(|other| other == line), "{status}");
+        }
+    }
+}

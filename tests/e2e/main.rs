@@ -23,6 +23,7 @@ mod calls;
 mod canvas;
 mod celery;
 mod configuration;
+mod confined;
 mod crash;
 mod data_folder;
 mod ended;

@@ -90,3 +90,48 @@ pub(crate) fn misconfigured(error: &wasmtime::Error) -> SandboxError {
         reason: format!("{error:#}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{EngineSettings, Pooling};
+    use wasmtime::Engine;
+
+    /// A component with nothing in it.
+    const EMPTY: [u8; 8] = *b"\0asm\x0d\0\x01\0";
+
+    #[test]
+    fn the_engine_of_a_worker_has_no_compiler() {
+        for slots in [None, Some(4)] {
+            let engine = Engine::new(&run(slots)).unwrap();
+            assert!(engine.precompile_component(&EMPTY).is_err(), "{slots:?}");
+            let component = wasmtime::component::Component::from_binary(&engine, &EMPTY);
+            assert!(component.is_err(), "{slots:?}");
+        }
+    }
+
+    #[test]
+    fn what_the_compiler_makes_fits_a_worker_and_what_another_one_makes_does_not() {
+        let code = |config: &Config| {
+            let compiler = Engine::new(config).unwrap();
+            compiler.precompile_component(&EMPTY).unwrap()
+        };
+        let ours = code(&shared());
+        let foreign = code(shared().epoch_interruption(false));
+        for pooling in [Pooling::Auto, Pooling::Never] {
+            let settings = EngineSettings {
+                attempts: 4,
+                pooling,
+            };
+            let worker = crate::Engine::new(&settings).unwrap();
+            // It fits the engine, and has no tasks.
+            let error = worker.load(&ours).unwrap_err();
+            assert!(matches!(error, SandboxError::Broken { .. }), "{error}");
+            let error = worker.load(&foreign).unwrap_err();
+            assert!(
+                matches!(error, SandboxError::Incompatible { .. }),
+                "{error}"
+            );
+        }
+    }
+}

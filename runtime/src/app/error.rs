@@ -1,6 +1,7 @@
 //! Why a process does not start or cannot go on.
 
 use crate::broker::BrokerError;
+use crate::confine::{UserError, Walls};
 use crate::database::DatabaseError;
 use crate::registry::RegistryError;
 use crate::resp::WrongAddress;
@@ -10,6 +11,7 @@ use crate::worker::WorkerError;
 use celeriac_sandbox::SandboxError;
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// Trouble of one of the parts.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +77,32 @@ pub enum StartError {
         /// The system's words.
         #[source]
         source: io::Error,
+    },
+    /// The worker cannot become the user it was told to.
+    #[error(transparent)]
+    User(#[from] UserError),
+    /// That user has no use of the data folder.
+    #[error(
+        "user {user:?} (worker.user) cannot use {path:?}: {source}; give it to that user: chown -R {user} {folder}"
+    )]
+    NotTheirs {
+        /// The user.
+        user: String,
+        /// What it cannot use.
+        path: PathBuf,
+        /// The data folder.
+        folder: String,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// A wall is wanted that this kernel does not offer.
+    #[error(
+        "worker.confine is \"require\", but not every wall can be put up: {walls}; use a newer kernel, or \"auto\""
+    )]
+    Open {
+        /// What stands, and what is missing and why.
+        walls: Walls,
     },
     /// Signals cannot be caught.
     #[error("signals cannot be listened to: {0}")]

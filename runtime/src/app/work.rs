@@ -4,6 +4,7 @@
 use super::{App, SPARE_SLOTS, StartError, housekeeping, listen};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
+use crate::confine::Walls;
 use crate::policy::limits;
 use crate::registry::ModuleInfo;
 use crate::results::ResultsError;
@@ -29,6 +30,8 @@ const LAST_WORDS: Duration = Duration::from_secs(2);
 pub struct Started<'a> {
     /// The configuration in force.
     pub config: &'a Config,
+    /// The walls around this process.
+    pub walls: &'a Walls,
     /// Where metrics and health are served.
     pub listen: Option<SocketAddr>,
     /// The modules of this moment.
@@ -56,7 +59,7 @@ impl App {
         let modules = registry.modules().await?;
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&settings.name).await?;
-        let metrics = Arc::new(Metrics::new());
+        let metrics = Arc::new(self.metrics());
         let listener = listen::bind(&self.config.worker).await?;
         let listen = listener
             .as_ref()
@@ -94,6 +97,7 @@ impl App {
         self.watch(&mut served, control, &metrics, &ended);
         started(&Started {
             config: &self.config,
+            walls: &self.walls,
             listen,
             modules,
         });
@@ -139,6 +143,17 @@ impl App {
             },
         }
         Ok(())
+    }
+
+    fn metrics(&self) -> Metrics {
+        let metrics = Metrics::new();
+        for wall in self.walls.standing() {
+            metrics.wall(wall.name(), true);
+        }
+        for (wall, _) in self.walls.missing() {
+            metrics.wall(wall.name(), false);
+        }
+        metrics
     }
 
     /// Fails the start when a task may take longer than the broker lets its message

@@ -142,10 +142,13 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::Address { .. }
         | StartError::Amqp(_)
         | StartError::Outlasts { .. }
+        | StartError::User(_)
+        | StartError::Open { .. }
         | StartError::NoReplies
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)
+        | StartError::NotTheirs { .. }
         | StartError::Signals(_)
         | StartError::Program(_) => (Exit::Unavailable, None),
     }

@@ -4,12 +4,14 @@ use super::exit::Exit;
 use super::options::Options;
 use super::screen::{Line, Screen};
 use super::show;
-use crate::app::{App, Started};
+use crate::app::{self, App, Started};
 use crate::clock::Clock;
-use crate::config::{Address, DATABASE_FILE};
+use crate::config::{Address, Config, DATABASE_FILE};
+use crate::confine::{Wall, Walls};
 use crate::telemetry::human;
 use crate::worker::Drained;
 use serde_json::json;
+use std::collections::BTreeMap;
 use tracing::Level;
 
 /// Which of the two it is.
@@ -23,7 +25,7 @@ pub(crate) enum Role {
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON, once it takes messages: {\"version\", \"worker\", \"broker\", \"result_backend\", \"queues\", \
-    \"concurrency\", \"threads\", \"listen\", \"modules\": [{\"name\", \"version\", \"tasks\"}]}. Log lines \
+    \"concurrency\", \"threads\", \"listen\", \"walls\": [WALL], \"missing_walls\": {WALL: REASON}, \"modules\": [{\"name\", \"version\", \"tasks\"}]}. Log lines \
     go to standard error.";
 
 #[derive(Debug, clap::Args)]
@@ -49,7 +51,7 @@ pub(crate) struct Args {
 }
 
 /// Runs until a signal stops it.
-pub(crate) async fn run(
+pub(crate) fn run(
     role: Role,
     args: Args,
     options: &Options,
@@ -68,7 +70,18 @@ pub(crate) async fn run(
         ("worker.isolate", "--isolate", isolate),
     ])?;
     options.start_logging(Level::INFO, role == Role::Dev)?;
-    let app = App::open(config, Clock::System).await?;
+    // Walls are put up before there are threads.
+    let walls = app::confine(&config)?;
+    super::wait_for(work(role, config, walls, screen))
+}
+
+async fn work(
+    role: Role,
+    config: Config,
+    walls: Walls,
+    screen: &mut Screen,
+) -> anyhow::Result<Exit> {
+    let app = App::open(config, Clock::System).await?.within(walls);
     let drained = app.work(|started| banner(role, started, screen)).await;
     app.close().await;
     let drained = drained?;
@@ -115,6 +128,9 @@ fn banner(role: Role, started: &Started<'_>, screen: &mut Screen) {
             json!({"name": module.name.as_str(), "version": module.version, "tasks": tasks})
         })
         .collect();
+    let walls: Vec<_> = started.walls.standing().map(Wall::name).collect();
+    let missing = started.walls.missing();
+    let missing: BTreeMap<_, _> = missing.map(|(wall, why)| (wall.name(), why)).collect();
     screen.document(&json!({
         "version": env!("CARGO_PKG_VERSION"),
         "worker": config.worker.hostname,
@@ -124,6 +140,8 @@ fn banner(role: Role, started: &Started<'_>, screen: &mut Screen) {
         "concurrency": config.worker.concurrency,
         "threads": config.worker.guest_threads,
         "listen": started.listen.map(|address| address.to_string()),
+        "walls": walls,
+        "missing_walls": missing,
         "modules": modules,
     }));
     screen.line(Line::new().strong("celeriac").text(format!(

@@ -99,6 +99,14 @@ fn the_reference_names_every_key_with_a_value_of_its_own() {
 /// What is written, and the refusal.
 const WRONG: &[(&str, &str)] = &[
     (
+        "[worker]\nconfine = \"yes\"\n",
+        "worker.confine is \"yes\": \"auto\", \"require\" or \"off\" is wanted, in celeriac.toml:2",
+    ),
+    (
+        "[worker]\nuser = \"a:b\"\n",
+        "worker.user is \"a:b\": the name or the number of a user is wanted, in celeriac.toml:2",
+    ),
+    (
         "[worker]\nconcurency = 4\n",
         "there is no key \"worker.concurency\" in celeriac.toml:2; did you mean \"worker.concurrency\"?",
     ),

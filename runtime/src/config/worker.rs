@@ -1,5 +1,6 @@
 //! The section `[worker]`.
 
+use super::confine::{self, Confine};
 use super::error::ConfigError;
 use super::hostname;
 use super::reader::Reader;
@@ -73,6 +74,10 @@ pub struct WorkerConfig {
     pub pickled_results: bool,
     /// Whether events of tasks are told from the start.
     pub task_events: bool,
+    /// Whether it puts walls around itself.
+    pub confine: Confine,
+    /// The user it becomes when root starts it, by name or number.
+    pub user: Option<String>,
 }
 
 impl WorkerConfig {
@@ -138,6 +143,8 @@ impl WorkerConfig {
             result_extended: reader.flag("worker.result_extended", false)?,
             pickled_results: reader.flag("worker.pickled_results", true)?,
             task_events: reader.flag("worker.task_events", false)?,
+            confine: Confine::read(reader)?,
+            user: confine::user(reader)?,
         })
     }
 }

@@ -2,7 +2,7 @@
 //! the compiler.
 //!
 //! The child is this same program as `celeriac compile`: component on standard
-//! input, native code on standard output. It limits itself ([`child`]); the
+//! input, native code on standard output. It limits and cages itself ([`child`]); the
 //! parent limits how long it takes and how much it writes, and runs one at a
 //! time.
 
@@ -286,6 +286,15 @@ mod tests {
         .await;
         assert!(
             matches!(&error, CompileError::Refused { reason } if reason.contains("4 GiB of memory")),
+            "{error:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_compiler_that_asks_the_system_for_more_is_a_refusal() {
+        let error = fails(&shell("kill -SYS $$")).await;
+        assert!(
+            matches!(&error, CompileError::Refused { reason } if reason.contains("no compilation needs")),
             "{error:?}"
         );
     }

@@ -10,6 +10,7 @@ use super::error::{Cause, Refused, RegistryError};
 use super::files::Files;
 use super::rows;
 use super::seal::Sealer;
+use super::turn;
 use crate::database::Database;
 use bytes::Bytes;
 use celeriac_sandbox::{Component, Engine, SandboxError, UPLOAD_BYTES};
@@ -128,9 +129,24 @@ impl Components {
     }
 
     async fn obtain(&self, digest: Digest, subject: &str) -> Result<Held, RegistryError> {
+        if let Some(held) = self.stored(digest).await? {
+            return Ok(held);
+        }
+        let turn = turn::take(&self.dir).await;
+        // Who had the turn before may have compiled this very component.
+        if turn.is_some()
+            && let Some(held) = self.stored(digest).await?
+        {
+            return Ok(held);
+        }
+        self.compile(digest, subject).await
+    }
+
+    /// Loads the artifact that is stored, if it is fit to be loaded.
+    async fn stored(&self, digest: Digest) -> Result<Option<Held>, RegistryError> {
         if let Some(sealed) = self.blocking(move |files| files.artifact(digest)).await? {
             match self.load(digest, sealed).await {
-                Ok(Some(held)) => return Ok(held),
+                Ok(Some(held)) => return Ok(Some(held)),
                 Ok(None) => {
                     tracing::warn!(
                         component.digest = %digest,
@@ -146,7 +162,7 @@ impl Components {
                 Err(error) => return Err(error),
             }
         }
-        self.compile(digest, subject).await
+        Ok(None)
     }
 
     /// Loads a sealed artifact from this very memory; `None` when the seal is

@@ -58,6 +58,11 @@ struct Refused {
 
 type Histograms = Family<Run, Histogram, fn() -> Histogram>;
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Standing {
+    wall: &'static str,
+}
+
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
@@ -67,6 +72,7 @@ pub struct Metrics {
     in_flight: Gauge,
     refusals: Family<Refused, Counter>,
     events_dropped: Counter,
+    walls: Family<Standing, Gauge>,
     tasks: RwLock<BTreeSet<String>>,
     fetched: Mutex<Option<Instant>>,
 }
@@ -98,6 +104,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             refusals: Family::default(),
             events_dropped: Counter::default(),
+            walls: Family::default(),
             tasks: RwLock::default(),
             fetched: Mutex::default(),
         };
@@ -132,6 +139,11 @@ impl Metrics {
             "Events that no monitor got because too many waited",
             self.events_dropped.clone(),
         );
+        registry.register(
+            "confinement",
+            "Walls around the worker: 1 stands, 0 is missing",
+            self.walls.clone(),
+        );
         self
     }
 
@@ -139,6 +151,13 @@ impl Metrics {
     pub fn events_dropped(&self, total: u64) {
         let known = self.events_dropped.get();
         self.events_dropped.inc_by(total.saturating_sub(known));
+    }
+
+    /// Tells whether a wall around this process stands.
+    pub fn wall(&self, wall: &'static str, stands: bool) {
+        self.walls
+            .get_or_create(&Standing { wall })
+            .set(i64::from(stands));
     }
 
     /// Counts the end of an attempt. `task` is the name of a task that exists,
@@ -258,6 +277,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.settled("celery", "text.word_count", "SUCCESS", MS, 2 * MS);
         metrics.refused("memory");
+        metrics.wall("files", true);
         let guard = metrics.in_flight(1);
         let text = metrics.encode();
         for line in [
@@ -266,6 +286,7 @@ mod tests {
             "celeriac_task_run_seconds_sum{queue=\"celery\",task=\"text.word_count\"} 0.002",
             "celeriac_tasks_in_flight 1",
             "celeriac_sandbox_refusals_total{limit=\"memory\"} 1",
+            "celeriac_confinement{wall=\"files\"} 1",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }

@@ -121,6 +121,18 @@ const HOMES: &[Home] = &[
         places: &["tests/fuzz/"],
     },
     Home {
+        name: "landlock",
+        places: &["runtime/src/confine"],
+    },
+    Home {
+        name: "seccompiler",
+        places: &["runtime/src/confine"],
+    },
+    Home {
+        name: "libc",
+        places: &["runtime/src/confine"],
+    },
+    Home {
         name: "anyhow",
         places: &["runtime/src/main.rs", "runtime/src/cli", "xtask/", "tests/"],
     },

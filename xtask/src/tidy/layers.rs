@@ -32,10 +32,11 @@ enum Layer {
 use Layer::{Config, Edge, Engine, Leaf, Policy, Root, Seam, Store, Wire, Words};
 
 /// Every top-level module and its layer.
-const MODULES: [(&str, Layer); 25] = [
+const MODULES: [(&str, Layer); 26] = [
     ("task", Words),
     ("tenant", Words),
     ("clock", Leaf),
+    ("confine", Leaf),
     ("telemetry", Leaf),
     ("shutdown", Leaf),
     ("policy", Policy),

@@ -3,6 +3,7 @@
 use super::amqp::encoded;
 use super::tls::decoded;
 use super::{ServerUrl, server};
+use std::path::PathBuf;
 
 /// Postgres' own port.
 const PORT: u16 = 5432;
@@ -12,6 +13,8 @@ const FORM: &str = "the form is db+postgresql://[USER[:PASSWORD]@]HOST[:PORT]/DA
                     libpq has them";
 /// The options that are taken, as libpq calls them.
 const OPTIONS: [&str; 5] = ["sslmode", "sslrootcert", "sslcert", "sslkey", "host"];
+/// Those of them that are files.
+const FILES: [&str; 3] = ["sslrootcert", "sslcert", "sslkey"];
 /// What `sslmode` may be.
 const MODES: [&str; 6] = [
     "disable",
@@ -30,6 +33,18 @@ pub struct PostgresUrl {
 }
 
 impl PostgresUrl {
+    /// Returns the files that the connection reads: certificates and a key.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        let options = self.server.secret().split_once('?');
+        let pairs = options.map_or("", |(_, options)| options).split('&');
+        let named = pairs.filter_map(|pair| pair.split_once('='));
+        let files = named.filter(|(name, _)| FILES.contains(name));
+        files
+            .filter_map(|(_, file)| decoded(file).map(PathBuf::from))
+            .collect()
+    }
+
     /// Reads what follows `db+postgresql://` as SQLAlchemy and libpq do. The folder of a
     /// socket stands in the option `host`, and no other host beside it.
     pub(super) fn parse(rest: &str) -> Result<Self, String> {

@@ -1,6 +1,10 @@
 //! The child's side: `celeriac compile`.
+//!
+//! Limits say how much it may use, and walls what it may reach: nothing. No process of its
+//! own may be started, whatever the limit on processes says, which root is not held to.
 
 use super::CODE_BYTES;
+use crate::confine;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -21,18 +25,28 @@ const OPEN_FILES: u64 = 64;
 const NICE: i32 = 5;
 /// Signal of a process that used up its CPU time.
 const SIGXCPU: i32 = 24;
+/// Signal of a process that asks the system for something else than memory and time.
+const SIGSYS: i32 = 31;
 /// Signal of a process that ends itself, as when it gets no memory.
 const SIGABRT: i32 = 6;
 
 /// Compiles the component on standard input to native code on standard output,
 /// under limits of its own. The whole of the subcommand `celeriac compile`.
 ///
-/// Exit code 3 is a refusal, with its words on standard error.
+/// Exit code 3 is a refusal, with its words on standard error. With `tell` it says which
+/// walls this kernel offers instead.
 #[must_use]
-pub fn compile_child() -> ExitCode {
-    let done = limit_this_process()
-        .map_err(|error| (TROUBLE, format!("the limits cannot be set: {error}")))
-        .and_then(|()| compile(io::stdin().lock(), io::stdout().lock()));
+pub fn compile_child(tell: bool) -> ExitCode {
+    let limited = limit_this_process();
+    let limited = limited.map_err(|error| (TROUBLE, format!("the limits cannot be set: {error}")));
+    let done = limited.and_then(|()| {
+        // A kernel without some of them compiles all the same, behind the rest.
+        let walls = confine::cage();
+        match tell {
+            true => written(writeln!(io::stdout(), "{walls}")),
+            false => compile(io::stdin().lock(), io::stdout().lock()),
+        }
+    });
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err((code, words)) => {
@@ -43,7 +57,7 @@ pub fn compile_child() -> ExitCode {
     }
 }
 
-/// Limits CPU time, memory, files and privileges of this whole process.
+/// Limits CPU time, memory, files and processes of this whole process.
 pub(in crate::registry) fn limit_this_process() -> io::Result<()> {
     let limits = [
         // The second ends what the signal at the first did not.
@@ -53,6 +67,8 @@ pub(in crate::registry) fn limit_this_process() -> io::Result<()> {
         // Its output is a pipe; by hand it may be a file.
         (Resource::Fsize, CODE_BYTES, CODE_BYTES),
         (Resource::Core, 0, 0),
+        // One process, one thread.
+        (Resource::Nproc, 0, 0),
     ];
     for (resource, soft, hard) in limits {
         // A limit that is lower already cannot be raised again, and stays.
@@ -86,15 +102,11 @@ pub(in crate::registry) fn compile(
         .map_err(|error| (TROUBLE, format!("the component cannot be read: {error}")))?;
     let code =
         celeriac_sandbox::compile(&component).map_err(|refusal| (REFUSED, refusal.to_string()))?;
-    output
-        .write_all(&code)
-        .and_then(|()| output.flush())
-        .map_err(|error| {
-            (
-                TROUBLE,
-                format!("the native code cannot be written: {error}"),
-            )
-        })
+    written(output.write_all(&code).and_then(|()| output.flush()))
+}
+
+fn written(done: io::Result<()>) -> Result<(), (u8, String)> {
+    done.map_err(|error| (TROUBLE, format!("the answer cannot be written: {error}")))
 }
 
 /// Tells which limit ended a compiler that was killed by `signal`.
@@ -103,6 +115,10 @@ pub(super) fn limit_of(signal: Option<i32>, words: &str) -> Option<String> {
         SIGXCPU => Some(format!(
             "compiling it takes more than {CPU_SECONDS} s of CPU time"
         )),
+        SIGSYS => Some(
+            "compiling it made the compiler ask the system for something that no compilation needs"
+                .to_owned(),
+        ),
         SIGABRT if words.contains("memory allocation") => Some(format!(
             "compiling it takes more than {} GiB of memory",
             ADDRESS_BYTES >> 30

@@ -1,5 +1,6 @@
 //! Following the registry, and telling others how far.
 
+use super::module::Module;
 use super::{Resolver, Snapshot};
 use crate::registry::error::RegistryError;
 use crate::registry::rows::{self, Announce, Leave};
@@ -101,14 +102,33 @@ impl Resolver {
         }
     }
 
-    /// Loads what was not used yet, so that no first task waits for it.
+    /// Loads what was not used yet, so that no first task waits for it; first of all it
+    /// compiles what no engine of this kind has run, as after an upgrade. A task that needs
+    /// such a module waits for it meanwhile.
     async fn warm(&self) {
         let order = self.snapshot().order.clone();
-        for module in order
+        let cold = |module: &&Arc<Module>| !module.is_loaded();
+        let stale = order
             .iter()
-            .take(self.0.room.modules)
-            .filter(|module| !module.is_loaded())
-        {
+            .filter(cold)
+            .filter(|module| !module.is_compiled(self.components()));
+        let stale: Vec<_> = stale.cloned().collect();
+        let all = stale.len();
+        if all > 0 {
+            tracing::info!(
+                modules = all,
+                "compiling modules for this version of the engine, one after the other; their tasks wait for them"
+            );
+        }
+        for (done, module) in (1..).zip(&stale) {
+            match module.prepare(self.components()).await {
+                Ok(()) => tracing::info!("compiled {} ({done} of {all})", module.label()),
+                Err(error) => {
+                    tracing::warn!(module = %module.name(), %error, "a module cannot be compiled for this version of the engine");
+                }
+            }
+        }
+        for module in order.iter().take(self.0.room.modules).filter(cold) {
             if let Err(error) = self.load(module).await {
                 tracing::warn!(module = %module.name(), %error, "a module cannot be loaded; its first task tries again");
             }

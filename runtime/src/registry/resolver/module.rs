@@ -110,6 +110,16 @@ impl Module {
         Ok(())
     }
 
+    /// Tells whether there is native code of it for this engine.
+    pub(super) fn is_compiled(&self, components: &Components) -> bool {
+        components.is_compiled(self.pointer.digest)
+    }
+
+    /// Has the component compiled where that must be, and keeps it no longer than others do.
+    pub(super) async fn prepare(&self, components: &Components) -> Result<(), RegistryError> {
+        self.held(components).await.map(|_| ())
+    }
+
     /// Loads the component for one use.
     pub(super) async fn obtain(
         &self,

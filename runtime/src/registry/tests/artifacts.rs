@@ -93,6 +93,17 @@ async fn an_artifact_that_is_missing_is_compiled_once_for_all_who_ask() {
 }
 
 #[tokio::test]
+async fn processes_that_miss_the_same_artifact_take_turns_and_compile_it_once() {
+    let house = House::open().await;
+    let (_, artifact) = pushed(&house).await;
+    fs::remove_file(&artifact).unwrap();
+    let (first, second) = (house.beside().await, house.beside().await);
+    let (one, other) = tokio::join!(loads(&first), loads(&second));
+    assert!(one && other);
+    assert_eq!(house.compilations(), 2);
+}
+
+#[tokio::test]
 async fn a_damaged_component_is_told_and_a_push_heals_it() {
     let house = House::open().await;
     let (bytes, artifact) = pushed(&house).await;

@@ -180,6 +180,7 @@ async fn the_child_limits_itself() {
     assert_eq!(limit("Max file size"), pair("268435456", "268435456"));
     assert_eq!(limit("Max core file size"), pair("0", "0"));
     assert_eq!(limit("Max open files"), pair("64", "64"));
+    assert_eq!(limit("Max processes"), pair("0", "0"));
 }
 
 /// Makes a component that describes the given tasks, each of which returns 7; `text`

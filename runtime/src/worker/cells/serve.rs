@@ -2,6 +2,7 @@
 
 use super::cell::unpoisoned;
 use super::wire::{self, Ask, FromCell, Order, TO_CELL, ToCell, Trouble};
+use crate::confine::{self, Openings};
 use celeriac_sandbox::{
     Component, Engine, EngineSettings, Interrupt, SandboxError, Sender, Sending, Signature,
     SubmitError, When, Wish,
@@ -20,6 +21,8 @@ const TOLD: usize = 64;
 /// ends. The whole of the subcommand `celeriac cell`.
 #[must_use]
 pub fn serve(attempts: u32, threads: usize) -> ExitCode {
+    // Before there are threads. Unlike its worker it opens no folder at all.
+    let _walls = confine::wall(&Openings::default());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.max(1))
         .enable_all()

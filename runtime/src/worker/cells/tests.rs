@@ -165,7 +165,7 @@ async fn a_cell_that_does_not_end_a_run_in_its_time_is_killed() {
         wall: Duration::from_secs(1),
         ..Limits::default()
     };
-    let reason = lost(stand.run("exec cat > /dev/null", limits).await);
+    let reason = lost(stand.run("exec 3>&1; exec cat > /dev/null", limits).await);
     assert_eq!(reason, "it did not end a run in its time");
 }
 
