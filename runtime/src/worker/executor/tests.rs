@@ -1,6 +1,7 @@
 //! Attempts against stores that lose answers, and after deaths at any step.
 
 mod ends;
+mod kills;
 mod onces;
 mod repeats;
 mod stand;

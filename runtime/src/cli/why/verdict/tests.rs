@@ -26,6 +26,7 @@ fn seen() -> Seen {
         },
         depths: Vec::new(),
         is_revoked: false,
+        killed: None,
         workers: Vec::new(),
         takers: None,
         max_retries: None,
