@@ -33,6 +33,7 @@ mod health;
 mod kill;
 mod limits;
 mod memory;
+mod metering;
 mod monitor;
 mod neighbours;
 mod once;

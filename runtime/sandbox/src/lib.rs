@@ -26,6 +26,7 @@ mod log;
 mod manifest;
 mod outcome;
 mod submit;
+mod uses;
 
 pub use attempt::{Attempt, Call, Interrupt, Progress};
 pub use compile::{compatibility, compile};
@@ -43,3 +44,4 @@ pub use submit::{
     HEADER_BYTES, HEADER_NAME_BYTES, HEADERS, HELD_BYTES, Job, KEY_BYTES, QUEUE_BYTES, SUBMITS,
     Sender, Sending, Signature, Submission, SubmitError, Submitted, TASK_BYTES, When, Wish,
 };
+pub use uses::{Capability, Use, Uses};

@@ -2,6 +2,7 @@
 
 mod ends;
 mod kills;
+mod metering;
 mod onces;
 mod repeats;
 mod stand;
