@@ -21,7 +21,7 @@ fn sum(attempts: &[Value], field: &str) -> f64 {
 }
 
 fn assert_metered(stage: &Stage) {
-    let dev = stage.dev();
+    let dev = stage.server(&["dev", "--log-format", "json"]);
     stage.push("odd");
     let sent = stage.call("odd.sends", r#"["odd.told", 3, "now", "ok"]"#);
     assert_eq!(success(&sent).as_array().map(Vec::len), Some(3));
