@@ -14,6 +14,7 @@ mod events;
 mod exit;
 mod gc;
 mod inspect;
+mod kill;
 mod local;
 mod modules;
 mod moment;
@@ -98,6 +99,9 @@ enum Command {
     /// Revoke tasks: what waits is not run.
     #[command(after_help = revoke::JSON)]
     Revoke(revoke::Args),
+    /// Stop a task, a module or a component on every worker, and refuse it from now on.
+    #[command(after_help = kill::JSON)]
+    Kill(kill::Args),
     /// Show how many messages the queues hold, or their dead letters.
     #[command(after_help = queues::JSON)]
     Queues(queues::Args),
@@ -194,6 +198,7 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Result(args) => wait_for(result::run(args, &options, screen)),
         Command::Why(args) => wait_for(why::run(args, &options, screen)),
         Command::Revoke(args) => wait_for(revoke::run(args, &options, screen)),
+        Command::Kill(args) => wait_for(kill::run(args, &options, screen)),
         Command::Queues(args) => wait_for(queues::run(args, &options, screen)),
         Command::Purge(args) => wait_for(purge::run(args, &options, screen)),
         Command::Inspect(args) => wait_for(inspect::run(args, &options, screen)),

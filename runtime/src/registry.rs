@@ -14,6 +14,7 @@ mod digest;
 mod error;
 mod files;
 mod garbage;
+mod kills;
 mod presence;
 mod resolver;
 mod rows;
@@ -25,8 +26,9 @@ pub use compile::{Compiler, compile_child};
 pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
 pub use garbage::{Collected, FOREIGN_ARTIFACT_KEPT, GRACE};
+pub use kills::{Aim, Kill};
 pub use presence::LiveReport;
-pub use resolver::{Loaded, Missing, Resolution, Resolver, Trouble, Worker};
+pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Trouble, Worker};
 pub use upload::{PushStep, Pushed};
 
 use crate::clock::Clock;

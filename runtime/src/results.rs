@@ -21,7 +21,7 @@ mod document;
 
 pub use crate::celery::result::Extended;
 pub use crate::task::Exception;
-use crate::task::{Fence, State, TaskId};
+use crate::task::{Fence, State, TaskId, UsedGrants};
 use async_trait::async_trait;
 use bytes::Bytes;
 use chord::{Expect, JoinPart, Joined, Joining};
@@ -134,7 +134,10 @@ impl Write {
 }
 
 /// What one run used.
+///
+/// What a version of ours did not know of is zero.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct RunUsage {
     /// Time between ready and start, milliseconds.
     pub queue_wait_ms: u64,
@@ -144,6 +147,15 @@ pub struct RunUsage {
     pub cpu_us: u64,
     /// Highest sum of memories and tables, bytes.
     pub memory_peak_bytes: u64,
+    /// Bytes of the arguments, and of what grants brought.
+    pub bytes_in: u64,
+    /// Bytes of the result, and of what grants took.
+    pub bytes_out: u64,
+    /// Calls of functions of the host.
+    pub host_calls: u64,
+    /// What it did with its grants.
+    #[serde(skip_serializing_if = "UsedGrants::is_none")]
+    pub uses: UsedGrants,
 }
 
 /// What is known of a task.

@@ -13,6 +13,7 @@ mod rate;
 mod signature;
 mod state;
 mod turn;
+mod used;
 
 pub use exception::Exception;
 pub use format::{Accept, Format};
@@ -26,3 +27,4 @@ pub use rate::{Rate, RateError, RateScope};
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;
 pub use turn::{PROMISES, Pace, Turn};
+pub use used::{UsedGrant, UsedGrants};

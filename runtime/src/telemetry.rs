@@ -49,6 +49,16 @@ pub mod field {
     pub const CPU_MS: &str = "cpu_ms";
     /// Highest sum of memories and tables, bytes.
     pub const MEMORY_PEAK_BYTES: &str = "memory_peak_bytes";
+    /// Bytes of the arguments, and of what grants brought.
+    pub const BYTES_IN: &str = "bytes_in";
+    /// Bytes of the result, and of what grants took.
+    pub const BYTES_OUT: &str = "bytes_out";
+    /// Calls of functions of the host.
+    pub const HOST_CALLS: &str = "host_calls";
+    /// Which grants were used, how often.
+    pub const GRANTS_USED: &str = "grants.used";
+    /// Which grants were missing, how often.
+    pub const GRANTS_DENIED: &str = "grants.denied";
     /// The broker's driver.
     pub const MESSAGING_SYSTEM: &str = "messaging.system";
     /// The queue, in OpenTelemetry's words.

@@ -61,7 +61,7 @@ behaviours! {
 }
 
 use celeriac::results::{Exception, Reply, RunUsage, Start, Write};
-use celeriac::task::{Fence, State, TaskId};
+use celeriac::task::{Fence, State, TaskId, UsedGrant, UsedGrants};
 use std::time::Duration;
 
 pub(crate) fn id(text: &str) -> TaskId {
@@ -98,6 +98,18 @@ pub(crate) fn write(name: &str, fence: Fence, state: &str) -> Write {
             run_us: 2,
             cpu_us: 3,
             memory_peak_bytes: u64::from(u32::MAX) + 1,
+            bytes_in: 4,
+            bytes_out: 5,
+            host_calls: 6,
+            uses: UsedGrants {
+                http: Some(UsedGrant {
+                    calls: 7,
+                    denied: 8,
+                    bytes_in: 9,
+                    bytes_out: 10,
+                }),
+                ..UsedGrants::default()
+            },
         },
         log: Some("[\"a line\"]".to_owned()),
         keep: Some(Duration::from_secs(86_400)),

@@ -15,6 +15,7 @@ mod bystanders;
 mod describing;
 mod endings;
 mod limits;
+mod metering;
 mod output;
 mod raw;
 mod reach;

@@ -20,6 +20,7 @@ use crate::limits::Limits;
 use crate::log::LogBook;
 use crate::outcome::Interruption;
 use crate::submit::Outbox;
+use crate::uses::Uses;
 use std::time::Instant;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::WasiCtx;
@@ -36,6 +37,10 @@ pub(crate) struct Host {
     pub(crate) log: LogBook,
     pub(crate) progress: progress::Board,
     pub(crate) outbox: Outbox,
+    /// What it did with its grants.
+    pub(crate) uses: Uses,
+    /// Calls of functions of the host, ours and WASI's.
+    pub(crate) calls: u64,
     pub(crate) table: ResourceTable,
     /// Made when the guest first asks for WASI: most calls never do.
     wasi: Option<WasiCtx>,
@@ -55,11 +60,21 @@ impl Host {
             progress: progress::Board::new(limits, &attempt),
             tally: Tally::new(limits.memory),
             outbox: Outbox::new(grants, limits.arguments_bytes),
+            uses: Uses::default(),
+            calls: 0,
             deadlines,
             attempt,
             table,
             wasi: None,
         }
+    }
+
+    /// Counts a call. Every call of a function of the host comes through here once, or
+    /// through the view of WASI: Wasmtime's own hook would count the engine's helpers too,
+    /// such as those that copy memory.
+    pub(crate) fn called(&mut self) -> &mut Self {
+        self.calls = self.calls.saturating_add(1);
+        self
     }
 
     /// Tells whether the guest is asked to stop, and why.
@@ -75,7 +90,7 @@ impl Host {
 /// 0.2, the latter denied by construction (see `wasi`).
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
-    Task::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    Task::add_to_linker::<_, HasSelf<_>>(&mut linker, Host::called)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Ok(linker)
 }

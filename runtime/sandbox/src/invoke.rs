@@ -22,6 +22,7 @@ use crate::limits::Limits;
 use crate::log::Log;
 use crate::outcome::{Limit, LimitHit, Outcome};
 use crate::submit::Submitted;
+use crate::uses::{Capability, Use, Uses};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -57,6 +58,27 @@ pub struct Usage {
     pub cpu: Duration,
     /// Highest sum of memories and tables, bytes.
     pub memory_peak_bytes: u64,
+    /// Bytes that came in: the arguments, and what grants brought.
+    pub bytes_in: u64,
+    /// Bytes that went out: the result, and what grants took.
+    pub bytes_out: u64,
+    /// Calls of functions of the host, WASI's included.
+    pub host_calls: u64,
+    /// What it did with its grants, and what it was denied.
+    pub uses: Uses,
+}
+
+impl Usage {
+    /// Adds what another attempt took that ran after this one. Time passes by itself: the
+    /// wall time stays as it is.
+    pub fn add(&mut self, more: &Self) {
+        self.cpu = self.cpu.saturating_add(more.cpu);
+        self.memory_peak_bytes = self.memory_peak_bytes.max(more.memory_peak_bytes);
+        self.bytes_in = self.bytes_in.saturating_add(more.bytes_in);
+        self.bytes_out = self.bytes_out.saturating_add(more.bytes_out);
+        self.host_calls = self.host_calls.saturating_add(more.host_calls);
+        self.uses.add(&more.uses);
+    }
 }
 
 /// A store with its limits armed.
@@ -106,19 +128,41 @@ impl Component {
                 Fault::Host(error) => return Err(error),
             },
         };
-        Ok(store.report(outcome))
+        Ok(store.report(outcome, wanted))
     }
 }
 
 impl Armed<'_> {
-    fn report(mut self, outcome: Outcome) -> Report {
+    fn report(mut self, outcome: Outcome, arguments: u64) -> Report {
         let host = self.inner.data_mut();
+        let denied = Use {
+            denied: host.outbox.denied(),
+            ..Use::default()
+        };
+        host.uses.count(Capability::Submit, denied);
+        let (bytes_in, bytes_out) = host.uses.bytes();
+        let result = match &outcome {
+            Outcome::Returned(result) => result.len() as u64,
+            Outcome::BadResult { .. }
+            | Outcome::Failed(_)
+            | Outcome::Retry(_)
+            | Outcome::Reject(_)
+            | Outcome::Ignore
+            | Outcome::Interrupted { .. }
+            | Outcome::LimitHit(_)
+            | Outcome::Trapped(_)
+            | Outcome::Exited { .. } => 0,
+        };
         Report {
             outcome,
             usage: Usage {
                 wall: self.deadlines.started.elapsed(),
                 cpu: self.meter.finished(),
                 memory_peak_bytes: host.tally.peak(),
+                bytes_in: bytes_in.saturating_add(arguments),
+                bytes_out: bytes_out.saturating_add(result),
+                host_calls: host.calls,
+                uses: host.uses,
             },
             log: host.log.finish(),
             progress: host.progress.take(),

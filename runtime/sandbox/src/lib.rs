@@ -27,6 +27,7 @@ mod manifest;
 mod octets;
 mod outcome;
 mod submit;
+mod uses;
 mod vouch;
 
 pub use attempt::{Attempt, Call, Interrupt, Progress};
@@ -45,3 +46,4 @@ pub use submit::{
     HEADER_BYTES, HEADER_NAME_BYTES, HEADERS, HELD_BYTES, Job, KEY_BYTES, QUEUE_BYTES, SUBMITS,
     Sender, Sending, Signature, Submission, SubmitError, Submitted, TASK_BYTES, When, Wish,
 };
+pub use uses::{Capability, Use, Uses};

@@ -97,6 +97,7 @@ impl Wish {
         }
     }
 
+    /// Returns the bytes that the guest handed over for it.
     pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::Job(job) => job.bytes(),

@@ -3,9 +3,10 @@
 use super::{App, StartError};
 use crate::policy::retry::Plan;
 use crate::policy::route;
+use crate::registry::{Aim, Kill};
 use crate::results::ResultsError;
 use crate::results::orders::{PAGE, REVOCATIONS, Target};
-use crate::task::{Rate, TaskId};
+use crate::task::{Rate, TaskId, TaskName};
 use celeriac_sandbox::TaskInfo;
 use std::collections::BTreeSet;
 
@@ -25,6 +26,37 @@ impl App {
     pub fn rate_of(&self, task: &str) -> Option<&Rate> {
         let task = self.config.aliases.get(task).map_or(task, String::as_str);
         route::find(&self.config.rates, task)?.as_ref()
+    }
+
+    /// Returns our own name of a task, whichever its callers use.
+    #[must_use]
+    pub fn own_name<'a>(&'a self, task: &'a str) -> &'a str {
+        let own = self.config.aliases.get(task);
+        own.map_or(task, String::as_str)
+    }
+
+    /// Returns the kill that keeps a task from running, if there is one.
+    ///
+    /// # Errors
+    /// When the registry cannot be read.
+    pub async fn killed(&self, task: &str) -> Result<Option<Kill>, StartError> {
+        let Ok(name) = self.own_name(task).parse::<TaskName>() else {
+            return Ok(None);
+        };
+        let registry = self.registry().await?;
+        let kills = registry.kills().await?;
+        if kills.is_empty() {
+            return Ok(None);
+        }
+        let modules = registry.modules().await?;
+        let module = modules.iter().find(|known| known.name == name.module);
+        let hits = |kill: &Kill| match &kill.aim {
+            Aim::Task(task) => *task == name,
+            Aim::Module(module) => *module == name.module,
+            Aim::Digest(digest) => module.is_some_and(|known| known.digest == *digest),
+        };
+        let hits = kills.into_iter().filter(hits);
+        Ok(hits.min_by_key(|kill| kill.hold))
     }
 
     /// Returns how often a task is retried at most, where it is one of ours.

@@ -1,11 +1,14 @@
 //! How an attempt ended, in words and as JSON, for commands that run a task here.
 
 use super::screen::Line;
+use super::show;
 use crate::task::backtrace;
 use crate::telemetry::human;
 use celeriac_sandbox::{Failure, Limit, LimitHit, Outcome, Report, Usage};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One attempt's end, ready to be shown.
@@ -120,6 +123,21 @@ pub(crate) fn usage(usage: &Usage) -> String {
     )
 }
 
+/// Says what an attempt carried, and what it did with grants:
+/// `12 B in, 2 B out, 3 host calls; submit 2 times, denied once`.
+pub(crate) fn carried(usage: &Usage) -> String {
+    let (into, out) = (human::size(usage.bytes_in), human::size(usage.bytes_out));
+    let calls = human::count(usage.host_calls, "host call");
+    let mut text = format!("{into} in, {out} out, {calls}");
+    for (capability, used) in usage.uses.iter() {
+        text.push_str(&format!(
+            "; {}",
+            show::used_grant(capability.name(), used.calls, used.denied)
+        ));
+    }
+    text
+}
+
 /// Returns the headline of an end: `SUCCESS in 14 ms (…)`.
 pub(crate) fn headline(report: &Report) -> Line {
     let took = format!(" {}", usage(&report.usage));
@@ -149,6 +167,10 @@ pub(crate) struct Document<'a> {
     wall_ms: f64,
     cpu_ms: f64,
     memory_peak_bytes: u64,
+    bytes_in: u64,
+    bytes_out: u64,
+    host_calls: u64,
+    uses: BTreeMap<&'static str, Value>,
     log: &'a [celeriac_sandbox::Line],
     dropped_lines: u64,
     progress: Vec<Step<'a>>,
@@ -179,6 +201,11 @@ pub(crate) fn document<'a>(task: &'a str, report: &'a Report) -> Document<'a> {
         state: &step.state,
         meta: serde_json::from_str(&step.meta).ok(),
     });
+    let uses = report.usage.uses.iter().map(|(capability, used)| {
+        let numbers = json!({"calls": used.calls, "denied": used.denied,
+            "bytes_in": used.bytes_in, "bytes_out": used.bytes_out});
+        (capability.name(), numbers)
+    });
     Document {
         task,
         outcome: end.word,
@@ -188,6 +215,10 @@ pub(crate) fn document<'a>(task: &'a str, report: &'a Report) -> Document<'a> {
         wall_ms: number(report.usage.wall),
         cpu_ms: number(report.usage.cpu),
         memory_peak_bytes: report.usage.memory_peak_bytes,
+        bytes_in: report.usage.bytes_in,
+        bytes_out: report.usage.bytes_out,
+        host_calls: report.usage.host_calls,
+        uses: uses.collect(),
         log: &report.log.lines,
         dropped_lines: report.log.dropped_lines,
         progress: progress.collect(),
@@ -206,6 +237,7 @@ fn number(time: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use celeriac_sandbox::{Capability, Use};
 
     #[test]
     fn a_limit_names_itself_its_value_and_what_was_wanted() {
@@ -224,6 +256,23 @@ mod tests {
             wanted: None,
         };
         assert!(limit(&hit).starts_with("memory limit of 64 MiB reached\nraise it"));
+    }
+
+    #[test]
+    fn what_an_attempt_carried_is_one_line() {
+        let mut usage = Usage {
+            bytes_in: 2_048,
+            bytes_out: 2,
+            host_calls: 1,
+            ..Usage::default()
+        };
+        assert_eq!(carried(&usage), "2 KiB in, 2 B out, 1 host call");
+        usage.uses.count(Capability::Submit, Use::call(0, 9));
+        usage.uses.count(Capability::Http, Use::denial());
+        assert_eq!(
+            carried(&usage),
+            "2 KiB in, 2 B out, 1 host call; submit once; http denied once"
+        );
     }
 
     #[test]

@@ -218,6 +218,9 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
             let hint = other_version(module, others.max()).unwrap_or_else(push);
             (Exit::NotFound, Some(hint))
         }
+        RegistryError::Killed { .. } | RegistryError::KillsFull { .. } => (Exit::Refused, None),
+        RegistryError::UnknownTask { .. } => (Exit::NotFound, None),
+        RegistryError::Reason { .. } => (Exit::Usage, None),
         RegistryError::Database(_) => database(),
         RegistryError::Full { .. }
         | RegistryError::Collected

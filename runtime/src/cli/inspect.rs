@@ -53,6 +53,8 @@ pub(crate) enum What {
     Queues,
     /// Ids that were revoked
     Revoked,
+    /// Tasks, modules and components that must not run
+    Killed,
     /// Versions and settings
     Report,
 }
@@ -68,6 +70,7 @@ impl What {
             Self::Registered => "registered",
             Self::Queues => "active_queues",
             Self::Revoked => "revoked",
+            Self::Killed => "killed",
             Self::Report => "report",
         }
     }

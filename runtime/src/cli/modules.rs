@@ -1,6 +1,7 @@
 //! `celeriac modules`, `rollback` and `remove`.
 
 use super::exit::{Exit, Problem};
+use super::kill;
 use super::options::Options;
 use super::screen::Screen;
 use super::show;
@@ -16,7 +17,7 @@ pub(crate) const LIVE: Duration = Duration::from_secs(5);
 
 /// The document of `--json`, for `--help`.
 pub(crate) const LIST_JSON: &str = "JSON: {\"modules\": [{\"name\", \"version\", \"digest\", \"bytes\", \"pushed_at\", \"tasks\", \
-    \"imports\"}]}, or {\"name\", \"versions\": [{\"version\", \"digest\", \"bytes\", \"pushed_at\", \
+    \"imports\"}], \"killed\": [KILL]} with KILL as `celeriac kill` has it, or {\"name\", \"versions\": [{\"version\", \"digest\", \"bytes\", \"pushed_at\", \
     \"tasks\", \"current\"}]}.";
 
 #[derive(Debug, clap::Args)]
@@ -53,7 +54,7 @@ pub(crate) fn module_name(text: &str) -> Result<ModuleName, Problem> {
 }
 
 /// Splits what is wrong with a module's name from what to do about it.
-fn named(command: &str, error: RegistryError) -> anyhow::Error {
+pub(crate) fn named(command: &str, error: RegistryError) -> anyhow::Error {
     let RegistryError::UnknownModule { module, similar } = error else {
         return error.into();
     };
@@ -102,7 +103,9 @@ async fn all(app: &App, screen: &mut Screen) -> anyhow::Result<Exit> {
             })
         })
         .collect();
-    screen.document(&json!({"modules": documents}));
+    let kills = app.registry().await?.kills().await?;
+    let killed: Vec<_> = kills.iter().map(kill::document).collect();
+    screen.document(&json!({"modules": documents, "killed": killed}));
     if modules.is_empty() {
         screen.line("no modules yet: celeriac push FILE --name NAME");
         return Ok(Exit::Done);
@@ -122,6 +125,9 @@ async fn all(app: &App, screen: &mut Screen) -> anyhow::Result<Exit> {
         &["module", "version", "component", "size", "pushed", "tasks"],
         rows.collect(),
     );
+    for kill in &kills {
+        screen.line(format!("{kill} (undo: {})", kill.aim.undo()));
+    }
     Ok(Exit::Done)
 }
 

@@ -18,7 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON: {\"id\", \"state\"}, and once something is stored also \"task\", \"result\", \"exception\": \
     {\"class\", \"module\", \"message\", \"trace\"}, \"retries\", \"deliveries\", \"due\", \"worker\", \
-    \"usage\": {\"queue_wait_ms\", \"run_us\", \"cpu_us\", \"memory_peak_bytes\"}, \
+    \"usage\": {\"queue_wait_ms\", \"run_us\", \"cpu_us\", \"memory_peak_bytes\", \"bytes_in\", \"bytes_out\", \"host_calls\", \
+    \"uses\": {GRANT: {\"calls\", \"denied\", \"bytes_in\", \"bytes_out\"}}}, \
     \"log\": {\"lines\", \"dropped_lines\", \"dropped_bytes\"}, \"written_at\".";
 
 #[derive(Debug, clap::Args)]

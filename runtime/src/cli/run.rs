@@ -1,7 +1,7 @@
 //! `celeriac run`: one task, here and now, without a broker.
 
 use super::call::json_argument;
-use super::ending::{document, ending, headline, is_success};
+use super::ending::{carried, document, ending, headline, is_success};
 use super::exit::Exit;
 use super::local::{self, Local};
 use super::options::Options;
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON: {\"task\", \"outcome\", \"result\", \"kind\", \"message\", \"wall_ms\", \"cpu_ms\", \
-    \"memory_peak_bytes\", \"log\", \"dropped_lines\", \"progress\"}.";
+    \"memory_peak_bytes\", \"bytes_in\", \"bytes_out\", \"host_calls\", \"uses\": {GRANT: {\"calls\", \"denied\", \"bytes_in\", \"bytes_out\"}}, \"log\", \"dropped_lines\", \"progress\"}.";
 
 /// Progress updates that the document repeats; a task may send millions.
 const PROGRESS_KEPT: usize = 100;
@@ -125,5 +125,6 @@ fn print(task: &TaskInfo, report: &Report, screen: &mut Screen) {
         screen.line(Line::new().dim(more));
     }
     screen.line(headline(report));
+    screen.line(Line::new().dim(carried(&report.usage)));
     screen.text(&ending(&report.outcome).text);
 }

@@ -53,7 +53,7 @@ fn help_says_what_there_is() {
 fn help_of_a_command_says_what_it_takes() {
     for command in [
         "new", "build", "test", "run", "dev", "worker", "push", "modules", "rollback", "remove",
-        "call", "result", "why", "revoke", "queues", "purge", "inspect", "events", "gc",
+        "call", "result", "why", "revoke", "kill", "queues", "purge", "inspect", "events", "gc",
     ] {
         insta::assert_snapshot!(format!("help_{command}"), help(&[command]));
     }

@@ -78,6 +78,7 @@ async fn look(app: &App, id: TaskId, more: &[String], patience: Duration) -> any
         looked: Looked::nowhere(),
         depths: Vec::new(),
         is_revoked: false,
+        killed: None,
         workers: Vec::new(),
         takers: None,
         max_retries: None,
@@ -112,6 +113,7 @@ async fn look(app: &App, id: TaskId, more: &[String], patience: Duration) -> any
         Some(Place::Parked { .. } | Place::Dead { .. }) => {}
     }
     if let Some(task) = seen.task().map(str::to_owned) {
+        seen.killed = app.killed(&task).await?;
         seen.rate = app.rate_of(&task).map(ToString::to_string);
         if seen.is_retried() {
             seen.max_retries = app.retries_of(&task).await?;

@@ -62,6 +62,7 @@ async fn told(control: &Control, arguments: &Arguments<'_>) -> Told {
         "reserved" | "dump_reserved" => show::reserved(control),
         "scheduled" | "dump_schedule" => show::scheduled(control),
         "revoked" | "dump_revoked" => json(&control.steering.revocations.ids()),
+        "killed" => json(&show::killed(control)),
         "query_task" => show::query(control, &arguments.texts("ids")),
         "revoke" | "terminate" => change::revoke(control, arguments).await,
         "revoke_by_stamped_headers" => change::revoke_by_stamps(control, arguments).await,

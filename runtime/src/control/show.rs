@@ -80,6 +80,21 @@ pub(super) fn own_name<'a>(control: &'a Control, task: &'a str) -> &'a str {
     own.map_or(task, String::as_str)
 }
 
+/// What must not run here, which Celery does not know of.
+pub(super) fn killed(control: &Control) -> Vec<Value> {
+    let kills = control.resolver.kills().into_iter();
+    let shown = kills.map(|kill| {
+        json!({
+            "kind": kill.aim.kind(),
+            "name": kill.aim.name(),
+            "reason": kill.reason,
+            "hold": kill.hold,
+            "killed_at": iso(kill.killed_at),
+        })
+    });
+    shown.collect()
+}
+
 pub(super) fn queues(control: &Control) -> Vec<Value> {
     let names = control.steering.queues.names();
     let shape = |name: &String| {

@@ -50,6 +50,16 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "bus",
         sql: include_str!("../../migrations/0030_bus.sql"),
     },
+    Migration {
+        number: 50,
+        name: "kills",
+        sql: include_str!("../../migrations/0050_kills.sql"),
+    },
+    Migration {
+        number: 51,
+        name: "metering",
+        sql: include_str!("../../migrations/0051_metering.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -1,8 +1,9 @@
 //! What goes wrong in the registry, by what the caller does next.
 
 use super::digest::Digest;
+use super::kills::Kill;
 use crate::database::DatabaseError;
-use crate::task::ModuleName;
+use crate::task::{ModuleName, TaskName};
 use celeriac_sandbox::{Refusal, SandboxError};
 use std::fmt;
 use std::io;
@@ -53,6 +54,35 @@ pub enum RegistryError {
     /// Another process changed the files so often that a push could not end: push again.
     #[error("the files of the push were collected while it ran; push again")]
     Collected,
+    /// Name another task.
+    #[error(
+        "module {} has no task {:?}; `celeriac modules {}` lists them",
+        .task.module, .task.task, .task.module
+    )]
+    UnknownTask {
+        /// The task.
+        task: TaskName,
+    },
+    /// Allow the component first, or leave it: an operator killed it.
+    #[error("{kill}; `{}` allows it again", .kill.aim.undo())]
+    Killed {
+        /// The kill.
+        kill: Box<Kill>,
+    },
+    /// Give a shorter reason.
+    #[error("the reason is not one line of at most {most} characters")]
+    Reason {
+        /// The limit.
+        most: usize,
+    },
+    /// End a kill first.
+    #[error(
+        "{most} kills are in force, the most there can be; end one with `celeriac kill --undo`, or kill a whole module"
+    )]
+    KillsFull {
+        /// The limit.
+        most: u32,
+    },
     /// Remove a module first.
     #[error(
         "there are {most} modules already, the most there can be; remove one with `celeriac remove NAME`"
@@ -101,6 +131,10 @@ impl RegistryError {
             Self::Damaged { .. } | Self::Refused(_) => true,
             Self::UnknownModule { .. }
             | Self::UnknownVersion { .. }
+            | Self::UnknownTask { .. }
+            | Self::Killed { .. }
+            | Self::Reason { .. }
+            | Self::KillsFull { .. }
             | Self::NoEarlier { .. }
             | Self::Collected
             | Self::Full { .. }

@@ -9,6 +9,15 @@ use std::time::{Duration, Instant};
 /// workers say is seen at once.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
+/// What workers are waited for with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// A generation of modules.
+    Generation(u64),
+    /// A number of changes of kills.
+    Kills(u64),
+}
+
 /// How many workers have a generation. Its text is what a person reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LiveReport {
@@ -31,11 +40,19 @@ impl Registry {
         generation: u64,
         timeout: Duration,
     ) -> Result<LiveReport, RegistryError> {
+        self.wait(Wanted::Generation(generation), timeout).await
+    }
+
+    pub(super) async fn wait(
+        &self,
+        wanted: Wanted,
+        timeout: Duration,
+    ) -> Result<LiveReport, RegistryError> {
         let begun = Instant::now();
         let mut watcher = self.database().watch();
         loop {
             let now_ms = self.clock().now_ms();
-            let (workers, live) = rows::workers(self.database(), generation, now_ms).await?;
+            let (workers, live) = rows::workers(self.database(), wanted, now_ms).await?;
             let after = begun.elapsed();
             if workers == live || after >= timeout {
                 return Ok(LiveReport {

@@ -9,10 +9,12 @@
 mod follow;
 mod missing;
 mod module;
+mod switch;
 mod trouble;
 
 pub use missing::Missing;
 pub use module::Loaded;
+pub use switch::Guarded;
 pub use trouble::Trouble;
 
 use super::components::Components;
@@ -25,6 +27,7 @@ use module::Module;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use switch::Switch;
 
 /// What a worker keeps loaded: 64 modules, because it rarely serves more at the
 /// same time, and 1 GiB of native code, of which Python's component weighs some
@@ -64,6 +67,7 @@ struct Inner {
     /// Counts resolutions: the module with the lowest count was used longest ago.
     uses: AtomicU64,
     room: Room,
+    switch: Arc<Switch>,
 }
 
 /// How much a worker keeps loaded.
@@ -90,6 +94,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`].
     pub async fn resolver(&self, worker: &str) -> Result<Resolver, RegistryError> {
+        let kills = rows::kills(self.database()).await?;
         let pointers = rows::pointers(self.database()).await?;
         let snapshot = Snapshot::after(None, pointers);
         Ok(Resolver(Arc::new(Inner {
@@ -103,6 +108,7 @@ impl Registry {
             snapshot: RwLock::new(Arc::new(snapshot)),
             uses: AtomicU64::new(0),
             room: ROOM,
+            switch: Arc::new(Switch::new(kills)),
         })))
     }
 }

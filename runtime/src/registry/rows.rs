@@ -3,10 +3,12 @@
 //!
 //! Every change that workers must see grows the generation by one.
 
+mod kills;
 mod presence;
 mod read;
 mod sweep;
 
+pub(super) use kills::{Kills, Lift, Put, digests, kills, kills_now, was_there};
 pub(super) use presence::{Announce, Leave, workers};
 pub(super) use read::{
     Pointer, Pointers, component, generation_now, modules, pointers, refusal, versions,

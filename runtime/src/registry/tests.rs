@@ -4,6 +4,7 @@
 mod artifacts;
 mod fixture;
 mod garbage;
+mod kills;
 mod pointers;
 mod push;
 

@@ -80,7 +80,7 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Refused`] with the author's fault;
-    /// [`RegistryError::Full`], [`RegistryError::Collected`],
+    /// [`RegistryError::Killed`], [`RegistryError::Full`], [`RegistryError::Collected`],
     /// [`RegistryError::CompilerSlow`], [`RegistryError::CompilerMissing`],
     /// [`RegistryError::Storage`], [`RegistryError::Database`],
     /// [`RegistryError::Sandbox`].
@@ -91,6 +91,7 @@ impl Registry {
         report: &mut (dyn FnMut(PushStep) + Send),
     ) -> Result<Pushed, RegistryError> {
         let digest = self.check(module, component.clone()).await?;
+        self.is_allowed(digest).await?;
         let bytes = component.len() as u64;
         report(PushStep::Checked { digest, bytes });
         for _ in 0..TRIES {

@@ -146,3 +146,25 @@ pub(super) fn joined(document: Option<Record>, run: Option<Recorded>) -> Option<
         Some(_) | None => Some(run),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_usage_of_an_older_version_is_read() {
+        let id = TaskId::parse("7f3a").unwrap();
+        let text = json!({"status": "SUCCESS", "result": 1, "celeriac": {"task": "m.t",
+            "retries": 0, "deliveries": 1, "usage": {"queue_wait_ms": 1, "run_us": 2,
+            "cpu_us": 3, "memory_peak_bytes": 4}}});
+        let record = stored(&id, &text.to_string(), Timestamp::UNIX_EPOCH).unwrap();
+        let known = RunUsage {
+            queue_wait_ms: 1,
+            run_us: 2,
+            cpu_us: 3,
+            memory_peak_bytes: 4,
+            ..RunUsage::default()
+        };
+        assert_eq!((record.task.as_str(), record.usage), ("m.t", known));
+    }
+}

@@ -37,6 +37,16 @@ pub struct AttemptEvent<'a> {
     pub cpu: Duration,
     /// Highest sum of memories and tables, bytes.
     pub memory_peak_bytes: u64,
+    /// Bytes of the arguments, and of what grants brought.
+    pub bytes_in: u64,
+    /// Bytes of the result, and of what grants took.
+    pub bytes_out: u64,
+    /// Calls of functions of the host.
+    pub host_calls: u64,
+    /// Which grants were used, how often, as in `submit:3 http:1`.
+    pub grants_used: &'a str,
+    /// Which grants were missing, how often, likewise.
+    pub grants_denied: &'a str,
 }
 
 impl AttemptEvent<'_> {
@@ -60,6 +70,11 @@ impl AttemptEvent<'_> {
             { field::RUN_MS } = ms(self.run),
             { field::CPU_MS } = ms(self.cpu),
             { field::MEMORY_PEAK_BYTES } = self.memory_peak_bytes,
+            { field::BYTES_IN } = self.bytes_in,
+            { field::BYTES_OUT } = self.bytes_out,
+            { field::HOST_CALLS } = self.host_calls,
+            { field::GRANTS_USED } = self.grants_used,
+            { field::GRANTS_DENIED } = self.grants_denied,
         );
     }
 }

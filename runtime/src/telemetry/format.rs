@@ -199,6 +199,11 @@ mod tests {
         run: Duration::from_millis(14),
         cpu: Duration::from_millis(9),
         memory_peak_bytes: 3_355_444,
+        bytes_in: 7,
+        bytes_out: 2,
+        host_calls: 3,
+        grants_used: "submit:3",
+        grants_denied: "",
     };
 
     #[test]

@@ -8,6 +8,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -56,6 +57,16 @@ struct Refused {
     limit: String,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Spent {
+    task: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Grant {
+    grant: &'static str,
+}
+
 type Histograms = Family<Run, Histogram, fn() -> Histogram>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -71,6 +82,9 @@ pub struct Metrics {
     run: Histograms,
     in_flight: Gauge,
     refusals: Family<Refused, Counter>,
+    cpu: Family<Spent, Counter<f64, AtomicU64>>,
+    grants_used: Family<Grant, Counter>,
+    grants_denied: Family<Grant, Counter>,
     events_dropped: Counter,
     walls: Family<Standing, Gauge>,
     tasks: RwLock<BTreeSet<String>>,
@@ -103,6 +117,9 @@ impl Metrics {
             run: Family::new_with_constructor(histogram),
             in_flight: Gauge::default(),
             refusals: Family::default(),
+            cpu: Family::default(),
+            grants_used: Family::default(),
+            grants_denied: Family::default(),
             events_dropped: Counter::default(),
             walls: Family::default(),
             tasks: RwLock::default(),
@@ -133,6 +150,21 @@ impl Metrics {
             "sandbox_refusals",
             "Attempts ended by a limit of the sandbox",
             self.refusals.clone(),
+        );
+        registry.register(
+            "cpu_seconds",
+            "CPU time of attempts in the sandbox",
+            self.cpu.clone(),
+        );
+        registry.register(
+            "grants_used",
+            "Uses of what tasks are granted",
+            self.grants_used.clone(),
+        );
+        registry.register(
+            "grants_denied",
+            "Wishes of tasks that no grant covers",
+            self.grants_denied.clone(),
         );
         registry.register(
             "events_dropped",
@@ -189,6 +221,22 @@ impl Metrics {
             .get_or_create(&labels)
             .observe(queue_wait.as_secs_f64());
         self.run.get_or_create(&labels).observe(run.as_secs_f64());
+    }
+
+    /// Counts the CPU time of an attempt, see [`Metrics::settled`] for `task`.
+    pub fn spent(&self, task: &str, cpu: Duration) {
+        let task = self.task_label(task);
+        let spent = self.cpu.get_or_create(&Spent { task });
+        spent.inc_by(cpu.as_secs_f64());
+    }
+
+    /// Counts what an attempt did with a grant, one of the sandbox's names.
+    pub fn granted(&self, grant: &'static str, used: u64, denied: u64) {
+        for (family, times) in [(&self.grants_used, used), (&self.grants_denied, denied)] {
+            if times > 0 {
+                family.get_or_create(&Grant { grant }).inc_by(times);
+            }
+        }
     }
 
     /// Counts an attempt that a limit ended; `limit` is one of the sandbox's names.
@@ -278,6 +326,10 @@ mod tests {
         metrics.settled("celery", "text.word_count", "SUCCESS", MS, 2 * MS);
         metrics.refused("memory");
         metrics.wall("files", true);
+        metrics.spent("text.word_count", 500 * MS);
+        metrics.spent("text.word_count", 250 * MS);
+        metrics.granted("submit", 3, 0);
+        metrics.granted("http", 0, 2);
         let guard = metrics.in_flight(1);
         let text = metrics.encode();
         for line in [
@@ -287,9 +339,13 @@ mod tests {
             "celeriac_tasks_in_flight 1",
             "celeriac_sandbox_refusals_total{limit=\"memory\"} 1",
             "celeriac_confinement{wall=\"files\"} 1",
+            "celeriac_cpu_seconds_total{task=\"text.word_count\"} 0.75",
+            "celeriac_grants_used_total{grant=\"submit\"} 3",
+            "celeriac_grants_denied_total{grant=\"http\"} 2",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }
+        assert!(!text.contains("grants_denied_total{grant=\"submit\"}"));
         assert!(text.ends_with("# EOF\n"));
         drop(guard);
         assert_eq!(metrics.running(), 0);

@@ -36,7 +36,7 @@ use crate::celery::Request;
 use crate::policy::grants;
 use crate::policy::limits::effective;
 use crate::policy::retry::Plan;
-use crate::registry::Loaded;
+use crate::registry::{Guarded, Loaded};
 use crate::task::Fence;
 use batch::Batch;
 use celeriac_sandbox::{Grants, Limits};
@@ -51,6 +51,7 @@ pub(super) struct Attempt {
     delivery: Delivery,
     request: Request,
     code: Arc<Loaded>,
+    guard: Guarded,
     limits: Limits,
     plan: Plan,
     grants: Grants,
@@ -139,6 +140,7 @@ impl Attempt {
                 "module {} {}, task {}",
                 code.module, code.version, code.task.name
             ),
+            guard: crew.resolver.guard(&code),
             delivery,
             request,
             code,

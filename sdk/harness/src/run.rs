@@ -4,7 +4,7 @@ use crate::report::account;
 use crate::submitted::Submitted;
 use celeriac_sandbox::{
     Failure, Interruption, Limit, LimitHit, Limits, Line, Outcome, Progress, Rejection, Report,
-    Retry, Trap,
+    Retry, Trap, Usage,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -225,6 +225,13 @@ impl Run {
     #[must_use]
     pub fn wall(&self) -> Duration {
         self.report.usage.wall
+    }
+
+    /// Returns all that the run took: times, memory, bytes in and out, calls of the host,
+    /// and what it did with its grants.
+    #[must_use]
+    pub fn usage(&self) -> &Usage {
+        &self.report.usage
     }
 
     /// Returns the limits the run had.

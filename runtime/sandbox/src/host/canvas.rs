@@ -7,6 +7,7 @@ use crate::bindings::celeriac::task::canvas::Host as Canvas;
 use crate::bindings::celeriac::task::submit as wire;
 use crate::bindings::celeriac::task::types::PayloadResult;
 use crate::submit::SubmitError;
+use crate::uses::{Capability, Use};
 use std::sync::Arc;
 use wasmtime::Result;
 
@@ -30,6 +31,8 @@ impl Host {
         let sender = self.attempt.sender.as_ref().map(Arc::clone);
         let sender = sender.ok_or_else(nobody)?;
         sender.replace(&signature).await?;
+        let bytes = signature.json.len() as u64;
+        self.uses.count(Capability::Submit, Use::call(0, bytes));
         self.outbox.replace(signature);
         Ok(())
     }

@@ -6,6 +6,7 @@ use crate::bindings::celeriac::task::submit as wire;
 use crate::bindings::celeriac::task::submit::{Host as Submit, HostJob};
 use crate::bindings::celeriac::task::types::PayloadResult;
 use crate::submit::{Draft, Step, SubmitError, When};
+use crate::uses::{Capability, Use};
 use std::sync::Arc;
 use std::time::Duration;
 use wasmtime::Result;
@@ -92,6 +93,8 @@ impl Host {
         let sender = self.attempt.sender.as_ref().map(Arc::clone);
         let sender = sender.ok_or_else(nobody)?;
         let id = sender.send(&wish, when, index).await?;
+        self.uses
+            .count(Capability::Submit, Use::call(0, wish.bytes()));
         self.outbox.accepted(&id, wish, when, index);
         Ok(id)
     }

@@ -23,6 +23,7 @@ const WRITE_BYTES: usize = 64 << 10;
 
 impl WasiView for Host {
     fn ctx(&mut self) -> WasiCtxView<'_> {
+        self.called();
         let (log, started) = (&self.log, self.deadlines.started);
         let ctx = self.wasi.get_or_insert_with(|| denied(log, started));
         WasiCtxView {

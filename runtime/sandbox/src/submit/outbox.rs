@@ -33,6 +33,8 @@ pub(crate) struct Outbox {
     held: u64,
     keys: HashMap<String, String>,
     submitted: Submitted,
+    /// Names that no grant covers.
+    denied: u64,
 }
 
 /// What becomes of something that is submitted.
@@ -54,6 +56,7 @@ impl Outbox {
             held: 0,
             keys: HashMap::new(),
             submitted: Submitted::default(),
+            denied: 0,
         }
     }
 
@@ -136,9 +139,7 @@ impl Outbox {
         if let Some(wrong) = draft.wrong {
             return Err(wrong);
         }
-        self.grants
-            .submits(&draft.job.task)
-            .map_err(SubmitError::Denied)?;
+        self.granted(&draft.job.task)?;
         let known = draft.job.key.as_ref().and_then(|key| self.keys.get(key));
         match known {
             Some(id) => Ok(Step::Known(id.clone())),
@@ -184,6 +185,11 @@ impl Outbox {
         }
     }
 
+    /// Returns how often there was no grant.
+    pub(crate) fn denied(&self) -> u64 {
+        self.denied
+    }
+
     pub(crate) fn take(&mut self) -> Submitted {
         std::mem::take(&mut self.submitted)
     }
@@ -200,7 +206,7 @@ impl Outbox {
         Ok(Step::Send(wish, index))
     }
 
-    fn read(&self, json: Vec<u8>) -> Result<Signature, SubmitError> {
+    fn read(&mut self, json: Vec<u8>) -> Result<Signature, SubmitError> {
         if json.len() as u64 > self.arguments_bytes {
             return Err(SubmitError::TooLarge);
         }
@@ -209,11 +215,18 @@ impl Outbox {
         })?;
         let tasks = signature::tasks(&json, SUBMITS)?;
         for task in &tasks {
-            self.grants.submits(task).map_err(SubmitError::Denied)?;
+            self.granted(task)?;
         }
         Ok(Signature {
             json: Bytes::from(json),
             tasks,
+        })
+    }
+
+    fn granted(&mut self, task: &str) -> Result<(), SubmitError> {
+        self.grants.submits(task).map_err(|reason| {
+            self.denied = self.denied.saturating_add(1);
+            SubmitError::Denied(reason)
         })
     }
 

@@ -31,6 +31,15 @@ pub(super) fn show(what: What, answers: &[(String, Value)], screen: &mut Screen)
             let rows = lists(answers).map(|(node, one)| vec![node.to_owned(), text(one)]);
             table(&["worker", name], rows, screen);
         }
+        What::Killed => {
+            let rows = lists(answers).map(|(node, kill)| {
+                let cells = ["kind", "name", "killed_at", "reason"];
+                let cells = cells.map(|name| member(kill, name));
+                [vec![node.to_owned()], cells.to_vec()].concat()
+            });
+            let names = ["worker", "", "killed", "since", "reason"];
+            table(&names, rows, screen);
+        }
         What::Queues => {
             let rows = lists(answers).map(|(node, queue)| {
                 let exchange = queue.get("exchange").unwrap_or(&Value::Null);

@@ -15,11 +15,13 @@ pub(crate) fn record(screen: &mut Screen, record: &Record) {
     match &record.state {
         State::Success => {
             screen.line(Line::new().good("SUCCESS").text(used(&record.usage)));
+            grants(screen, &record.usage);
             screen.value(&text(record.result.as_deref().unwrap_or(b"null")));
         }
         State::Failure | State::Revoked => {
             let name = record.exception.as_ref().map(class).unwrap_or_default();
             screen.line(Line::new().bad(record.state.as_str()).text("  ").text(name));
+            grants(screen, &record.usage);
             if let Some(exception) = &record.exception {
                 failure(screen, exception);
             }
@@ -157,6 +159,29 @@ fn used(usage: &RunUsage) -> String {
     )
 }
 
+/// Shows what the last run did with its grants, if anything.
+fn grants(screen: &mut Screen, usage: &RunUsage) {
+    let used = usage.uses.iter();
+    let texts = used.map(|(name, used)| used_grant(name, used.calls, used.denied));
+    let texts: Vec<_> = texts.collect();
+    if !texts.is_empty() {
+        screen.line(Line::new().dim(texts.join("; ")));
+    }
+}
+
+/// Says how often a grant was used: `submit 2 times, denied once`.
+pub(crate) fn used_grant(name: &str, calls: u64, denied: u64) -> String {
+    let times = |number: u64| match number {
+        1 => "once".to_owned(),
+        _ => format!("{number} times"),
+    };
+    match (calls, denied) {
+        (_, 0) => format!("{name} {}", times(calls)),
+        (0, _) => format!("{name} denied {}", times(denied)),
+        _ => format!("{name} {}, denied {}", times(calls), times(denied)),
+    }
+}
+
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
@@ -165,7 +190,7 @@ fn text(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
     use crate::cli::screen::tests::screen;
-    use crate::task::{Fence, TaskId};
+    use crate::task::{Fence, TaskId, UsedGrant, UsedGrants};
     use bytes::Bytes;
     use jiff::Timestamp;
 
@@ -189,6 +214,10 @@ mod tests {
                 run_us: 13_000,
                 cpu_us: 9_000,
                 memory_peak_bytes: 3_355_444,
+                bytes_in: 12,
+                bytes_out: 2,
+                host_calls: 3,
+                uses: UsedGrants::default(),
             },
             log: Some("{\"lines\":[{\"level\":\"info\",\"message\":\"half \\u001b[2J\",\"fields\":[[\"page\",\"3\"]]}],\"dropped_lines\":2,\"dropped_bytes\":4096}".to_owned()),
             written_at: Timestamp::UNIX_EPOCH,
@@ -216,6 +245,35 @@ mod tests {
              info  half \\u001b[2J page=3\n\
              and 2 lines more (4 KiB) over the limit of the log\n"
         );
+    }
+
+    #[test]
+    fn grants_are_shown_where_one_was_used_or_missed() {
+        let (mut screen, printed) = screen(false);
+        let grant = |calls, denied| {
+            let bytes_out = 9;
+            let used = UsedGrant {
+                calls,
+                denied,
+                bytes_out,
+                ..UsedGrant::default()
+            };
+            Some(used)
+        };
+        let uses = UsedGrants {
+            submit: grant(2, 1),
+            http: grant(0, 3),
+            scratch: grant(1, 0),
+            ..UsedGrants::default()
+        };
+        let known = success();
+        let usage = RunUsage {
+            uses,
+            ..known.usage
+        };
+        record(&mut screen, &Record { usage, ..known });
+        let line = "submit 2 times, denied once; http denied 3 times; scratch once";
+        assert_eq!(printed.out().lines().nth(1), Some(line));
     }
 
     #[test]

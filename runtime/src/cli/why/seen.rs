@@ -1,6 +1,7 @@
 //! All that was seen of a task, wherever something may be known.
 
 use crate::broker::{Depth, Looked};
+use crate::registry::Kill;
 use crate::results::Record;
 use crate::task::{State, TaskId};
 use jiff::Timestamp;
@@ -17,6 +18,8 @@ pub(super) struct Seen {
     /// How long the queues are whose messages the broker does not show.
     pub(super) depths: Vec<(String, Depth)>,
     pub(super) is_revoked: bool,
+    /// What keeps its task from running.
+    pub(super) killed: Option<Kill>,
     pub(super) workers: Vec<Hold>,
     /// Workers that take from its queue, where that was asked.
     pub(super) takers: Option<Vec<String>>,

@@ -90,6 +90,17 @@ fn said(seen: &Seen) -> Said {
             None => unknown(seen),
         },
     };
+    if let Some(kill) = &seen.killed
+        && said.place != "dead"
+    {
+        let end = match (said.place, kill.hold) {
+            ("running", _) => "it ends as FAILURE when its worker hears of it",
+            (_, false) => "it ends as FAILURE when a worker takes it",
+            (_, true) => "it waits until it is allowed again",
+        };
+        let words = format!("{kill}: {end}; `{}` allows it again", kill.aim.undo());
+        said.more.insert(0, words);
+    }
     if seen.is_revoked && !matches!(said.place, "dead" | "running") {
         let words = "it is revoked: it will not run, and ends as REVOKED when a worker takes it";
         said.more.insert(0, words.to_owned());

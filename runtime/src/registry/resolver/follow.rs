@@ -19,11 +19,11 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 const NAMED: usize = 12;
 
 impl Resolver {
-    /// Follows the registry until `stop`: loads new versions, forgets removed
+    /// Follows the registry until `stop`: obeys kills, loads new versions, forgets removed
     /// modules, and says every 2 s that this worker runs. Then it says that the
     /// worker ended. Run it once for each resolver.
     pub async fn run(&self, stop: CancellationToken) {
-        let work = async { tokio::join!(self.follow(), self.beat(), self.warm()) };
+        let work = async { tokio::join!(self.follow(), self.watch(), self.beat(), self.warm()) };
         tokio::select! {
             () = stop.cancelled() => {}
             _ = work => {}
@@ -43,6 +43,22 @@ impl Resolver {
         loop {
             if let Err(error) = self.catch_up().await {
                 tracing::warn!(%error, "the registry cannot be read; this worker keeps the modules it has");
+                tokio::time::sleep(BACK_OFF).await;
+                continue;
+            }
+            tokio::time::sleep(PACE).await;
+            if watcher.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Obeys each new kill, whatever is being loaded meanwhile; ends with the database.
+    async fn watch(&self) {
+        let mut watcher = self.0.registry.database().watch();
+        loop {
+            if let Err(error) = self.obey().await {
+                tracing::warn!(%error, "it cannot be read what is killed; this worker obeys what it knows");
                 tokio::time::sleep(BACK_OFF).await;
                 continue;
             }
@@ -145,6 +161,7 @@ impl Resolver {
             started_at_ms: worker.started_at.as_millisecond(),
             now_ms: clock.now_ms(),
             generation: self.generation(),
+            kills: self.obeyed(),
             news,
         };
         Ok(self.0.registry.database().write(announce).await?)

@@ -67,6 +67,10 @@ impl Module {
         self.pointer.version == pointer.version && self.pointer.digest == pointer.digest
     }
 
+    pub(super) fn digest(&self) -> Digest {
+        self.pointer.digest
+    }
+
     pub(super) fn has(&self, task: &str) -> bool {
         self.pointer.tasks.iter().any(|info| info.name == task)
     }

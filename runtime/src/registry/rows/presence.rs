@@ -1,6 +1,7 @@
 //! Which workers run, and what each of them has loaded.
 
 use crate::database::{Database, DatabaseError, Statement};
+use crate::registry::presence::Wanted;
 use sqlx::SqliteConnection;
 use std::time::Duration;
 
@@ -17,7 +18,9 @@ pub(in crate::registry) struct Announce {
     pub(in crate::registry) started_at_ms: i64,
     pub(in crate::registry) now_ms: i64,
     pub(in crate::registry) generation: u64,
-    /// Whether the generation is a new one, for which somebody may wait.
+    /// How many changes of kills it obeys.
+    pub(in crate::registry) kills: u64,
+    /// Whether one of the two is new: somebody may wait for that.
     pub(in crate::registry) news: bool,
 }
 
@@ -31,8 +34,9 @@ impl Statement for Announce {
     async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<()>, sqlx::Error> {
         for one in batch {
             sqlx::query(
-                "INSERT INTO workers (id, name, pid, started_at, seen_at, generation) VALUES (?, ?, ?, ?, ?, ?) \
-                 ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, generation = excluded.generation",
+                "INSERT INTO workers (id, name, pid, started_at, seen_at, generation, kills) VALUES (?, ?, ?, ?, ?, ?, ?) \
+                 ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, generation = excluded.generation, \
+                 kills = excluded.kills",
             )
             .bind(&one.id)
             .bind(&one.name)
@@ -40,6 +44,7 @@ impl Statement for Announce {
             .bind(one.started_at_ms)
             .bind(one.now_ms)
             .bind(i64::try_from(one.generation).unwrap_or(i64::MAX))
+            .bind(i64::try_from(one.kills).unwrap_or(i64::MAX))
             .execute(&mut *conn)
             .await?;
         }
@@ -67,18 +72,26 @@ impl Statement for Leave {
     }
 }
 
-/// Counts the workers that run, and those that have loaded `generation`.
+/// Counts the workers that run, and those that are as far as `wanted`.
 pub(in crate::registry) async fn workers(
     database: &Database,
-    generation: u64,
+    wanted: Wanted,
     now_ms: i64,
 ) -> Result<(u32, u32), DatabaseError> {
     let fresh = i64::try_from(FRESH.as_millis()).unwrap_or(i64::MAX);
     let mut conn = database.read().await?;
-    let sql =
-        "SELECT count(*), count(*) FILTER (WHERE generation >= ?) FROM workers WHERE seen_at > ?";
+    let (sql, number) = match wanted {
+        Wanted::Generation(number) => (
+            "SELECT count(*), count(*) FILTER (WHERE generation >= ?) FROM workers WHERE seen_at > ?",
+            number,
+        ),
+        Wanted::Kills(number) => (
+            "SELECT count(*), count(*) FILTER (WHERE kills >= ?) FROM workers WHERE seen_at > ?",
+            number,
+        ),
+    };
     let counts = sqlx::query_as(sql)
-        .bind(i64::try_from(generation).unwrap_or(i64::MAX))
+        .bind(i64::try_from(number).unwrap_or(i64::MAX))
         .bind(now_ms.saturating_sub(fresh))
         .fetch_one(&mut *conn)
         .await?;

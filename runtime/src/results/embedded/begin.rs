@@ -18,7 +18,7 @@ static BEGIN: Insert = Insert::new(
     "ON CONFLICT (id) DO UPDATE SET task = excluded.task, retries = excluded.retries,
      deliveries = excluded.deliveries, state = excluded.state, final = 0, result = NULL, exception = NULL,
      due = NULL, worker = excluded.worker, queue_wait_ms = 0, run_us = 0, cpu_us = 0, memory_peak_bytes = 0,
-     log = NULL, written_at = excluded.written_at, lease_until = excluded.lease_until,
+     bytes_in = 0, bytes_out = 0, host_calls = 0, uses = NULL, log = NULL, written_at = excluded.written_at, lease_until = excluded.lease_until,
      expires_at = excluded.expires_at",
 );
 

@@ -11,7 +11,8 @@ use sqlx::{AssertSqlSafe, Row};
 use std::sync::LazyLock;
 
 const COLUMNS: &str = "id, task, retries, deliveries, state, result, exception, due, worker, \
-     queue_wait_ms, run_us, cpu_us, memory_peak_bytes, log, written_at, lease_until";
+     queue_wait_ms, run_us, cpu_us, memory_peak_bytes, log, written_at, lease_until, \
+     bytes_in, bytes_out, host_calls, uses";
 
 static ONE: LazyLock<String> = LazyLock::new(|| {
     format!(
@@ -57,6 +58,7 @@ pub(super) async fn some(
 fn read(row: &SqliteRow) -> Result<Recorded, sqlx::Error> {
     let id: &str = row.try_get(0)?;
     let exception: Option<&str> = row.try_get(6)?;
+    let uses: Option<&str> = row.try_get(19)?;
     let record = Record {
         id: TaskId::parse(id).map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
         task: row.try_get(1)?,
@@ -77,6 +79,13 @@ fn read(row: &SqliteRow) -> Result<Recorded, sqlx::Error> {
             run_us: count(row.try_get(10)?),
             cpu_us: count(row.try_get(11)?),
             memory_peak_bytes: count(row.try_get(12)?),
+            bytes_in: count(row.try_get(16)?),
+            bytes_out: count(row.try_get(17)?),
+            host_calls: count(row.try_get(18)?),
+            // Numbers for people: what cannot be read hides no result.
+            uses: uses
+                .and_then(|uses| serde_json::from_str(uses).ok())
+                .unwrap_or_default(),
         },
         log: row.try_get(13)?,
         written_at: moment(row.try_get(14)?),

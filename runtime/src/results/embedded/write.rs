@@ -12,15 +12,17 @@ use std::collections::HashSet;
 /// its lease.
 static WRITE: Insert = Insert::new(
     "results (id, task, retries, deliveries, state, final, result, exception, due, worker,
-     queue_wait_ms, run_us, cpu_us, memory_peak_bytes, log, written_at, expires_at)",
-    17,
+     queue_wait_ms, run_us, cpu_us, memory_peak_bytes, log, written_at, expires_at,
+     bytes_in, bytes_out, host_calls, uses)",
+    21,
     "ON CONFLICT (id) DO UPDATE SET task = excluded.task, retries = excluded.retries,
      deliveries = excluded.deliveries, state = excluded.state, final = excluded.final, result = excluded.result,
      exception = excluded.exception, due = excluded.due, worker = excluded.worker,
      queue_wait_ms = excluded.queue_wait_ms, run_us = excluded.run_us, cpu_us = excluded.cpu_us,
      memory_peak_bytes = excluded.memory_peak_bytes, log = excluded.log, written_at = excluded.written_at,
      lease_until = CASE WHEN excluded.final = 1 OR excluded.state = 'RETRY' THEN NULL ELSE results.lease_until END,
-     expires_at = excluded.expires_at
+     expires_at = excluded.expires_at, bytes_in = excluded.bytes_in, bytes_out = excluded.bytes_out,
+     host_calls = excluded.host_calls, uses = excluded.uses
      WHERE (results.final = 0
         AND (results.retries, results.deliveries) <= (excluded.retries, excluded.deliveries))
         OR results.expires_at <= excluded.written_at
@@ -32,6 +34,7 @@ static WRITE: Insert = Insert::new(
 pub(super) struct Put {
     write: Write,
     exception: Option<String>,
+    uses: Option<String>,
     now: i64,
 }
 
@@ -41,9 +44,12 @@ impl Put {
             .exception
             .take()
             .map(|exception| serde_json::json!(exception).to_string());
+        let uses = &write.usage.uses;
+        let uses = (!uses.is_none()).then(|| serde_json::json!(uses).to_string());
         Self {
             write,
             exception,
+            uses,
             now,
         }
     }
@@ -122,7 +128,11 @@ async fn upsert(
             .bind(signed(usage.memory_peak_bytes))
             .bind(log.as_deref())
             .bind(put.now)
-            .bind(put.expires_at());
+            .bind(put.expires_at())
+            .bind(signed(usage.bytes_in))
+            .bind(signed(usage.bytes_out))
+            .bind(signed(usage.host_calls))
+            .bind(put.uses.as_deref());
     }
     Ok(query.fetch_all(conn).await?.into_iter().collect())
 }

@@ -1,4 +1,4 @@
-//! Step b, admit: what is expired, early, lost too often or not ours is
+//! Step b, admit: what is expired, killed, early, lost too often or not ours is
 //! refused before an attempt is spent.
 
 use super::Attempt;
@@ -11,7 +11,7 @@ use crate::celery::{Malformed, Request};
 use crate::clock::after;
 use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
 use crate::policy::limits::outlasts;
-use crate::registry::{Loaded, RegistryError, Resolution};
+use crate::registry::{Kill, Loaded, RegistryError, Resolution};
 use crate::task::{Exception, TaskName, Turn};
 use crate::worker::builtins;
 use crate::worker::crew::Crew;
@@ -68,6 +68,9 @@ pub(super) async fn admit(
         }
     };
     let task = batch.as_ref().map_or(&request.task, |batch| &batch.task);
+    if let Some(kill) = killed(crew, task) {
+        return Err(Left::killed(crew, delivery, request, &kill));
+    }
     let code = code(crew, task).await;
     if !matches!(code, Ok(Some(_))) {
         over(crew, &delivery, &request).await?;
@@ -98,6 +101,12 @@ pub(super) async fn admit(
             Err(unloaded(crew, delivery, request, &task, &error))
         }
     }
+}
+
+/// Tells whether a task must not run, before anything of it is loaded.
+fn killed(crew: &Crew, task: &str) -> Option<Arc<Kill>> {
+    let name = ours(crew, task).parse::<TaskName>().ok()?;
+    crew.resolver.killed(&name)
 }
 
 /// Lets a message wait for code that cannot be loaded just now, while that may change.
@@ -207,6 +216,12 @@ async fn its_turn(crew: &Crew, attempt: Attempt, watched: &Watched) -> Result<At
     };
     if watched.is_revoked() {
         return Err(Left::revoked(attempt.delivery, attempt.request, revoked()));
+    }
+    if let Some(kill) = attempt.guard.killed() {
+        let Attempt {
+            delivery, request, ..
+        } = attempt;
+        return Err(Left::killed(crew, delivery, request, &kill));
     }
     Ok(attempt)
 }

@@ -189,8 +189,7 @@ impl Whole {
         } = report;
         let whole = &mut self.report;
         let before = whole.usage.cpu;
-        whole.usage.cpu += usage.cpu;
-        whole.usage.memory_peak_bytes = whole.usage.memory_peak_bytes.max(usage.memory_peak_bytes);
+        whole.usage.add(&usage);
         for line in &log.lines {
             let fields = line.fields.iter();
             let fields: usize = fields.map(|(name, value)| name.len() + value.len()).sum();

@@ -7,9 +7,9 @@ use crate::celery::{Message, Request};
 use crate::clock::after;
 use crate::policy::verdict::Verdict;
 use crate::results::{Extended, Reply, RunUsage, Write};
-use crate::task::{Exception, State, TaskId};
+use crate::task::{Exception, State, TaskId, UsedGrant, UsedGrants};
 use crate::worker::crew::Crew;
-use celeriac_sandbox::Report;
+use celeriac_sandbox::{Capability, Report, Uses};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -193,6 +193,30 @@ fn usage(attempt: &Attempt, report: &Report) -> RunUsage {
         run_us: micros(report.usage.wall),
         cpu_us: micros(report.usage.cpu),
         memory_peak_bytes: report.usage.memory_peak_bytes,
+        bytes_in: report.usage.bytes_in,
+        bytes_out: report.usage.bytes_out,
+        host_calls: report.usage.host_calls,
+        uses: used(&report.usage.uses),
+    }
+}
+
+fn used(uses: &Uses) -> UsedGrants {
+    let of = |capability| {
+        let used = uses.of(capability);
+        (!used.is_none()).then_some(UsedGrant {
+            calls: used.calls,
+            denied: used.denied,
+            bytes_in: used.bytes_in,
+            bytes_out: used.bytes_out,
+        })
+    };
+    UsedGrants {
+        submit: of(Capability::Submit),
+        http: of(Capability::Http),
+        config: of(Capability::Config),
+        secrets: of(Capability::Secrets),
+        key_value: of(Capability::KeyValue),
+        scratch: of(Capability::Scratch),
     }
 }
 

@@ -7,7 +7,7 @@ use super::Attempt;
 use super::leave::Left;
 use super::once;
 use super::submitted::{self, Handed, Post};
-use crate::registry::Loaded;
+use crate::registry::{Kill, Loaded};
 use crate::results::Write;
 use crate::task::{Fence, State};
 use crate::worker::cells::{Cells, Work};
@@ -68,6 +68,7 @@ async fn run(
             answer = running.end() => return ended(crew, attempt, answer),
             // Dropped, the guest ends at its next tick.
             () = watched.terminated() => return Ok(terminated(crew, attempt)),
+            kill = attempt.guard.ended() => return Err(stopped(attempt, &kill)),
             () = alive.lost(), if !attempt.code.task.at_most_once => return Err(Left::Lost),
             Ok(()) = progress.changed() => {
                 // A burst becomes one update: the latest, when its time has come.
@@ -76,6 +77,7 @@ async fn run(
                     biased;
                     answer = running.end() => return ended(crew, attempt, answer),
                     () = watched.terminated() => return Ok(terminated(crew, attempt)),
+                    kill = attempt.guard.ended() => return Err(stopped(attempt, &kill)),
                     () = wait => {}
                 }
                 next_update = Instant::now() + PROGRESS_EVERY;
@@ -164,6 +166,11 @@ impl Place {
             }
         }
     }
+}
+
+/// A guest that was ended because it must not run.
+fn stopped(attempt: &Attempt, kill: &Kill) -> Left {
+    Left::stopped(attempt.delivery.clone(), attempt.request.clone(), kill)
 }
 
 /// What is known of a guest that was ended by order.

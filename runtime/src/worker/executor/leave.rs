@@ -3,6 +3,7 @@
 mod refusal;
 
 use super::Attempt;
+use super::admit::waits;
 use super::builtin;
 use super::end::retry_of;
 use super::once;
@@ -10,6 +11,7 @@ use super::record;
 use super::report::Story;
 use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::{Malformed, Request};
+use crate::registry::Kill;
 use crate::results::{Record, ResultsError, Write, Written};
 use crate::task::{Exception, State, TaskId};
 use crate::worker::builtins::Work;
@@ -103,6 +105,28 @@ impl Left {
             request,
             exception,
             state: State::Revoked,
+            settlement: Settlement::Ack,
+        }))
+    }
+
+    /// A task that must not run, in whichever step that is known: it has failed, or waits
+    /// where the kill says so. A run that was stopped on the way has failed in any case:
+    /// what it did is done.
+    pub(super) fn killed(crew: &Crew, delivery: Delivery, request: Request, kill: &Kill) -> Self {
+        match kill.hold {
+            true => waits(crew, delivery),
+            false => Self::stopped(delivery, request, kill),
+        }
+    }
+
+    /// A task that was stopped, or that must not run: its caller is told, and nothing is
+    /// tried again.
+    pub(super) fn stopped(delivery: Delivery, request: Request, kill: &Kill) -> Self {
+        Self::Refused(Box::new(Refusal {
+            delivery,
+            request,
+            exception: kill.exception(),
+            state: State::Failure,
             settlement: Settlement::Ack,
         }))
     }

@@ -10,7 +10,7 @@ use crate::policy::verdict::Verdict;
 use crate::task::{Exception, State};
 use crate::telemetry::{AttemptEvent, OTHER};
 use crate::worker::crew::Crew;
-use celeriac_sandbox::{Outcome, Report, Usage};
+use celeriac_sandbox::{Outcome, Report, Usage, Use, Uses};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -138,6 +138,13 @@ impl Story {
         };
         crew.metrics
             .settled(&self.queue, label, &self.state, self.queue_wait, run);
+        if self.known {
+            crew.metrics.spent(label, self.usage.cpu);
+        }
+        for (capability, used) in self.usage.uses.iter() {
+            crew.metrics
+                .granted(capability.name(), used.calls, used.denied);
+        }
         AttemptEvent {
             id: &self.id,
             task: &self.task,
@@ -153,9 +160,24 @@ impl Story {
             run,
             cpu: self.usage.cpu,
             memory_peak_bytes: self.usage.memory_peak_bytes,
+            bytes_in: self.usage.bytes_in,
+            bytes_out: self.usage.bytes_out,
+            host_calls: self.usage.host_calls,
+            grants_used: &listed(&self.usage.uses, |used| used.calls),
+            grants_denied: &listed(&self.usage.uses, |used| used.denied),
         }
         .emit();
     }
+}
+
+/// Lists numbers about grants, those that are not zero: `submit:3 http:1`.
+fn listed(uses: &Uses, number: impl Fn(Use) -> u64) -> String {
+    let numbers = uses
+        .iter()
+        .map(|(capability, used)| (capability, number(used)));
+    let numbers = numbers.filter(|(_, number)| *number > 0);
+    let texts = numbers.map(|(capability, number)| format!("{}:{number}", capability.name()));
+    texts.collect::<Vec<_>>().join(" ")
 }
 
 fn outcome(outcome: &Outcome) -> &'static str {

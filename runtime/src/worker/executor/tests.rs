@@ -1,6 +1,8 @@
 //! Attempts against stores that lose answers, and after deaths at any step.
 
 mod ends;
+mod kills;
+mod metering;
 mod onces;
 mod repeats;
 mod stand;

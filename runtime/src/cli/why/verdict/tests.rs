@@ -26,6 +26,7 @@ fn seen() -> Seen {
         },
         depths: Vec::new(),
         is_revoked: false,
+        killed: None,
         workers: Vec::new(),
         takers: None,
         max_retries: None,
@@ -312,4 +313,35 @@ fn what_is_unknown_says_where_was_looked_and_what_that_can_mean() {
         "{}",
         words(&lost)
     );
+}
+
+#[test]
+fn what_is_killed_says_what_becomes_of_it() {
+    let kill = |hold| {
+        let aim = crate::registry::Aim::Module("shop".parse().unwrap());
+        Some(crate::registry::Kill {
+            aim,
+            reason: "it loops".to_owned(),
+            hold,
+            killed_at: now(),
+        })
+    };
+    for (place, hold, end) in [
+        (
+            Place::Ready { ahead: 0 },
+            false,
+            "it ends as FAILURE when a worker takes it",
+        ),
+        (parked(), true, "it waits until it is allowed again"),
+    ] {
+        let seen = Seen {
+            killed: kill(hold),
+            ..found(place, 0, None)
+        };
+        let line = format!(
+            "module shop is killed: it loops: {end}; \
+             `celeriac kill --undo --module shop` allows it again"
+        );
+        assert_eq!(words(&seen).lines().nth(1), Some(line.as_str()));
+    }
 }

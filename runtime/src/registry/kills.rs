@@ -1,0 +1,229 @@
+//! The kill switch: tasks, modules and components that must not run, on any worker that
+//! shares this registry, until somebody allows them again.
+//!
+//! A kill is a row, so that it outlives every process. Workers follow these rows apart
+//! from new versions ([`Resolver::run`](super::Resolver::run)): who must stop something
+//! does not wait for code that is loaded.
+
+use super::digest::Digest;
+use super::error::RegistryError;
+use super::presence::{LiveReport, Wanted};
+use super::rows::{self, Lift, Put};
+use super::{Registry, moment};
+use crate::task::{Exception, ModuleName, TaskName};
+use jiff::Timestamp;
+use std::fmt;
+use std::time::Duration;
+
+/// Most kills at a time (1,000): every worker keeps them in memory.
+pub(super) const KILLS: u32 = 1_000;
+/// Longest reason, characters: callers read it with every task that is refused.
+const REASON: usize = 500;
+
+/// What a kill is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Aim {
+    /// One task, in whichever version of its module.
+    Task(TaskName),
+    /// All tasks of a module, whatever is pushed under its name.
+    Module(ModuleName),
+    /// All tasks of a component, under whichever name.
+    Digest(Digest),
+}
+
+/// Something that must not run, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kill {
+    /// What it is about.
+    pub aim: Aim,
+    /// Why, in the operator's words; empty where none were given.
+    pub reason: String,
+    /// Whether messages wait until it is allowed again, instead of failing.
+    pub hold: bool,
+    /// Since when.
+    pub killed_at: Timestamp,
+}
+
+impl Aim {
+    /// Returns the word for rows, flags and JSON.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Task(_) => "task",
+            Self::Module(_) => "module",
+            Self::Digest(_) => "digest",
+        }
+    }
+
+    /// Returns the name, or the 64 digits.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Task(name) => name.to_string(),
+            Self::Module(name) => name.to_string(),
+            Self::Digest(digest) => digest.hex(),
+        }
+    }
+
+    /// Returns the command that allows it again.
+    #[must_use]
+    pub fn undo(&self) -> String {
+        format!("celeriac kill --undo --{} {}", self.kind(), self.name())
+    }
+
+    pub(super) fn read(kind: &str, name: &str) -> Option<Self> {
+        match kind {
+            "task" => name.parse().ok().map(Self::Task),
+            "module" => name.parse().ok().map(Self::Module),
+            "digest" => name.parse().ok().map(Self::Digest),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Aim {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Task(name) => write!(f, "task {name}"),
+            Self::Module(name) => write!(f, "module {name}"),
+            Self::Digest(digest) => write!(f, "component {digest}"),
+        }
+    }
+}
+
+impl Kill {
+    /// Returns what a task fails with that is stopped or refused by it.
+    #[must_use]
+    pub fn exception(&self) -> Exception {
+        let text = format!("{self}; `{}` allows it again", self.aim.undo());
+        Exception::new("celeriac", "Killed", text)
+    }
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.reason.as_str() {
+            "" => write!(f, "{} is killed", self.aim),
+            reason => write!(f, "{} is killed: {reason}", self.aim),
+        }
+    }
+}
+
+impl Registry {
+    /// Kills something, and returns the number from which on workers obey, see
+    /// [`Registry::wait_obeyed`]: attempts that run end as FAILURE, and what comes is
+    /// refused the same way, or waits where `hold` says so. Killing it again replaces
+    /// the reason. A digest may be that of a component that nobody pushed yet.
+    ///
+    /// # Errors
+    /// [`RegistryError::UnknownModule`], [`RegistryError::UnknownTask`],
+    /// [`RegistryError::Reason`], [`RegistryError::KillsFull`],
+    /// [`RegistryError::Database`]; then nothing is killed.
+    pub async fn kill(&self, aim: Aim, reason: &str, hold: bool) -> Result<u64, RegistryError> {
+        let reason = reason.trim();
+        if reason.chars().count() > REASON || reason.chars().any(char::is_control) {
+            return Err(RegistryError::Reason { most: REASON });
+        }
+        self.is_there(&aim).await?;
+        let put = Put {
+            aim,
+            reason: reason.to_owned(),
+            hold,
+            now_ms: self.clock().now_ms(),
+        };
+        let written = self.database().write(put).await?;
+        written.ok_or(RegistryError::KillsFull { most: KILLS })
+    }
+
+    /// Allows again what was killed, and returns the number from which on workers know;
+    /// `None` where there is no such kill.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub async fn unkill(&self, aim: Aim) -> Result<Option<u64>, RegistryError> {
+        Ok(self.database().write(Lift { aim }).await?)
+    }
+
+    /// Lists what is killed, the oldest first.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub async fn kills(&self) -> Result<Vec<Kill>, RegistryError> {
+        Ok(rows::kills(self.database()).await?.kills)
+    }
+
+    /// Returns the components whose digest begins so, at most three of them.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub async fn digests(&self, beginning: &str) -> Result<Vec<Digest>, RegistryError> {
+        Ok(rows::digests(self.database(), beginning).await?)
+    }
+
+    /// Waits until every worker that runs obeys all kills up to a number, at most for
+    /// `timeout`, and tells how many do. Does not wait when none runs.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub async fn wait_obeyed(
+        &self,
+        kills: u64,
+        timeout: Duration,
+    ) -> Result<LiveReport, RegistryError> {
+        self.wait(Wanted::Kills(kills), timeout).await
+    }
+
+    /// Refuses to take a component in that is killed: not even its description is run.
+    pub(super) async fn is_allowed(&self, digest: Digest) -> Result<(), RegistryError> {
+        let kills = self.kills().await?.into_iter();
+        let mut kills = kills.filter(|kill| kill.aim == Aim::Digest(digest));
+        match kills.next() {
+            Some(kill) => Err(RegistryError::Killed {
+                kill: Box::new(kill),
+            }),
+            None => Ok(()),
+        }
+    }
+
+    /// Checks that a kill is about something: a name with a wrong letter stops nothing.
+    async fn is_there(&self, aim: &Aim) -> Result<(), RegistryError> {
+        let module = match aim {
+            Aim::Digest(_) => return Ok(()),
+            Aim::Module(module) => module,
+            Aim::Task(task) => &task.module,
+        };
+        let versions = match self.versions(module).await {
+            // Attempts of a module that was removed go on.
+            Err(RegistryError::UnknownModule { .. })
+                if rows::was_there(self.database(), module).await? =>
+            {
+                return Ok(());
+            }
+            versions => versions?,
+        };
+        let Aim::Task(task) = aim else {
+            return Ok(());
+        };
+        let mut tasks = versions.iter().flat_map(|version| &version.tasks);
+        match tasks.any(|known| known.name == task.task) {
+            true => Ok(()),
+            false => Err(RegistryError::UnknownTask { task: task.clone() }),
+        }
+    }
+}
+
+/// Reads one kill of a row; `None` where it is of another version of ours.
+pub(super) fn read(
+    kind: &str,
+    name: &str,
+    reason: String,
+    hold: bool,
+    killed_at_ms: i64,
+) -> Option<Kill> {
+    Some(Kill {
+        aim: Aim::read(kind, name)?,
+        reason,
+        hold,
+        killed_at: moment(killed_at_ms),
+    })
+}

@@ -1,0 +1,143 @@
+//! Killed tasks: refused with the reason, with all that follows a failure, or held.
+
+use super::stand::{Stand, call, message, signature, with};
+use crate::registry::Aim;
+use crate::results::chord::Ending;
+use crate::task::State;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// A stand on which a task is killed.
+async fn stand(task: &str, hold: bool) -> Stand {
+    killed(Stand::new().await, task, hold).await
+}
+
+async fn killed(stand: Stand, task: &str, hold: bool) -> Stand {
+    let aim = Aim::Task(task.parse().unwrap());
+    let registry = &stand.house().registry;
+    registry.kill(aim, "it costs too much", hold).await.unwrap();
+    stand.crew.resolver.obey().await.unwrap();
+    stand
+}
+
+/// Checks that a task was refused, and that nothing waits any more.
+async fn assert_refused(stand: &Stand, id: &str) {
+    let record = stand.record(id).await.unwrap();
+    assert_eq!(record.state, State::Failure);
+    let exception = record.exception.unwrap();
+    assert_eq!(
+        (&*exception.module, &*exception.class),
+        ("celeriac", "Killed")
+    );
+    let said = "task m.seven is killed: it costs too much; \
+        `celeriac kill --undo --task m.seven` allows it again";
+    assert_eq!(exception.message, said);
+    assert_eq!(
+        stand.depth().await,
+        (0, 0, 0),
+        "nothing waits, and nothing is dead"
+    );
+}
+
+#[tokio::test]
+async fn a_killed_task_fails_with_the_reason_and_leaves_no_dead_letter() {
+    let stand = stand("m.seven", false).await;
+    stand.run(message("t", &json!(null))).await;
+    assert_refused(&stand, "t").await;
+    assert_eq!(stand.crew.drained().refused, 1);
+    // Its neighbour goes on.
+    stand
+        .run(call("m.once", "o", &json!([]), &json!(null)))
+        .await;
+    assert_eq!(stand.record("o").await.unwrap().state, State::Success);
+}
+
+#[tokio::test]
+async fn what_follows_a_failure_follows_a_kill() {
+    let stand = stand("m.seven", false).await;
+    let mut errback = signature("e");
+    errback["task"] = json!("m.once");
+    let embed = json!({"callbacks": [signature("c")], "errbacks": [errback],
+        "chain": [signature("next")], "chord": signature("body")});
+    stand
+        .run(with(message("t", &embed), "group", json!("g")))
+        .await;
+    assert_eq!(stand.broker.sent(), [("e".to_owned(), false)]);
+    let parts = stand.results.parts();
+    let failed = |end: &Ending| matches!(end, Ending::Failed { exception, .. } if exception.class == "Killed");
+    assert!(parts.len() == 1 && failed(&parts[0].end), "{parts:?}");
+    stand.attempt_all().await;
+    assert_eq!(stand.record("e").await.unwrap().state, State::Success);
+    // As Celery has it, what would have come next has failed, too.
+    let next = stand.record("next").await.unwrap();
+    assert_eq!(next.state, State::Failure);
+}
+
+#[tokio::test]
+async fn every_name_of_a_killed_task_is_refused() {
+    let renamed = Stand::with(|settings| {
+        settings
+            .aliases
+            .insert("old".to_owned(), "m.seven".to_owned());
+    });
+    let stand = killed(renamed.await, "m.seven", false).await;
+    stand
+        .run(call("old", "alias", &json!([]), &json!(null)))
+        .await;
+    assert_refused(&stand, "alias").await;
+    for (task, it) in [("celery.map", json!([1])), ("celery.starmap", json!([[]]))] {
+        let mut map = call(task, task, &json!([]), &json!(null));
+        let kwargs = json!({"task": signature("x"), "it": it});
+        map.body = json!([[], kwargs, null]).to_string().into();
+        stand.run(map).await;
+        assert_refused(&stand, task).await;
+    }
+}
+
+#[tokio::test]
+async fn a_held_task_waits_until_it_is_allowed_again() {
+    let stand = stand("m.seven", true).await;
+    stand.run(message("t", &json!(null))).await;
+    assert!(stand.record("t").await.is_none());
+    stand.pass(Duration::from_secs(6));
+    stand.attempt().await;
+    assert!(stand.record("t").await.is_none());
+    let aim = Aim::Task("m.seven".parse().unwrap());
+    stand.house().registry.unkill(aim).await.unwrap().unwrap();
+    stand.crew.resolver.obey().await.unwrap();
+    stand.pass(Duration::from_secs(6));
+    stand.attempt().await;
+    assert_eq!(stand.record("t").await.unwrap().state, State::Success);
+}
+
+#[tokio::test]
+async fn a_kill_does_not_undo_what_is_over() {
+    let stand = Stand::new().await;
+    let embed =
+        json!({"callbacks": [signature("c")], "errbacks": [], "chain": null, "chord": null});
+    stand.broker.fail("settle", super::stand::Trouble::Killed);
+    stand.run(message("t", &embed)).await;
+    let stand = killed(stand, "m.seven", false).await;
+    stand.lapse();
+    stand.attempt_all().await;
+    let kept = stand.record("t").await.unwrap();
+    assert_eq!(
+        (kept.state, kept.result.as_deref()),
+        (State::Success, Some(b"7".as_slice()))
+    );
+    // Its callback came after the kill.
+    assert_refused(&stand, "c").await;
+}
+
+#[tokio::test]
+async fn a_killed_task_tells_nobody_where_no_result_is_wanted() {
+    let stand = stand("m.seven", false).await;
+    let silent = with(
+        message("t", &json!(null)),
+        "ignore_result",
+        Value::Bool(true),
+    );
+    stand.run(silent).await;
+    assert!(stand.record("t").await.is_none());
+    assert_eq!(stand.depth().await, (0, 0, 0));
+}

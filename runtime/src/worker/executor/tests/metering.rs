@@ -1,0 +1,70 @@
+//! What attempts take, in the record of each and in the totals of their task.
+
+use super::stand::{Stand, call, message, signature};
+use serde_json::json;
+
+/// The CPU time of a task, microseconds, as the metrics have it.
+fn total(stand: &Stand, task: &str) -> f64 {
+    let page = stand.crew.metrics.encode();
+    let name = format!("celeriac_cpu_seconds_total{{task=\"{task}\"}} ");
+    let value = page.lines().find_map(|line| line.strip_prefix(&name));
+    1e6 * value.map_or(0.0, |value| value.parse::<f64>().unwrap())
+}
+
+#[tokio::test]
+async fn the_totals_of_a_task_are_the_sum_of_its_runs() {
+    let stand = Stand::new().await;
+    let mut sum = 0;
+    let ids: Vec<String> = (0..5).map(|number| number.to_string()).collect();
+    for id in &ids {
+        stand.run(message(id, &json!(null))).await;
+        let usage = stand.record(id).await.unwrap().usage;
+        assert!(usage.cpu_us > 0 && usage.memory_peak_bytes > 0, "{usage:?}");
+        // `[]` and `{}`, and `7`.
+        assert_eq!(
+            (usage.bytes_in, usage.bytes_out, usage.host_calls),
+            (4, 1, 0)
+        );
+        assert!(usage.uses.is_none());
+        sum += usage.cpu_us;
+    }
+    // A record has whole microseconds.
+    let total = total(&stand, "m.seven");
+    let runs = u32::try_from(ids.len()).unwrap();
+    let apart = total - f64::from(u32::try_from(sum).unwrap());
+    assert!(
+        (-0.01..f64::from(runs)).contains(&apart),
+        "{total} and {sum}"
+    );
+}
+
+#[tokio::test]
+async fn the_calls_of_a_batch_are_one_run() {
+    let stand = Stand::new().await;
+    let mut map = call("celery.map", "map", &json!([]), &json!(null));
+    let kwargs = json!({"task": signature("x"), "it": [1, 2, 3]});
+    map.body = json!([[], kwargs, null]).to_string().into();
+    stand.run(map).await;
+    let usage = stand.record("map").await.unwrap().usage;
+    // Three times `[1]` and `{}`, and `7`.
+    assert_eq!((usage.bytes_in, usage.bytes_out), (15, 3));
+    let apart = total(&stand, "celery.map") - f64::from(u32::try_from(usage.cpu_us).unwrap());
+    assert!((-0.01..1.0).contains(&apart), "{apart}");
+}
+
+#[tokio::test]
+async fn what_is_refused_costs_nothing() {
+    let stand = Stand::new().await;
+    stand
+        .run(call("m.nothing", "t", &json!([]), &json!(null)))
+        .await;
+    assert!(
+        !stand
+            .crew
+            .metrics
+            .encode()
+            .contains("celeriac_cpu_seconds_total{")
+    );
+    let usage = stand.record("t").await.unwrap().usage;
+    assert_eq!(usage, crate::results::RunUsage::default());
+}

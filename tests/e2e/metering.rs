@@ -1,0 +1,108 @@
+//! What runs take: in results, in `celeriac run`, in the event of each attempt, in metrics.
+
+use crate::{stage, success};
+use serde_json::{Value, json};
+use support::{Redis, Server, Stage, until};
+
+/// The events of the attempts of a task.
+fn attempts(worker: &Server, task: &str) -> Vec<Value> {
+    let log = worker.log();
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|line| line["target"] == "celeriac::attempt" && line["task.name"] == task)
+        .collect()
+}
+
+fn sum(attempts: &[Value], field: &str) -> f64 {
+    let numbers = attempts.iter().filter_map(|one| one[field].as_f64());
+    numbers.sum()
+}
+
+fn assert_metered(stage: &Stage) {
+    let dev = stage.server(&["dev", "--log-format", "json"]);
+    stage.push("odd");
+    let sent = stage.call("odd.sends", r#"["odd.told", 3, "now", "ok"]"#);
+    assert_eq!(success(&sent).as_array().map(Vec::len), Some(3));
+    let usage = &sent["usage"];
+    let used = &usage["uses"]["submit"];
+    assert_eq!((&used["calls"], &used["denied"]), (&json!(3), &json!(0)));
+    assert!(used["bytes_out"].as_u64() > Some(30), "{sent}");
+    assert!(usage["host_calls"].as_u64() >= Some(6), "{sent}");
+    assert_eq!(
+        usage["bytes_in"],
+        json!(r#"["odd.told", 3, "now", "ok"]{}"#.len()),
+        "{sent}"
+    );
+    let denied = stage.call("odd.sends", r#"["nobody.knows", 1, "now", "ok"]"#);
+    let missed = &denied["usage"]["uses"]["submit"];
+    assert_eq!(
+        (&missed["calls"], &missed["denied"]),
+        (&json!(0), &json!(1)),
+        "{denied}"
+    );
+    let shown = stage.run(&["result", denied["id"].as_str().expect("an id")]);
+    assert!(shown.out.contains("submit denied once"), "{shown}");
+    until("it is counted", || {
+        let used = dev.metric("celeriac_grants_used_total", &[("grant", "submit")]);
+        let missed = dev.metric("celeriac_grants_denied_total", &[("grant", "submit")]);
+        (used > 2.5 && missed > 0.5).then_some(())
+    });
+    // A retry is a run of its own.
+    stage.call("odd.sends", r#"["odd.told", 1, "success", "retry"]"#);
+    let events = until("all of it is told", || {
+        let events = attempts(&dev, "odd.sends");
+        (events.len() == 4).then_some(events)
+    });
+    let total = 1e3 * dev.metric("celeriac_cpu_seconds_total", &[("task", "odd.sends")]);
+    assert!(
+        (total - sum(&events, "cpu_ms")).abs() < 0.01,
+        "{total} {events:?}"
+    );
+    assert_eq!(events[0]["grants.used"], "submit:3", "{events:?}");
+    assert_eq!(events[1]["grants.denied"], "submit:1");
+    for field in ["bytes_in", "bytes_out", "host_calls", "memory_peak_bytes"] {
+        assert_eq!(events[0][field], usage[field], "{field}");
+    }
+}
+
+#[test]
+fn the_totals_of_a_task_are_the_sum_of_its_runs() {
+    let stage = stage();
+    stage.write("celeriac.toml", "[grants.odd]\nsubmit = [\"odd.*\"]\n");
+    assert_metered(&stage);
+}
+
+#[test]
+fn runs_are_metered_where_results_are_in_redis() {
+    let redis = Redis::start();
+    let stage = stage()
+        .with("broker", &redis.url(0))
+        .with("result_backend", &redis.url(1));
+    stage.write("celeriac.toml", "[grants.odd]\nsubmit = [\"odd.*\"]\n");
+    assert_metered(&stage);
+}
+
+#[test]
+fn a_run_by_hand_tells_what_it_took() {
+    let stage = stage();
+    let file = stage.component("text").display().to_string();
+    let arguments = ["run", &file, "echo", "-a", "[\"abc\"]"];
+    let told = stage.json(&arguments);
+    assert_eq!(
+        (&told["bytes_in"], &told["bytes_out"]),
+        (&json!(9), &json!(5)),
+        "{told}"
+    );
+    assert_eq!(
+        (&told["host_calls"], &told["uses"]),
+        (&json!(0), &json!({})),
+        "{told}"
+    );
+    let told = stage.run(&arguments).good();
+    assert!(
+        told.out.contains("9 B in, 5 B out, 0 host calls\n"),
+        "{told}"
+    );
+}
