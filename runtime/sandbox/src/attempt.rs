@@ -1,6 +1,7 @@
 //! What an attempt is given: the call, the facts about it, and a way to
 //! interrupt it.
 
+use crate::egress::Egress;
 use crate::log::Level;
 use crate::outcome::Interruption;
 use crate::submit::Sender;
@@ -48,6 +49,8 @@ pub struct Attempt {
     pub progress: Option<watch::Sender<Option<Progress>>>,
     /// Who sends what the guest submits; `None` sends nothing.
     pub sender: Option<Arc<dyn Sender>>,
+    /// How what it sends by HTTP is sent, within its grants.
+    pub egress: Egress,
     /// How many progress updates the report repeats (0): for tests.
     pub keep_progress: usize,
 }
@@ -67,6 +70,7 @@ impl Default for Attempt {
             interrupt: Interrupt::default(),
             progress: None,
             sender: None,
+            egress: Egress::default(),
             keep_progress: 0,
         }
     }

@@ -1,5 +1,7 @@
 //! What a guest may reach beyond computing and returning.
 
+use crate::egress::HttpGrant;
+
 /// The capabilities of one attempt. Without any, whatever a guest imports beyond
 /// clocks, random numbers and its log answers with a denial.
 ///
@@ -10,6 +12,8 @@
 pub struct Grants {
     /// The tasks it may send: names, or beginnings of names and a `*`.
     pub submit: Vec<String>,
+    /// What it may reach by HTTP.
+    pub http: HttpGrant,
     /// Where the operator writes what it may reach, such as `[grants."images"]`:
     /// a denial names the line that would allow it. Empty where there is no such
     /// place.

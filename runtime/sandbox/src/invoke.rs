@@ -14,6 +14,7 @@ use crate::bindings::celeriac::task::types as shared;
 use crate::bindings::exports::celeriac::task::handler as wire;
 use crate::component::Component;
 use crate::cpu::{Deadlines, Meter, Metered};
+use crate::egress::HttpUse;
 use crate::engine::Live;
 use crate::error::SandboxError;
 use crate::grants::Grants;
@@ -56,6 +57,8 @@ pub struct Usage {
     pub cpu: Duration,
     /// Highest sum of memories and tables, bytes.
     pub memory_peak_bytes: u64,
+    /// What it did by HTTP.
+    pub http: HttpUse,
 }
 
 /// A store with its limits armed.
@@ -118,6 +121,7 @@ impl Armed<'_> {
                 wall: self.deadlines.started.elapsed(),
                 cpu: self.meter.finished(),
                 memory_peak_bytes: host.tally.peak(),
+                http: host.http_use(),
             },
             log: host.log.finish(),
             progress: host.progress.take(),
