@@ -1,6 +1,7 @@
 //! The whole of a process, put together from its configuration.
 
 pub mod client;
+mod egress;
 mod error;
 mod facts;
 mod housekeeping;

@@ -64,6 +64,7 @@ mod tests {
     fn a_name_grants_itself_and_a_star_what_begins_so() {
         let grants = Grants {
             submit: vec!["mail.send".to_owned(), "images.*".to_owned()],
+            http: HttpGrant::default(),
             place: "[grants.\"shop\"]".to_owned(),
         };
         for task in ["mail.send", "images.resize", "images."] {

@@ -57,6 +57,7 @@ impl App {
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&settings.name).await?;
         let metrics = Arc::new(Metrics::new());
+        let egress = self.egress()?;
         let listener = listen::bind(&self.config.worker).await?;
         let listen = listener
             .as_ref()
@@ -105,6 +106,7 @@ impl App {
             metrics,
             steering,
             events,
+            egress,
             settings,
         };
         let drained = worker::run(parts, shutdown).await;

@@ -11,6 +11,7 @@ use crate::registry::Resolver;
 use crate::results::{RUN, Results};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
+use celeriac_sandbox::Egress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -28,6 +29,7 @@ pub(super) struct Crew {
     pub(super) leases: Leases,
     pub(super) steering: Arc<Steering>,
     pub(super) events: Events,
+    pub(super) egress: Egress,
     /// Unlike that of every other process, whatever their names.
     incarnation: String,
     finished: AtomicU64,
@@ -50,6 +52,7 @@ impl Crew {
             leases: Leases::default(),
             steering: parts.steering,
             events: parts.events,
+            egress: parts.egress,
             incarnation: uuid::Uuid::new_v4().simple().to_string(),
             finished: AtomicU64::new(0),
             refused: AtomicU64::new(0),

@@ -112,6 +112,7 @@ fn launch(
         interrupt,
         progress: Some(progress),
         sender: Some(Arc::new(post)),
+        egress: crew.egress.clone(),
         ..celeriac_sandbox::Attempt::default()
     };
     let call = Call {
