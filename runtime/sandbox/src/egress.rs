@@ -105,7 +105,7 @@ impl Egress {
     /// Prepares what attempts share.
     ///
     /// # Errors
-    /// [`SandboxError::Misconfigured`] when the file of authorities cannot be used.
+    /// [`SandboxError::Authorities`] when the file of authorities cannot be used.
     pub fn new(settings: EgressSettings) -> Result<Self, SandboxError> {
         let trust = Trust::new(settings.ca_file.as_deref())?;
         Ok(Self::over(settings, Resolver::system(), trust))

@@ -14,7 +14,8 @@ impl App {
             limits: config.http.limits.clone(),
             ca_file: config.http.ca_file.clone(),
             own,
-        })?;
+        })
+        .map_err(StartError::Http)?;
         let mut grants = config.grants.values();
         if grants.any(|grant| !grant.http.hosts.is_empty()) {
             egress.prepare();

@@ -30,7 +30,7 @@ pub struct HttpConfig {
 pub(super) fn read(reader: &mut Reader) -> Result<HttpConfig, ConfigError> {
     let default = EgressLimits::default();
     let concurrent = u64::try_from(default.concurrent).unwrap_or(CONCURRENT);
-    let concurrent = reader.number("http.concurrent", concurrent, 1..=CONCURRENT)?;
+    let concurrent = reader.number("http.in_flight", concurrent, 1..=CONCURRENT)?;
     Ok(HttpConfig {
         limits: EgressLimits {
             requests: reader.number("http.requests", default.requests, 1..=REQUESTS)?,

@@ -39,7 +39,7 @@ pub use units::{kib, mib, ms};
 
 pub use celeriac_build::Target;
 pub use celeriac_sandbox::{
-    Failure, Interruption, Level, Limit, LimitHit, Limits, Line, Outcome, Progress, Rejection,
-    Retry, TICK, TaskInfo, Trap, When, Wish,
+    EgressLimits, Failure, HttpUse, Interruption, Level, Limit, LimitHit, Limits, Line, Outcome,
+    Progress, Rejection, Retry, TICK, TaskInfo, Trap, When, Wish,
 };
 pub use serde_json::{self, Value, json};

@@ -3,8 +3,8 @@
 use crate::report::account;
 use crate::submitted::Submitted;
 use celeriac_sandbox::{
-    Failure, Interruption, Limit, LimitHit, Limits, Line, Outcome, Progress, Rejection, Report,
-    Retry, Trap,
+    Failure, HttpUse, Interruption, Limit, LimitHit, Limits, Line, Outcome, Progress, Rejection,
+    Report, Retry, Trap,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -225,6 +225,12 @@ impl Run {
     #[must_use]
     pub fn wall(&self) -> Duration {
         self.report.usage.wall
+    }
+
+    /// Returns what it did by HTTP.
+    #[must_use]
+    pub fn http(&self) -> HttpUse {
+        self.report.usage.http
     }
 
     /// Returns the limits the run had.

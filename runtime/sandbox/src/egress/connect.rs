@@ -144,17 +144,21 @@ async fn secure(
 }
 
 fn unreached(error: &io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::ConnectionRefused => Error::ConnectionRefused,
-        io::ErrorKind::TimedOut => Error::ConnectionTimeout,
-        _ => Error::DestinationUnavailable,
+    let kind = error.kind();
+    if kind == io::ErrorKind::ConnectionRefused {
+        return Error::ConnectionRefused;
     }
+    if kind == io::ErrorKind::TimedOut {
+        return Error::ConnectionTimeout;
+    }
+    Error::DestinationUnavailable
 }
 
 fn untrusted(error: &io::Error) -> Error {
     let inner = error.get_ref();
-    match inner.and_then(|error| error.downcast_ref::<rustls::Error>()) {
-        Some(rustls::Error::InvalidCertificate(_)) => Error::TlsCertificateError,
-        _ => Error::TlsProtocolError,
+    let inner = inner.and_then(|error| error.downcast_ref::<rustls::Error>());
+    if matches!(inner, Some(rustls::Error::InvalidCertificate(_))) {
+        return Error::TlsCertificateError;
     }
+    Error::TlsProtocolError
 }

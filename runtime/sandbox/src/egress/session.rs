@@ -92,12 +92,14 @@ impl Session {
         authority: &str,
     ) -> Result<Target, Error> {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
-        if before >= self.limits().requests {
+        let most = self.limits().requests;
+        if before >= most {
             self.denied.fetch_add(1, Ordering::Relaxed);
-            let most = self.limits().requests;
-            self.tell(&format!(
-                "no more than {most} requests by HTTP for one attempt; http.requests in the operator's configuration raises it"
-            ));
+            if before == most {
+                self.tell(&format!(
+                    "no more than {most} requests by HTTP for one attempt; http.requests in the operator's configuration raises it"
+                ));
+            }
             return Err(Error::HttpRequestDenied);
         }
         // A tunnel would be a way around the judgement; a trace would show a guest
@@ -162,7 +164,7 @@ impl Session {
         }
         let most = self.limits().concurrent;
         self.tell(&format!(
-            "{most} requests by HTTP are under way, the most for one attempt, and none has ended; read or drop their answers; http.concurrent in the operator's configuration raises it"
+            "{most} requests by HTTP are under way, the most for one attempt, and none has ended; read or drop their answers; http.in_flight in the operator's configuration raises it"
         ));
         Err(Error::ConnectionLimitReached)
     }

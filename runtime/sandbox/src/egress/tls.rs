@@ -19,8 +19,9 @@ pub(super) struct Trust {
 impl Trust {
     pub(super) fn new(ca_file: Option<&Path>) -> Result<Self, SandboxError> {
         let extra = match ca_file {
-            Some(path) => read(path).map_err(|reason| SandboxError::Misconfigured {
-                reason: format!("http.ca_file: {path:?}: {reason}"),
+            Some(path) => read(path).map_err(|reason| SandboxError::Authorities {
+                path: path.to_owned(),
+                reason,
             })?,
             None => Vec::new(),
         };
