@@ -56,8 +56,7 @@ impl App {
         let modules = registry.modules().await?;
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&settings.name).await?;
-        let metrics = Arc::new(Metrics::new());
-        let egress = self.egress()?;
+        let (metrics, egress) = (Arc::new(Metrics::new()), self.egress()?);
         let listener = listen::bind(&self.config.worker).await?;
         let listen = listener
             .as_ref()

@@ -51,14 +51,16 @@ impl Session {
         let slot = self.slot().await?;
         let limit = options.connect_timeout.unwrap_or(Duration::MAX);
         let request = self.finished(request, &target)?;
-        match connect(&self, &target, limit).await? {
-            Connection::Plain(stream) => self.exchange(stream, request, options, slot).await,
-            Connection::Secure(stream) => self.exchange(stream, request, options, slot).await,
-        }
+        let begun = match connect(&self, &target, limit).await? {
+            Connection::Plain(stream) => self.exchange(stream, request, options, slot).await?,
+            Connection::Secure(stream) => self.exchange(stream, request, options, slot).await?,
+        };
+        self.note(&target, begun.0.status().as_u16());
+        Ok(begun)
     }
 
     async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-        self: Arc<Self>,
+        self: &Arc<Self>,
         stream: S,
         request: Request<WasiBody>,
         options: RequestOptions,
@@ -87,7 +89,7 @@ impl Session {
             Err(_) => return Err(Error::ConnectionReadTimeout),
         };
         let silence = options.between_bytes_timeout.unwrap_or(SILENCE);
-        let session = Arc::clone(&self);
+        let session = Arc::clone(self);
         let answer = answer.map(|body| Answer::new(body, session, silence).boxed_unsync());
         let rest = async move {
             if !futures_util::future::FusedFuture::is_terminated(&connection) {

@@ -150,6 +150,11 @@ impl Session {
         Error::HttpRequestDenied
     }
 
+    /// Tells the operator that a grant was used.
+    pub(super) fn note(&self, target: &Target, status: u16) {
+        tracing::debug!(grant = self.place, %target, status, "sent by HTTP");
+    }
+
     /// Writes a line into the log of the attempt.
     pub(super) fn tell(&self, words: &str) {
         let grant = ("grant".to_owned(), "http".to_owned());
