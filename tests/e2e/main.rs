@@ -30,6 +30,7 @@ mod flower;
 mod forward;
 mod hands;
 mod health;
+mod isolate;
 mod limits;
 mod memory;
 mod monitor;

@@ -64,8 +64,11 @@ fn tls_is_trusted_by_an_authority_of_the_operators() {
     let message = failure(&stored, "celeriac.HttpError");
     assert_eq!(message, "ErrorCode::TlsCertificateError", "{stored}");
     let authority = format!("[http]\nca_file = {:?}", certificates.path("ca.pem"));
-    let stored = fetch(&granted(&grants, &authority), &url);
-    assert_eq!(success(&stored)[0], 200, "{stored}");
+    for isolate in ["false", "true"] {
+        let stage = granted(&grants, &authority).with("worker.isolate", isolate);
+        let stored = fetch(&stage, &url);
+        assert_eq!(success(&stored)[0], 200, "{isolate}: {stored}");
+    }
     // Its certificate is for other names.
     let address = format!("https://127.0.0.2:{}", site.port());
     let grants = format!(
@@ -95,16 +98,18 @@ fn limits_of_the_configuration_are_those_of_an_attempt() {
     let site = Site::plain("hello");
     let url = site.url("127.0.0.1");
     let grants = format!("http = [\"{url}\"]\nhttp_private = [\"127.0.0.1\"]");
-    let stage = granted(&grants, "[http]\nrequests = 3");
-    let _dev = stage.dev();
-    stage.push("web");
-    let together = |times| {
-        let urls = vec![url.clone(); times];
-        stage.call("web.together", &json!([urls]).to_string())
-    };
-    assert_eq!(*success(&together(3)), json!([5, 5, 5]));
-    let log = denial(&together(4));
-    assert!(log.contains("http.requests"), "{log}");
+    for isolate in ["false", "true"] {
+        let stage = granted(&grants, "[http]\nrequests = 3").with("worker.isolate", isolate);
+        let _dev = stage.dev();
+        stage.push("web");
+        let together = |times| {
+            let urls = vec![url.clone(); times];
+            stage.call("web.together", &json!([urls]).to_string())
+        };
+        assert_eq!(*success(&together(3)), json!([5, 5, 5]), "{isolate}");
+        let log = denial(&together(4));
+        assert!(log.contains("http.requests"), "{isolate}: {log}");
+    }
 }
 
 #[test]

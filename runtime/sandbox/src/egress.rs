@@ -28,6 +28,7 @@ pub(crate) use session::Session;
 
 use crate::error::SandboxError;
 use resolve::Resolver;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -39,7 +40,7 @@ const MIB: u64 = 1 << 20;
 pub(crate) const HEADER_BYTES: usize = 32 << 10;
 
 /// What a guest may reach by HTTP; nothing by default.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpGrant {
     /// The hosts.
     pub hosts: Vec<HostPattern>,
@@ -50,7 +51,7 @@ pub struct HttpGrant {
 }
 
 /// What one attempt may use of HTTP.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EgressLimits {
     /// Requests, denied ones included (100): more is a job for several tasks.
     pub requests: u64,
@@ -77,7 +78,7 @@ impl Default for EgressLimits {
 }
 
 /// How a worker sends what guests send by HTTP.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EgressSettings {
     /// What one attempt may use.
     pub limits: EgressLimits,
@@ -95,8 +96,7 @@ pub struct Egress(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    limits: EgressLimits,
-    own: Vec<(String, u16)>,
+    settings: EgressSettings,
     resolver: Resolver,
     trust: Trust,
 }
@@ -111,6 +111,12 @@ impl Egress {
         Ok(Self::over(settings, Resolver::system(), trust))
     }
 
+    /// Returns what it was made with, for a process that is to have the same.
+    #[must_use]
+    pub fn settings(&self) -> &EgressSettings {
+        &self.0.settings
+    }
+
     /// Reads the authorities that the machine trusts, so that the first request
     /// does not wait for it, and so that a process which gives up its files later
     /// has them.
@@ -120,10 +126,8 @@ impl Egress {
     }
 
     fn over(settings: EgressSettings, resolver: Resolver, trust: Trust) -> Self {
-        let EgressSettings { limits, own, .. } = settings;
         Self(Arc::new(Shared {
-            limits,
-            own,
+            settings,
             resolver,
             trust,
         }))
@@ -142,7 +146,7 @@ impl Default for Egress {
 }
 
 /// What an attempt did by HTTP.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HttpUse {
     /// Requests it made, denied ones included.
     pub requests: u64,

@@ -147,6 +147,11 @@ impl Broker for RabbitBroker {
         publish::publish(&session, self.clock.now(), messages).await
     }
 
+    async fn prepare(&self, queues: &[String]) -> Result<(), BrokerError> {
+        let session = self.session().await?;
+        take::prepare(&session, queues).await
+    }
+
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
         let session = self.session().await?;
         take::take(&session, &self.clock, queues, max.max(1)).await

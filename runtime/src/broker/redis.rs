@@ -165,6 +165,10 @@ impl Broker for RedisBroker {
         publish::publish(&self.inner, messages).await
     }
 
+    async fn prepare(&self, queues: &[String]) -> Result<(), BrokerError> {
+        self.bindings.ensure(&self.inner, queues).await
+    }
+
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
         if queues.is_empty() {
             return Ok(Vec::new());

@@ -1,6 +1,7 @@
 //! Which addresses are nobody's business: those that are not of the public
 //! internet, however they are written.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -102,7 +103,8 @@ fn same_v6(ip: Ipv6Addr, other: Ipv6Addr, bits: u8) -> bool {
 
 /// Addresses that begin with the same bits, such as `10.1.2.0/24`; without a
 /// number of bits it is one address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Network {
     first: IpAddr,
     bits: u8,
@@ -162,6 +164,20 @@ impl std::str::FromStr for Network {
         is_exact
             .then_some(network)
             .ok_or_else(|| format!("{address} has bits beyond the first {}", network.bits))
+    }
+}
+
+impl TryFrom<String> for Network {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<Network> for String {
+    fn from(one: Network) -> Self {
+        one.to_string()
     }
 }
 

@@ -106,7 +106,7 @@ async fn refusal(session: &Session, ip: IpAddr, port: u16) -> Option<&'static st
 
 /// Tells whether a server of the worker's own is there.
 async fn is_own(egress: &Egress, ip: IpAddr, port: u16) -> bool {
-    for (host, own_port) in &egress.0.own {
+    for (host, own_port) in &egress.0.settings.own {
         if *own_port != port {
             continue;
         }

@@ -1,6 +1,7 @@
 //! Where a guest may send requests: hosts by name, judged before anything is
 //! resolved.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -28,7 +29,8 @@ pub(super) struct Target {
 /// Hosts that may be reached: `api.example.com`, `*.example.org:8443`, or
 /// `http://internal.example:8080`. Without a scheme it is https, without a port
 /// that of the scheme.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct HostPattern {
     /// Stands for names below this one, too, and then not for itself.
     is_suffix: bool,
@@ -129,6 +131,20 @@ impl std::str::FromStr for HostPattern {
                 .to_owned()
         })?;
         Ok(Self { is_suffix, target })
+    }
+}
+
+impl TryFrom<String> for HostPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}
+
+impl From<HostPattern> for String {
+    fn from(one: HostPattern) -> Self {
+        one.to_string()
     }
 }
 

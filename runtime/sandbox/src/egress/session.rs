@@ -54,7 +54,7 @@ impl Session {
             place,
             log,
             deadline,
-            slots: Arc::new(Semaphore::new(egress.0.limits.concurrent)),
+            slots: Arc::new(Semaphore::new(egress.0.settings.limits.concurrent)),
             requests: AtomicU64::new(0),
             denied: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
@@ -76,7 +76,7 @@ impl Session {
     }
 
     pub(super) fn limits(&self) -> &EgressLimits {
-        &self.egress.0.limits
+        &self.egress.0.settings.limits
     }
 
     /// Shortens a span to what is left of the attempt.
