@@ -1,8 +1,8 @@
 //! Cells: processes of their own for guests, one for each module.
 //!
-//! A second wall. An engine that a guest breaks is then in a process that has no
-//! connection to a broker, no password, no key and no file, and only the tasks of the same module
-//! are lost with it: their messages come back, counted as deliveries.
+//! A second wall. An engine that a guest breaks is then in a process that has no connection
+//! to a broker, no password, no key and no file, and only the tasks of the same module are
+//! lost with it: their messages come back, counted as deliveries.
 
 mod cell;
 mod run;
