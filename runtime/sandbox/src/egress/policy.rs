@@ -286,6 +286,22 @@ mod tests {
     }
 
     #[test]
+    fn a_grant_arrives_in_another_process_as_it_is() {
+        let grant = crate::HttpGrant {
+            hosts: vec![pattern("*.example.org:8443"), pattern("http://[::1]")],
+            private: vec!["10.1.2.0/24".parse().unwrap()],
+        };
+        let text = serde_json::to_string(&grant).unwrap();
+        let line = r#"{"hosts":["*.example.org:8443","http://[::1]"],"private":["10.1.2.0/24"]}"#;
+        assert_eq!(text, line);
+        assert_eq!(
+            serde_json::from_str::<crate::HttpGrant>(&text).unwrap(),
+            grant
+        );
+        assert!(serde_json::from_str::<crate::HttpGrant>(&text.replace("*.", "*")).is_err());
+    }
+
+    #[test]
     fn a_pattern_is_shown_as_it_is_written() {
         for text in [
             "api.example.com",
