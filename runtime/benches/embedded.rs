@@ -79,6 +79,7 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
         metrics: Arc::new(Metrics::new()),
         steering: Arc::new(steering(&results, &broker, concurrency)),
         events: Events::new("bench@localhost", TimeZone::UTC, Clock::System, false),
+        egress: celeriac_sandbox::Egress::default(),
         settings: settings(concurrency),
     };
     let began = Instant::now();

@@ -2,6 +2,7 @@
 
 pub mod client;
 mod confined;
+mod egress;
 mod error;
 mod facts;
 mod housekeeping;

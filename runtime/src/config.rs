@@ -11,6 +11,7 @@ mod confine;
 mod error;
 mod grants;
 mod hostname;
+mod http;
 mod limits;
 mod publish;
 mod queues;
@@ -32,6 +33,7 @@ pub use confine::Confine;
 pub use error::ConfigError;
 pub use grants::Grant;
 pub use hostname::machine;
+pub use http::HttpConfig;
 pub use publish::PublishConfig;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
@@ -82,6 +84,8 @@ pub struct Config {
     pub aliases: BTreeMap<String, String>,
     /// What tasks may reach, by whom that is granted to.
     pub grants: BTreeMap<String, Grant>,
+    /// How is sent what tasks send by HTTP.
+    pub http: HttpConfig,
     /// How queues are declared that are missing.
     pub queues: QueueShapes,
     /// Queues by names and patterns of tasks that we publish.
@@ -140,6 +144,7 @@ impl Config {
         let rates = tasks::read(&mut reader)?;
         tasks::check_scope(&reader, worker.rate_limit_scope, [&broker, &result_backend])?;
         let grants = grants::read(&mut reader)?;
+        let http = http::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((
@@ -157,6 +162,7 @@ impl Config {
                 max_retries,
                 aliases,
                 grants,
+                http,
                 queues,
                 routes,
                 rates,

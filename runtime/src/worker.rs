@@ -26,7 +26,7 @@ use crate::results::{Results, ResultsError};
 use crate::shutdown::Shutdown;
 use crate::task::Accept;
 use crate::telemetry::Metrics;
-use celeriac_sandbox::Limits;
+use celeriac_sandbox::{Egress, Limits};
 use crew::Crew;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -52,6 +52,8 @@ pub struct Parts {
     pub steering: Arc<Steering>,
     /// Where it tells what happens.
     pub events: Events,
+    /// How is sent what tasks send by HTTP.
+    pub egress: Egress,
     /// How it works.
     pub settings: Settings,
 }

@@ -64,6 +64,7 @@ mod submit_celery;
 mod timing;
 mod tutorial;
 mod unheard;
+mod web;
 
 use ended::{class, failure, message, success};
 use std::path::Path;

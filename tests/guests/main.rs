@@ -14,6 +14,7 @@
 mod bystanders;
 mod describing;
 mod endings;
+mod http;
 mod limits;
 mod metering;
 mod output;

@@ -1,6 +1,7 @@
 //! What an attempt is given: the call, the facts about it, and a way to
 //! interrupt it.
 
+use crate::egress::Egress;
 use crate::log::Level;
 use crate::outcome::Interruption;
 use crate::submit::Sender;
@@ -55,6 +56,9 @@ pub struct Attempt {
     /// Who sends what the guest submits; `None` sends nothing.
     #[serde(skip)]
     pub sender: Option<Arc<dyn Sender>>,
+    /// How what it sends by HTTP is sent, within its grants.
+    #[serde(skip)]
+    pub egress: Egress,
     /// How many progress updates the report repeats (0): for tests.
     pub keep_progress: usize,
 }
@@ -74,6 +78,7 @@ impl Default for Attempt {
             interrupt: Interrupt::default(),
             progress: None,
             sender: None,
+            egress: Egress::default(),
             keep_progress: 0,
         }
     }

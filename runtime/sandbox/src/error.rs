@@ -1,6 +1,7 @@
 //! Host trouble, and why an upload is refused.
 
 use crate::inspect::Difference;
+use std::path::PathBuf;
 
 /// Trouble of the host while it ran a guest.
 ///
@@ -15,6 +16,14 @@ pub enum SandboxError {
     )]
     Misconfigured {
         /// The engine's words.
+        reason: String,
+    },
+    /// The authorities that outgoing HTTP is to trust cannot be used: fail the start.
+    #[error("http.ca_file {path:?} cannot be used: {reason}")]
+    Authorities {
+        /// Their file.
+        path: PathBuf,
+        /// Why.
         reason: String,
     },
     /// All slots of the pool are taken: give the message back, no attempt is spent.

@@ -1,5 +1,6 @@
 //! What a guest may reach beyond computing and returning.
 
+use crate::egress::HttpGrant;
 use serde::{Deserialize, Serialize};
 
 /// The capabilities of one attempt. Without any, whatever a guest imports beyond
@@ -12,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub struct Grants {
     /// The tasks it may send: names, or beginnings of names and a `*`.
     pub submit: Vec<String>,
+    /// What it may reach by HTTP.
+    pub http: HttpGrant,
     /// Where the operator writes what it may reach, such as `[grants."images"]`:
     /// a denial names the line that would allow it. Empty where there is no such
     /// place.
@@ -62,6 +65,7 @@ mod tests {
     fn a_name_grants_itself_and_a_star_what_begins_so() {
         let grants = Grants {
             submit: vec!["mail.send".to_owned(), "images.*".to_owned()],
+            http: HttpGrant::default(),
             place: "[grants.\"shop\"]".to_owned(),
         };
         for task in ["mail.send", "images.resize", "images."] {

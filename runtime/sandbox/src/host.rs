@@ -6,6 +6,7 @@
 mod ambient;
 mod canvas;
 mod context;
+mod http;
 mod logging;
 mod progress;
 pub(crate) mod submit;
@@ -14,13 +15,14 @@ mod wasi;
 use crate::attempt::Attempt;
 use crate::bindings::Task;
 use crate::cpu::Deadlines;
+use crate::egress::HttpUse;
 use crate::grants::Grants;
 use crate::invoke::Tally;
 use crate::limits::Limits;
 use crate::log::LogBook;
 use crate::outcome::Interruption;
 use crate::submit::Outbox;
-use crate::uses::Uses;
+use crate::uses::{Use, Uses};
 use std::time::Instant;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::WasiCtx;
@@ -44,18 +46,21 @@ pub(crate) struct Host {
     pub(crate) table: ResourceTable,
     /// Made when the guest first asks for WASI: most calls never do.
     wasi: Option<WasiCtx>,
+    http: http::Http,
 }
 
 impl Host {
     pub(crate) fn new(
         attempt: Attempt,
         limits: &Limits,
-        grants: Grants,
+        mut grants: Grants,
         deadlines: Deadlines,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(HANDLES);
+        let http = http::Http::new(std::mem::take(&mut grants.http), grants.place.clone());
         Self {
+            http,
             log: LogBook::new(limits, attempt.log_level),
             progress: progress::Board::new(limits, &attempt),
             tally: Tally::new(limits.memory),
@@ -77,6 +82,22 @@ impl Host {
         self
     }
 
+    /// Returns what the guest did by HTTP, as a use of its grant.
+    pub(crate) fn http_use(&self) -> Use {
+        let HttpUse {
+            requests,
+            denied,
+            bytes_in,
+            bytes_out,
+        } = self.http.used();
+        Use {
+            calls: requests.saturating_sub(denied),
+            denied,
+            bytes_in,
+            bytes_out,
+        }
+    }
+
     /// Tells whether the guest is asked to stop, and why.
     pub(crate) fn interrupted(&self) -> Option<Interruption> {
         self.attempt.interrupt.raised().or_else(|| {
@@ -87,10 +108,11 @@ impl Host {
 }
 
 /// Makes the linker that serves every guest: the world's interfaces and WASI
-/// 0.2, the latter denied by construction (see `wasi`).
+/// 0.2, the latter denied by construction (see `wasi`) or without a grant (see `http`).
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     Task::add_to_linker::<_, HasSelf<_>>(&mut linker, Host::called)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Ok(linker)
 }

@@ -140,6 +140,7 @@ impl Armed<'_> {
             ..Use::default()
         };
         host.uses.count(Capability::Submit, denied);
+        host.uses.count(Capability::Http, host.http_use());
         let (bytes_in, bytes_out) = host.uses.bytes();
         let result = match &outcome {
             Outcome::Returned(result) => result.len() as u64,

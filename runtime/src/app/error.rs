@@ -64,6 +64,9 @@ pub enum StartError {
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// Outgoing HTTP.
+    #[error(transparent)]
+    Http(SandboxError),
     /// The worker.
     #[error(transparent)]
     Worker(#[from] WorkerError),

@@ -110,8 +110,11 @@ impl App {
     pub(super) fn grants(&self) -> Granted {
         let grants = self.config.grants.iter();
         let grants = grants.map(|(whom, given)| {
-            let submit = given.submit.clone();
-            (whom.clone(), Grant { submit })
+            let grant = Grant {
+                submit: given.submit.clone(),
+                http: given.http.clone(),
+            };
+            (whom.clone(), grant)
         });
         grants.collect()
     }

@@ -59,7 +59,7 @@ impl App {
         let modules = registry.modules().await?;
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&settings.name).await?;
-        let metrics = Arc::new(self.metrics());
+        let (metrics, egress) = (Arc::new(self.metrics()), self.egress()?);
         let listener = listen::bind(&self.config.worker).await?;
         let listen = listener
             .as_ref()
@@ -109,6 +109,7 @@ impl App {
             metrics,
             steering,
             events,
+            egress,
             settings,
         };
         let drained = worker::run(parts, shutdown).await;

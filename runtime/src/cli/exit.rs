@@ -145,6 +145,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::User(_)
         | StartError::Open { .. }
         | StartError::NoReplies
+        | StartError::Http(_)
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)

@@ -1,8 +1,11 @@
 //! The sections `[grants.WHOM]`: what tasks may reach beyond computing.
 
+mod http;
+
 use super::error::ConfigError;
 use super::reader::Reader;
 use super::routes::check_pattern;
+use celeriac_sandbox::HttpGrant;
 use std::collections::BTreeMap;
 
 /// Most sections (1,000): they are looked through for each attempt.
@@ -11,13 +14,15 @@ const SECTIONS: usize = 1_000;
 const TASKS: usize = 1_000;
 
 /// The keys of a section.
-const KEYS: [&str; 1] = ["submit"];
+const KEYS: [&str; 3] = ["submit", "http", "http_private"];
 
 /// What one section grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
     /// The tasks that may be sent: names, or beginnings of names and a `*`.
     pub submit: Vec<String>,
+    /// What may be reached by HTTP.
+    pub http: HttpGrant,
 }
 
 /// Reads the grants, by whom they are for.
@@ -26,6 +31,7 @@ pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, Grant>, Confi
     for whom in reader.sections("grants", &KEYS, SECTIONS)? {
         let grant = Grant {
             submit: submit(reader, &whom)?,
+            http: http::read(reader, &whom)?,
         };
         grants.insert(whom, grant);
     }

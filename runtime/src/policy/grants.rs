@@ -1,6 +1,6 @@
 //! What a task may reach: what the operator's configuration grants it.
 
-use celeriac_sandbox::Grants;
+use celeriac_sandbox::{Grants, HttpGrant};
 use std::collections::BTreeMap;
 
 /// What the operator grants, by whom it is for: the name of a module or of a task,
@@ -12,6 +12,8 @@ pub type Granted = BTreeMap<String, Grant>;
 pub struct Grant {
     /// The tasks it may send: names, or beginnings of names and a `*`.
     pub submit: Vec<String>,
+    /// What it may reach by HTTP.
+    pub http: HttpGrant,
 }
 
 /// Returns the grants of a task: everything that is for its module, for the task,
@@ -24,16 +26,22 @@ pub fn of(granted: &Granted, module: &str, task: &str) -> Grants {
         Some(beginning) => full.starts_with(beginning),
         None => whom == module || whom == full,
     };
-    let mut submit: Vec<String> = granted
-        .iter()
-        .filter(|(whom, _)| is_for(whom))
-        .flat_map(|(_, grant)| grant.submit.iter().cloned())
-        .collect();
-    submit.sort();
-    submit.dedup();
     let mut grants = Grants::at(format!("[grants.{module:?}]"));
-    grants.submit = submit;
+    for (_, grant) in granted.iter().filter(|(whom, _)| is_for(whom)) {
+        grants.submit.extend_from_slice(&grant.submit);
+        grants.http.hosts.extend_from_slice(&grant.http.hosts);
+        grants.http.private.extend_from_slice(&grant.http.private);
+    }
+    once(&mut grants.submit);
+    once(&mut grants.http.hosts);
+    once(&mut grants.http.private);
     grants
+}
+
+/// Keeps one of each.
+fn once<T: Ord>(all: &mut Vec<T>) {
+    all.sort();
+    all.dedup();
 }
 
 #[cfg(test)]
@@ -43,7 +51,11 @@ mod tests {
     fn granted(pairs: &[(&str, &[&str])]) -> Granted {
         let owned = |(whom, tasks): &(&str, &[&str])| {
             let submit = tasks.iter().map(|task| (*task).to_owned()).collect();
-            ((*whom).to_owned(), Grant { submit })
+            let grant = Grant {
+                submit,
+                ..Grant::default()
+            };
+            ((*whom).to_owned(), grant)
         };
         pairs.iter().map(owned).collect()
     }
@@ -67,9 +79,32 @@ mod tests {
     }
 
     #[test]
+    fn hosts_of_all_that_fit_are_granted_together() {
+        let http = |host: &str, network: &str| Grant {
+            http: HttpGrant {
+                hosts: vec!["a.test".parse().unwrap(), host.parse().unwrap()],
+                private: vec![network.parse().unwrap()],
+            },
+            ..Grant::default()
+        };
+        let granted = Granted::from([
+            ("images".to_owned(), http("b.test", "10.0.0.1")),
+            ("images.re*".to_owned(), http("c.test", "10.0.0.2")),
+            ("mail".to_owned(), http("d.test", "10.0.0.3")),
+        ]);
+        let of = |task| {
+            let http = of(&granted, "images", task).http;
+            let hosts: Vec<String> = http.hosts.iter().map(ToString::to_string).collect();
+            (hosts.join(" "), http.private.len())
+        };
+        assert_eq!(of("resize"), ("a.test b.test c.test".to_owned(), 2));
+        assert_eq!(of("list"), ("a.test b.test".to_owned(), 1));
+    }
+
+    #[test]
     fn nothing_is_granted_by_default_not_even_the_tasks_of_the_same_module() {
         let grants = of(&Granted::new(), "images", "resize");
-        assert!(grants.submit.is_empty());
+        assert!(grants.submit.is_empty() && grants.http == HttpGrant::default());
         assert_eq!(grants.place, "[grants.\"images\"]");
     }
 }

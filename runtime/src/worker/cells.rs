@@ -1,8 +1,8 @@
 //! Cells: processes of their own for guests, one for each module.
 //!
-//! A second wall. An engine that a guest breaks is then in a process that has no address
-//! of a broker, no password, no key and no file, and only the tasks of the same module
-//! are lost with it: their messages come back, counted as deliveries.
+//! A second wall. An engine that a guest breaks is then in a process that has no connection
+//! to a broker, no password, no key and no file, and only the tasks of the same module are
+//! lost with it: their messages come back, counted as deliveries.
 
 mod cell;
 mod run;
@@ -15,7 +15,7 @@ mod tests;
 pub use serve::serve;
 
 use crate::registry::Loaded;
-use celeriac_sandbox::{Attempt, Call, Grants, Limits, Report, SandboxError};
+use celeriac_sandbox::{Attempt, Call, Egress, Grants, Limits, Report, SandboxError};
 use cell::{Cell, Program, unpoisoned};
 use std::collections::HashMap;
 use std::path::Path;
@@ -24,7 +24,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use wire::Order;
+use wire::{Order, ToCell};
 
 /// Most cells at once (64): each is a process with an engine of its own. Where there are
 /// more modules, one that does nothing makes room.
@@ -37,6 +37,7 @@ const AGAIN: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Cells {
     program: Program,
+    egress: Egress,
     runtime: Handle,
     /// What reads and writes for them, ended with the worker.
     tasks: Mutex<JoinSet<()>>,
@@ -69,19 +70,24 @@ impl Cells {
     /// Prepares cells of this very program, which run so many attempts each on so many
     /// threads. Within a Tokio runtime: that one reads and writes for them.
     #[must_use]
-    pub fn new(attempts: u32, threads: usize) -> Self {
-        Self::of(Program {
+    pub fn new(attempts: u32, threads: usize, egress: Egress) -> Self {
+        let program = Program {
             // The link stays right when an upgrade replaces the file on disk.
             path: Path::new("/proc/self/exe").to_owned(),
             arguments: ["cell".to_owned(), attempts.to_string(), threads.to_string()]
                 .map(Into::into)
                 .into(),
-        })
+        };
+        Self {
+            egress,
+            ..Self::of(program)
+        }
     }
 
     fn of(program: Program) -> Self {
         Self {
             program,
+            egress: Egress::default(),
             runtime: Handle::current(),
             tasks: Mutex::default(),
             cells: Mutex::default(),
@@ -141,6 +147,7 @@ impl Cells {
         let cell = cell.map_err(|error| SandboxError::Lost {
             reason: format!("it could not be started: {error}"),
         })?;
+        cell.say(ToCell::Egress(self.egress.settings().clone()));
         let place = Place {
             cell: Arc::clone(&cell),
             started: now,

@@ -12,6 +12,7 @@ use crate::registry::Resolver;
 use crate::results::{RUN, Results};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
+use celeriac_sandbox::Egress;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,6 +32,7 @@ pub(super) struct Crew {
     pub(super) leases: Leases,
     pub(super) steering: Arc<Steering>,
     pub(super) events: Events,
+    pub(super) egress: Egress,
     /// Unlike that of every other process, whatever their names.
     incarnation: String,
     finished: AtomicU64,
@@ -43,7 +45,10 @@ impl Crew {
         let threads = parts.settings.guest_threads;
         let guests = Guests::start(threads)?;
         let most = u32::try_from(parts.steering.pool.most()).unwrap_or(u32::MAX);
-        let cells = parts.settings.isolate.then(|| Cells::new(most, threads));
+        let cells = parts
+            .settings
+            .isolate
+            .then(|| Cells::new(most, threads, parts.egress.clone()));
         Ok(Self {
             broker: parts.broker,
             results: parts.results,
@@ -57,6 +62,7 @@ impl Crew {
             leases: Leases::default(),
             steering: parts.steering,
             events: parts.events,
+            egress: parts.egress,
             incarnation: uuid::Uuid::new_v4().simple().to_string(),
             finished: AtomicU64::new(0),
             refused: AtomicU64::new(0),

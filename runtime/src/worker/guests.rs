@@ -15,6 +15,8 @@ impl Guests {
             .worker_threads(threads.max(1))
             .thread_name("celeriac-guest")
             .enable_time()
+            // For what guests send by HTTP.
+            .enable_io()
             .build()
             .map_err(|source| WorkerError::Threads { source })?;
         Ok(Self(Some(runtime)))

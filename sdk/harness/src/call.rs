@@ -6,7 +6,8 @@ use crate::run::Run;
 use crate::submitted::Outbox;
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, Grants, Interrupt, Interruption, Limits, Report, SandboxError, Sender,
+    Attempt, Call, Egress, EgressLimits, EgressSettings, Grants, HttpGrant, Interrupt,
+    Interruption, Limits, Report, SandboxError, Sender,
 };
 use serde_json::{Map, Value};
 use std::convert::Infallible;
@@ -28,6 +29,8 @@ pub struct TaskCall {
     attempt: Attempt,
     interrupt: Option<(Duration, Interruption)>,
     may_submit: Vec<String>,
+    http: HttpGrant,
+    http_limits: EgressLimits,
 }
 
 impl TaskCall {
@@ -49,6 +52,8 @@ impl TaskCall {
             attempt,
             interrupt: None,
             may_submit: Vec::new(),
+            http: HttpGrant::default(),
+            http_limits: EgressLimits::default(),
         }
     }
 
@@ -141,6 +146,43 @@ impl TaskCall {
         self
     }
 
+    /// Grants the task to reach a host by HTTP, as the key `http` of an operator's
+    /// `[grants.WHOM]` does: `api.example.com`, `*.example.org:8443`,
+    /// `http://127.0.0.1:8080`. Requests are really sent.
+    ///
+    /// # Panics
+    /// When it is no host.
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a test learns of it at its own line")]
+    pub fn may_reach(mut self, host: &str) -> Self {
+        match host.parse() {
+            Ok(host) => self.http.hosts.push(host),
+            Err(error) => panic!("{host:?}: {error}"),
+        }
+        self
+    }
+
+    /// Grants the task to connect to addresses that are not of the public internet, as
+    /// the key `http_private` does: `127.0.0.1`, `10.1.2.0/24`.
+    ///
+    /// # Panics
+    /// When it is no network.
+    #[track_caller]
+    #[expect(clippy::panic, reason = "a test learns of it at its own line")]
+    pub fn may_connect(mut self, network: &str) -> Self {
+        match network.parse() {
+            Ok(network) => self.http.private.push(network),
+            Err(error) => panic!("{network:?}: {error}"),
+        }
+        self
+    }
+
+    /// Changes what the task may use of HTTP, which is the default of a worker.
+    pub fn http_limits(mut self, change: impl FnOnce(&mut EgressLimits)) -> Self {
+        change(&mut self.http_limits);
+        self
+    }
+
     /// Asks the task to stop after some time, as a revoke, a shutdown or the
     /// soft limit does. With zero it is asked before it starts.
     pub fn interrupt_after(mut self, time: Duration, reason: Interruption) -> Self {
@@ -181,6 +223,11 @@ impl TaskCall {
         self.attempt.sender = Some(sender);
         let mut grants = Grants::default();
         grants.submit = self.may_submit;
+        grants.http = self.http;
+        self.attempt.egress = Egress::new(EgressSettings {
+            limits: self.http_limits,
+            ..EgressSettings::default()
+        })?;
         let raise = async {
             match self.interrupt {
                 Some((time, reason)) if time.is_zero() => interrupt.raise(reason),

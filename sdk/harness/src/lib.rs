@@ -39,7 +39,7 @@ pub use units::{kib, mib, ms};
 
 pub use celeriac_build::Target;
 pub use celeriac_sandbox::{
-    Capability, Failure, Interruption, Level, Limit, LimitHit, Limits, Line, Outcome, Progress,
-    Rejection, Retry, TICK, TaskInfo, Trap, Usage, Use, Uses, When, Wish,
+    Capability, EgressLimits, Failure, Interruption, Level, Limit, LimitHit, Limits, Line, Outcome,
+    Progress, Rejection, Retry, TICK, TaskInfo, Trap, Usage, Use, Uses, When, Wish,
 };
 pub use serde_json::{self, Value, json};

@@ -25,6 +25,7 @@ pub mod raw;
 pub mod redis;
 pub mod sentinel;
 pub mod server;
+pub mod site;
 pub mod stage;
 pub mod wait;
 
@@ -39,5 +40,6 @@ pub use raw::{Letter, Tally};
 pub use redis::Redis;
 pub use sentinel::Sentinels;
 pub use server::{Ended, Server};
+pub use site::Site;
 pub use stage::{Ran, Stage};
 pub use wait::until;

@@ -37,6 +37,21 @@ const HOMES: &[Home] = &[
         places: &["runtime/sandbox/"],
     },
     Home {
+        name: "wasmtime_wasi_http",
+        places: &["runtime/sandbox/"],
+    },
+    Home {
+        name: "hyper",
+        places: &[
+            "runtime/sandbox/src/egress",
+            "runtime/sandbox/src/host/http.rs",
+        ],
+    },
+    Home {
+        name: "wasip2",
+        places: &["tests/guests/web"],
+    },
+    Home {
         name: "wasmparser",
         places: &["runtime/sandbox/"],
     },

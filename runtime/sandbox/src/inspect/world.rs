@@ -53,8 +53,18 @@ const IMPORTS: [(&str, &[&str]); 7] = [
 /// The interfaces every component must export, with the function it calls.
 const EXPORTS: [(&str, &str); 2] = [("manifest", "describe"), ("handler", "run")];
 
-/// The packages of WASI 0.2 this host has (denied by construction).
-const WASI: [&str; 6] = ["cli", "clocks", "filesystem", "io", "random", "sockets"];
+/// The packages of WASI 0.2 this host has (denied by construction, or without a grant).
+const WASI: [&str; 7] = [
+    "cli",
+    "clocks",
+    "filesystem",
+    "http",
+    "io",
+    "random",
+    "sockets",
+];
+/// The interfaces of `wasi:http` this host has; the others are those of a server.
+const HTTP: [&str; 2] = ["types", "outgoing-handler"];
 
 /// One way in which a component does not fit the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +154,11 @@ fn compare_import(name: &str, types: &Types, differences: &mut Vec<Difference>) 
             differs(
                 None,
                 format!("this host gives of WASI only {}", WASI.join(", ")),
+            );
+        } else if wasi == "http" && !HTTP.contains(&interface) {
+            differs(
+                None,
+                format!("this host gives of wasi:http only {}", HTTP.join(", ")),
             );
         } else if !same_track(version, "0.2.0") {
             differs(None, "this host has WASI 0.2".to_owned());
@@ -276,7 +291,12 @@ mod tests {
         for (import, problem) in [
             ("acme:shop/cart@1.0.0", "this host has no such interface"),
             ("cart", "this host has no such import"),
-            ("wasi:http/types@0.2.3", "this host gives of WASI only cli"),
+            ("wasi:nn/tensor@0.2.0", "this host gives of WASI only cli"),
+            (
+                "wasi:http/incoming-handler@0.2.3",
+                "this host gives of wasi:http only types, outgoing-handler",
+            ),
+            ("wasi:http/types@0.3.0", "this host has WASI 0.2"),
             ("wasi:io/poll@0.3.0", "this host has WASI 0.2"),
             ("celeriac:task/log@0.2.0", "this host has 0.1.0"),
             ("celeriac:task/log@0.1.0-rc1", "this host has 0.1.0"),

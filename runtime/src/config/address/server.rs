@@ -5,6 +5,12 @@ use std::fmt;
 
 /// Redis' own port.
 const REDIS_PORT: u16 = 6379;
+/// RabbitMQ's own port.
+const AMQP_PORT: u16 = 5672;
+/// The same with TLS.
+const AMQPS_PORT: u16 = 5671;
+/// Postgres' own port.
+const POSTGRES_PORT: u16 = 5432;
 
 /// The URL of a server, complete: with its port and database.
 #[derive(Clone, PartialEq, Eq)]
@@ -41,6 +47,25 @@ impl ServerUrl {
     /// Takes a URL that is complete already.
     pub(super) fn complete(url: String) -> Self {
         Self(url)
+    }
+
+    /// Returns the host and the port, where it names a host.
+    #[must_use]
+    pub fn place(&self) -> Option<(String, u16)> {
+        let (scheme, rest) = self.0.split_once("://")?;
+        let authority = rest.split(['/', '?']).next()?;
+        let place = authority
+            .rsplit_once('@')
+            .map_or(authority, |(_, place)| place);
+        let (host, port) = host_and_port(place)?;
+        let port = port.or(match scheme {
+            "redis" | "rediss" => Some(REDIS_PORT),
+            "amqp" => Some(AMQP_PORT),
+            "amqps" => Some(AMQPS_PORT),
+            "postgres" | "postgresql" => Some(POSTGRES_PORT),
+            _ => None,
+        })?;
+        Some((host.trim_matches(['[', ']']).to_owned(), port))
     }
 
     /// Returns the whole URL, password included.
@@ -112,6 +137,20 @@ mod tests {
                 redis(rest).unwrap_err().contains("the form is redis://"),
                 "{rest}"
             );
+        }
+    }
+
+    #[test]
+    fn the_place_of_a_server_is_its_host_and_port() {
+        for (url, host, port) in [
+            ("redis://me:p@w@10.0.0.1:1/15", "10.0.0.1", 1),
+            ("redis://[::1]:7000/0", "::1", 7000),
+            ("amqp://guest:guest@rabbit/%2F", "rabbit", 5672),
+            ("amqps://rabbit", "rabbit", 5671),
+            ("postgresql://me:x@db/name?sslmode=require", "db", 5432),
+        ] {
+            let place = ServerUrl::complete(url.to_owned()).place();
+            assert_eq!(place, Some((host.to_owned(), port)), "{url}");
         }
     }
 

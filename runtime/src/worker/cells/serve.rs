@@ -4,7 +4,7 @@ use super::cell::unpoisoned;
 use super::wire::{self, Ask, FromCell, Order, TO_CELL, ToCell, Trouble};
 use crate::confine::{self, Openings};
 use celeriac_sandbox::{
-    Component, Engine, EngineSettings, Interrupt, SandboxError, Sender, Sending, Signature,
+    Component, Egress, Engine, EngineSettings, Interrupt, SandboxError, Sender, Sending, Signature,
     SubmitError, When, Wish,
 };
 use std::collections::HashMap;
@@ -91,14 +91,19 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
     let mut stdin = tokio::io::stdin();
     let mut codes: HashMap<u32, Result<Component, String>> = HashMap::new();
     let mut guests = JoinSet::new();
+    let mut egress = Egress::default();
     while let Some(order) = wire::read(&mut stdin, TO_CELL).await? {
         while guests.try_join_next().is_some() {}
         match order {
+            ToCell::Egress(settings) => {
+                egress = Egress::new(settings).map_err(io::Error::other)?;
+            }
             ToCell::Load { code, artifact } => {
                 let component = engine.load(&artifact.0);
                 codes.insert(code, component.map_err(|error| error.to_string()));
             }
-            ToCell::Run(order) => {
+            ToCell::Run(mut order) => {
+                order.facts.egress = egress.clone();
                 let component = codes.get(&order.code).cloned();
                 let component = component.unwrap_or_else(|| Err("it was not loaded".to_owned()));
                 begin(floor, &mut guests, component, *order);

@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, Grants, Interruption, Limits, Progress, Report, Signature, SubmitError, When,
-    Wish,
+    Attempt, Call, EgressSettings, Grants, Interruption, Limits, Progress, Report, Signature,
+    SubmitError, When, Wish,
 };
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -22,6 +22,8 @@ pub(super) const FROM_CELL: u32 = 64 << 20;
 /// What a cell is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToCell {
+    /// How its guests send by HTTP; said first. What they may reach comes with each run.
+    Egress(EgressSettings),
     /// Native code, which runs from now on by this number.
     Load { code: u32, artifact: Octets },
     /// Run an attempt.

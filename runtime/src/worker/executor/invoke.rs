@@ -116,6 +116,7 @@ fn launch(
         interrupt,
         progress: Some(progress),
         sender: Some(Arc::new(post)),
+        egress: crew.egress.clone(),
         ..Facts::default()
     };
     let call = Call {

@@ -96,6 +96,7 @@ impl Stand {
             metrics: Arc::new(Metrics::new()),
             steering: Arc::new(steering),
             events: Events::new("w@host", TimeZone::UTC, clock.clone(), false),
+            egress: celeriac_sandbox::Egress::default(),
             settings,
         };
         Self {

@@ -1,0 +1,213 @@
+//! What one attempt does by HTTP: its grant, its counts and its log.
+
+use super::address::Network;
+use super::policy::Target;
+use super::{Egress, EgressLimits, HttpGrant, HttpUse};
+use crate::log::{Level, LogBook};
+use hyper::Method;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use wasmtime_wasi_http::Error;
+
+/// How long a request waits for one under way to end (5 s). It ends at all because
+/// a guest may wait for a request while it holds the answers of all others.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Outgoing HTTP of one attempt.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(super) egress: Egress,
+    grant: HttpGrant,
+    /// Where the operator writes grants; see [`crate::Grants::place`].
+    place: String,
+    log: LogBook,
+    deadline: Instant,
+    slots: Arc<Semaphore>,
+    requests: AtomicU64,
+    denied: AtomicU64,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    /// Whether a limit of bytes was told already.
+    is_told: AtomicBool,
+}
+
+/// A direction in which bytes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    In,
+    Out,
+}
+
+impl Session {
+    pub(crate) fn new(
+        egress: Egress,
+        grant: HttpGrant,
+        place: String,
+        log: LogBook,
+        deadline: Instant,
+    ) -> Self {
+        Self {
+            grant,
+            place,
+            log,
+            deadline,
+            slots: Arc::new(Semaphore::new(egress.0.settings.limits.concurrent)),
+            requests: AtomicU64::new(0),
+            denied: AtomicU64::new(0),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            is_told: AtomicBool::new(false),
+            egress,
+        }
+    }
+
+    /// Returns what was done so far.
+    pub(crate) fn used(&self) -> HttpUse {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        HttpUse {
+            requests: read(&self.requests),
+            denied: read(&self.denied),
+            bytes_in: read(&self.bytes_in),
+            bytes_out: read(&self.bytes_out),
+        }
+    }
+
+    pub(super) fn limits(&self) -> &EgressLimits {
+        &self.egress.0.settings.limits
+    }
+
+    /// Shortens a span to what is left of the attempt.
+    pub(super) fn within(&self, span: Duration) -> Duration {
+        span.min(self.deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Counts a request, and says whether it may be made as far as its words tell.
+    pub(super) fn admit(
+        &self,
+        method: &Method,
+        scheme: &str,
+        authority: &str,
+    ) -> Result<Target, Error> {
+        let before = self.requests.fetch_add(1, Ordering::Relaxed);
+        let most = self.limits().requests;
+        if before >= most {
+            self.denied.fetch_add(1, Ordering::Relaxed);
+            if before == most {
+                self.tell(&format!(
+                    "no more than {most} requests by HTTP for one attempt; http.requests in the operator's configuration raises it"
+                ));
+            }
+            return Err(Error::HttpRequestDenied);
+        }
+        // A tunnel would be a way around the judgement; a trace would show a guest
+        // the headers that the host adds.
+        if [Method::CONNECT, Method::TRACE].contains(method) {
+            return Err(Error::HttpRequestMethodInvalid);
+        }
+        let target = Target::read(scheme, authority).ok_or(Error::HttpRequestUriInvalid)?;
+        if self.grant.hosts.iter().any(|host| host.fits(&target)) {
+            return Ok(target);
+        }
+        let granted = self.grant.hosts.iter().map(ToString::to_string);
+        Err(self.deny(
+            &format!("no grant to reach {target}"),
+            "http",
+            granted.chain([target.pattern()]),
+        ))
+    }
+
+    /// Tells whether an address may be connected to although it is special; a server
+    /// of the worker's own only where it is named alone.
+    pub(super) fn is_granted(&self, ip: IpAddr, is_own: bool) -> bool {
+        let fits = |network: &Network| network.has(ip) && (network.is_single() || !is_own);
+        self.grant.private.iter().any(fits)
+    }
+
+    /// Denies a connection to an address that is special.
+    pub(super) fn deny_address(&self, target: &Target, ip: IpAddr, what: &str) -> Error {
+        let granted = self.grant.private.iter().map(ToString::to_string);
+        self.deny(
+            &format!("no grant to reach {target} at {ip}, {what} address"),
+            "http_private",
+            granted.chain([Network::from(ip).to_string()]),
+        )
+    }
+
+    fn deny(&self, words: &str, key: &str, line: impl Iterator<Item = String>) -> Error {
+        self.denied.fetch_add(1, Ordering::Relaxed);
+        if self.place.is_empty() {
+            self.tell(words);
+        } else {
+            let line: Vec<String> = line.collect();
+            self.tell(&format!(
+                "{words}; the operator's configuration would allow it by {} {key} = {line:?}",
+                self.place
+            ));
+        }
+        Error::HttpRequestDenied
+    }
+
+    /// Tells the operator that a grant was used.
+    pub(super) fn note(&self, target: &Target, status: u16) {
+        tracing::debug!(grant = self.place, %target, status, "sent by HTTP");
+    }
+
+    /// Writes a line into the log of the attempt.
+    pub(super) fn tell(&self, words: &str) {
+        let grant = ("grant".to_owned(), "http".to_owned());
+        self.log.emit(Level::Warn, words, &[grant]);
+    }
+
+    /// Waits for a place among the requests under way.
+    pub(super) async fn slot(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let slot = Arc::clone(&self.slots).acquire_owned();
+        if let Ok(Ok(slot)) = tokio::time::timeout(self.within(PATIENCE), slot).await {
+            return Ok(slot);
+        }
+        let most = self.limits().concurrent;
+        self.tell(&format!(
+            "{most} requests by HTTP are under way, the most for one attempt, and none has ended; read or drop their answers; http.in_flight in the operator's configuration raises it"
+        ));
+        Err(Error::ConnectionLimitReached)
+    }
+
+    /// Returns how many more bytes may go a way.
+    pub(super) fn left(&self, way: Way) -> u64 {
+        let (count, most) = self.bytes(way);
+        most.saturating_sub(count.load(Ordering::Relaxed))
+    }
+
+    /// Counts bytes that went a way.
+    pub(super) fn count(&self, way: Way, bytes: usize) {
+        let (count, _) = self.bytes(way);
+        count.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    /// Returns what a guest hears whose bytes are used up.
+    pub(super) fn over(&self, way: Way) -> Error {
+        let (_, most) = self.bytes(way);
+        let (verb, key) = match way {
+            Way::In => ("received", "http.bytes_in"),
+            Way::Out => ("sent", "http.bytes_out"),
+        };
+        if !self.is_told.swap(true, Ordering::Relaxed) {
+            self.tell(&format!(
+                "{most} bytes were {verb} by HTTP, the most for one attempt; {key} in the operator's configuration raises it"
+            ));
+        }
+        match way {
+            Way::In => Error::HttpResponseBodySize(Some(most)),
+            Way::Out => Error::HttpRequestBodySize(Some(most)),
+        }
+    }
+
+    fn bytes(&self, way: Way) -> (&AtomicU64, u64) {
+        match way {
+            Way::In => (&self.bytes_in, self.limits().bytes_in),
+            Way::Out => (&self.bytes_out, self.limits().bytes_out),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! `wasi:http`, whose requests all go through [`egress`](crate::egress).
+
+use super::Host;
+use crate::attempt::Attempt;
+use crate::cpu::Deadlines;
+use crate::egress::{HEADER_BYTES, HttpGrant, HttpUse, Session};
+use crate::log::LogBook;
+use hyper::http::HeaderName;
+use hyper::{Request, header};
+use std::sync::Arc;
+use wasmtime_wasi_http::{
+    DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx,
+    WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
+};
+
+/// Bytes a guest may write at once to the body of a request.
+const WRITE_BYTES: usize = 64 << 10;
+
+/// Headers that belong to a connection, beside those that the engine forbids, and
+/// one that would make a server wait.
+const FORBIDDEN: [HeaderName; 3] = [header::TE, header::TRAILER, header::EXPECT];
+
+/// Outgoing HTTP of one attempt, made when the guest first asks for it.
+pub(super) struct Http {
+    grant: HttpGrant,
+    place: String,
+    open: Option<(WasiHttpCtx, Hooks)>,
+}
+
+struct Hooks(Arc<Session>);
+
+impl Http {
+    pub(super) fn new(grant: HttpGrant, place: String) -> Self {
+        Self {
+            grant,
+            place,
+            open: None,
+        }
+    }
+
+    /// Returns what was done by it.
+    pub(super) fn used(&self) -> HttpUse {
+        let open = self.open.as_ref();
+        open.map_or_else(HttpUse::default, |(_, hooks)| hooks.0.used())
+    }
+
+    fn open(
+        &mut self,
+        attempt: &Attempt,
+        log: &LogBook,
+        deadlines: &Deadlines,
+    ) -> &mut (WasiHttpCtx, Hooks) {
+        let (grant, place) = (&mut self.grant, &mut self.place);
+        self.open.get_or_insert_with(|| {
+            let mut ctx = WasiHttpCtx::new();
+            ctx.set_field_size_limit(HEADER_BYTES);
+            let session = Session::new(
+                attempt.egress.clone(),
+                std::mem::take(grant),
+                std::mem::take(place),
+                log.clone(),
+                deadlines.hard,
+            );
+            (ctx, Hooks(Arc::new(session)))
+        })
+    }
+}
+
+impl WasiHttpView for Host {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        let (ctx, hooks) = self.http.open(&self.attempt, &self.log, &self.deadlines);
+        WasiHttpCtxView {
+            ctx,
+            hooks,
+            table: &mut self.table,
+        }
+    }
+}
+
+impl WasiHttpHooks for Hooks {
+    fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        Arc::new(|name| DEFAULT_FORBIDDEN_HEADERS.contains(name) || FORBIDDEN.contains(name))
+    }
+
+    /// It is set from what was judged.
+    fn set_host_header(&mut self) -> bool {
+        false
+    }
+
+    fn p2_outgoing_body_chunk_size(&mut self) -> usize {
+        WRITE_BYTES
+    }
+
+    fn send_request(
+        &mut self,
+        request: Request<WasiBody>,
+        options: Option<RequestOptions>,
+        _processed: Box<dyn Future<Output = Result<(), Error>> + Send>,
+    ) -> Sending {
+        Box::new(self.0.send(request, options))
+    }
+}
+
+type Sending = Box<dyn Future<Output = Result<crate::egress::Begun, Error>> + Send>;
