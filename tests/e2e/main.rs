@@ -30,6 +30,7 @@ mod flower;
 mod forward;
 mod hands;
 mod health;
+mod languages;
 mod limits;
 mod memory;
 mod monitor;

@@ -15,10 +15,13 @@ mod bystanders;
 mod describing;
 mod endings;
 mod limits;
+mod outcomes;
 mod output;
+mod pool;
 mod raw;
 mod reach;
 mod results;
+mod sections;
 mod uploads;
 
 use celeriac_harness::{Module, Target, TaskCall, mib, ms};

@@ -1,5 +1,7 @@
 //! What a guest may reach beyond computing and returning.
 
+use crate::defence::{Defence, stands};
+
 /// The capabilities of one attempt. Without any, whatever a guest imports beyond
 /// clocks, random numbers and its log answers with a denial.
 ///
@@ -32,7 +34,7 @@ impl Grants {
             Some(beginning) => task.starts_with(beginning),
             None => pattern == task,
         };
-        if self.submit.iter().any(fits) {
+        if self.submit.iter().any(fits) || !stands(Defence::Grants) {
             return Ok(());
         }
         if self.place.is_empty() {

@@ -14,6 +14,7 @@ mod wasi;
 use crate::attempt::Attempt;
 use crate::bindings::Task;
 use crate::cpu::Deadlines;
+use crate::defence::{Defence, stands};
 use crate::grants::Grants;
 use crate::invoke::Tally;
 use crate::limits::Limits;
@@ -49,7 +50,9 @@ impl Host {
         deadlines: Deadlines,
     ) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES);
+        if stands(Defence::Table) {
+            table.set_max_capacity(HANDLES);
+        }
         Self {
             log: LogBook::new(limits, attempt.log_level),
             progress: progress::Board::new(limits, &attempt),
