@@ -8,6 +8,7 @@ pub use world::Difference;
 
 use crate::defence::{Defence, stands};
 use crate::error::Refusal;
+use crate::log::escape;
 use wasmparser::{Validator, WasmFeatures};
 
 /// Largest upload, bytes (32 MiB): Python's runtime as a component has 17.5.
@@ -35,7 +36,7 @@ pub fn inspect(bytes: &[u8]) -> Result<(), Refusal> {
     let types = Validator::new_with_features(features())
         .validate_all(bytes)
         .map_err(|error| Refusal::Invalid {
-            reason: error.to_string(),
+            reason: escape(&error.to_string()),
         })?;
     if stands(Defence::World) {
         world::check(bytes, &types)?;

@@ -6,6 +6,7 @@
 
 use crate::config::{CORE_INSTANCES, TABLE_ELEMENTS};
 use crate::error::Refusal;
+use crate::log::escape;
 use wasmparser::{BinaryReaderError, FunctionBody, Parser, Payload};
 
 const MODULES: u64 = CORE_INSTANCES as u64;
@@ -28,7 +29,7 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
     let mut count = Count::default();
     for payload in Parser::new(0).parse_all(bytes) {
         let payload = payload.map_err(|error| Refusal::Invalid {
-            reason: error.to_string(),
+            reason: escape(&error.to_string()),
         })?;
         count.add(&payload)?;
     }
@@ -111,7 +112,7 @@ impl Count {
             Payload::TableSection(tables) => {
                 for table in tables.clone() {
                     let table = table.map_err(|error| Refusal::Invalid {
-                        reason: error.to_string(),
+                        reason: escape(&error.to_string()),
                     })?;
                     more(
                         &mut 0,
@@ -129,7 +130,7 @@ impl Count {
 
 fn check_locals(body: &FunctionBody<'_>) -> Result<(), Refusal> {
     let invalid = |error: BinaryReaderError| Refusal::Invalid {
-        reason: error.to_string(),
+        reason: escape(&error.to_string()),
     };
     let mut locals = 0;
     for group in body.get_locals_reader().map_err(invalid)? {
