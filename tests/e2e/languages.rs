@@ -19,34 +19,36 @@ fn languages() -> [(&'static str, Value, &'static str); 3] {
 /// Checks that a component does what honest ones do, on a worker that runs.
 fn assert_works(stage: &Stage, language: &str, words: &Value, class: &str) {
     let name = |task: &str| format!("{language}.{task}");
-    assert_eq!(*success(&stage.call(&name("add"), "[20, 22]")), 42, "{language}");
+    assert_eq!(
+        *success(&stage.call(&name("add"), "[20, 22]")),
+        42,
+        "{language}"
+    );
     let ended = stage.call(&name("words"), r#"["a b  a"]"#);
     assert_eq!(success(&ended), words, "{language}");
     assert!(ended["log"].to_string().contains("counted"), "{ended}");
     let ended = stage.call(&name("fails"), "[]");
-    assert!(failure(&ended, class).contains("as it was told to"), "{ended}");
+    assert!(
+        failure(&ended, class).contains("as it was told to"),
+        "{ended}"
+    );
 }
 
+/// One test, because compiling Python takes ten seconds.
 #[test]
-fn a_component_of_each_language_is_pushed_and_called() {
+fn components_of_each_language_are_pushed_and_called_alone_and_beside_each_other() {
     let stage = stage();
     let _dev = stage.dev();
     for (language, words, class) in languages() {
         stage.push(language);
         assert_works(&stage, language, &words, class);
     }
-}
-
-#[test]
-fn components_of_all_languages_run_beside_each_other() {
-    let stage = stage();
-    let _dev = stage.dev();
-    for (language, ..) in languages() {
-        stage.push(language);
-    }
     let sent: BTreeMap<String, &str> = (0..10)
         .flat_map(|_| languages().map(|(language, ..)| language))
-        .map(|language| (stage.send(&format!("{language}.add"), &["-a", "[1, 2]"]), language))
+        .map(|language| {
+            let id = stage.send(&format!("{language}.add"), &["-a", "[1, 2]"]);
+            (id, language)
+        })
         .collect();
     for (id, language) in sent {
         assert_eq!(*success(&stage.ended(&id)), 3, "{language}");

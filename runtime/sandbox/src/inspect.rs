@@ -152,7 +152,17 @@ mod tests {
             "(core module (memory i64 1))",
             "(core module (memory 1 1 shared))",
             "(core module (memory 1) (memory 1))",
+            "(core module (table i64 1 funcref))",
+            "(core module (memory 1 (pagesize 1)))",
             "(core module (tag))",
+            "(core module (func (try_table)))",
+            "(core module (type (struct)))",
+            "(core module (type $f (func)) (func (param (ref $f))))",
+            "(core module (type $f (func)) (type (cont $f)))",
+            "(core module (func (param v128) (drop (i32x4.relaxed_trunc_f32x4_s (local.get 0)))))",
+            "(core module (func (param i32) (drop (i32.atomic.load (local.get 0)))) (memory 1))",
+            "(type (future u8))",
+            "(type (stream u8))",
         ] {
             let bytes = wat::parse_str(format!("(component {feature})")).unwrap();
             assert!(
