@@ -48,7 +48,10 @@ fn ending(outcome: &Outcome) -> String {
         Outcome::LimitHit(hit) => format!("{} limit", hit.limit.name()),
         Outcome::Trapped(trap) => trap.code.clone(),
         Outcome::Exited { code } => format!("exit {code}"),
-        other => format!("{other:?}"),
+        Outcome::Retry(_)
+        | Outcome::Reject(_)
+        | Outcome::Ignore
+        | Outcome::Interrupted { .. } => format!("{outcome:?}"),
     }
 }
 

@@ -86,26 +86,33 @@ async fn both(raw: &Raw, limits: &Limits, away: &[Defence]) -> (Report, Report) 
     (defended, invoke(&component, limits).await)
 }
 
+fn may_submit() -> Grants {
+    Grants {
+        submit: vec!["a.*".to_owned()],
+        ..Grants::default()
+    }
+}
+
 #[track_caller]
 fn limit(report: &Report) -> Limit {
-    match &report.outcome {
-        Outcome::LimitHit(hit) => hit.limit,
-        other => panic!("no limit: {other:?}"),
-    }
+    let Outcome::LimitHit(hit) = &report.outcome else {
+        panic!("no limit: {:?}", report.outcome);
+    };
+    hit.limit
 }
 
 #[track_caller]
 fn returned(report: &Report) -> &Bytes {
-    match &report.outcome {
-        Outcome::Returned(bytes) => bytes,
-        other => panic!("no result: {other:?}"),
-    }
+    let Outcome::Returned(bytes) = &report.outcome else {
+        panic!("no result: {:?}", report.outcome);
+    };
+    bytes
 }
 
 #[track_caller]
 fn trapped(report: &Report) -> &str {
-    match &report.outcome {
-        Outcome::Trapped(trap) => &trap.message,
-        other => panic!("no trap: {other:?}"),
-    }
+    let Outcome::Trapped(trap) = &report.outcome else {
+        panic!("no trap: {:?}", report.outcome);
+    };
+    &trap.message
 }

@@ -7,7 +7,7 @@
 use crate::config::{CORE_INSTANCES, TABLE_ELEMENTS};
 use crate::error::Refusal;
 use crate::log::escape;
-use wasmparser::{BinaryReaderError, FunctionBody, Parser, Payload};
+use wasmparser::{BinaryReaderError, FunctionBody, Parser, Payload, TableSectionReader};
 
 const MODULES: u64 = CORE_INSTANCES as u64;
 const FUNCTIONS: u64 = 50_000;
@@ -28,10 +28,7 @@ const CUSTOM_BYTES: u64 = 1 << 20;
 pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
     let mut count = Count::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(|error| Refusal::Invalid {
-            reason: escape(&error.to_string()),
-        })?;
-        count.add(&payload)?;
+        count.add(&payload.map_err(invalid)?)?;
     }
     Ok(())
 }
@@ -109,29 +106,28 @@ impl Count {
                 CUSTOM_BYTES,
                 "bytes of names and other custom sections (strip them)",
             ),
-            Payload::TableSection(tables) => {
-                for table in tables.clone() {
-                    let table = table.map_err(|error| Refusal::Invalid {
-                        reason: escape(&error.to_string()),
-                    })?;
-                    more(
-                        &mut 0,
-                        table.ty.initial,
-                        TABLE_ELEMENTS as u64,
-                        "elements in one table",
-                    )?;
-                }
-                Ok(())
-            }
+            Payload::TableSection(tables) => check_tables(tables),
             _ => Ok(()),
         }
     }
 }
 
-fn check_locals(body: &FunctionBody<'_>) -> Result<(), Refusal> {
-    let invalid = |error: BinaryReaderError| Refusal::Invalid {
+fn invalid(error: BinaryReaderError) -> Refusal {
+    Refusal::Invalid {
         reason: escape(&error.to_string()),
-    };
+    }
+}
+
+fn check_tables(tables: &TableSectionReader<'_>) -> Result<(), Refusal> {
+    for table in tables.clone() {
+        let initial = table.map_err(invalid)?.ty.initial;
+        let allowed = TABLE_ELEMENTS as u64;
+        more(&mut 0, initial, allowed, "elements in one table")?;
+    }
+    Ok(())
+}
+
+fn check_locals(body: &FunctionBody<'_>) -> Result<(), Refusal> {
     let mut locals = 0;
     for group in body.get_locals_reader().map_err(invalid)? {
         let (count, _) = group.map_err(invalid)?;

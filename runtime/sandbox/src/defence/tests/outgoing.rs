@@ -3,8 +3,8 @@
 use super::raw::Raw;
 use super::runs::jobs;
 use super::{
-    Arc, Attempt, Counter, Defence, Grants, Ordering, Report, both, call, limits, load, returned,
-    without,
+    Arc, Attempt, Counter, Defence, Grants, Ordering, Report, both, call, limits, load, may_submit,
+    returned, without,
 };
 
 /// Sends 150 tasks, whatever it is told.
@@ -56,8 +56,7 @@ async fn without_grants_being_asked_for_anything_is_sent() {
 
 #[tokio::test]
 async fn without_a_number_of_tasks_for_each_attempt_a_grant_is_for_any_number() {
-    let mut grants = Grants::default();
-    grants.submit = vec!["a.*".to_owned()];
+    let grants = may_submit();
     assert_eq!(sent(&grants, &[]).await, 100);
     // Then the budget of the whole workflow is the next wall, outside the sandbox.
     assert_eq!(sent(&grants, &[Defence::Quota]).await, 150);

@@ -2,8 +2,8 @@
 
 use super::raw::Raw;
 use super::{
-    Attempt, Counter, Defence, Duration, Grants, Limit, Limits, MIB, Outcome, both, call, invoke,
-    limit, limits, load, returned, trapped, without,
+    Attempt, Counter, Defence, Duration, Limit, Limits, MIB, Outcome, both, call, invoke, limit,
+    limits, load, may_submit, returned, trapped, without,
 };
 use std::sync::Arc;
 
@@ -115,8 +115,7 @@ async fn without_a_time_limit_a_guest_waits_as_long_as_the_host_does() {
             (i32.const 0) (i32.const 700))
         i32.const 512";
     let component = load(&jobs(run).component());
-    let mut grants = Grants::default();
-    grants.submit = vec!["a.*".to_owned()];
+    let grants = may_submit();
     let attempt = || Attempt {
         sender: Some(Arc::new(Counter {
             silent: true,
