@@ -127,7 +127,7 @@ fn c(place: &Place) -> Result<()> {
     }
     let bindgen = place.tools.join("bin/wit-bindgen");
     if !bindgen.exists() {
-        let mut install = cargo(&["install", "--quiet", "--locked", "--no-default-features"]);
+        let mut install = cargo(&["install", "--quiet", "--locked", "--debug"]);
         install
             .args(["--features", "c", "--root"])
             .arg(&place.tools);
@@ -145,7 +145,6 @@ fn c(place: &Place) -> Result<()> {
         "-Wall",
     ]);
     compile.arg(format!("-fuse-ld={}", component_linker()?.display()));
-    compile.arg("-Wl,--wasm-ld-path,/usr/bin/wasm-ld-19");
     compile.arg("-I").arg(&bindings);
     let parts = ["task.c", "task_component_type.o"].map(|name| bindings.join(name));
     compile.arg(&place.source).args(parts);
