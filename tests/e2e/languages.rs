@@ -16,6 +16,22 @@ fn languages() -> [(&'static str, Value, &'static str); 3] {
     ]
 }
 
+/// Pushes a component, as often as a busy machine asks for it.
+fn push(stage: &Stage, language: &str) {
+    let file = stage.component(language).display().to_string();
+    let pushed = (0..5).any(|_| {
+        let ran = stage.run(&["push", &file, "--name", language, "--json"]);
+        let busy = ran
+            .out
+            .contains("this machine is too busy, push again later");
+        if !busy {
+            ran.good();
+        }
+        !busy
+    });
+    assert!(pushed, "{language}: the machine stays too busy");
+}
+
 /// Checks that a component does what honest ones do, on a worker that runs.
 fn assert_works(stage: &Stage, language: &str, words: &Value, class: &str) {
     let name = |task: &str| format!("{language}.{task}");
@@ -40,7 +56,7 @@ fn components_of_each_language_are_pushed_and_called_alone_and_beside_each_other
     let stage = stage();
     let _dev = stage.dev();
     for (language, words, class) in languages() {
-        stage.push(language);
+        push(&stage, language);
         assert_works(&stage, language, &words, class);
     }
     let sent: BTreeMap<String, &str> = (0..10)

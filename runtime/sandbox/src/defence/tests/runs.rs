@@ -80,11 +80,13 @@ async fn without_a_limit_on_cpu_time_the_time_limit_ends_a_loop() {
         run: "(loop (br 0)) unreachable",
         ..Raw::default()
     };
-    let limits = limits(50, 300);
-    let (defended, bare) = both(&raw, &limits, &[Defence::Cpu]).await;
+    let component = load(&raw.component());
+    let defended = invoke(&component, &limits(20, 60_000)).await;
     assert_eq!(limit(&defended), Limit::Cpu);
+    let _away = without(&[Defence::Cpu]);
+    let bare = invoke(&component, &limits(1, 300)).await;
     assert_eq!(limit(&bare), Limit::Wall);
-    assert!(bare.usage.cpu > limits.cpu);
+    assert!(bare.usage.cpu > Duration::from_millis(1));
 }
 
 #[tokio::test]
