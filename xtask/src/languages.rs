@@ -197,7 +197,10 @@ fn python(place: &Place) -> Result<()> {
         fill,
         &["--disable-pip-version-check", COMPONENTIZE_PY],
     ))?;
-    let folder = place.source.parent().context("the source is in a folder")?;
+    // The interpreter keeps what it compiled beside the source.
+    let folder = place.tools.join("source");
+    fs::create_dir_all(&folder)?;
+    fs::copy(&place.source, folder.join("app.py"))?;
     let mut build = Command::new(place.tools.join("bin/componentize-py"));
     build
         .args(["--quiet", "--world", "task", "--wit-path"])
