@@ -1,6 +1,7 @@
 //! What a hostile guest may not do to others: hold their thread, or the host's memory.
 
 use crate::hostile;
+use crate::raw::Raw;
 use bytes::Bytes;
 use celeriac_harness::{Limit, Outcome, mib, ms};
 use celeriac_sandbox::{Attempt, Call, Component, Engine, EngineSettings, Grants, Limits};
@@ -74,6 +75,25 @@ async fn a_guest_is_gone_as_soon_as_its_future_is_dropped() {
     }
     let outcome = invoke(&component, "use_nothing", &Limits::default()).await;
     assert!(matches!(outcome, Outcome::Returned(_)), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_guest_is_gone_also_while_its_instance_is_made() {
+    let raw = Raw {
+        start: "(loop (br 0))",
+        ..Raw::default()
+    };
+    let artifact = celeriac_sandbox::compile(&raw.component()).expect("it compiles");
+    let engine = Engine::new(&EngineSettings::default()).expect("the engine starts");
+    let component = engine.load(&artifact).expect("it loads");
+    // More often than there are slots.
+    for _ in 0..80 {
+        let limits = Limits::default();
+        let endless = invoke(&component, "task", &limits);
+        tokio::time::timeout(ms(1), endless)
+            .await
+            .expect_err("it never ends by itself");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@ use crate::bystanders::{Peak, call, load};
 use crate::raw::{Raw, contract, with_component};
 use celeriac_harness::{Limits, Outcome, mib, ms};
 use celeriac_sandbox::{Attempt, Component, Engine, EngineSettings, Grants};
+use std::cell::Cell;
 
 /// What the host may hold for one guest beyond the guest's own memory: a result, a log,
 /// what a call carries, and the neighbour.
@@ -48,10 +49,9 @@ fn ending(outcome: &Outcome) -> String {
         Outcome::LimitHit(hit) => format!("{} limit", hit.limit.name()),
         Outcome::Trapped(trap) => trap.code.clone(),
         Outcome::Exited { code } => format!("exit {code}"),
-        Outcome::Retry(_)
-        | Outcome::Reject(_)
-        | Outcome::Ignore
-        | Outcome::Interrupted { .. } => format!("{outcome:?}"),
+        Outcome::Retry(_) | Outcome::Reject(_) | Outcome::Ignore | Outcome::Interrupted { .. } => {
+            format!("{outcome:?}")
+        }
     }
 }
 
@@ -110,23 +110,27 @@ fn assert_contained(rows: Vec<Row>) {
     runtime.block_on(attack(&quiet));
     for row in rows {
         let peak = Peak::begin();
+        let finished = Cell::new(0);
         let neighbours = async {
             for _ in 0..RUNS {
-                assert_eq!(
-                    ending(&attack(&quiet).await),
-                    "result",
-                    "beside {}",
-                    row.name
-                );
+                let ended = ending(&attack(&quiet).await);
+                assert_eq!(ended, "result", "beside {}", row.name);
+                finished.set(finished.get() + 1);
             }
         };
-        let (outcome, ()) = runtime.block_on(async { tokio::join!(attack(&row), neighbours) });
+        let attack = async { (attack(&row).await, finished.get()) };
+        let ((outcome, meanwhile), ()) =
+            runtime.block_on(async { tokio::join!(attack, neighbours) });
         let ended = ending(&outcome);
         assert!(
             row.endings.contains(&ended.as_str()),
             "{}: {outcome:?}",
             row.name
         );
+        // Whoever takes time lets others have it.
+        if matches!(ended.as_str(), "cpu limit" | "time limit") {
+            assert_eq!(meanwhile, RUNS, "beside {}", row.name);
+        }
         let grown = peak.grown();
         let allowed = row.limits.memory + BESIDE;
         assert!(grown <= allowed, "{}: {grown} bytes of {allowed}", row.name);
@@ -192,6 +196,7 @@ fn guests_that_never_end_are_ended_beside_a_neighbour() {
                 &["cpu limit"],
             ),
             ("recursion", recursion.component(), &["stack limit"]),
+            ("sends without end", jobs(SEND).component(), &["cpu limit"]),
             (
                 "polls at once",
                 polls("(i64.const 0)", 1, true),
@@ -364,6 +369,37 @@ fn guests_that_tell_too_much_are_bounded_beside_a_neighbour() {
     assert_contained(rows);
 }
 
+/// A guest that makes jobs, with what it needs for it.
+fn jobs(run: &'static str) -> Raw {
+    Raw {
+        imported: r#"
+            (import "celeriac:task/submit@0.1.0" "[constructor]job" (func $job
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+            (import "celeriac:task/submit@0.1.0" "[method]job.set-queue" (func $queue
+                (param i32 i32 i32)))
+            (import "celeriac:task/submit@0.1.0" "[static]job.submit" (func $submit
+                (param i32 i32 i32)))"#
+            .to_owned(),
+        more: r#"
+            (data (i32.const 600) "a.b") (data (i32.const 610) "[]{}")
+            (func $new (result i32) (call $job
+                (i32.const 600) (i32.const 3)
+                (i32.const 560) (i32.const 16) (i32.const 610) (i32.const 2)
+                (i32.const 560) (i32.const 16) (i32.const 612) (i32.const 2)))"#
+            .to_owned(),
+        run,
+        ..Raw::default()
+    }
+}
+
+/// Sends without end, whatever it is told; its memory for the answers is one place.
+const SEND: &str = "
+    (loop
+        (global.set $heap (i32.const 65536))
+        (call $submit (call $new) (i32.const 0) (i32.const 700))
+        (br 0))
+    unreachable";
+
 #[test]
 fn guests_that_break_are_classified_beside_a_neighbour() {
     let mut rows = hostile(
@@ -389,24 +425,10 @@ fn guests_that_break_are_classified_beside_a_neighbour() {
         ..Raw::default()
     };
     // A handle is lent to the call whose text lies outside the memory.
-    let borrowed = Raw {
-        imported: r#"
-            (import "celeriac:task/submit@0.1.0" "[constructor]job" (func $job
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
-            (import "celeriac:task/submit@0.1.0" "[method]job.set-queue" (func $queue
-                (param i32 i32 i32)))"#
-            .to_owned(),
-        more: r#"(data (i32.const 600) "a.b") (data (i32.const 610) "[]{}")"#.to_owned(),
-        run: "
-            (call $queue
-                (call $job
-                    (i32.const 600) (i32.const 3)
-                    (i32.const 560) (i32.const 16) (i32.const 610) (i32.const 2)
-                    (i32.const 560) (i32.const 16) (i32.const 612) (i32.const 2))
-                (i32.const -16) (i32.const 8))
-            i32.const 512",
-        ..Raw::default()
-    };
+    let borrowed = jobs(
+        "(call $queue (call $new) (i32.const -16) (i32.const 8))
+         i32.const 512",
+    );
     rows.extend(raw(
         &soon(),
         vec![
