@@ -4,7 +4,7 @@
 //!
 //! A turn: Celery's client sends one canvas, the worker starts, and the time is
 //! taken between the first and the last stored result. Every result is read back
-//! and compared.
+//! and compared. Celery's own worker takes the same turns beside ours.
 //!
 //! Argument: a component with the tasks `add` and `total`. A build without
 //! optimisation only shows that all this works: it has few tasks.
@@ -24,7 +24,7 @@ mod shape;
 #[path = "canvas/watch.rs"]
 mod watch;
 
-use shape::Shape;
+use shape::{Shape, Worker};
 use std::path::Path;
 use std::time::Duration;
 use support::{Python, Redis, Stage};
@@ -43,12 +43,14 @@ fn main() {
         .find(|argument| argument.ends_with(".wasm"))
         .expect("a component is named");
     let stand = Stand::new(&component);
-    let rows: Vec<Row> = Shape::ALL.map(|shape| stand.row(shape)).into();
+    let shapes = Shape::ALL.into_iter();
+    let rows = shapes.flat_map(|shape| Worker::ALL.map(|worker| stand.row(shape, worker)));
+    let rows: Vec<Row> = rows.collect();
     println!(
-        "| canvas | tasks | seconds | per task, us | tasks | seconds | per task, us \
+        "| canvas | worker | tasks | seconds | per task, us | tasks | seconds | per task, us \
          | large against small |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|");
     for row in rows {
         println!("{}", row.line());
     }
@@ -70,6 +72,7 @@ impl Took {
 /// The turns of one shape, the small size and the large one in pairs.
 struct Row {
     shape: Shape,
+    worker: Worker,
     turns: Vec<[Took; 2]>,
 }
 
@@ -78,8 +81,9 @@ impl Row {
         let of = |read: &dyn Fn(&[Took; 2]) -> f64| median(self.turns.iter().map(read).collect());
         let [small, large] = self.shape.sizes();
         format!(
-            "| {} | {small} | {:.3} | {:.0} | {large} | {:.3} | {:.0} | {:.2} |",
+            "| {} | {} | {small} | {:.3} | {:.0} | {large} | {:.3} | {:.0} | {:.2} |",
             self.shape,
+            self.worker,
             of(&|[small, _]| small.time.as_secs_f64()),
             of(&|[small, _]| small.per_task() * 1e6),
             of(&|[_, large]| large.time.as_secs_f64()),
@@ -113,21 +117,25 @@ impl Stand {
         }
     }
 
-    fn row(&self, shape: Shape) -> Row {
+    fn row(&self, shape: Shape, worker: Worker) -> Row {
         let turns = (1..=TURNS).map(|turn| {
             shape.sizes().map(|size| {
-                let took = self.turn(shape, size);
-                eprintln!("{shape} of {size}, turn {turn}: {took:?}, load {}", load());
+                let took = self.turn(shape, size, worker);
+                eprintln!(
+                    "{shape} of {size}, {worker}, turn {turn}: {took:?}, load {}",
+                    load()
+                );
                 took
             })
         });
         Row {
             shape,
+            worker,
             turns: turns.collect(),
         }
     }
 
-    fn turn(&self, shape: Shape, size: u32) -> Took {
+    fn turn(&self, shape: Shape, size: u32, worker: Worker) -> Took {
         let flushed = self.redis.cli(BROKER, &["FLUSHALL"]);
         assert_eq!(flushed, "OK", "a server of our own is emptied");
         let (broker, results) = (self.redis.url(BROKER), self.redis.url(RESULTS));
@@ -137,10 +145,22 @@ impl Stand {
         let expected = shape.results(size);
         assert_eq!(ids.len(), expected.len());
         let watch = Watch::begin(&results, &ids);
-        let worker = self.stage.server(&["worker"]);
-        let took = watch.end();
-        let ended = worker.stop();
-        assert_eq!(ended.code, Some(0), "{}", ended.log);
+        let took = match worker {
+            Worker::Ours => {
+                let worker = self.stage.server(&["worker"]);
+                let took = watch.end();
+                let ended = worker.stop();
+                assert_eq!(ended.code, Some(0), "{}", ended.log);
+                took
+            }
+            Worker::Celery => {
+                let arguments = ["-A", "bench_worker", "worker", "-c", "2"];
+                let worker = self.python.celery(&arguments, &broker, &results);
+                let took = watch.end();
+                worker.stop();
+                took
+            }
+        };
         watch::verify(&results, &ids, &expected);
         for [command, key] in [["LLEN", "celery"], ["HLEN", "unacked"]] {
             assert_eq!(self.redis.cli(BROKER, &[command, key]), "0", "{key}");

@@ -203,6 +203,7 @@ fn settings(concurrency: usize) -> Settings {
         queues: vec!["celery".to_owned()],
         concurrency,
         guest_threads: 2,
+        isolate: false,
         drain: Duration::from_secs(30),
         forward: None,
         timezone: jiff::tz::TimeZone::UTC,

@@ -22,6 +22,7 @@ use crate::policy::{grants, route};
 use crate::registry::{Compiler, Registry};
 use crate::results::Results;
 use crate::results::orders::Orders;
+use crate::task::KnownQueues;
 use crate::worker::revocations::Clerk;
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use client::Client;
@@ -38,6 +39,7 @@ pub struct App {
     config: Config,
     clock: Clock,
     data: Database,
+    queues: KnownQueues,
     broker: Arc<dyn Broker>,
     results: Arc<dyn Results>,
     orders: Arc<dyn Orders>,
@@ -53,7 +55,8 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
         let mut files = Files::default();
         let data = files.open(&config.data, &clock).await?;
-        let broker = stores::broker(&config, &mut files, &clock).await?;
+        let queues = KnownQueues::new(config.queues.clone());
+        let broker = stores::broker(&config, &queues, &mut files, &clock).await?;
         let results = stores::results(&config, &broker, &mut files, &clock).await?;
         let orders = stores::orders(&config, &mut files, &clock).await?;
         let bus = stores::bus(&config, &mut files, &clock).await?;
@@ -61,6 +64,7 @@ impl App {
             config,
             clock,
             data,
+            queues,
             broker,
             results,
             orders,

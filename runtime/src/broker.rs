@@ -222,6 +222,16 @@ pub trait Broker: Debug + Send + Sync {
     /// [`BrokerError::TooLarge`], [`BrokerError::Unavailable`].
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), BrokerError>;
 
+    /// Makes queues that are missing, and lets what is published to their exchanges reach
+    /// them: whoever publishes after that loses nothing. Where nobody has to, it does
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`], [`BrokerError::Misconfigured`].
+    async fn prepare(&self, _queues: &[String]) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
     /// Takes at most `max` messages, 9-priority first and oldest first, waiting
     /// until there is at least one. After [`IDLE`] without any it returns none,
     /// so that its caller sees a round trip. Cancel-safe: a message is either

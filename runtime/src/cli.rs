@@ -34,6 +34,7 @@ mod why;
 mod worker;
 
 use crate::registry::compile_child;
+use crate::worker::cells::serve as cell;
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use exit::Exit;
 use options::Options;
@@ -119,6 +120,14 @@ enum Command {
     /// Compile a component from standard input to standard output.
     #[command(hide = true)]
     Compile,
+    /// Run tasks for the worker at the other end of standard input and output.
+    #[command(hide = true)]
+    Cell {
+        /// Most attempts at once.
+        attempts: u32,
+        /// Threads that run them.
+        threads: usize,
+    },
 }
 
 /// Runs the command line of this process.
@@ -130,6 +139,10 @@ pub fn main() -> ExitCode {
             command: Command::Compile,
             ..
         }) => compile_child(),
+        Ok(Cli {
+            command: Command::Cell { attempts, threads },
+            ..
+        }) => cell(attempts, threads),
         Ok(cli) => {
             let mut screen = Screen::new(cli.options.json);
             let exit = run(cli, &mut screen).unwrap_or_else(|error| screen.error(&error));
@@ -179,7 +192,7 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Events => wait_for(events::run(&options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.
-        Command::Compile => Ok(Exit::Usage),
+        Command::Compile | Command::Cell { .. } => Ok(Exit::Usage),
     }
 }
 

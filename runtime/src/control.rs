@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::registry::Resolver;
 use crate::shutdown::Shutdown;
-use crate::task::QueueShapes;
+use crate::task::KnownQueues;
 use crate::worker::steering::Steering;
 use commands::Said;
 use futures::StreamExt as _;
@@ -49,7 +49,9 @@ pub struct Facts {
     /// Versions and addresses, for people.
     pub report: String,
     /// How queues are declared.
-    pub queues: QueueShapes,
+    pub queues: KnownQueues,
+    /// Whether an exchange of the type fanout feeds queues here.
+    pub has_fanout: bool,
     /// Our tasks by the names that callers use beside their own.
     pub aliases: BTreeMap<String, String>,
     /// Default time limits, seconds: soft, hard.

@@ -19,7 +19,9 @@ pub use format::{Accept, Format};
 pub use id::{Fence, TaskId, TaskIdError};
 pub use json::Json;
 pub use name::{ModuleName, NameError, TaskName};
-pub use queue::{ExchangeType, QueueShape, QueueShapes};
+pub use queue::{
+    ExchangeType, KnownQueues, NO_FANOUT, QueueShape, QueueShapes, TooManyShapes, check_name,
+};
 pub use rate::{Rate, RateError, RateScope};
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;

@@ -5,6 +5,7 @@
 //! [`heartbeat`] keeps the leases of what runs.
 
 mod builtins;
+pub mod cells;
 mod consumer;
 mod crew;
 mod executor;
@@ -66,6 +67,8 @@ pub struct Settings {
     pub concurrency: usize,
     /// Threads that run guests.
     pub guest_threads: usize,
+    /// Whether the guests of each module run in a process of their own.
+    pub isolate: bool,
     /// Time a stop waits for running attempts.
     pub drain: Duration,
     /// The queue where messages of tasks that are not here go on to; `None`

@@ -1,66 +1,8 @@
 //! Real Celery clients on every result backend: what they store, restore and forget.
 
-use crate::celery::python;
-use crate::stage;
+use crate::beside::{Backend, Beside};
 use serde_json::{Value, json};
-use support::{Rabbit, Redis, Stage};
-
-/// A stage whose messages are in one server, and whose results are anywhere.
-struct Beside {
-    redis: Redis,
-    _rabbit: Option<Rabbit>,
-    broker: String,
-    backend: String,
-    stage: Stage,
-}
-
-/// Names an address of results, with that of the server and a folder.
-type Backend = fn(&Redis, &Stage) -> String;
-
-impl Beside {
-    /// Makes a stage whose messages are in Redis.
-    fn new(backend: Backend) -> Self {
-        let redis = Redis::start();
-        let broker = redis.url(0);
-        Self::of(redis, None, broker, backend)
-    }
-
-    /// Makes a stage whose messages are in RabbitMQ.
-    fn through_rabbitmq(backend: Backend) -> Self {
-        let rabbit = Rabbit::start();
-        let broker = rabbit.url();
-        Self::of(Redis::start(), Some(rabbit), broker, backend)
-    }
-
-    fn of(redis: Redis, rabbit: Option<Rabbit>, broker: String, backend: Backend) -> Self {
-        let stage = stage();
-        let backend = backend(&redis, &stage);
-        let stage = stage
-            .with("broker", &broker)
-            .with("result_backend", &backend)
-            .with("worker.consumer_timeout", "2h");
-        for module in ["text", "flaky", "report"] {
-            stage.push(module);
-        }
-        Self {
-            redis,
-            _rabbit: rabbit,
-            broker,
-            backend,
-            stage,
-        }
-    }
-
-    fn with(mut self, key: &str, value: &str) -> Self {
-        self.stage = self.stage.with(key, value);
-        self
-    }
-
-    fn ask(&self, release: &str, what: &str) -> Value {
-        let arguments = [what, &self.broker, &self.backend];
-        python(release).run("backends.py", &arguments)
-    }
-}
+use support::{Redis, Stage};
 
 fn redis(redis: &Redis, _: &Stage) -> String {
     redis.url(1)
@@ -128,7 +70,7 @@ pub(crate) fn assert_all_but_children(seen: &Value) {
     );
 }
 
-fn both_releases(beside: &Beside) {
+pub(crate) fn both_releases(beside: &Beside) {
     let worker = beside.stage.server(&["worker"]);
     for release in ["5.4", "5.7"] {
         let seen = beside.ask(release, "everything");

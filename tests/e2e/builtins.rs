@@ -37,14 +37,21 @@ fn assert_calls(broker: &str, backend: &str) {
     let worker = stage.server(&["worker"]);
     for release in ["5.4", "5.7"] {
         let chunks = json!([[0, 2, 4, 6], [8, 10, 12, 14], [16, 18]]);
+        let mut seen = ask(release, "calls", broker, &backend);
+        let alone = seen["chunks_alone"].take();
+        assert_eq!(alone[0], "NotRegistered", "{release}: {alone}");
+        let words = alone[1].as_str().unwrap_or_default();
+        assert!(words.contains(".group()"), "{release}: {words}");
         assert_eq!(
-            ask(release, "calls", broker, &backend),
+            seen,
             json!({
                 "map": [3, 3, 0], "order": true, "none": [], "starmap": [0, 2, 4],
                 "chunks": chunks, "chunks_group": chunks, "in_chord": chunks, "in_chain": 6,
                 "failed": ["ValueError", "boom"], "unknown": "NotRegistered",
                 "retried": ["succeeded after 1 retries", "succeeded after 1 retries"],
                 "limited": "LimitExceeded", "wrong": "TypeError",
+                "chunks_step": [[0, 2], [4, 6], [8]], "chunks_alone": null, "map_step": 6,
+                "maps": [2], "chord_of_maps": [[1, 2], [2]], "linked_map": [3, [3]],
             }),
             "{release}"
         );

@@ -154,6 +154,8 @@ fn assert_mixed(release: &str, broker: &str, backend: &str) {
             "chord_failed_there": "ChordError", "chord_failed_here": "ChordError",
             "errback_there": true, "errback_here": true, "errback_of_body": true,
             "starmaps": [[2, 4], [6]], "starmaps_there": [[2, 4], [6]],
+            "starmap_handed_on": [2, 4], "starmap_there_between": 7,
+            "starmap_here_between": 6,
         })
     );
     assert_eq!(ours.stop().code, Some(0));

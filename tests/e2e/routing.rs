@@ -68,6 +68,27 @@ fn what_celery_publishes_to_a_topic_reaches_a_queue_in_rabbitmq() {
 }
 
 #[test]
+fn what_is_published_once_a_worker_is_ready_finds_its_queues() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    let names: Vec<String> = (0..20).map(|number| format!("pictures{number}")).collect();
+    let sections = names.iter().map(|name| {
+        format!("[queues.{name}]\nexchange = \"media\"\nexchange_type = \"topic\"\nrouting_key = \"{name}.#\"\n")
+    });
+    let file: String = sections.collect();
+    let stage = stage_with(&rabbit.url(), &redis.url(1), &file);
+    let _worker = stage.server(&["worker", "-Q", &names.join(",")]);
+    let path = format!("/api/exchanges/{}/media/publish", rabbit.vhost());
+    let message = json!({
+        "properties": {},
+        "routing_key": "pictures19.new",
+        "payload": "",
+        "payload_encoding": "string",
+    });
+    let (status, answer) = rabbit.http("POST", &path, &message);
+    assert_eq!((status, answer.as_str()), (200, r#"{"routed":true}"#));
+}
+
+#[test]
 fn a_queue_or_an_exchange_that_is_there_is_used_as_it_is() {
     let (rabbit, redis) = (Rabbit::start(), Redis::start());
     let backend = redis.url(1);

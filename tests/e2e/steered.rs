@@ -96,14 +96,51 @@ fn limits_queues_and_the_pool_are_what_they_are_ordered_to_be_over_both_brokers(
         );
         assert_eq!((&seen["added"], &seen["again"]), (&json!(3), &json!(4)));
         assert_eq!(seen["left"], json!(["PENDING", 1]));
-        let error = seen["elsewhere"]["error"].as_str().expect("an error");
-        assert!(
-            error.contains("describe another one in [queues]"),
-            "{error}"
-        );
         assert_eq!(seen["described"], json!({"ok": "add consumer zq"}));
         assert_eq!(seen["shape"], json!(["other", "a.b"]));
         assert_eq!(seen["sizes"], json!([64, 67, 66]));
+    });
+}
+
+#[test]
+fn a_queue_is_fed_by_the_exchange_that_is_ordered_over_both_brokers() {
+    on_both_brokers(|_, _worker, places| {
+        let seen = steer("5.7", "fed", places);
+        let names = ["direct", "topic", "there", "own", "zq"];
+        let added = names.map(|queue| json!({"ok": format!("add consumer {queue}")}));
+        assert_eq!(seen["added"], json!(added));
+        assert_eq!(
+            seen["again"],
+            json!({"ok": "already consuming from direct"})
+        );
+        assert_eq!(
+            seen["shapes"],
+            json!([
+                ["shops", "direct", "x.y"],
+                ["zoo", "topic", "cats.#"],
+                ["late", "direct", "there"],
+                ["own", "direct", "of its own"],
+                ["other", "direct", "a.b"],
+            ])
+        );
+        assert_eq!(
+            seen["come"],
+            json!(["x.y", "cats.lion.old", "there", "of its own", "a.b"])
+        );
+        assert_eq!(seen["waited"], "waits");
+        if places[0].starts_with("redis") {
+            let error = seen["fanout"]["error"].as_str().unwrap_or_default();
+            assert!(error.contains("over Redis a fanout exchange"), "{seen}");
+        } else {
+            assert_eq!(seen["heard"], "whatever", "{seen}");
+        }
+        let words = ["exchange_type is", "exchange is", "queue is"];
+        for (number, words) in words.iter().enumerate() {
+            let error = seen["wrong"][number]["error"].as_str().unwrap_or_default();
+            let error = error.strip_prefix("ValueError(").unwrap_or_default();
+            assert!(error.contains(words), "{number}: {seen}");
+        }
+        assert_eq!(seen["alive"], 1);
     });
 }
 

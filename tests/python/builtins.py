@@ -48,6 +48,15 @@ def calls(app, t):
     seen["chunks_group"] = got(t.add.chunks(pairs, 4).group())
     seen["in_chain"] = got(t.total.map([[1, 2], [3]]) | t.total.s())
     seen["in_chord"] = chord(t.add.chunks(pairs, 4).group())(t.echo.s()).get(timeout=PATIENCE)
+    pairs = pairs[:5]
+    seen["chunks_step"] = got(t.echo.si(1) | t.add.chunks(pairs, 2).group() | t.echo.s())
+    seen["chunks_alone"] = caught((t.echo.si(1) | t.add.chunks(pairs, 2)).apply_async())
+    # A map takes nothing of what was before it.
+    seen["map_step"] = got(t.add.s(1, 2) | t.total.map([[1, 2], [3]]) | t.total.s())
+    seen["maps"] = got(t.total.map([[1, 2], [3]]) | t.add.starmap([(1, 1)]))
+    seen["chord_of_maps"] = chord([t.total.map([[1], [2]]), t.add.starmap([(1, 1)])])(t.echo.s()).get(timeout=PATIENCE)
+    call = t.add.apply_async((1, 2), link=t.total.map([[1, 2]]))
+    seen["linked_map"] = [call.get(timeout=PATIENCE), call.children[0].get(timeout=PATIENCE)]
     seen["failed"] = caught(t.fails.starmap([("ValueError", "boom"), ("KeyError", "late")]).apply_async())
     seen["unknown"] = caught(t.unknown.map([1]).apply_async())[0]
     seen["retried"] = got(t.until.starmap([(0, 1), (1, 1)]))

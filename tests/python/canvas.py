@@ -236,6 +236,10 @@ def mixed(app, t):
     halves = [starmap("celery", "numbers.add", [[1, 1], [2, 2]]), starmap("python", "py.add", [[3, 3]])]
     seen["starmaps"] = got(chord(halves)(app.signature("text.echo")))
     seen["starmaps_there"] = got(chord(halves)(app.signature("py.echo")))
+    pairs = [[1, 1], [2, 2]]
+    seen["starmap_handed_on"] = got(starmap("celery", "py.add", pairs).apply_async())
+    seen["starmap_there_between"] = got(chain(ours(1, 2), starmap("python", "py.add", pairs), total_here, ours(1))())
+    seen["starmap_here_between"] = got(chain(theirs(1, 2), starmap("celery", "numbers.add", pairs), total_there)())
     return seen
 
 

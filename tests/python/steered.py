@@ -8,6 +8,9 @@ import os
 import sys
 import time
 
+from celery.exceptions import TimeoutError
+from kombu import Exchange
+
 from patience import PATIENCE, caught, until
 
 
@@ -83,7 +86,6 @@ def limits(one):
     seen["left"] = [left.state, lies(one, "xq")]
     one.tell("add_consumer", queue="xq")
     seen["again"] = left.get(timeout=PATIENCE)
-    seen["elsewhere"] = one.tell("add_consumer", queue="yq", exchange="other", routing_key="a.b")
     seen["described"] = one.tell("add_consumer", queue="zq", exchange="other", routing_key="a.b")
     (shape,) = [queue for queue in one.ask("active_queues") if queue["name"] == "zq"]
     seen["shape"] = [shape["exchange"]["name"], shape["routing_key"]]
@@ -93,6 +95,53 @@ def limits(one):
     for command, by in (("pool_grow", 3), ("pool_shrink", 1)):
         one.tell(command, n=by)
         seen["sizes"].append(size())
+    return seen
+
+
+def fed(one):
+    """Queues are fed by the exchanges that are named when a worker is told to take from them."""
+
+    def comes(kind, exchange, key):
+        """Sends until something comes: a queue is bound soon after it is ordered."""
+        exchange = Exchange(exchange, type=kind)
+
+        def look():
+            try:
+                options = {"exchange": exchange, "routing_key": key, "declare": [exchange]}
+                return one.send("text.echo", key, **options).get(timeout=2)
+            except TimeoutError:
+                return None
+
+        return until(f"what is sent to {exchange}", look)
+
+    add = lambda queue, **more: one.tell("add_consumer", queue=queue, **more)
+    waits = one.send("text.echo", "waits", queue="there")
+    seen = {
+        "added": [
+            add("direct", exchange="shops", routing_key="x.y"),
+            add("topic", exchange="zoo", exchange_type="topic", routing_key="cats.#"),
+            add("there", exchange="late"),
+            add("own", exchange=None, exchange_type="direct", routing_key="of its own"),
+            # What was configured stays as it is.
+            add("zq", exchange="another"),
+        ],
+        "again": add("direct", exchange="shops", routing_key="x.y"),
+    }
+    names = ["direct", "topic", "there", "own", "zq"]
+    shapes = {queue["name"]: queue for queue in one.ask("active_queues")}
+    shape = lambda queue: [queue["exchange"]["name"], queue["exchange"]["type"], queue["routing_key"]]
+    seen["shapes"] = [shape(shapes[name]) for name in names]
+    ways = [
+        ("direct", "shops", "x.y"), ("topic", "zoo", "cats.lion.old"), ("direct", "late", "there"),
+        ("direct", "own", "of its own"), ("direct", "other", "a.b"),
+    ]
+    seen["come"] = [comes(*way) for way in ways]
+    seen["waited"] = waits.get(timeout=PATIENCE)
+    seen["fanout"] = add("all", exchange="everybody", exchange_type="fanout")
+    if "ok" in seen["fanout"]:
+        seen["heard"] = comes("fanout", "everybody", "whatever")
+    seen["wrong"] = [add("w", exchange_type="headers"), add("w", exchange="x" * 256), add("", exchange="x")]
+    seen["alive"] = one.send("text.echo", 1).get(timeout=PATIENCE)
     return seen
 
 
@@ -148,7 +197,7 @@ def main():
     os.environ["BROKER"], os.environ["BACKEND"] = broker, backend
     from app import app
 
-    scenes = {scene.__name__: scene for scene in (rates, limits, looks, soon, kept)}
+    scenes = {scene.__name__: scene for scene in (rates, limits, fed, looks, soon, kept)}
     print(json.dumps(scenes[what](Steering(app, node))))
 
 

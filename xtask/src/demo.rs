@@ -1,12 +1,14 @@
 //! `cargo xtask demo`: the main job from nothing. Examples and a hostile module
-//! are pushed to a running `celeriac dev`, tasks are called on real input, and
-//! a table shows what became of each.
+//! are pushed to a running `celeriac dev`, the uploads of strangers are refused, tasks are
+//! called on real input, and a table shows what became of each. The guests of each module
+//! are in a process of their own.
 //!
 //! It uses the binary alone, as a newcomer would.
 
 mod cast;
 mod stage;
 mod table;
+mod uploads;
 
 use std::path::{Path, PathBuf};
 
@@ -33,6 +35,7 @@ pub(crate) fn run(_: &Flags) -> Result<()> {
     let stage = steps.run("celeriac dev", || Stage::open(&workspace.root, &target))?;
     let shown = steps
         .run("push", || push(&stage, &target))
+        .and_then(|()| steps.run("refuse", || uploads::refused(&stage, &target)))
         .and_then(|()| steps.run("call", || call(&stage)))
         .and_then(|ids| steps.run("what became of them", || results(&stage, &ids)));
     let folder = stage.folder().to_owned();

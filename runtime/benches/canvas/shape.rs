@@ -1,4 +1,5 @@
-//! The canvases, as `bench_canvas.py` sends them, and what comes of them.
+//! The canvases, as `bench_canvas.py` sends them, what comes of them, and who works
+//! them off.
 
 use std::fmt;
 
@@ -52,6 +53,29 @@ impl Shape {
                 numbers.map(|number| number * 2).chain([sum]).collect()
             }
         }
+    }
+}
+
+/// Who works a canvas off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Worker {
+    /// Our worker, the real program with its defaults.
+    Ours,
+    /// Celery's worker with its defaults and as many processes as cores.
+    Celery,
+}
+
+impl Worker {
+    /// Both, in the order of their rows.
+    pub(crate) const ALL: [Self; 2] = [Self::Ours, Self::Celery];
+}
+
+impl fmt::Display for Worker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ours => "celeriac",
+            Self::Celery => "Celery",
+        })
     }
 }
 

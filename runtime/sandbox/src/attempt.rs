@@ -5,24 +5,28 @@ use crate::log::Level;
 use crate::outcome::Interruption;
 use crate::submit::Sender;
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use tokio::sync::{Notify, watch};
 
 /// One call of one task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// The task's name within the component.
     pub task: String,
     /// A JSON array, handed to the guest byte for byte.
+    #[serde(with = "crate::octets")]
     pub args: Bytes,
     /// A JSON object, likewise.
+    #[serde(with = "crate::octets")]
     pub kwargs: Bytes,
 }
 
-/// The facts about an attempt that a guest may ask for.
-#[derive(Debug, Clone)]
+/// The facts about an attempt that a guest may ask for. What connects it to its host
+/// (the interrupt, the progress, the sender) is not written where it is serialized.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Attempt {
     /// The task id.
     pub id: String,
@@ -43,10 +47,13 @@ pub struct Attempt {
     /// Lowest level of log lines that are kept.
     pub log_level: Level,
     /// Raised from outside to ask the guest to stop.
+    #[serde(skip)]
     pub interrupt: Interrupt,
     /// Where the latest progress goes; `None` drops it.
+    #[serde(skip)]
     pub progress: Option<watch::Sender<Option<Progress>>>,
     /// Who sends what the guest submits; `None` sends nothing.
+    #[serde(skip)]
     pub sender: Option<Arc<dyn Sender>>,
     /// How many progress updates the report repeats (0): for tests.
     pub keep_progress: usize,
@@ -73,7 +80,7 @@ impl Default for Attempt {
 }
 
 /// How far an attempt is, as a state and its meta.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Progress {
     /// `PROGRESS`, or a name of the task's own.
     pub state: String,
@@ -120,8 +127,8 @@ impl Interrupt {
         }
     }
 
-    /// Waits until it is raised.
-    pub(crate) async fn wait(&self) -> Interruption {
+    /// Waits until it is raised, and returns the reason. Cancel-safe.
+    pub async fn wait(&self) -> Interruption {
         loop {
             let notified = self.0.notify.notified();
             if let Some(reason) = self.raised() {

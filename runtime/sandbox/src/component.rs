@@ -80,6 +80,17 @@ impl Component {
         &self.0.imports
     }
 
+    /// Returns the native code it was loaded from, for an engine of another process.
+    ///
+    /// # Errors
+    /// [`SandboxError::Broken`] when it cannot be written.
+    pub fn artifact(&self) -> Result<Vec<u8>, SandboxError> {
+        let component = self.pre().instance_pre().component();
+        component.serialize().map_err(|error| SandboxError::Broken {
+            reason: format!("{error:#}"),
+        })
+    }
+
     /// Asks the component what tasks it has, in a store with no grants and
     /// small limits, and checks the answer.
     ///

@@ -35,6 +35,12 @@ pub enum SandboxError {
         /// The engine's words.
         reason: String,
     },
+    /// The process that ran it is gone: whether it ended, nobody knows.
+    #[error("the process that ran the task is gone: {reason}")]
+    Lost {
+        /// How it ended.
+        reason: String,
+    },
 }
 
 /// Why a component is refused at upload.

@@ -1,13 +1,14 @@
 //! What a guest may reach beyond computing and returning.
 
 use crate::defence::{Defence, stands};
+use serde::{Deserialize, Serialize};
 
 /// The capabilities of one attempt. Without any, whatever a guest imports beyond
 /// clocks, random numbers and its log answers with a denial.
 ///
 /// Passing it by value at every call keeps the rule in one place: a guest gets
 /// only what is listed here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Grants {
     /// The tasks it may send: names, or beginnings of names and a `*`.

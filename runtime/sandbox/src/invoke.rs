@@ -23,6 +23,7 @@ use crate::limits::Limits;
 use crate::log::Log;
 use crate::outcome::{Limit, LimitHit, Outcome};
 use crate::submit::Submitted;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use wasmtime::{Store, UpdateDeadline};
@@ -34,7 +35,7 @@ const COMPONENT_HANDLES: usize = 4_096;
 const CALL_SLACK: u64 = 256 << 10;
 
 /// How an attempt ended, and what it took.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
     /// What the guest did.
     pub outcome: Outcome,
@@ -49,7 +50,7 @@ pub struct Report {
 }
 
 /// What an attempt took.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
     /// Time from start to end, instantiation included.
     pub wall: Duration,

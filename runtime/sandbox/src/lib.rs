@@ -25,8 +25,10 @@ mod invoke;
 mod limits;
 mod log;
 mod manifest;
+mod octets;
 mod outcome;
 mod submit;
+mod vouch;
 
 pub use attempt::{Attempt, Call, Interrupt, Progress};
 pub use compile::{compatibility, compile};

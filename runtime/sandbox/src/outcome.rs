@@ -9,11 +9,11 @@ use std::time::Duration;
 ///
 /// Deciding what follows from it (a retry, a dead letter, an acknowledgement)
 /// is not the sandbox's business.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub enum Outcome {
     /// The guest returned a result: exactly one JSON value in UTF-8, nested at
     /// most 128 deep, within the limit of [`Limits::result_bytes`](crate::Limits).
-    Returned(Bytes),
+    Returned(#[serde(with = "crate::octets")] Bytes),
     /// The guest returned something that is not one JSON value.
     BadResult {
         /// What is wrong with it, with the position.
@@ -60,7 +60,7 @@ pub struct Failure {
 }
 
 /// A wish for another attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     /// Time until then; `None` takes the policy's backoff.
     pub countdown: Option<Duration>,
@@ -71,7 +71,7 @@ pub struct Retry {
 }
 
 /// A refusal of the message itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rejection {
     /// Whether the broker should have it back.
     pub requeue: bool,
@@ -138,7 +138,7 @@ impl Limit {
 }
 
 /// Tells which limit ended an attempt, its value, and what was wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitHit {
     /// The limit.
     pub limit: Limit,
@@ -149,7 +149,7 @@ pub struct LimitHit {
 }
 
 /// A trap: the guest's code did what no code may do.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trap {
     /// A stable name, such as `unreachable-code-reached` or
     /// `integer-division-by-zero`; `host-call` where a call between guest and

@@ -5,8 +5,10 @@ mod outbox;
 mod signature;
 
 pub(crate) use outbox::{Draft, Outbox, Step};
+pub(crate) use signature::tasks as tasks_of;
 
 use bytes::Bytes;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::pin::Pin;
@@ -32,7 +34,7 @@ pub const HEADER_NAME_BYTES: usize = 128;
 pub const HEADER_BYTES: usize = 4 << 10;
 
 /// When something is published.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum When {
     /// At once.
     Now,
@@ -42,13 +44,15 @@ pub enum When {
 
 /// A call of one task that a guest wants sent. Sizes are checked and the
 /// arguments are JSON of the right kind; whether there is such a task is not.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// The full name of the task.
     pub task: String,
     /// A JSON array.
+    #[serde(with = "crate::octets")]
     pub args: Bytes,
     /// A JSON object.
+    #[serde(with = "crate::octets")]
     pub kwargs: Bytes,
     /// The queue, where the guest named one.
     pub queue: Option<String>,
@@ -65,16 +69,17 @@ pub struct Job {
 }
 
 /// A signature document that a guest wants applied. Its form is checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Signature {
     /// The JSON object, as the guest wrote it.
+    #[serde(with = "crate::octets")]
     pub json: Bytes,
     /// The names of the tasks in it, each time it is named: at most [`SUBMITS`].
     pub tasks: Vec<String>,
 }
 
 /// Something a guest wants sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Wish {
     /// One task.
     Job(Job),
@@ -92,7 +97,7 @@ impl Wish {
         }
     }
 
-    fn bytes(&self) -> u64 {
+    pub(crate) fn bytes(&self) -> u64 {
         match self {
             Self::Job(job) => job.bytes(),
             Self::Signature(signature) => signature.json.len() as u64,
@@ -112,7 +117,7 @@ impl Job {
 }
 
 /// What waits for the success of its attempt.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submission {
     /// The id that the guest was told.
     pub id: String,
@@ -123,7 +128,7 @@ pub struct Submission {
 }
 
 /// Everything an attempt submitted.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Submitted {
     /// The ids of all of it, in order: sent already, or waiting.
     pub ids: Vec<String>,
@@ -135,7 +140,7 @@ pub struct Submitted {
 }
 
 /// Why something is not sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SubmitError {
     /// There is no grant for it, or it cannot be understood; the text says which.
     Denied(String),

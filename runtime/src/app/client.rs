@@ -42,6 +42,7 @@ use crate::clock::Clock;
 use crate::config::Address;
 use crate::policy::route;
 use crate::results::{Results, ResultsError};
+use crate::task::KnownQueues;
 use crate::worker::revocations::Clerk;
 use std::path::Path;
 use std::sync::Arc;
@@ -105,7 +106,8 @@ impl Client {
     /// As [`Client::connect`].
     pub async fn open(config: Config) -> Result<Self, ClientError> {
         let (clock, mut files) = (Clock::System, Files::default());
-        let broker = stores::broker(&config, &mut files, &clock).await?;
+        let queues = KnownQueues::new(config.queues.clone());
+        let broker = stores::broker(&config, &queues, &mut files, &clock).await?;
         let results = stores::results(&config, &broker, &mut files, &clock).await?;
         let bus = stores::bus(&config, &mut files, &clock).await?;
         let name = "client";

@@ -3,6 +3,7 @@
 
 use crate::config::{Address, Config};
 use crate::control::Facts;
+use crate::task::KnownQueues;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -12,13 +13,14 @@ const LOCALTIME: &str = "/etc/localtime";
 const ZONE_BYTES: u64 = 64 << 10;
 
 /// Collects it.
-pub(super) fn of(config: &Config) -> Facts {
+pub(super) fn of(config: &Config, queues: &KnownQueues) -> Facts {
     let settings = settings(config);
     Facts {
         report: report(&settings),
         broker: broker(&config.broker),
         settings,
-        queues: config.queues.clone(),
+        queues: queues.clone(),
+        has_fanout: !matches!(config.broker, Address::Redis(_) | Address::Sentinel(_)),
         aliases: config.aliases.clone(),
         timeouts: [
             config.limits.soft.map_or(0, |soft| soft.as_secs()),
@@ -133,7 +135,7 @@ mod tests {
             let mut raw = crate::config::read(None, std::iter::empty()).unwrap();
             raw.set_flag("broker", "--broker", address.to_owned());
             let (config, _) = Config::check(raw).unwrap();
-            let facts = of(&config);
+            let facts = of(&config, &KnownQueues::default());
             assert_eq!(facts.broker["hostname"], host);
             assert_eq!(facts.broker["port"], port);
             assert_eq!(facts.broker["transport"], transport);

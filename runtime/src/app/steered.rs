@@ -81,7 +81,7 @@ impl App {
             resolver: resolver.clone(),
             clock: self.clock.clone(),
             began: Instant::now(),
-            facts: facts::of(&self.config),
+            facts: facts::of(&self.config, &self.queues),
         }
     }
 

@@ -24,6 +24,7 @@ use crate::results::redis::RedisResults;
 use crate::results::rpc::{self, Replies, RpcResults};
 use crate::results::{Results, ResultsError};
 use crate::sql::Sql;
+use crate::task::KnownQueues;
 use async_trait::async_trait;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +67,7 @@ impl Files {
 /// Opens the broker.
 pub(super) async fn broker(
     config: &Config,
+    queues: &KnownQueues,
     files: &mut Files,
     clock: &Clock,
 ) -> Result<Arc<dyn Broker>, StartError> {
@@ -78,18 +80,18 @@ pub(super) async fn broker(
         Address::Redis(url) => {
             let server = server("broker", url)?;
             let broker = RedisBroker::with(server, clock.clone(), settings(config));
-            Arc::new(broker.with_queues(config.queues.clone()))
+            Arc::new(broker.with_queues(queues.clone()))
         }
         Address::Sentinel(url) => {
             let server = master("broker", url, &config.broker_transport_options.sentinel)?;
             let broker = RedisBroker::with(server, clock.clone(), settings(config));
-            Arc::new(broker.with_queues(config.queues.clone()))
+            Arc::new(broker.with_queues(queues.clone()))
         }
         Address::Amqp(url) => {
             let server = amqp_server(url)?;
             let prefetch = config.worker.concurrency;
             let broker = RabbitBroker::new(server, clock.clone(), prefetch);
-            let broker = broker.with_queues(config.queues.clone());
+            let broker = broker.with_queues(queues.clone());
             let broker = broker.with_known(config.worker.queues.clone());
             Arc::new(broker.with_longest(config.worker.consumer_timeout))
         }

@@ -114,15 +114,19 @@ impl App {
         Ok(drained?)
     }
 
-    /// Asks the broker and the result backend anything, so that what only a person
-    /// can mend fails the start; what is away may come back.
+    /// Makes the queues, so that nothing is lost that is published from the start on, and
+    /// asks the broker and the result backend anything: what only a person can mend fails
+    /// the start; what is away may come back.
     async fn greet(&self) -> Result<(), StartError> {
-        if let Some(queue) = self.config.worker.queues.first() {
-            match self.broker.depth(queue).await {
-                Err(error @ BrokerError::Misconfigured { .. }) => return Err(error.into()),
-                Err(error) => tracing::warn!(%error, "the worker waits for its broker"),
-                Ok(_) => {}
-            }
+        let queues = &self.config.worker.queues;
+        let mut greeted = self.broker.prepare(queues).await;
+        if let (Ok(()), Some(queue)) = (&greeted, queues.first()) {
+            greeted = self.broker.depth(queue).await.map(drop);
+        }
+        match greeted {
+            Err(error @ BrokerError::Misconfigured { .. }) => return Err(error.into()),
+            Err(error) => tracing::warn!(%error, "the worker waits for its broker"),
+            Ok(()) => {}
         }
         match self.keeps_results() {
             false => tracing::warn!(
@@ -165,6 +169,7 @@ impl App {
             queues: worker.queues.clone(),
             concurrency: worker.concurrency,
             guest_threads: worker.guest_threads,
+            isolate: worker.isolate,
             drain: worker.drain,
             forward: worker.forward.clone(),
             timezone: self.config.timezone.clone(),

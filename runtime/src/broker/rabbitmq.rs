@@ -33,7 +33,7 @@ use super::{
 use crate::amqp::{AmqpServer, Wrong, wrong};
 use crate::celery::Message;
 use crate::clock::Clock;
-use crate::task::QueueShapes;
+use crate::task::KnownQueues;
 use async_trait::async_trait;
 use lapin::Error;
 use session::Session;
@@ -52,7 +52,7 @@ pub struct RabbitBroker {
     prefetch: u16,
     longest: Option<Duration>,
     known: Vec<String>,
-    queues: Arc<QueueShapes>,
+    queues: KnownQueues,
     session: Mutex<Slot>,
 }
 
@@ -73,7 +73,7 @@ impl RabbitBroker {
             prefetch: u16::try_from(prefetch.max(1)).unwrap_or(u16::MAX),
             longest: None,
             known: Vec::new(),
-            queues: Arc::default(),
+            queues: KnownQueues::default(),
             session: Mutex::default(),
         }
     }
@@ -92,11 +92,8 @@ impl RabbitBroker {
 
     /// Says how queues are declared that are missing.
     #[must_use]
-    pub fn with_queues(self, queues: QueueShapes) -> Self {
-        Self {
-            queues: Arc::new(queues),
-            ..self
-        }
+    pub fn with_queues(self, queues: KnownQueues) -> Self {
+        Self { queues, ..self }
     }
 
     /// Returns the connection, a new one when the last is gone.
@@ -111,7 +108,7 @@ impl RabbitBroker {
             &self.server,
             slot.opened,
             self.prefetch,
-            Arc::clone(&self.queues),
+            self.queues.clone(),
         )
         .await;
         let session = Arc::new(opened.map_err(trouble)?);
@@ -145,6 +142,11 @@ impl Broker for RabbitBroker {
         Outgoing::check(&messages)?;
         let session = self.session().await?;
         publish::publish(&session, self.clock.now(), messages).await
+    }
+
+    async fn prepare(&self, queues: &[String]) -> Result<(), BrokerError> {
+        let session = self.session().await?;
+        take::prepare(&session, queues).await
     }
 
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {

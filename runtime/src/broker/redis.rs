@@ -27,7 +27,7 @@ use super::{
 use crate::celery::Message;
 use crate::clock::{Clock, after};
 use crate::resp::{RedisServer, needs_a_person};
-use crate::task::QueueShapes;
+use crate::task::KnownQueues;
 use async_trait::async_trait;
 use held::Held;
 use jiff::Timestamp;
@@ -117,7 +117,7 @@ impl RedisBroker {
 
     /// Says what queues are bound to that are taken from.
     #[must_use]
-    pub fn with_queues(self, queues: QueueShapes) -> Self {
+    pub fn with_queues(self, queues: KnownQueues) -> Self {
         Self {
             bindings: Arc::new(bind::Bindings::new(queues)),
             ..self
@@ -163,6 +163,10 @@ impl Broker for RedisBroker {
 
     async fn publish(&self, messages: Vec<Outgoing>) -> Result<(), BrokerError> {
         publish::publish(&self.inner, messages).await
+    }
+
+    async fn prepare(&self, queues: &[String]) -> Result<(), BrokerError> {
+        self.bindings.ensure(&self.inner, queues).await
     }
 
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {

@@ -149,7 +149,7 @@ fn read(raw: &[u8]) -> Option<Envelope> {
     let headers = match headers {
         Value::Object(headers) => headers,
         Value::Null => Map::new(),
-        _ => return None,
+        Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => return None,
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let body = match properties.get("body_encoding").and_then(Value::as_str) {

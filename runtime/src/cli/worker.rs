@@ -37,6 +37,9 @@ pub(crate) struct Args {
     /// Attempts in flight, 1 to 4000 [default: 64]
     #[arg(short = 'c', long, value_name = "NUMBER")]
     concurrency: Option<String>,
+    /// Run the tasks of each module in a process of its own
+    #[arg(long)]
+    isolate: bool,
     /// Tell monitors what happens to tasks
     #[arg(short = 'E', long)]
     task_events: bool,
@@ -56,11 +59,13 @@ pub(crate) async fn run(
         screen.note(&note);
     }
     let task_events = args.task_events.then(|| "true".to_owned());
+    let isolate = args.isolate.then(|| "true".to_owned());
     let (config, _) = options.read(vec![
         ("worker.hostname", "-n", args.hostname),
         ("worker.queues", "-Q", args.queues),
         ("worker.concurrency", "-c", args.concurrency),
         ("worker.task_events", "-E", task_events),
+        ("worker.isolate", "--isolate", isolate),
     ])?;
     options.start_logging(Level::INFO, role == Role::Dev)?;
     let app = App::open(config, Clock::System).await?;
@@ -199,6 +204,7 @@ mod tests {
     #[test]
     fn flags_of_celery_that_choose_nothing_are_explained() {
         let args = Args {
+            isolate: false,
             hostname: None,
             queues: None,
             concurrency: None,

@@ -4,13 +4,11 @@ use super::address::Address;
 use super::error::ConfigError;
 use super::reader::Reader;
 use super::worker::check_queue;
-use crate::task::{ExchangeType, QueueShape, QueueShapes};
+use crate::task::{ExchangeType, NO_FANOUT, QueueShape, QueueShapes, check_name};
 
 /// Most queues that are described (1,000): each is held in memory, and looked up
 /// per message.
 const QUEUES: usize = 1_000;
-/// Longest name of an exchange and longest routing key, bytes, as AMQP allows.
-const NAME_BYTES: usize = 255;
 /// The keys of a section.
 const KEYS: [&str; 5] = [
     "exchange",
@@ -63,10 +61,10 @@ fn one(reader: &mut Reader, queue: &str, broker: &Address) -> Result<QueueShape,
             },
             |kind| kind.word().to_owned(),
         )?;
-        if kind == ExchangeType::Fanout && matches!(broker, Address::Redis(_)) {
-            let reason = "over Redis a fanout exchange reaches who listens at that moment and no queue; write \"topic\" or \"direct\"";
+        let is_redis = matches!(broker, Address::Redis(_) | Address::Sentinel(_));
+        if kind == ExchangeType::Fanout && is_redis {
             let value = format!("{:?}", kind.word());
-            return Err(wrong(reader, "exchange_type", value, reason.to_owned()));
+            return Err(wrong(reader, "exchange_type", value, NO_FANOUT.to_owned()));
         }
         shape.exchange_type = kind;
     }
@@ -95,13 +93,7 @@ fn one(reader: &mut Reader, queue: &str, broker: &Address) -> Result<QueueShape,
 }
 
 fn named(text: &str, least: usize) -> Result<String, String> {
-    let is_name = (least..=NAME_BYTES).contains(&text.len());
-    if is_name && !text.chars().any(char::is_control) {
-        return Ok(text.to_owned());
-    }
-    Err(format!(
-        "{least} to {NAME_BYTES} bytes without control characters are wanted"
-    ))
+    check_name(text, least).map(|()| text.to_owned())
 }
 
 #[cfg(test)]

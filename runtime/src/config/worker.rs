@@ -35,6 +35,8 @@ pub struct WorkerConfig {
     pub concurrency: usize,
     /// Threads that run guests.
     pub guest_threads: usize,
+    /// Whether the guests of each module run in a process of their own.
+    pub isolate: bool,
     /// How long a stop waits for running attempts.
     pub drain: Duration,
     /// How long a message stays with a worker that gives no sign of life.
@@ -108,6 +110,7 @@ impl WorkerConfig {
             queues,
             concurrency,
             guest_threads,
+            isolate: reader.flag("worker.isolate", false)?,
             drain,
             lease,
             listen,

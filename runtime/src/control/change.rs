@@ -6,7 +6,7 @@ use super::{Control, show};
 use crate::celery::repr;
 use crate::celery::request::TimeLimit;
 use crate::results::orders::Target;
-use crate::task::{Rate, RateError, TaskId};
+use crate::task::{ExchangeType, NO_FANOUT, QueueShape, Rate, RateError, TaskId, check_name};
 use serde_json::{Value, json};
 
 /// Most tasks and stamps that one request revokes (1,000): each is written down.
@@ -137,22 +137,44 @@ pub(super) fn pool(control: &Control, arguments: &Arguments<'_>) -> Told {
 
 pub(super) fn add_consumer(control: &Control, arguments: &Arguments<'_>) -> Told {
     let queue = arguments.needed("queue")?;
-    let is_other = |name: &str| {
-        let given = arguments.text(name);
-        given.is_some_and(|given| !given.is_empty() && given != queue)
-    };
-    if !control.facts.queues.contains_key(queue)
-        && (is_other("exchange") || is_other("routing_key"))
-    {
-        let words = format!(
-            "queue {queue} is fed by an exchange of its own name; describe another one in [queues]"
-        );
-        return Err(repr::exception("ValueError", &words));
+    let wrong = |words: String| repr::exception("ValueError", &words);
+    check_name(queue, 1).map_err(|wanted| wrong(format!("queue is {queue:?}: {wanted}")))?;
+    let shape = shape(control, arguments, queue).map_err(wrong)?;
+    // As in Celery, what the worker was configured with is what it is.
+    if shape != QueueShape::of(queue) && !control.facts.queues.is_configured(queue) {
+        let told = control.facts.queues.tell(queue, shape);
+        told.map_err(|error| wrong(error.to_string()))?;
     }
     match control.steering.queues.add(queue) {
         Ok(true) => ok(&format!("add consumer {queue}")),
         Ok(false) => ok(&format!("already consuming from {queue}")),
         Err(error) => Err(repr::exception("ValueError", &error.to_string())),
+    }
+}
+
+/// The exchange that is to feed a queue: what is not said is as the queue is called.
+fn shape(control: &Control, arguments: &Arguments<'_>, queue: &str) -> Result<QueueShape, String> {
+    let said = |name| arguments.text(name).filter(|text| !text.is_empty());
+    let mut shape = QueueShape::of(queue);
+    for (name, place) in [
+        ("exchange", &mut shape.exchange),
+        ("routing_key", &mut shape.routing_key),
+    ] {
+        if let Some(text) = said(name) {
+            check_name(text, 1).map_err(|wanted| format!("{name} is {text:?}: {wanted}"))?;
+            text.clone_into(place);
+        }
+    }
+    if let Some(word) = said("exchange_type") {
+        shape.exchange_type = ExchangeType::parse(word).ok_or_else(|| {
+            format!("exchange_type is {word:?}: 'direct', 'topic' or 'fanout' is wanted")
+        })?;
+    }
+    match shape.exchange_type {
+        ExchangeType::Fanout if !control.facts.has_fanout => {
+            Err(format!("exchange_type is \"fanout\": {NO_FANOUT}"))
+        }
+        ExchangeType::Direct | ExchangeType::Topic | ExchangeType::Fanout => Ok(shape),
     }
 }
 

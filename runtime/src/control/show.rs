@@ -83,8 +83,8 @@ pub(super) fn own_name<'a>(control: &'a Control, task: &'a str) -> &'a str {
 pub(super) fn queues(control: &Control) -> Vec<Value> {
     let names = control.steering.queues.names();
     let shape = |name: &String| {
-        let shape = control.facts.queues.get(name);
-        let shape = shape.cloned().unwrap_or_else(|| QueueShape::of(name));
+        let shape = control.facts.queues.described(name);
+        let shape = shape.unwrap_or_else(|| QueueShape::of(name));
         queue(name, &shape)
     };
     names.iter().map(shape).collect()

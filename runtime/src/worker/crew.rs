@@ -1,5 +1,6 @@
 //! What all attempts of a worker share.
 
+use super::cells::Cells;
 use super::guests::Guests;
 use super::heartbeat::Leases;
 use super::steering::Steering;
@@ -25,6 +26,8 @@ pub(super) struct Crew {
     pub(super) settings: Settings,
     pub(super) shutdown: Shutdown,
     pub(super) guests: Guests,
+    /// Where guests run, unless it is here.
+    pub(super) cells: Option<Arc<Cells>>,
     pub(super) leases: Leases,
     pub(super) steering: Arc<Steering>,
     pub(super) events: Events,
@@ -37,7 +40,10 @@ pub(super) struct Crew {
 
 impl Crew {
     pub(super) fn new(parts: Parts, shutdown: Shutdown) -> Result<Self, WorkerError> {
-        let guests = Guests::start(parts.settings.guest_threads)?;
+        let threads = parts.settings.guest_threads;
+        let guests = Guests::start(threads)?;
+        let most = u32::try_from(parts.steering.pool.most()).unwrap_or(u32::MAX);
+        let cells = parts.settings.isolate.then(|| Cells::new(most, threads));
         Ok(Self {
             broker: parts.broker,
             results: parts.results,
@@ -47,6 +53,7 @@ impl Crew {
             settings: parts.settings,
             shutdown,
             guests,
+            cells: cells.map(Arc::new),
             leases: Leases::default(),
             steering: parts.steering,
             events: parts.events,

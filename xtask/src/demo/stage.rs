@@ -37,7 +37,7 @@ impl Stage {
         let log = folder.join("dev.log");
         let program = Self::program(target);
         let worker = Command::new(&program)
-            .arg("dev")
+            .args(["dev", "--isolate"])
             .current_dir(&folder)
             .stdin(Stdio::null())
             .stdout(File::create(&log)?)
@@ -77,6 +77,18 @@ impl Stage {
             words.join(" ")
         );
         Ok(())
+    }
+
+    /// Runs a command that must be refused, and returns what it says.
+    pub(super) fn refusal(&self, words: &[&str]) -> Result<String> {
+        let output = self.command(words).output()?;
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(
+            !output.status.success(),
+            "`celeriac {}` was not refused: {said}",
+            words.join(" ")
+        );
+        Ok(said)
     }
 
     /// Runs a command and reads its JSON. A failed task ends it with 1, which

@@ -49,6 +49,10 @@ const HOMES: &[Home] = &[
         places: SQL,
     },
     Home {
+        name: "rmp_serde",
+        places: &["runtime/src/worker/cells"],
+    },
+    Home {
         name: "redis",
         places: &[
             "runtime/src/resp",

@@ -49,7 +49,7 @@ struct Members<'a> {
 
 /// Returns the names of all tasks in a signature, at most `most`, those of chains,
 /// groups, chords, callbacks and errbacks included. `json` is valid JSON.
-pub(super) fn tasks(json: &[u8], most: u32) -> Result<Vec<String>, SubmitError> {
+pub(crate) fn tasks(json: &[u8], most: u32) -> Result<Vec<String>, SubmitError> {
     let text = std::str::from_utf8(json).map_err(|error| wrong(&error.to_string()))?;
     let raw: &RawValue = serde_json::from_str(text).map_err(|error| wrong(&error.to_string()))?;
     let mut found = Found {

@@ -166,6 +166,23 @@ async fn make(
     if purpose == Purpose::DeadLetters {
         return Ok(());
     }
+    bind_to(channel, queue, shape).await
+}
+
+/// Binds a queue that is there to the exchange that is to feed it, which is made where it
+/// is missing.
+pub(super) async fn bind(
+    connection: &Connection,
+    queue: &str,
+    shape: &QueueShape,
+) -> Result<(), Error> {
+    feed(connection, shape).await?;
+    let binding = channel(connection).await?;
+    in_time(ANSWER, bind_to(&binding, queue, shape)).await?;
+    in_time(ANSWER, binding.close(200, "OK".into())).await
+}
+
+async fn bind_to(channel: &Channel, queue: &str, shape: &QueueShape) -> Result<(), Error> {
     channel
         .queue_bind(
             queue.into(),

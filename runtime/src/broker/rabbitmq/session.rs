@@ -10,11 +10,11 @@ use super::{SYSTEM, carry, delay, trouble};
 use crate::amqp::{ANSWER, AmqpServer, channel, in_time, short};
 use crate::broker::BrokerError;
 use crate::celery::Message;
-use crate::task::{ExchangeType, QueueShape, QueueShapes};
+use crate::task::{ExchangeType, KnownQueues, QueueShape};
 use bytes::Bytes;
 use lapin::options::{BasicPublishOptions, BasicQosOptions, ConfirmSelectOptions};
 use lapin::{BasicProperties, Channel, Confirmation, Connection, Error};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use tokio::sync::Mutex;
@@ -41,8 +41,9 @@ pub(super) struct Session {
     pub(super) inbox: Mutex<Inbox>,
     pub(super) held: Held,
     pub(super) acks: Arc<Acks>,
-    shapes: Arc<QueueShapes>,
-    declared: Mutex<HashSet<String>>,
+    shapes: KnownQueues,
+    /// What each was when it was declared.
+    declared: Mutex<HashMap<String, QueueShape>>,
     /// By level and queue, the key it was bound with last.
     delayed: Mutex<HashMap<(Levels, String), String>>,
 }
@@ -53,7 +54,7 @@ impl Session {
         server: &AmqpServer,
         number: i64,
         prefetch: u16,
-        shapes: Arc<QueueShapes>,
+        shapes: KnownQueues,
     ) -> Result<Self, Error> {
         let connection = server.connect().await?;
         let consuming = channel(&connection).await?;
@@ -97,8 +98,14 @@ impl Session {
     }
 
     fn shape(&self, queue: &str) -> QueueShape {
-        let shape = self.shapes.get(queue).cloned();
+        let shape = self.shapes.described(queue);
         shape.unwrap_or_else(|| QueueShape::of(queue))
+    }
+
+    /// Tells whether somebody ordered how a queue is fed: then it is bound although it is
+    /// there already.
+    fn is_ordered(&self, queue: &str) -> bool {
+        !self.shapes.is_configured(queue) && self.shapes.told(queue).is_some()
     }
 
     /// Declares a queue, once. A client delays what it sends to a topic in Celery's
@@ -106,8 +113,8 @@ impl Session {
     pub(super) async fn ensure(&self, queue: &str, purpose: Purpose) -> Result<(), BrokerError> {
         short(queue).map_err(misnamed)?;
         let mut declared = self.declared.lock().await;
-        if !declared.contains(queue) {
-            let shape = self.shape(queue);
+        let shape = self.shape(queue);
+        if declared.get(queue) != Some(&shape) {
             declare::ensure(&self.connection, queue, purpose, &shape)
                 .await
                 .map_err(trouble)?;
@@ -115,7 +122,12 @@ impl Session {
                 self.reach(Levels::Celerys, queue, &shape.routing_key)
                     .await?;
             }
-            declared.insert(queue.to_owned());
+            if purpose == Purpose::Tasks && self.is_ordered(queue) {
+                declare::bind(&self.connection, queue, &shape)
+                    .await
+                    .map_err(trouble)?;
+            }
+            declared.insert(queue.to_owned(), shape);
         }
         Ok(())
     }

@@ -15,9 +15,7 @@ pub(super) async fn take(
     queues: &[String],
     max: usize,
 ) -> Result<Vec<Delivery>, BrokerError> {
-    for queue in queues {
-        session.ensure(queue, Purpose::Tasks).await?;
-    }
+    prepare(session, queues).await?;
     let mut inbox = session.inbox.lock().await;
     inbox
         .follow(session.consuming(), &session.acks, queues)
@@ -53,6 +51,15 @@ pub(super) async fn take(
         .map(|(queue, pushed)| delivery(session, clock, queue, pushed))
         .collect())
 }
+
+/// Makes the queues that are missing.
+pub(super) async fn prepare(session: &Session, queues: &[String]) -> Result<(), BrokerError> {
+    for queue in queues {
+        session.ensure(queue, Purpose::Tasks).await?;
+    }
+    Ok(())
+}
+
 fn delivery(
     session: &Session,
     clock: &Clock,

@@ -7,7 +7,7 @@
 use super::keys::{Keys, SEPARATOR};
 use super::{Inner, trouble};
 use crate::broker::BrokerError;
-use crate::task::{ExchangeType, QueueShape, QueueShapes};
+use crate::task::{ExchangeType, KnownQueues, QueueShape};
 use std::collections::HashMap;
 use tokio::sync::Mutex;
 use tokio::time::{Duration, Instant};
@@ -18,12 +18,12 @@ const AGAIN: Duration = Duration::from_secs(10);
 /// The queues that are described, and when each was bound last.
 #[derive(Debug, Default)]
 pub(super) struct Bindings {
-    shapes: QueueShapes,
-    bound: Mutex<HashMap<String, Instant>>,
+    shapes: KnownQueues,
+    bound: Mutex<HashMap<String, (Instant, QueueShape)>>,
 }
 
 impl Bindings {
-    pub(super) fn new(shapes: QueueShapes) -> Self {
+    pub(super) fn new(shapes: KnownQueues) -> Self {
         Self {
             shapes,
             bound: Mutex::default(),
@@ -32,17 +32,21 @@ impl Bindings {
 
     /// Binds those of `queues` that are described, each now and then.
     pub(super) async fn ensure(&self, inner: &Inner, queues: &[String]) -> Result<(), BrokerError> {
-        if self.shapes.is_empty() {
+        let described = queues.iter().filter_map(|queue| {
+            let shape = self.shapes.described(queue)?;
+            Some((queue, shape))
+        });
+        let described: Vec<_> = described.collect();
+        if described.is_empty() {
             return Ok(());
         }
         let mut bound = self.bound.lock().await;
         let now = Instant::now();
-        let is_due = |queue: &String| bound.get(queue).is_none_or(|at| now - *at >= AGAIN);
-        let due: Vec<_> = queues
-            .iter()
-            .filter(|queue| is_due(queue))
-            .filter_map(|queue| self.shapes.get_key_value(queue))
-            .collect();
+        let is_due = |(queue, shape): &(&String, QueueShape)| {
+            let last = bound.get(*queue);
+            last.is_none_or(|(at, bound)| now - *at >= AGAIN || bound != shape)
+        };
+        let due: Vec<_> = described.into_iter().filter(is_due).collect();
         if due.is_empty() {
             return Ok(());
         }
@@ -55,7 +59,8 @@ impl Bindings {
         pipe.query_async::<()>(&mut inner.server.shared())
             .await
             .map_err(trouble)?;
-        bound.extend(due.into_iter().map(|(queue, _)| (queue.clone(), now)));
+        let due = due.into_iter();
+        bound.extend(due.map(|(queue, shape)| (queue.clone(), (now, shape))));
         Ok(())
     }
 }

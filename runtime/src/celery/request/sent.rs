@@ -41,8 +41,12 @@ pub struct Sent<'a> {
     pub headers: &'a BTreeMap<String, Json>,
     /// Stamps.
     pub stamps: &'a BTreeMap<String, Json>,
-    /// Whether no result is wanted.
-    pub ignore_result: bool,
+    /// Whether no result is wanted; the task's own choice where nothing is said.
+    pub ignore_result: Option<bool>,
+    /// What is shown of its arguments, in the place of them.
+    pub argsrepr: Option<&'a str>,
+    /// What is shown of its keyword arguments.
+    pub kwargsrepr: Option<&'a str>,
     /// Where an `rpc://` client waits.
     pub reply_to: Option<&'a str>,
     /// 0 to 9, 9 first.
@@ -96,8 +100,8 @@ impl Sent<'_> {
             "timelimit": self.time_limit,
             "root_id": self.root,
             "parent_id": self.parent,
-            "argsrepr": repr::tuple(args.as_str().as_bytes()),
-            "kwargsrepr": repr::value(self.kwargs.as_str().as_bytes()),
+            "argsrepr": shown(self.argsrepr, || repr::tuple(args.as_str().as_bytes())),
+            "kwargsrepr": shown(self.kwargsrepr, || repr::value(self.kwargs.as_str().as_bytes())),
             "origin": origin,
             "ignore_result": self.ignore_result,
             "replaced_task_nesting": self.replaced_task_nesting,
@@ -138,4 +142,9 @@ impl Sent<'_> {
         );
         Bytes::from(text)
     }
+}
+
+/// What its sender wants to be seen, which may hide a secret.
+fn shown(chosen: Option<&str>, made: impl FnOnce() -> String) -> String {
+    chosen.map_or_else(made, str::to_owned)
 }

@@ -41,8 +41,12 @@ pub struct Options {
     pub headers: BTreeMap<String, Json>,
     /// Stamps by name.
     pub stamps: BTreeMap<String, Json>,
-    /// Whether no result is to be stored.
-    pub ignore_result: bool,
+    /// Whether no result is to be stored; the task's own choice where nothing is said.
+    pub ignore_result: Option<bool>,
+    /// What is shown of its arguments, in the place of them.
+    pub argsrepr: Option<String>,
+    /// What is shown of its keyword arguments.
+    pub kwargsrepr: Option<String>,
     /// Where an `rpc://` client waits.
     pub reply_to: Option<String>,
     /// How often a task of this id handed its work over.
@@ -85,9 +89,9 @@ impl Options {
             shadow: reader.of("shadow", "a text")?,
             headers: reader.headers()?,
             stamps: reader.stamps()?,
-            ignore_result: reader
-                .of("ignore_result", "true or false")?
-                .unwrap_or(false),
+            ignore_result: reader.of("ignore_result", "true or false")?,
+            argsrepr: reader.of("argsrepr", "a text")?,
+            kwargsrepr: reader.of("kwargsrepr", "a text")?,
             reply_to: reader.of("reply_to", "a text")?,
             replaced_task_nesting: reader
                 .of("replaced_task_nesting", "a number from 0")?
@@ -253,6 +257,8 @@ mod tests {
             (r#"{"stamped_headers": "one"}"#, "stamped_headers"),
             (r#"{"ignore_result": 1}"#, "ignore_result"),
             (r#"{"shadow": 7}"#, "shadow"),
+            (r#"{"argsrepr": ["hidden"]}"#, "argsrepr"),
+            (r#"{"kwargsrepr": 7}"#, "kwargsrepr"),
             (r#"{"time_limit": "1"}"#, "time_limit"),
         ] {
             let error = read(text).unwrap_err().to_string();

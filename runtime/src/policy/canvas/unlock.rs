@@ -141,7 +141,7 @@ pub fn unlocking(
         options: Options {
             queue: Some(named.unwrap_or_else(|| queue(&first.task))),
             eta: Some(When::In(INTERVAL)),
-            ignore_result: true,
+            ignore_result: Some(true),
             ..Options::default()
         },
     })
@@ -297,7 +297,7 @@ mod tests {
         let send = planned(&expected(BODY, results, 2)).unwrap();
         assert_eq!(send, planned(&expected(BODY, results, 2)).unwrap());
         assert_eq!(send.options.queue.as_deref(), Some("queue of a.sum"));
-        assert!(send.options.ignore_result);
+        assert_eq!(send.options.ignore_result, Some(true));
         let (args, kwargs) = (send.args.as_str(), send.kwargs.as_str());
         let read = Unlock::read(args.as_bytes(), kwargs.as_bytes()).unwrap();
         assert_eq!((read.group.as_str(), read.body.as_str()), ("g", BODY));

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// Our header that counts how often a message was handed on.
 const FORWARDED: &str = "x-celeriac-forwarded";
+/// What a client sends where chunks are a part of something and no group.
+const CHUNKS: &str = "celery.chunks";
 /// How long a message waits when its code cannot be loaded just now.
 const LOAD_PAUSE: Duration = Duration::from_secs(5);
 
@@ -253,6 +255,8 @@ fn not_registered(crew: &Crew, name: &str) -> String {
         false => format!("an alias of {ours}: "),
     };
     match ours.parse::<TaskName>() {
+        // In Celery it answers with the ids of its parts, and nothing can follow it.
+        _ if ours == CHUNKS => format!("'{name}': send what chunks(...).group() returns"),
         Ok(ours) => format!("'{name}': {alias}{}", crew.resolver.missing(&ours)),
         Err(_) => format!("'{name}': {alias}tasks here are named MODULE.TASK, or have an alias"),
     }

@@ -7,8 +7,10 @@ use super::Attempt;
 use super::leave::Left;
 use super::once;
 use super::submitted::{self, Handed, Post};
+use crate::registry::Loaded;
 use crate::results::Write;
 use crate::task::{Fence, State};
+use crate::worker::cells::{Cells, Work};
 use crate::worker::consumer;
 use crate::worker::crew::Crew;
 use crate::worker::guests::Running;
@@ -16,8 +18,8 @@ use crate::worker::heartbeat::Alive;
 use crate::worker::revocations::Watched;
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Call, Interrupt, Interruption, Limits, Log, Outcome, Progress, Report, SandboxError, Submitted,
-    Usage,
+    Attempt as Facts, Call, Grants, Interrupt, Interruption, Limits, Log, Outcome, Progress,
+    Report, SandboxError, Submitted, Usage,
 };
 use futures::FutureExt as _;
 use std::sync::Arc;
@@ -100,7 +102,7 @@ fn launch(
         retries,
         deliveries,
     } = attempt.fence;
-    let facts = celeriac_sandbox::Attempt {
+    let facts = Facts {
         id: attempt.request.id.to_string(),
         root_id: attempt.request.root_id.clone(),
         parent_id: attempt.request.parent_id.clone(),
@@ -112,28 +114,56 @@ fn launch(
         interrupt,
         progress: Some(progress),
         sender: Some(Arc::new(post)),
-        ..celeriac_sandbox::Attempt::default()
+        ..Facts::default()
     };
     let call = Call {
         task: attempt.code.task.name.clone(),
         args: attempt.request.args.clone(),
         kwargs: attempt.request.kwargs.clone(),
     };
-    let (code, limits) = (attempt.code.clone(), attempt.limits.clone());
-    let grants = attempt.grants.clone();
+    let limits = attempt.limits.clone();
+    let place = Place {
+        code: attempt.code.clone(),
+        grants: attempt.grants.clone(),
+        cells: crew.cells.clone(),
+    };
     if let Some(batch) = attempt.batch.clone() {
         return crew.guests.run(async move {
             let each = |call: Call, limits: Limits, facts| {
-                let (code, grants) = (code.clone(), grants.clone());
-                let one =
-                    async move { code.component.invoke(&call, &limits, &grants, facts).await };
-                one.boxed()
+                let place = place.clone();
+                async move { place.run(call, limits, facts).await }.boxed()
             };
             batch.run(call.task, limits, facts, each).await
         });
     }
     crew.guests
-        .run(async move { code.component.invoke(&call, &limits, &grants, facts).await })
+        .run(async move { place.run(call, limits, facts).await })
+}
+
+/// Where a guest runs: here, or in the cell of its module.
+#[derive(Debug, Clone)]
+struct Place {
+    code: Arc<Loaded>,
+    grants: Grants,
+    cells: Option<Arc<Cells>>,
+}
+
+impl Place {
+    async fn run(&self, call: Call, limits: Limits, facts: Facts) -> Answer {
+        let (code, grants) = (&self.code, &self.grants);
+        match &self.cells {
+            None => code.component.invoke(&call, &limits, grants, facts).await,
+            Some(cells) => {
+                let work = Work {
+                    call,
+                    limits,
+                    grants: grants.clone(),
+                    facts,
+                };
+                cells.invoke(code, work).await
+            }
+        }
+    }
 }
 
 /// What is known of a guest that was ended by order.
@@ -187,6 +217,11 @@ pub(super) fn ended(
             });
         }
     };
+    if !is_once && let SandboxError::Lost { .. } = &error {
+        // Perhaps its own doing: counted, so that it cannot go on for ever.
+        tracing::warn!(%error, task = attempt.request.task, "the task was lost with its process; its message comes back");
+        return Err(Left::lost_with_its_process(attempt.delivery.clone()));
+    }
     if is_once {
         tracing::warn!(%error, task = attempt.request.task, "the sandbox could not run an at_most_once task; it fails");
         return Err(Left::dropped(attempt, once::BROKEN));

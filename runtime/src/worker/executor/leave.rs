@@ -154,6 +154,10 @@ impl Left {
         }
     }
 
+    pub(super) fn lost_with_its_process(delivery: Delivery) -> Self {
+        Self::settled(delivery, Settlement::Return, "LOST")
+    }
+
     pub(super) fn given_back(delivery: Delivery) -> Self {
         Self::settled(delivery, Settlement::Requeue, "GIVEN_BACK")
     }

@@ -55,6 +55,12 @@ impl Pool {
         self.start
     }
 
+    /// Returns the number it can grow to.
+    #[must_use]
+    pub fn most(&self) -> usize {
+        self.most
+    }
+
     /// Returns the number of now.
     #[must_use]
     pub fn size(&self) -> usize {

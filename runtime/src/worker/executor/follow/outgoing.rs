@@ -70,6 +70,8 @@ fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgo
         headers: &options.headers,
         stamps: &options.stamps,
         ignore_result: options.ignore_result,
+        argsrepr: options.argsrepr.as_deref(),
+        kwargsrepr: options.kwargsrepr.as_deref(),
         reply_to: options.reply_to.as_deref(),
         priority,
         replaced_task_nesting: options.replaced_task_nesting,

@@ -245,6 +245,7 @@ fn settings() -> Settings {
         name: "w@host".to_owned(),
         queues: vec![QUEUE.to_owned()],
         concurrency: 1,
+        isolate: false,
         guest_threads: 1,
         drain: Duration::from_secs(1),
         forward: None,

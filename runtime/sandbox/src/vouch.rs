@@ -1,0 +1,231 @@
+//! Looks whether a report that came from another process is one that a sandbox makes.
+//!
+//! A guest that broke out of its sandbox could say anything in its name. What is checked
+//! here the sandbox holds by itself, so that whatever fails is the work of an intruder.
+
+use crate::grants::Grants;
+use crate::invoke::{Report, check_json};
+use crate::limits::Limits;
+use crate::log::Log;
+use crate::outcome::{Failure, Outcome};
+use crate::submit::{HELD_BYTES, SUBMITS, Signature, Submitted, Wish, tasks_of};
+
+/// Bytes that the sandbox's own words may add to those of a guest (64 KiB).
+const WORDS: u64 = 64 << 10;
+/// How many bytes one byte of a log becomes when it is escaped, at most.
+const ESCAPED: u64 = 8;
+/// Longest id of a task that was submitted, bytes.
+const ID_BYTES: usize = 255;
+
+impl Report {
+    /// Checks a report from another process.
+    ///
+    /// # Errors
+    /// What no sandbox with these limits and grants would report.
+    pub fn check(&self, limits: &Limits, grants: &Grants) -> Result<(), String> {
+        outcome(&self.outcome, limits)?;
+        log(&self.log, limits)?;
+        submitted(&self.submitted, grants)?;
+        match self.progress.is_empty() {
+            true => Ok(()),
+            false => Err("progress that nobody asked for".to_owned()),
+        }
+    }
+}
+
+impl Grants {
+    /// Says whether everything in a wish may be sent.
+    ///
+    /// # Errors
+    /// What may not, for people.
+    pub fn allow(&self, wish: &Wish) -> Result<(), String> {
+        match wish {
+            Wish::Job(job) => self.submits(&job.task),
+            Wish::Signature(signature) => self.allow_signature(signature),
+        }
+    }
+
+    /// Says whether all tasks of a signature may be sent, whatever it says they are.
+    ///
+    /// # Errors
+    /// What may not, for people.
+    pub fn allow_signature(&self, signature: &Signature) -> Result<(), String> {
+        let tasks = tasks_of(&signature.json, SUBMITS).map_err(|error| format!("{error:?}"))?;
+        if tasks != signature.tasks {
+            return Err("a signature that names other tasks than it says".to_owned());
+        }
+        tasks.iter().try_for_each(|task| self.submits(task))
+    }
+}
+
+fn outcome(outcome: &Outcome, limits: &Limits) -> Result<(), String> {
+    let texts = |bytes: usize| {
+        let allowed = limits.failure_bytes.saturating_add(WORDS);
+        match bytes as u64 <= allowed {
+            true => Ok(()),
+            false => Err(format!("a text of {bytes} bytes")),
+        }
+    };
+    let failure = |said: &Failure| {
+        let trace = said.trace.as_ref().map_or(0, String::len);
+        texts(said.kind.len() + said.message.len() + trace)
+    };
+    match outcome {
+        Outcome::Returned(result) if result.len() as u64 > limits.result_bytes => {
+            Err(format!("a result of {} bytes", result.len()))
+        }
+        Outcome::Returned(result) => check_json(result),
+        Outcome::BadResult { reason } => texts(reason.len()),
+        Outcome::Failed(said) => failure(said),
+        Outcome::Retry(retry) => failure(&retry.reason),
+        Outcome::Reject(rejection) => texts(rejection.reason.len()),
+        Outcome::Trapped(trap) => {
+            let frames: usize = trap.frames.iter().map(String::len).sum();
+            texts(trap.code.len() + trap.message.len() + frames)
+        }
+        Outcome::Ignore
+        | Outcome::Interrupted { .. }
+        | Outcome::LimitHit(_)
+        | Outcome::Exited { .. } => Ok(()),
+    }
+}
+
+fn log(log: &Log, limits: &Limits) -> Result<(), String> {
+    let texts = || {
+        log.lines.iter().flat_map(|line| {
+            let fields = line.fields.iter().flat_map(|(name, value)| [name, value]);
+            fields.chain([&line.message])
+        })
+    };
+    let bytes = texts().map(|text| text.len() as u64).sum::<u64>();
+    let allowed = limits
+        .log_bytes
+        .saturating_mul(ESCAPED)
+        .saturating_add(WORDS);
+    if log.lines.len() as u64 > u64::from(limits.log_lines) + 2 || bytes > allowed {
+        return Err(format!("a log of {} lines", log.lines.len()));
+    }
+    let commands = |c: char| c.is_control() && c != '\n' && c != '\t';
+    match texts().any(|text| text.contains(commands)) {
+        true => Err("control characters in the log".to_owned()),
+        false => Ok(()),
+    }
+}
+
+fn submitted(submitted: &Submitted, grants: &Grants) -> Result<(), String> {
+    let most = usize::try_from(SUBMITS).unwrap_or(usize::MAX);
+    let ids = &submitted.ids;
+    if ids.len() > most || submitted.on_success.len() > most {
+        return Err(format!("{} tasks submitted", ids.len()));
+    }
+    if ids.iter().any(|id| id.len() > ID_BYTES) {
+        return Err("an id that nobody gave".to_owned());
+    }
+    let wishes = || submitted.on_success.iter().map(|one| &one.wish);
+    if wishes().map(Wish::bytes).sum::<u64>() > HELD_BYTES {
+        return Err("more submitted than is held".to_owned());
+    }
+    wishes().try_for_each(|wish| grants.allow(wish))?;
+    let replacement = submitted.replacement.iter();
+    for signature in replacement {
+        grants.allow_signature(signature)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::invoke::Usage;
+    use crate::log::{Level, Line};
+    use crate::outcome::Rejection;
+    use crate::submit::{Job, Submission};
+    use bytes::Bytes;
+
+    fn report(outcome: Outcome) -> Report {
+        Report {
+            outcome,
+            usage: Usage::default(),
+            log: Log::default(),
+            progress: Vec::new(),
+            submitted: Submitted::default(),
+        }
+    }
+
+    fn wrong(report: &Report) -> String {
+        let grants = Grants {
+            submit: vec!["mail.*".to_owned()],
+            ..Grants::default()
+        };
+        report.check(&Limits::default(), &grants).unwrap_err()
+    }
+
+    fn returned(text: &str) -> Report {
+        report(Outcome::Returned(Bytes::copy_from_slice(text.as_bytes())))
+    }
+
+    #[test]
+    fn what_a_sandbox_reports_is_believed() {
+        let mut good = returned(r#"{"a": [1]}"#);
+        good.log.lines.push(Line {
+            level: Level::Info,
+            message: "two\nlines\t".to_owned(),
+            fields: vec![("a".to_owned(), "b".to_owned())],
+        });
+        let limits = Limits::default();
+        assert_eq!(good.check(&limits, &Grants::default()), Ok(()));
+    }
+
+    #[test]
+    fn results_that_no_sandbox_lets_through_are_an_intruders() {
+        let large = "7".repeat(5 << 20);
+        for (text, words) in [("{}{}", "trailing"), (&large, "a result of 5242880 bytes")] {
+            let wrong = wrong(&returned(text));
+            assert!(wrong.contains(words), "{wrong}");
+        }
+        let text = "x".repeat(200 << 10);
+        let rejection = Rejection {
+            requeue: true,
+            reason: text,
+        };
+        assert!(wrong(&report(Outcome::Reject(rejection))).contains("a text of 204800 bytes"));
+    }
+
+    #[test]
+    fn a_log_that_commands_a_terminal_is_an_intruders() {
+        let mut report = returned("1");
+        let line = |message: &str| Line {
+            level: Level::Info,
+            message: message.to_owned(),
+            fields: Vec::new(),
+        };
+        report.log.lines = vec![line("\u{1b}[2J")];
+        assert_eq!(wrong(&report), "control characters in the log");
+        report.log.lines = vec![line(""); 3_000];
+        assert_eq!(wrong(&report), "a log of 3000 lines");
+    }
+
+    #[test]
+    fn what_was_not_granted_or_is_too_much_is_an_intruders() {
+        let job = |task: &str| Submission {
+            id: "i".to_owned(),
+            wish: Wish::Job(Job {
+                task: task.to_owned(),
+                ..Job::default()
+            }),
+            index: 0,
+        };
+        let mut report = returned("1");
+        report.submitted.on_success = vec![job("mail.send"), job("bank.pay")];
+        assert!(wrong(&report).contains("no grant to send the task \"bank.pay\""));
+        report.submitted.on_success = vec![job("mail.send"); 101];
+        report.submitted.ids = vec!["i".to_owned(); 101];
+        assert_eq!(wrong(&report), "101 tasks submitted");
+        report.submitted = Submitted::default();
+        report.submitted.replacement = Some(Signature {
+            json: Bytes::from_static(br#"{"task": "bank.pay", "args": [], "kwargs": {}}"#),
+            tasks: vec!["mail.send".to_owned()],
+        });
+        assert!(wrong(&report).contains("names other tasks"));
+    }
+}

@@ -1,0 +1,189 @@
+//! Cells that lie, hang or die: a shell that says what an intruder would.
+
+use super::wire::{self, Ask, FromCell, ToCell};
+use super::{Cells, Program, Work};
+use crate::registry::tests::{House, component};
+use crate::registry::{Loaded, Resolution};
+use bytes::Bytes;
+use celeriac_sandbox::{
+    Attempt, Call, Grants, Job, Limits, Log, Outcome, Report, SandboxError, Signature, Submitted,
+    Usage, When, Wish,
+};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+struct Stand {
+    house: House,
+    code: Arc<Loaded>,
+}
+
+impl Stand {
+    async fn new() -> Self {
+        let house = House::open().await;
+        let tasks = component(&["seven"], "");
+        house.push("m", &tasks).await.unwrap();
+        let resolver = house.registry.resolver("w@host").await.unwrap();
+        let found = resolver.resolve(&"m.seven".parse().unwrap()).await;
+        let Resolution::Known(code) = found.unwrap() else {
+            panic!("it was pushed")
+        };
+        Self { house, code }
+    }
+
+    /// Runs the task in cells of a shell script.
+    async fn run(&self, script: &str, limits: Limits) -> Result<Report, SandboxError> {
+        let cells = Cells::of(Program {
+            path: Path::new("/bin/sh").to_owned(),
+            arguments: ["-c", script].map(Into::into).into(),
+        });
+        cells.invoke(&self.code, work(limits)).await
+    }
+
+    /// Runs it in a cell that says these frames, whatever it hears.
+    async fn told(&self, frames: &[FromCell]) -> Result<Report, SandboxError> {
+        let mut said = Vec::new();
+        for frame in frames {
+            wire::write(&mut said, frame).await.unwrap();
+        }
+        let file = self.house.path().join("said");
+        std::fs::write(&file, said).unwrap();
+        let script = format!("cat {}; exec cat > /dev/null", file.display());
+        self.run(&script, Limits::default()).await
+    }
+}
+
+fn work(limits: Limits) -> Work {
+    Work {
+        call: Call {
+            task: "seven".to_owned(),
+            args: Bytes::from_static(b"[]"),
+            kwargs: Bytes::from_static(b"{}"),
+        },
+        limits,
+        grants: Grants::default(),
+        facts: Attempt::default(),
+    }
+}
+
+fn done(result: &'static [u8]) -> FromCell {
+    let report = Report {
+        outcome: Outcome::Returned(Bytes::from_static(result)),
+        usage: Usage::default(),
+        log: Log::default(),
+        progress: Vec::new(),
+        submitted: Submitted::default(),
+    };
+    FromCell::Done {
+        run: 0,
+        end: Ok(Box::new(report)),
+    }
+}
+
+fn lost(answer: Result<Report, SandboxError>) -> String {
+    match answer {
+        Err(SandboxError::Lost { reason }) => reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_report_is_believed_if_a_sandbox_could_have_made_it() {
+    let stand = Stand::new().await;
+    let report = stand.told(&[done(b"[7]")]).await.unwrap();
+    assert_eq!(
+        report.outcome,
+        Outcome::Returned(Bytes::from_static(b"[7]"))
+    );
+    let reason = lost(stand.told(&[done(b"[7]]")]).await);
+    assert!(reason.starts_with("it reported"), "{reason}");
+}
+
+#[tokio::test]
+async fn what_was_not_granted_is_not_sent_whatever_the_cell_says() {
+    let stand = Stand::new().await;
+    let wish = Wish::Job(Job {
+        task: "bank.pay".to_owned(),
+        ..Job::default()
+    });
+    let replacement = Signature {
+        json: Bytes::from_static(br#"{"task": "bank.pay", "args": [], "kwargs": {}}"#),
+        tasks: Vec::new(),
+    };
+    for ask in [
+        Ask::Wish {
+            wish,
+            when: When::Now,
+            index: 0,
+        },
+        Ask::Replace {
+            signature: replacement,
+        },
+    ] {
+        let frames = [FromCell::Wish { run: 0, ask }, done(b"1")];
+        let reason = lost(stand.told(&frames).await);
+        assert!(reason.starts_with("it sends without a grant"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_cell_that_says_nonsense_dies_or_does_not_start_is_lost() {
+    let stand = Stand::new().await;
+    for (script, words) in [
+        (
+            "printf '\\377\\377\\377\\377'; exec cat > /dev/null",
+            "a frame of",
+        ),
+        (
+            "printf '\\003\\0\\0\\0abc'; exec cat > /dev/null",
+            "it said nonsense",
+        ),
+        ("exit 3", "exit status: 3"),
+        ("kill -SEGV $$", "signal: 11"),
+        (
+            "exec >&-; exec cat > /dev/null",
+            "closed its standard output",
+        ),
+    ] {
+        let reason = lost(stand.run(script, Limits::default()).await);
+        assert!(reason.contains(words), "{script}: {reason}");
+    }
+    let nowhere = Program {
+        path: Path::new("/no/such/program").to_owned(),
+        arguments: Vec::new(),
+    };
+    let cells = Cells::of(nowhere);
+    let reason = lost(cells.invoke(&stand.code, work(Limits::default())).await);
+    assert!(reason.contains("could not be started"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_cell_that_does_not_end_a_run_in_its_time_is_killed() {
+    let stand = Stand::new().await;
+    tokio::time::pause();
+    let limits = Limits {
+        wall: Duration::from_secs(1),
+        ..Limits::default()
+    };
+    let reason = lost(stand.run("exec cat > /dev/null", limits).await);
+    assert_eq!(reason, "it did not end a run in its time");
+}
+
+#[tokio::test]
+async fn a_cell_sees_nothing_of_the_environment() {
+    let stand = Stand::new().await;
+    let file = stand.house.path().join("seen");
+    let script = format!("/usr/bin/env > {}; pwd >> {0}", file.display());
+    lost(stand.run(&script, Limits::default()).await);
+    let seen = std::fs::read_to_string(file).unwrap();
+    assert!(!seen.contains("CARGO") && !seen.contains("HOME"), "{seen}");
+    assert!(seen.ends_with("/\n"), "{seen}");
+}
+
+#[test]
+fn an_order_is_read_as_it_was_written() {
+    let order = ToCell::Cancel { run: 7 };
+    let bytes = rmp_serde::to_vec_named(&order).unwrap();
+    let read: ToCell = rmp_serde::from_slice(&bytes).unwrap();
+    assert_eq!(format!("{read:?}"), format!("{order:?}"));
+}
