@@ -35,6 +35,7 @@ mod health;
 mod hostile_names;
 mod isolate;
 mod kill;
+mod languages;
 mod limits;
 mod memory;
 mod metering;

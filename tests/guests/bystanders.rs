@@ -1,13 +1,14 @@
 //! What a hostile guest may not do to others: hold their thread, or the host's memory.
 
 use crate::hostile;
+use crate::raw::Raw;
 use bytes::Bytes;
 use celeriac_harness::{Limit, Outcome, mib, ms};
 use celeriac_sandbox::{Attempt, Call, Component, Engine, EngineSettings, Grants, Limits};
 use std::cell::Cell;
 
 /// Loads the hostile component into an engine of the test's own.
-fn load() -> Component {
+pub(crate) fn load() -> Component {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/hostile");
     let built = celeriac_build::Guest::new(folder)
         .quiet(true)
@@ -19,7 +20,7 @@ fn load() -> Component {
     engine.load(&artifact).expect("it loads")
 }
 
-fn call(task: &str) -> Call {
+pub(crate) fn call(task: &str) -> Call {
     Call {
         task: task.to_owned(),
         args: Bytes::from_static(b"[]"),
@@ -65,7 +66,7 @@ async fn neighbours_on_the_same_thread_finish_while_a_guest_spins() {
 #[tokio::test(flavor = "current_thread")]
 async fn a_guest_is_gone_as_soon_as_its_future_is_dropped() {
     let component = load();
-    for task in ["spin", "sleep_in_context", "sleep_in_wasi"] {
+    for task in ["spin", "sleep_in_context", "sleep_in_wasi", "flood_log"] {
         let limits = Limits::default();
         let endless = invoke(&component, task, &limits);
         tokio::time::timeout(ms(20), endless)
@@ -74,6 +75,25 @@ async fn a_guest_is_gone_as_soon_as_its_future_is_dropped() {
     }
     let outcome = invoke(&component, "use_nothing", &Limits::default()).await;
     assert!(matches!(outcome, Outcome::Returned(_)), "{outcome:?}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn a_guest_is_gone_also_while_its_instance_is_made() {
+    let raw = Raw {
+        start: "(loop (br 0))",
+        ..Raw::default()
+    };
+    let artifact = celeriac_sandbox::compile(&raw.component()).expect("it compiles");
+    let engine = Engine::new(&EngineSettings::default()).expect("the engine starts");
+    let component = engine.load(&artifact).expect("it loads");
+    // More often than there are slots.
+    for _ in 0..80 {
+        let limits = Limits::default();
+        let endless = invoke(&component, "task", &limits);
+        tokio::time::timeout(ms(1), endless)
+            .await
+            .expect_err("it never ends by itself");
+    }
 }
 
 #[test]
@@ -95,6 +115,26 @@ fn a_thousand_runs_leave_no_memory_behind() {
         after < before + mib(8),
         "{before} bytes before, {after} after"
     );
+}
+
+/// The most memory that this process had since some moment.
+pub(crate) struct Peak(u64);
+
+impl Peak {
+    pub(crate) fn begin() -> Self {
+        // 5: forget the highest number so far.
+        std::fs::write("/proc/self/clear_refs", "5").expect("this is Linux");
+        Self(resident())
+    }
+
+    /// Returns by how much the process was larger than at the beginning.
+    pub(crate) fn grown(&self) -> u64 {
+        let text = std::fs::read_to_string("/proc/self/status").expect("this is Linux");
+        let highest = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = highest.and_then(|text| text.trim().strip_suffix(" kB"));
+        let kib: u64 = kib.and_then(|kib| kib.parse().ok()).expect("a number");
+        (kib * 1024).saturating_sub(self.0)
+    }
 }
 
 /// Bytes of this process that are in memory.

@@ -96,6 +96,23 @@ fn a_memory_larger_than_the_limit_is_refused_before_it_exists() {
 }
 
 #[test]
+fn more_memories_or_tables_than_a_component_may_have_are_refused() {
+    for (module, times, words) in [
+        ("(module (memory 1))", 4, "memories"),
+        ("(module (table 1 funcref))", 17, "tables"),
+        (
+            "(module (table 1 funcref) (table 1 funcref) (table 1 funcref) (table 1 funcref) (table 1 funcref))",
+            1,
+            "tables",
+        ),
+    ] {
+        let component = with_modules(Raw::default().component(), &[module], times);
+        let text = refusal(&component);
+        assert!(text.contains(words), "{text}");
+    }
+}
+
+#[test]
 fn a_thousand_nested_instances_are_refused() {
     for (times, words) in [(100, "40"), (1_000, "limit")] {
         let component = with_modules(Raw::default().component(), &["(module)"], times);

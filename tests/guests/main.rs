@@ -17,10 +17,13 @@ mod endings;
 mod http;
 mod limits;
 mod metering;
+mod outcomes;
 mod output;
+mod pool;
 mod raw;
 mod reach;
 mod results;
+mod sections;
 mod uploads;
 
 use celeriac_harness::{Module, Target, TaskCall, mib, ms};

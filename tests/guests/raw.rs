@@ -125,7 +125,7 @@ fn encode(mut module: Vec<u8>, contract: &Resolve, package: wit_parser::PackageI
 /// A component is a sequence of sections, and what is defined last disturbs no
 /// index before it.
 pub(crate) fn with_modules(mut component: Vec<u8>, modules: &[&str], times: u32) -> Vec<u8> {
-    let known = top_level_modules(&component);
+    let known = defined(&component, 1);
     for text in modules {
         let module = wat::parse_str(text).expect("the module parses");
         section(&mut component, 1, &module);
@@ -138,6 +138,25 @@ pub(crate) fn with_modules(mut component: Vec<u8>, modules: &[&str], times: u32)
         section(&mut component, 2, &instance);
     }
     component
+}
+
+/// Adds a component within the component, which has indices of its own, and
+/// instantiates it.
+pub(crate) fn with_component(mut component: Vec<u8>, text: &str) -> Vec<u8> {
+    let known = defined(&component, 4);
+    let inner = wat::parse_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
+    section(&mut component, 4, &inner);
+    let mut instance = vec![1, 0];
+    leb(&mut instance, known);
+    instance.push(0);
+    section(&mut component, 5, &instance);
+    component
+}
+
+/// Returns the contract with a world that imports more, and the packages it is from.
+pub(crate) fn contract(imports: &str, packages: &str) -> String {
+    let ours = include_str!("../../wit/task.wit");
+    format!("{ours}\nworld task {{ {imports} export manifest; export handler; }}\n{packages}")
 }
 
 fn section(component: &mut Vec<u8>, id: u8, content: &[u8]) {
@@ -160,8 +179,8 @@ fn leb(out: &mut Vec<u8>, mut value: u32) {
     }
 }
 
-/// Counts the core modules a component defines.
-fn top_level_modules(component: &[u8]) -> u32 {
+/// Counts the sections of one kind: core modules (1) or components (4).
+fn defined(component: &[u8], kind: u8) -> u32 {
     let (mut at, mut count) = (8, 0);
     while at < component.len() {
         let id = component[at];
@@ -176,7 +195,7 @@ fn top_level_modules(component: &[u8]) -> u32 {
                 break;
             }
         }
-        count += u32::from(id == 1);
+        count += u32::from(id == kind);
         at += size;
     }
     count

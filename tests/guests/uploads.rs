@@ -1,7 +1,8 @@
 //! Files that are not a task component, however they came to be.
 
+use crate::bystanders::Peak;
 use crate::raw::Raw;
-use celeriac_harness::Module;
+use celeriac_harness::{Module, mib};
 
 fn refusal(bytes: &[u8]) -> String {
     match Module::from_bytes("upload", bytes) {
@@ -121,6 +122,38 @@ fn a_function_of_a_later_version_is_named() {
         .component_for(&wit),
     );
     assert!(text.contains("shout"), "{text}");
+}
+
+/// Uploads as large as they like, each with one part that a compiler would suffer from.
+#[test]
+fn what_would_exhaust_a_compiler_is_refused_before_it_in_little_memory() {
+    let module = |inside: &str| component(&format!("(component (core module {inside}))"));
+    let deep = format!("{}{}", "(component ".repeat(100), ")".repeat(100));
+    let body = "(drop (i64.const -9223372036854775808))".repeat(600_000);
+    let rows = [
+        (module(&format!("(func {body})")), "bytes in one function"),
+        (
+            module(&format!("(func {})", "(local i64)".repeat(50_000))),
+            "locals",
+        ),
+        (module(&"(type (func))".repeat(1_000_000)), "types"),
+        (module(&"(func)".repeat(500_000)), "functions"),
+        (module(&"(data \"\")".repeat(500_000)), "data segments"),
+        (
+            component(&format!("(component {})", "(core module)".repeat(1_000))),
+            "core modules",
+        ),
+        (component(&deep), "levels of nesting"),
+    ];
+    for (bytes, words) in rows {
+        let peak = Peak::begin();
+        let text = celeriac_sandbox::inspect(&bytes)
+            .expect_err(words)
+            .to_string();
+        assert!(text.contains(words), "{text}");
+        let grown = peak.grown();
+        assert!(grown < mib(4), "{words}: {grown} bytes");
+    }
 }
 
 #[test]

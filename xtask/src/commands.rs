@@ -39,8 +39,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "guests",
-        flags: &["--toolchain"],
-        about: "build every guest into target/guests/components (--toolchain: only the compiler)",
+        flags: &["--toolchain", "--languages"],
+        about: "build every guest into target/guests/components (--toolchain: only the compiler; --languages: those in C, JavaScript and Python instead)",
         run: crate::guests::run,
     },
     Command {

@@ -7,6 +7,7 @@ use celeriac_build::metadata::{Package, Workspace};
 use celeriac_build::{Guest, Target, Toolchain, install};
 
 use crate::commands::{Flags, say};
+use crate::languages;
 
 /// The folders, relative to the workspace, whose members are guests.
 const FOLDERS: [&str; 2] = ["tasks", "tests/guests"];
@@ -16,6 +17,8 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
     toolchain()?;
     if flags.has("--toolchain") {
         Ok(())
+    } else if flags.has("--languages") {
+        languages::build()
     } else {
         build()
     }

@@ -3,8 +3,10 @@
 mod bench;
 mod check;
 mod commands;
+mod debian;
 mod demo;
 mod guests;
+mod languages;
 mod python;
 mod rabbitmq;
 mod setup;

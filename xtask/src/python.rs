@@ -5,9 +5,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use crate::commands::say;
+use crate::debian::{answers, install, is_root};
 use crate::steps::run;
 
 /// Celery's oldest and newest releases that are tested; the newest with every
@@ -79,16 +80,6 @@ pub(crate) fn target(root: &Path) -> PathBuf {
     target.unwrap_or_else(|| root.join("target"))
 }
 
-fn answers(program: &str, argument: &str) -> bool {
-    let output = Command::new(program).arg(argument).output();
-    output.is_ok_and(|output| output.status.success())
-}
-
-fn is_root() -> bool {
-    let output = Command::new("id").arg("-u").output();
-    output.is_ok_and(|output| output.stdout.trim_ascii() == b"0")
-}
-
 /// Has Debian's package make no server of its own where there is none yet: tests start
 /// theirs, and nobody else asked for one.
 fn keep_postgres_still() -> Result<()> {
@@ -101,63 +92,9 @@ fn keep_postgres_still() -> Result<()> {
     fs::write(&file, "create_main_cluster = false\n").with_context(|| file.display().to_string())
 }
 
-/// Installs a package where that is ours to do; else says how.
-fn install(package: &str) -> Result<()> {
-    let commands = match plan(
-        package,
-        is_root(),
-        Path::new("/etc/debian_version").exists(),
-    ) {
-        Ok(commands) => commands,
-        Err(advice) => bail!(advice),
-    };
-    for words in commands {
-        say(&words.join(" "));
-        let mut command = Command::new("apt-get");
-        command.args(words.iter().skip(1));
-        // A package whose server would start by itself leaves that be in run level 1.
-        command
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .env("RUNLEVEL", "1");
-        run(command)?;
-    }
-    Ok(())
-}
-
-/// Works out the commands that install a package, or what to tell a person.
-fn plan(package: &str, is_root: bool, is_debian: bool) -> Result<Vec<Vec<String>>, String> {
-    let command = |words: &str| words.split(' ').map(str::to_owned).collect();
-    match (is_debian, is_root) {
-        (true, true) => Ok(vec![
-            command("apt-get update"),
-            command(&format!(
-                "apt-get install --yes --no-install-recommends {package}"
-            )),
-        ]),
-        (true, false) => Err(format!(
-            "{package} is missing; install it: sudo apt-get install {package}"
-        )),
-        (false, _) => Err(format!(
-            "{package} is missing; install it with your system's package manager"
-        )),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn packages_are_installed_by_root_on_debian_and_by_nobody_else() {
-        let commands = plan("redis-server", true, true).unwrap();
-        assert_eq!(
-            commands[1].join(" "),
-            "apt-get install --yes --no-install-recommends redis-server"
-        );
-        let advice = plan("redis-server", false, true).unwrap_err();
-        assert!(advice.contains("sudo apt-get install redis-server"));
-        assert!(plan("redis-server", true, false).is_err());
-    }
 
     #[test]
     fn every_requirement_is_pinned_and_names_its_release_of_celery() {

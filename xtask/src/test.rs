@@ -4,7 +4,7 @@ use anyhow::{Result, bail, ensure};
 
 use crate::commands::{Flags, say};
 use crate::steps::{Steps, Stream, cargo, colour, watch};
-use crate::{check, guests, python, rabbitmq, setup};
+use crate::{check, guests, languages, python, rabbitmq, setup};
 
 /// How many tests ran, and how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -36,6 +36,7 @@ fn all(flags: &Flags, steps: &mut Steps) -> Result<Tally> {
         check::all(flags, steps)?;
     }
     steps.run("guests", guests::build)?;
+    steps.run("languages", languages::build)?;
     let rabbitmq = steps.run("build", rabbitmq::Server::start)?;
     let tests = steps.run("tests", || tests(&rabbitmq))?;
     drop(rabbitmq);

@@ -6,6 +6,7 @@
 use crate::config;
 use crate::error::Refusal;
 use crate::inspect::inspect;
+use crate::log::escape;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use wasmtime::Engine;
 
@@ -19,7 +20,7 @@ use wasmtime::Engine;
 pub fn compile(component: &[u8]) -> Result<Vec<u8>, Refusal> {
     inspect(component)?;
     let gave_up = |error: wasmtime::Error| Refusal::Compile {
-        reason: format!("{error:#}"),
+        reason: escape(&format!("{error:#}")),
     };
     let engine = Engine::new(&config::shared()).map_err(gave_up)?;
     engine.precompile_component(component).map_err(gave_up)

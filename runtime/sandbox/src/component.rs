@@ -9,6 +9,7 @@ use crate::grants::Grants;
 use crate::host::Host;
 use crate::invoke::{self, Fault};
 use crate::limits::Limits;
+use crate::log::escape;
 use crate::manifest::{self, AskedLimits, Param, ParamKind, RetryPolicy, TaskInfo};
 use crate::outcome::Outcome;
 use std::sync::Arc;
@@ -42,7 +43,7 @@ impl Component {
         let component =
             unsafe { wasmtime::component::Component::deserialize(engine.wasmtime(), artifact) };
         let broken = |error: wasmtime::Error| SandboxError::Broken {
-            reason: format!("{error:#}"),
+            reason: escape(&format!("{error:#}")),
         };
         let component = component.map_err(|error| {
             // More instances, memories or tables than a slot has: compiling
@@ -51,7 +52,7 @@ impl Component {
                 return broken(error);
             }
             SandboxError::Incompatible {
-                reason: format!("{error:#}"),
+                reason: escape(&format!("{error:#}")),
             }
         })?;
         // The first attempt should not pay for mapping the image.

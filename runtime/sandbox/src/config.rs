@@ -1,6 +1,7 @@
 //! The engine's configuration: one function for the compiler and the worker,
 //! because an artifact only loads into an engine that agrees with it.
 
+use crate::defence::{Defence, stands};
 use crate::error::SandboxError;
 use crate::limits::MEMORY_CEILING;
 use std::num::NonZeroUsize;
@@ -38,16 +39,21 @@ pub(crate) fn shared() -> Config {
         .epoch_interruption(true)
         .concurrency_support(false)
         .wasm_component_model(true)
-        .wasm_multi_memory(false)
+        // Off for guests (see `inspect`), on for the code the engine itself puts
+        // between two instances of a component: it copies from one memory to the
+        // other. QuickJS is such a component, and compiling it panics without.
+        .wasm_multi_memory(true)
         .wasm_memory64(false)
         .wasm_relaxed_simd(false)
         .max_wasm_stack(GUEST_STACK)
         .async_stack_size(FIBER_STACK)
         .memory_init_cow(true)
-        .memory_guaranteed_dense_image_size(DENSE_IMAGE)
         .wasm_backtrace_details(WasmBacktraceDetails::Disable)
         .wasm_backtrace_max_frames(NonZeroUsize::new(FRAMES))
         .cranelift_opt_level(OptLevel::Speed);
+    if stands(Defence::Images) {
+        config.memory_guaranteed_dense_image_size(DENSE_IMAGE);
+    }
     config
 }
 

@@ -15,6 +15,7 @@ mod wasi;
 use crate::attempt::Attempt;
 use crate::bindings::Task;
 use crate::cpu::Deadlines;
+use crate::defence::{Defence, stands};
 use crate::egress::HttpUse;
 use crate::grants::Grants;
 use crate::invoke::Tally;
@@ -57,7 +58,9 @@ impl Host {
         deadlines: Deadlines,
     ) -> Self {
         let mut table = ResourceTable::new();
-        table.set_max_capacity(HANDLES);
+        if stands(Defence::Table) {
+            table.set_max_capacity(HANDLES);
+        }
         let http = http::Http::new(std::mem::take(&mut grants.http), grants.place.clone());
         Self {
             http,

@@ -6,7 +6,9 @@ mod world;
 
 pub use world::Difference;
 
+use crate::defence::{Defence, stands};
 use crate::error::Refusal;
+use crate::log::escape;
 use wasmparser::{Validator, WasmFeatures};
 
 /// Largest upload, bytes (32 MiB): Python's runtime as a component has 17.5.
@@ -25,14 +27,21 @@ pub fn inspect(bytes: &[u8]) -> Result<(), Refusal> {
             allowed: UPLOAD_BYTES,
         });
     }
-    check_kind(bytes)?;
-    bounds::check(bytes)?;
+    if stands(Defence::Kind) {
+        check_kind(bytes)?;
+    }
+    if stands(Defence::Bounds) {
+        bounds::check(bytes)?;
+    }
     let types = Validator::new_with_features(features())
         .validate_all(bytes)
         .map_err(|error| Refusal::Invalid {
-            reason: error.to_string(),
+            reason: escape(&error.to_string()),
         })?;
-    world::check(bytes, &types)
+    if stands(Defence::World) {
+        world::check(bytes, &types)?;
+    }
+    Ok(())
 }
 
 /// The WebAssembly features a guest may use: those the engine has on.
@@ -49,7 +58,11 @@ fn features() -> WasmFeatures {
         | WasmFeatures::STACK_SWITCHING
         | WasmFeatures::CUSTOM_PAGE_SIZES
         | WasmFeatures::CM_ASYNC;
-    WasmFeatures::default() - off
+    if stands(Defence::Features) {
+        WasmFeatures::default() - off
+    } else {
+        WasmFeatures::default() | off
+    }
 }
 
 fn check_kind(bytes: &[u8]) -> Result<(), Refusal> {
@@ -139,7 +152,17 @@ mod tests {
             "(core module (memory i64 1))",
             "(core module (memory 1 1 shared))",
             "(core module (memory 1) (memory 1))",
+            "(core module (table i64 1 funcref))",
+            "(core module (memory 1 (pagesize 1)))",
             "(core module (tag))",
+            "(core module (func (try_table)))",
+            "(core module (type (struct)))",
+            "(core module (type $f (func)) (func (param (ref $f))))",
+            "(core module (type $f (func)) (type (cont $f)))",
+            "(core module (func (param v128) (drop (i32x4.relaxed_trunc_f32x4_s (local.get 0)))))",
+            "(core module (func (param i32) (drop (i32.atomic.load (local.get 0)))) (memory 1))",
+            "(type (future u8))",
+            "(type (stream u8))",
         ] {
             let bytes = wat::parse_str(format!("(component {feature})")).unwrap();
             assert!(

@@ -14,6 +14,7 @@ use crate::bindings::celeriac::task::types as shared;
 use crate::bindings::exports::celeriac::task::handler as wire;
 use crate::component::Component;
 use crate::cpu::{Deadlines, Meter, Metered};
+use crate::defence::{Defence, stands};
 use crate::engine::Live;
 use crate::error::SandboxError;
 use crate::grants::Grants;
@@ -186,27 +187,37 @@ pub(crate) fn arm<'a>(
         engine.wasmtime(),
         Host::new(attempt, limits, grants, deadlines),
     );
-    store.limiter(|host| &mut host.tally);
+    if stands(Defence::Memory) {
+        store.limiter(|host| &mut host.tally);
+    }
     let call_bytes = limits
         .result_bytes
         .max(limits.failure_bytes)
         .max(limits.arguments_bytes)
         .saturating_add(CALL_SLACK);
-    store.set_hostcall_fuel(usize::try_from(call_bytes).unwrap_or(usize::MAX));
-    store.set_max_component_handles(COMPONENT_HANDLES);
+    if stands(Defence::HostCall) {
+        store.set_hostcall_fuel(usize::try_from(call_bytes).unwrap_or(usize::MAX));
+    }
+    if stands(Defence::Handles) {
+        store.set_max_component_handles(COMPONENT_HANDLES);
+    }
     store.set_epoch_deadline(1);
     let meter = Arc::new(Meter::default());
     let (clock, cpu, wall) = (meter.clone(), limits.cpu, limits.wall);
     store.epoch_deadline_callback(move |_| {
         let spent = clock.now();
-        if spent > cpu {
+        if spent > cpu && stands(Defence::Cpu) {
             return Err(Exceeded::new(Limit::Cpu, ms(cpu), Some(ms(spent))).into());
         }
-        if Instant::now() >= deadlines.hard {
+        if Instant::now() >= deadlines.hard && stands(Defence::Wall) {
             return Err(Exceeded::new(Limit::Wall, ms(wall), None).into());
         }
         // Others may want the thread; the timer may want to end this.
-        Ok(UpdateDeadline::Yield(1))
+        Ok(if stands(Defence::Yield) {
+            UpdateDeadline::Yield(1)
+        } else {
+            UpdateDeadline::Continue(1)
+        })
     });
     Armed {
         inner: store,
@@ -222,7 +233,11 @@ pub(crate) async fn timed<T>(
     wall: Duration,
     call: impl Future<Output = wasmtime::Result<T>>,
 ) -> wasmtime::Result<T> {
-    match tokio::time::timeout(wall, Metered::new(meter.clone(), call)).await {
+    let call = Metered::new(meter.clone(), call);
+    if !stands(Defence::Wall) {
+        return call.await;
+    }
+    match tokio::time::timeout(wall, call).await {
         Ok(answer) => answer,
         Err(_) => Err(Exceeded::new(Limit::Wall, ms(wall), None).into()),
     }

@@ -15,6 +15,7 @@ mod compile;
 mod component;
 mod config;
 mod cpu;
+mod defence;
 mod egress;
 mod engine;
 mod error;

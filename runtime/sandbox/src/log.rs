@@ -1,6 +1,7 @@
 //! The log of one attempt: bounded, escaped, shared by `log.emit`, standard
 //! output and standard error.
 
+use crate::defence::{Defence, stands};
 use crate::limits::Limits;
 use serde::{Deserialize, Serialize};
 use std::fmt::Write as _;
@@ -136,13 +137,14 @@ impl Book {
     fn push(&mut self, level: Level, message: &str, fields: &[(String, String)]) {
         let lengths = fields.iter().map(|(name, value)| name.len() + value.len());
         let bytes = (message.len() + lengths.sum::<usize>()) as u64;
-        if self.lines_left == 0 || bytes > self.bytes_left {
+        let is_full = self.lines_left == 0 || bytes > self.bytes_left;
+        if is_full && stands(Defence::Log) {
             self.log.dropped_lines += 1;
             self.log.dropped_bytes += bytes;
             return;
         }
-        self.lines_left -= 1;
-        self.bytes_left -= bytes;
+        self.lines_left = self.lines_left.saturating_sub(1);
+        self.bytes_left = self.bytes_left.saturating_sub(bytes);
         self.log.lines.push(Line {
             level,
             message: escape(message),
@@ -215,7 +217,8 @@ fn escape_into(out: &mut String, text: &str, most: usize) {
         }
         // The bidirectional overrides can make a line read as something else.
         let reorders = matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-        if (c.is_control() && c != '\n' && c != '\t') || reorders {
+        let commands = (c.is_control() && c != '\n' && c != '\t') || reorders;
+        if commands && stands(Defence::Escapes) {
             // Writing to a String cannot fail.
             let _infallible = write!(out, "{}", c.escape_default());
         } else {

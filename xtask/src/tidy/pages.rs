@@ -186,6 +186,22 @@ Between tables.
     }
 
     #[test]
+    fn the_vectors_are_numbered_without_a_gap_and_each_names_a_test() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let text = fs::read_to_string(root.join("SECURITY.md")).unwrap();
+        let mut numbers = Vec::new();
+        for line in text.lines() {
+            let number = line.split('|').nth(1).unwrap_or_default().trim();
+            if let Ok(number) = number.parse::<usize>() {
+                let cell = last_cell(line).unwrap();
+                assert!(quoted(cell).any(is_name), "{line}");
+                numbers.push(number);
+            }
+        }
+        assert_eq!(numbers, (1..=42).collect::<Vec<_>>());
+    }
+
+    #[test]
     fn every_test_that_the_pages_name_is_in_the_tree() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let sources = source::read_all(&root).unwrap();

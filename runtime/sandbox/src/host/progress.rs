@@ -3,6 +3,7 @@
 use super::Host;
 use crate::attempt::{Attempt, Progress};
 use crate::bindings::celeriac::task::progress::Host as Wire;
+use crate::defence::{Defence, stands};
 use crate::limits::Limits;
 use crate::log::escape;
 use tokio::sync::watch;
@@ -40,7 +41,8 @@ impl Board {
     }
 
     fn put(&mut self, progress: Progress) {
-        if (progress.state.len() + progress.meta.len()) as u64 > self.bytes {
+        let is_large = (progress.state.len() + progress.meta.len()) as u64 > self.bytes;
+        if is_large && stands(Defence::Progress) {
             return;
         }
         if self.kept.len() < self.keep {

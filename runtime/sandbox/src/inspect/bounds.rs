@@ -6,25 +6,29 @@
 
 use crate::config::{CORE_INSTANCES, TABLE_ELEMENTS};
 use crate::error::Refusal;
-use wasmparser::{Parser, Payload};
+use crate::log::escape;
+use wasmparser::{BinaryReaderError, FunctionBody, Parser, Payload, TableSectionReader};
 
 const MODULES: u64 = CORE_INSTANCES as u64;
 const FUNCTIONS: u64 = 50_000;
 const BODY_BYTES: u64 = 1 << 20;
+/// Locals of one function: the compiler's time grows faster than their number.
+const LOCALS: u64 = 5_000;
 const TYPES: u64 = 10_000;
-const EXPORTS: u64 = 4_096;
+/// Python has 4,101, most of them of its interpreter.
+const EXPORTS: u64 = 10_000;
 const DATA_SEGMENTS: u64 = 16_384;
 const ELEMENT_SEGMENTS: u64 = 2_048;
 const DEPTH: u64 = 16;
+/// Names, producers and whatever else is beside the code: Python has 420,000
+/// bytes. Names are kept with the code, to be told in a trap.
+const CUSTOM_BYTES: u64 = 1 << 20;
 
 /// Counts the parts of a component and refuses what is over a bound.
 pub(super) fn check(bytes: &[u8]) -> Result<(), Refusal> {
     let mut count = Count::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        let payload = payload.map_err(|error| Refusal::Invalid {
-            reason: error.to_string(),
-        })?;
-        count.add(&payload)?;
+        count.add(&payload.map_err(invalid)?)?;
     }
     Ok(())
 }
@@ -38,6 +42,7 @@ struct Count {
     exports: u64,
     data: u64,
     elements: u64,
+    custom: u64,
 }
 
 impl Count {
@@ -90,25 +95,50 @@ impl Count {
             ),
             Payload::CodeSectionEntry(body) => {
                 let bytes = body.range().len() as u64;
-                more(&mut 0, bytes, BODY_BYTES, "bytes in one function")
+                more(&mut 0, bytes, BODY_BYTES, "bytes in one function")?;
+                check_locals(body)
             }
-            Payload::TableSection(tables) => {
-                for table in tables.clone() {
-                    let table = table.map_err(|error| Refusal::Invalid {
-                        reason: error.to_string(),
-                    })?;
-                    more(
-                        &mut 0,
-                        table.ty.initial,
-                        TABLE_ELEMENTS as u64,
-                        "elements in one table",
-                    )?;
-                }
-                Ok(())
-            }
+            // Debug information is neither read nor kept.
+            Payload::CustomSection(custom) if custom.name().starts_with(".debug_") => Ok(()),
+            Payload::CustomSection(custom) => more(
+                &mut self.custom,
+                custom.range().len() as u64,
+                CUSTOM_BYTES,
+                "bytes of names and other custom sections (strip them)",
+            ),
+            Payload::TableSection(tables) => check_tables(tables),
             _ => Ok(()),
         }
     }
+}
+
+fn invalid(error: BinaryReaderError) -> Refusal {
+    Refusal::Invalid {
+        reason: escape(&error.to_string()),
+    }
+}
+
+fn check_tables(tables: &TableSectionReader<'_>) -> Result<(), Refusal> {
+    for table in tables.clone() {
+        let initial = table.map_err(invalid)?.ty.initial;
+        let allowed = TABLE_ELEMENTS as u64;
+        more(&mut 0, initial, allowed, "elements in one table")?;
+    }
+    Ok(())
+}
+
+fn check_locals(body: &FunctionBody<'_>) -> Result<(), Refusal> {
+    let mut locals = 0;
+    for group in body.get_locals_reader().map_err(invalid)? {
+        let (count, _) = group.map_err(invalid)?;
+        more(
+            &mut locals,
+            u64::from(count),
+            LOCALS,
+            "locals in one function",
+        )?;
+    }
+    Ok(())
 }
 
 fn more(so_far: &mut u64, by: u64, allowed: u64, what: &'static str) -> Result<(), Refusal> {
@@ -148,6 +178,14 @@ mod tests {
             ),
             (module(&many("(func)", FUNCTIONS + 1)), "functions"),
             (module(&format!("(func {body})")), "bytes in one function"),
+            (
+                module(&format!("(func {})", many("(local i32)", LOCALS + 1))),
+                "locals in one function",
+            ),
+            (
+                module(&format!("(@custom \"x\" \"{}\")", many("x", CUSTOM_BYTES))),
+                "custom sections",
+            ),
             (module(&many("(type (func))", TYPES + 1)), "types"),
             (
                 module(&many("(data \"\")", DATA_SEGMENTS + 1)),

@@ -110,7 +110,7 @@ pub(super) fn check(bytes: &[u8], types: &Types) -> Result<(), Refusal> {
 /// Returns the names of the outermost component's imports and exports.
 fn names(bytes: &[u8]) -> Result<(Vec<String>, Vec<String>), Refusal> {
     let invalid = |error: wasmparser::BinaryReaderError| Refusal::Invalid {
-        reason: error.to_string(),
+        reason: escape(&error.to_string()),
     };
     let (mut imports, mut exports, mut depth) = (Vec::new(), Vec::new(), 0_u32);
     for payload in Parser::new(0).parse_all(bytes) {

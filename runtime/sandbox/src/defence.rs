@@ -1,0 +1,94 @@
+//! The defences between a guest and harm, each with a name.
+//!
+//! In the product all of them stand, and [`stands`] is a constant that costs
+//! nothing. Only the tests of this crate can take one away, each in its own
+//! thread, to show what it is for: either its attack then succeeds, or another
+//! wall holds, and the test says which.
+
+/// One defence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Defence {
+    /// The kind of a file is looked at before anything reads it.
+    Kind,
+    /// The parts of an upload have bounds.
+    Bounds,
+    /// Features that the engine has off are off for the validator too.
+    Features,
+    /// Imports and exports are compared with the world.
+    World,
+    /// Images of data that lies far apart are not built.
+    Images,
+    /// All memories and tables have one limit together.
+    Memory,
+    /// What a guest hands to one host call has a limit.
+    HostCall,
+    /// The CPU time has a limit.
+    Cpu,
+    /// The time has a limit that also ends a guest that waits.
+    Wall,
+    /// A guest lets others have the thread at every tick.
+    Yield,
+    /// The engine counts the handles of a guest.
+    Handles,
+    /// The host counts what it keeps behind handles.
+    Table,
+    /// The log has a budget.
+    Log,
+    /// Control characters are escaped when they come in.
+    Escapes,
+    /// An update of the progress has a largest size.
+    Progress,
+    /// Random bytes have a limit for each call.
+    Random,
+    /// A result has a limit.
+    ResultSize,
+    /// A result is one JSON value.
+    ResultCheck,
+    /// A task is sent only with a grant.
+    Grants,
+    /// An attempt sends a hundred tasks.
+    Quota,
+}
+
+/// Tells whether a defence is in its place.
+#[cfg(not(test))]
+pub(crate) const fn stands(_: Defence) -> bool {
+    true
+}
+
+#[cfg(test)]
+pub(crate) use away::stands;
+
+/// Taking defences away, in tests.
+#[cfg(test)]
+mod away {
+    use super::Defence;
+    use std::cell::RefCell;
+
+    thread_local! {
+        static AWAY: RefCell<Vec<Defence>> = const { RefCell::new(Vec::new()) };
+    }
+
+    pub(crate) fn stands(defence: Defence) -> bool {
+        AWAY.with_borrow(|away| !away.contains(&defence))
+    }
+
+    /// Puts the defences back when dropped.
+    #[must_use]
+    pub(super) struct Away;
+
+    impl Drop for Away {
+        fn drop(&mut self) {
+            AWAY.with_borrow_mut(Vec::clear);
+        }
+    }
+
+    /// Takes defences away from what this thread does.
+    pub(super) fn without(defences: &[Defence]) -> Away {
+        AWAY.with_borrow_mut(|away| away.extend_from_slice(defences));
+        Away
+    }
+}
+
+#[cfg(test)]
+mod tests;
