@@ -1,6 +1,7 @@
 //! What an attempt is given: the call, the facts about it, and a way to
 //! interrupt it.
 
+use crate::keep::Keeper;
 use crate::log::Level;
 use crate::outcome::Interruption;
 use crate::submit::Sender;
@@ -48,6 +49,8 @@ pub struct Attempt {
     pub progress: Option<watch::Sender<Option<Progress>>>,
     /// Who sends what the guest submits; `None` sends nothing.
     pub sender: Option<Arc<dyn Sender>>,
+    /// Who keeps the key-value store of the guest's module; `None` keeps nothing.
+    pub keeper: Option<Arc<dyn Keeper>>,
     /// How many progress updates the report repeats (0): for tests.
     pub keep_progress: usize,
 }
@@ -67,6 +70,7 @@ impl Default for Attempt {
             interrupt: Interrupt::default(),
             progress: None,
             sender: None,
+            keeper: None,
             keep_progress: 0,
         }
     }

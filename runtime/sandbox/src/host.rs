@@ -6,21 +6,29 @@
 mod ambient;
 mod canvas;
 mod context;
+pub(crate) mod key_value;
 mod logging;
 mod progress;
+mod scratch;
+mod secrets;
+pub(crate) mod stores;
 pub(crate) mod submit;
+mod values;
 mod wasi;
 
 use crate::attempt::Attempt;
 use crate::bindings::Task;
+use crate::bindings::drafts::Drafts;
 use crate::cpu::Deadlines;
 use crate::grants::Grants;
 use crate::invoke::Tally;
 use crate::limits::Limits;
 use crate::log::LogBook;
 use crate::outcome::Interruption;
+use crate::scratch::Scratch;
 use crate::submit::Outbox;
 use std::time::Instant;
+use stores::StoreUses;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::WasiCtx;
 
@@ -36,6 +44,10 @@ pub(crate) struct Host {
     pub(crate) log: LogBook,
     pub(crate) progress: progress::Board,
     pub(crate) outbox: Outbox,
+    pub(crate) grants: Grants,
+    pub(crate) scratch: Scratch,
+    /// What was read and kept, counted.
+    pub(crate) stores: StoreUses,
     pub(crate) table: ResourceTable,
     /// Made when the guest first asks for WASI: most calls never do.
     wasi: Option<WasiCtx>,
@@ -54,7 +66,10 @@ impl Host {
             log: LogBook::new(limits, attempt.log_level),
             progress: progress::Board::new(limits, &attempt),
             tally: Tally::new(limits.memory),
-            outbox: Outbox::new(grants, limits.arguments_bytes),
+            outbox: Outbox::new(grants.clone(), limits.arguments_bytes),
+            scratch: Scratch::new(grants.scratch),
+            stores: StoreUses::default(),
+            grants,
             deadlines,
             attempt,
             table,
@@ -71,11 +86,12 @@ impl Host {
     }
 }
 
-/// Makes the linker that serves every guest: the world's interfaces and WASI
-/// 0.2, the latter denied by construction (see `wasi`).
+/// Makes the linker that serves every guest: the world's interfaces, drafts of
+/// WASI, and WASI 0.2, the last denied by construction (see `wasi`).
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     Task::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
+    Drafts::add_to_linker::<_, HasSelf<_>>(&mut linker, |host: &mut Host| host)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     Ok(linker)
 }

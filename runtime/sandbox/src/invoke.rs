@@ -18,6 +18,7 @@ use crate::engine::Live;
 use crate::error::SandboxError;
 use crate::grants::Grants;
 use crate::host::Host;
+use crate::host::stores::StoreUses;
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::outcome::{Limit, LimitHit, Outcome};
@@ -56,6 +57,8 @@ pub struct Usage {
     pub cpu: Duration,
     /// Highest sum of memories and tables, bytes.
     pub memory_peak_bytes: u64,
+    /// What it read and kept beside its memory.
+    pub stores: StoreUses,
 }
 
 /// A store with its limits armed.
@@ -118,6 +121,7 @@ impl Armed<'_> {
                 wall: self.deadlines.started.elapsed(),
                 cpu: self.meter.finished(),
                 memory_peak_bytes: host.tally.peak(),
+                stores: host.stores,
             },
             log: host.log.finish(),
             progress: host.progress.take(),

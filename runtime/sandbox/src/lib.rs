@@ -21,10 +21,12 @@ mod grants;
 mod host;
 mod inspect;
 mod invoke;
+mod keep;
 mod limits;
 mod log;
 mod manifest;
 mod outcome;
+mod scratch;
 mod submit;
 
 pub use attempt::{Attempt, Call, Interrupt, Progress};
@@ -32,9 +34,14 @@ pub use compile::{compatibility, compile};
 pub use component::Component;
 pub use engine::{Engine, EngineSettings, Pooling, TICK};
 pub use error::{Refusal, SandboxError};
-pub use grants::Grants;
+pub use grants::{Grants, Injection, NAME_BYTES, Secret, VALUE_BYTES};
+pub use host::stores::{StoreUse, StoreUses};
 pub use inspect::{Difference, UPLOAD_BYTES, inspect};
 pub use invoke::{Report, Usage};
+pub use keep::{
+    KEY_VALUE_BATCH, KEY_VALUE_KEY_BYTES, KEY_VALUE_KEYS, KEY_VALUE_PAGE, KEY_VALUE_VALUE_BYTES,
+    KeepError, Keeper, Keeping, Room,
+};
 pub use limits::Limits;
 pub use log::{Level, Line, Log};
 pub use manifest::{AskedLimits, Param, ParamKind, RetryPolicy, TaskInfo};

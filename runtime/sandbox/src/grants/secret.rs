@@ -1,0 +1,43 @@
+//! A text that nobody may see by accident.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// A secret of the operator. Nothing prints it: `Debug` tells that it is there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Arc<str>);
+
+impl Secret {
+    /// Keeps a text.
+    #[must_use]
+    pub fn new(text: impl Into<Arc<str>>) -> Self {
+        Self(text.into())
+    }
+
+    /// Returns the text, for the one it is meant for.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_not_printed() {
+        let secret = Secret::new("hunter2");
+        assert_eq!(
+            format!("{secret:?} {:?}", Some(&secret)),
+            "Secret(***) Some(Secret(***))"
+        );
+        assert_eq!(secret.expose(), "hunter2");
+    }
+}
