@@ -16,11 +16,13 @@ mod queues;
 mod raw;
 mod reader;
 mod routes;
+mod secrets;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod transport;
 pub mod units;
+mod values;
 mod worker;
 mod zone;
 
@@ -28,11 +30,12 @@ pub use address::{
     Address, AmqpUrl, DATABASE_FILE, PostgresUrl, RedisUrl, SentinelUrl, ServerUrl, TlsPaths,
 };
 pub use error::ConfigError;
-pub use grants::Grant;
+pub use grants::{Grant, InjectLine, StoreGrant};
 pub use hostname::machine;
 pub use publish::PublishConfig;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
+pub use secrets::SecretSource;
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
@@ -80,6 +83,10 @@ pub struct Config {
     pub aliases: BTreeMap<String, String>,
     /// What tasks may reach, by whom that is granted to.
     pub grants: BTreeMap<String, Grant>,
+    /// What tasks may read that it is granted to.
+    pub values: BTreeMap<String, String>,
+    /// Where secrets are.
+    pub secrets: BTreeMap<String, SecretSource>,
     /// How queues are declared that are missing.
     pub queues: QueueShapes,
     /// Queues by names and patterns of tasks that we publish.
@@ -137,7 +144,13 @@ impl Config {
         let routes = routes::read(&mut reader)?;
         let rates = tasks::read(&mut reader)?;
         tasks::check_scope(&reader, worker.rate_limit_scope, [&broker, &result_backend])?;
-        let grants = grants::read(&mut reader)?;
+        let values = values::read(&mut reader)?;
+        let secrets = secrets::read(&mut reader)?;
+        let named = grants::Named {
+            values: values.keys().map(String::as_str).collect(),
+            secrets: secrets.keys().map(String::as_str).collect(),
+        };
+        let grants = grants::read(&mut reader, &named)?;
         let publish = PublishConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((
@@ -155,6 +168,8 @@ impl Config {
                 max_retries,
                 aliases,
                 grants,
+                values,
+                secrets,
                 queues,
                 routes,
                 rates,

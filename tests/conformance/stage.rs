@@ -12,6 +12,7 @@ use celeriac::results::embedded::EmbeddedResults;
 use celeriac::results::files::FileResults;
 use celeriac::results::orders::Orders;
 use celeriac::results::redis::RedisResults;
+use celeriac::results::shelf::Shelves;
 use celeriac::sql::Sql;
 use jiff::Timestamp;
 use serde_json::json;

@@ -2,9 +2,11 @@
 
 mod injection;
 mod secret;
+mod wants;
 
 pub use injection::Injection;
 pub use secret::Secret;
+pub use wants::Want;
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;

@@ -34,7 +34,7 @@ pub use compile::{compatibility, compile};
 pub use component::Component;
 pub use engine::{Engine, EngineSettings, Pooling, TICK};
 pub use error::{Refusal, SandboxError};
-pub use grants::{Grants, Injection, NAME_BYTES, Secret, VALUE_BYTES};
+pub use grants::{Grants, Injection, NAME_BYTES, Secret, VALUE_BYTES, Want};
 pub use host::stores::{StoreUse, StoreUses};
 pub use inspect::{Difference, UPLOAD_BYTES, inspect};
 pub use invoke::{Report, Usage};

@@ -201,6 +201,7 @@ mod tests {
             wall: Duration::from_millis(11),
             cpu: Duration::from_millis(6),
             memory_peak_bytes: 2 << 20,
+            ..Usage::default()
         };
         let problems = case.judge(&report);
         assert_eq!(problems.len(), 3, "{problems:?}");

@@ -143,6 +143,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::Amqp(_)
         | StartError::Outlasts { .. }
         | StartError::NoReplies
+        | StartError::Secret { .. }
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)

@@ -1,5 +1,12 @@
 //! The sections `[grants.WHOM]`: what tasks may reach beyond computing.
 
+mod inject;
+mod stores;
+
+pub use inject::InjectLine;
+pub(super) use stores::Named;
+pub use stores::StoreGrant;
+
 use super::error::ConfigError;
 use super::reader::Reader;
 use super::routes::check_pattern;
@@ -11,21 +18,34 @@ const SECTIONS: usize = 1_000;
 const TASKS: usize = 1_000;
 
 /// The keys of a section.
-const KEYS: [&str; 1] = ["submit"];
+const KEYS: [&str; 6] = [
+    "submit",
+    "config",
+    "secrets",
+    "inject",
+    "key_value",
+    "scratch",
+];
 
 /// What one section grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
     /// The tasks that may be sent: names, or beginnings of names and a `*`.
     pub submit: Vec<String>,
+    /// What may be read and kept.
+    pub stores: StoreGrant,
 }
 
 /// Reads the grants, by whom they are for.
-pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, Grant>, ConfigError> {
+pub(super) fn read(
+    reader: &mut Reader,
+    named: &Named<'_>,
+) -> Result<BTreeMap<String, Grant>, ConfigError> {
     let mut grants = BTreeMap::new();
     for whom in reader.sections("grants", &KEYS, SECTIONS)? {
         let grant = Grant {
             submit: submit(reader, &whom)?,
+            stores: stores::read(reader, &whom, named)?,
         };
         grants.insert(whom, grant);
     }
@@ -99,5 +119,59 @@ mod tests {
             .collect();
         let error = grants(&many).unwrap_err();
         assert!(error.contains("at most 1000 are allowed"), "{error}");
+    }
+    const NAMED: &str = "[values]\nGREETING = \"hi\"\n[secrets]\nTOKEN = { env = \"T\" }\n";
+
+    #[test]
+    fn values_secrets_and_room_are_granted_by_name_and_size() {
+        let text = format!(
+            "{NAMED}[grants.a]\nconfig = [\"GREETING\"]\nsecrets = [\"TOKEN\"]\nkey_value = \"1MiB\"\nscratch = \"16MiB\"\ninject = [\"a.b x: {{TOKEN}}\"]\n"
+        );
+        let stores = grants(&text).unwrap()["a"].stores.clone();
+        assert_eq!(stores.config, ["GREETING"]);
+        assert_eq!(stores.secrets, ["TOKEN"]);
+        assert_eq!((stores.key_value, stores.scratch), (1 << 20, 16 << 20));
+        assert_eq!(stores.inject.len(), 1);
+        let none = grants("[grants.a]\nsubmit = []\n").unwrap()["a"]
+            .stores
+            .clone();
+        assert_eq!(none, StoreGrant::default());
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_granted() {
+        let many: Vec<String> = (0..=100).map(|n| format!("n{n}")).collect();
+        for (line, words) in [
+            (
+                "config = [\"TOKEN\"]".to_owned(),
+                "grants.\"a\".config is [\"TOKEN\"]: there is no \"TOKEN\" in [values]",
+            ),
+            (
+                "secrets = [\"GREETING\"]".to_owned(),
+                "there is no \"GREETING\" in [secrets]",
+            ),
+            (
+                "inject = [\"a.b x: {OTHER}\"]".to_owned(),
+                "there is no secret \"OTHER\" in [secrets]",
+            ),
+            (
+                "inject = [\"a.b\"]".to_owned(),
+                "\"a.b\": a server, a header and a secret are wanted",
+            ),
+            ("key_value = 1000".to_owned(), "it has no unit"),
+            (
+                "key_value = \"2GiB\"".to_owned(),
+                "at most \"1GiB\" is allowed",
+            ),
+            (
+                "scratch = \"1GiB\"".to_owned(),
+                "at most \"256MiB\" is allowed",
+            ),
+            (format!("config = {many:?}"), "at most 100 names"),
+            (format!("inject = {many:?}"), "at most 100 headers"),
+        ] {
+            let error = grants(&format!("{NAMED}[grants.a]\n{line}\n")).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

@@ -50,6 +50,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "bus",
         sql: include_str!("../../migrations/0030_bus.sql"),
     },
+    Migration {
+        number: 60,
+        name: "shelves",
+        sql: include_str!("../../migrations/0060_shelves.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -1,7 +1,8 @@
 //! What a task may reach: what the operator's configuration grants it.
 
-use celeriac_sandbox::Grants;
+use celeriac_sandbox::{Grants, Injection, Secret};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the operator grants, by whom it is for: the name of a module or of a task,
 /// or the beginning of a task's name and a `*`.
@@ -12,6 +13,16 @@ pub type Granted = BTreeMap<String, Grant>;
 pub struct Grant {
     /// The tasks it may send: names, or beginnings of names and a `*`.
     pub submit: Vec<String>,
+    /// The configuration values it may read.
+    pub values: BTreeMap<String, Arc<str>>,
+    /// The secrets it may read.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The headers that are added to its requests.
+    pub inject: Vec<Injection>,
+    /// Room in the key-value store of its module, bytes.
+    pub key_value: u64,
+    /// Room for scratch files of one attempt, bytes.
+    pub scratch: u64,
 }
 
 /// Returns the grants of a task: everything that is for its module, for the task,
@@ -24,15 +35,17 @@ pub fn of(granted: &Granted, module: &str, task: &str) -> Grants {
         Some(beginning) => full.starts_with(beginning),
         None => whom == module || whom == full,
     };
-    let mut submit: Vec<String> = granted
-        .iter()
-        .filter(|(whom, _)| is_for(whom))
-        .flat_map(|(_, grant)| grant.submit.iter().cloned())
-        .collect();
-    submit.sort();
-    submit.dedup();
     let mut grants = Grants::at(format!("[grants.{module:?}]"));
-    grants.submit = submit;
+    for (_, grant) in granted.iter().filter(|(whom, _)| is_for(whom)) {
+        grants.submit.extend(grant.submit.iter().cloned());
+        grants.values.extend(grant.values.clone());
+        grants.secrets.extend(grant.secrets.clone());
+        grants.inject.extend(grant.inject.iter().cloned());
+        grants.key_value = grants.key_value.max(grant.key_value);
+        grants.scratch = grants.scratch.max(grant.scratch);
+    }
+    grants.submit.sort();
+    grants.submit.dedup();
     grants
 }
 
@@ -43,7 +56,11 @@ mod tests {
     fn granted(pairs: &[(&str, &[&str])]) -> Granted {
         let owned = |(whom, tasks): &(&str, &[&str])| {
             let submit = tasks.iter().map(|task| (*task).to_owned()).collect();
-            ((*whom).to_owned(), Grant { submit })
+            let grant = Grant {
+                submit,
+                ..Grant::default()
+            };
+            ((*whom).to_owned(), grant)
         };
         pairs.iter().map(owned).collect()
     }
@@ -71,5 +88,28 @@ mod tests {
         let grants = of(&Granted::new(), "images", "resize");
         assert!(grants.submit.is_empty());
         assert_eq!(grants.place, "[grants.\"images\"]");
+    }
+    #[test]
+    fn values_and_secrets_add_up_and_the_larger_room_counts() {
+        let grant = |name: &str, room: u64| Grant {
+            values: [(name.to_owned(), "text".into())].into(),
+            secrets: [(name.to_owned(), Secret::new("text"))].into(),
+            key_value: room,
+            scratch: room,
+            ..Grant::default()
+        };
+        let sections = [
+            ("shop", grant("a", 1)),
+            ("shop.*", grant("b", 3)),
+            ("mail", grant("c", 9)),
+        ];
+        let granted = sections
+            .map(|(whom, grant)| (whom.to_owned(), grant))
+            .into();
+        let grants = of(&granted, "shop", "pay");
+        let names: Vec<&String> = grants.values.keys().collect();
+        assert_eq!(names, ["a", "b"]);
+        assert!(grants.secrets.keys().eq(names));
+        assert_eq!((grants.key_value, grants.scratch), (3, 3));
     }
 }

@@ -22,6 +22,7 @@ mod build;
 mod call;
 mod error;
 mod host;
+mod kept;
 mod macros;
 mod module;
 mod report;
@@ -40,6 +41,6 @@ pub use units::{kib, mib, ms};
 pub use celeriac_build::Target;
 pub use celeriac_sandbox::{
     Failure, Interruption, Level, Limit, LimitHit, Limits, Line, Outcome, Progress, Rejection,
-    Retry, TICK, TaskInfo, Trap, When, Wish,
+    Retry, StoreUse, StoreUses, TICK, TaskInfo, Trap, When, Wish,
 };
 pub use serde_json::{self, Value, json};

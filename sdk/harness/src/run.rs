@@ -4,10 +4,11 @@ use crate::report::account;
 use crate::submitted::Submitted;
 use celeriac_sandbox::{
     Failure, Interruption, Limit, LimitHit, Limits, Line, Outcome, Progress, Rejection, Report,
-    Retry, Trap,
+    Retry, StoreUses, Trap,
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One finished run of a task.
@@ -21,6 +22,7 @@ pub struct Run {
     limits: Limits,
     report: Report,
     submitted: Vec<Submitted>,
+    kept: BTreeMap<String, Vec<u8>>,
 }
 
 impl Run {
@@ -28,13 +30,14 @@ impl Run {
         name: String,
         limits: Limits,
         report: Report,
-        submitted: Vec<Submitted>,
+        (submitted, kept): (Vec<Submitted>, BTreeMap<String, Vec<u8>>),
     ) -> Self {
         Self {
             name,
             limits,
             report,
             submitted,
+            kept,
         }
     }
 
@@ -206,6 +209,18 @@ impl Run {
     pub fn replacement(&self) -> Option<Value> {
         let signature = self.report.submitted.replacement.as_ref()?;
         serde_json::from_slice(&signature.json).ok()
+    }
+
+    /// Returns what is in the key-value store at the end.
+    #[must_use]
+    pub fn kept(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.kept
+    }
+
+    /// Returns how often the task used what it was granted, or tried to.
+    #[must_use]
+    pub fn stores(&self) -> &StoreUses {
+        &self.report.usage.stores
     }
 
     /// Returns the most memory the run had at once: the sum of all its linear

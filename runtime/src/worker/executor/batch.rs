@@ -191,6 +191,7 @@ impl Whole {
         let before = whole.usage.cpu;
         whole.usage.cpu += usage.cpu;
         whole.usage.memory_peak_bytes = whole.usage.memory_peak_bytes.max(usage.memory_peak_bytes);
+        whole.usage.stores += usage.stores;
         for line in &log.lines {
             let fields = line.fields.iter();
             let fields: usize = fields.map(|(name, value)| name.len() + value.len()).sum();
