@@ -19,6 +19,7 @@ mod output;
 mod raw;
 mod reach;
 mod results;
+mod stores;
 mod uploads;
 
 use celeriac_harness::{Module, Target, TaskCall, mib, ms};
