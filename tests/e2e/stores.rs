@@ -115,7 +115,10 @@ fn what_is_kept_survives_the_worker_and_no_other_module_sees_it() {
 fn workers_that_share_a_redis_count_together() {
     let redis = Redis::start();
     let stages = [granted(), granted()];
-    let stages = stages.map(|stage| stage.with("broker", &redis.url(0)));
+    let stages = stages.map(|stage| {
+        let stage = stage.with("broker", &redis.url(0));
+        stage.with("result_backend", &redis.url(1))
+    });
     let _workers = stages.each_ref().map(|stage| {
         stage.push("odd");
         stage.dev()
@@ -128,13 +131,13 @@ fn workers_that_share_a_redis_count_together() {
         .collect();
     let counts = ids.iter().map(|id| success(&stages[0].ended(id)).as_u64());
     assert_eq!(counts.max(), Some(Some(200)));
-    assert_eq!(redis.cli(0, &["HGET", "celeriac-shelf-{odd}", "n"]), "200");
+    assert_eq!(redis.cli(1, &["HGET", "celeriac-shelf-{odd}", "n"]), "200");
 }
 
 #[test]
 fn a_secret_is_in_no_log_no_listing_and_no_file_of_the_worker() {
-    let stage = granted().with("worker.log_level", "trace");
-    let dev = stage.server(&["dev"]);
+    let stage = granted();
+    let dev = stage.server(&["dev", "--loglevel", "trace"]);
     stage.push("odd");
     success(&stage.call("odd.measures", r#"["API_TOKEN"]"#));
     failure(
@@ -171,7 +174,8 @@ fn a_secret_that_is_not_there_fails_the_start_of_a_worker_and_of_nothing_else() 
             .refused(2, &["\"API_TOKEN\"", "the file token", "[secrets]"]);
     }
     stage.push("odd");
-    stage.run(&["config", "check"]).good();
+    let checked = stage.run(&["config", "check"]);
+    assert_eq!(checked.code, 0, "{checked}");
 }
 
 #[test]
