@@ -144,13 +144,7 @@ impl Config {
         let routes = routes::read(&mut reader)?;
         let rates = tasks::read(&mut reader)?;
         tasks::check_scope(&reader, worker.rate_limit_scope, [&broker, &result_backend])?;
-        let values = values::read(&mut reader)?;
-        let secrets = secrets::read(&mut reader)?;
-        let named = grants::Named {
-            values: values.keys().map(String::as_str).collect(),
-            secrets: secrets.keys().map(String::as_str).collect(),
-        };
-        let grants = grants::read(&mut reader, &named)?;
+        let (grants, values, secrets) = grants::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((

@@ -207,9 +207,9 @@ mod tests {
                 .map(|(name, value)| (name.to_owned(), value.expose().to_owned()))
                 .collect()
         };
-        let header = ("authorization".to_owned(), "Bearer hunter2".to_owned());
         for host in ["api.example.com", "API.example.COM", "api.example.com."] {
-            assert_eq!(added("https", host, 443), [header.clone()], "{host}");
+            let header = ("authorization".to_owned(), "Bearer hunter2".to_owned());
+            assert_eq!(added("https", host, 443), [header], "{host}");
         }
         for (scheme, host, port) in [
             ("http", "api.example.com", 443),

@@ -4,13 +4,15 @@ mod inject;
 mod stores;
 
 pub use inject::InjectLine;
-pub(super) use stores::Named;
 pub use stores::StoreGrant;
 
 use super::error::ConfigError;
 use super::reader::Reader;
 use super::routes::check_pattern;
+use super::secrets::{self, SecretSource};
+use super::values;
 use std::collections::BTreeMap;
+use stores::Named;
 
 /// Most sections (1,000): they are looked through for each attempt.
 const SECTIONS: usize = 1_000;
@@ -36,8 +38,27 @@ pub struct Grant {
     pub stores: StoreGrant,
 }
 
-/// Reads the grants, by whom they are for.
-pub(super) fn read(
+/// The grants by whom they are for, the values and the places of the secrets that they
+/// name.
+type Read = (
+    BTreeMap<String, Grant>,
+    BTreeMap<String, String>,
+    BTreeMap<String, SecretSource>,
+);
+
+/// Reads the grants, and what they name.
+pub(super) fn read(reader: &mut Reader) -> Result<Read, ConfigError> {
+    let values = values::read(reader)?;
+    let secrets = secrets::read(reader)?;
+    let named = Named {
+        values: values.keys().map(String::as_str).collect(),
+        secrets: secrets.keys().map(String::as_str).collect(),
+    };
+    let grants = sections(reader, &named)?;
+    Ok((grants, values, secrets))
+}
+
+fn sections(
     reader: &mut Reader,
     named: &Named<'_>,
 ) -> Result<BTreeMap<String, Grant>, ConfigError> {

@@ -14,9 +14,9 @@ const KEY_VALUE: u64 = 1 << 30;
 const SCRATCH: u64 = 256 << 20;
 
 /// What there is to grant, by name.
-pub(in crate::config) struct Named<'a> {
-    pub(in crate::config) values: BTreeSet<&'a str>,
-    pub(in crate::config) secrets: BTreeSet<&'a str>,
+pub(super) struct Named<'a> {
+    pub(super) values: BTreeSet<&'a str>,
+    pub(super) secrets: BTreeSet<&'a str>,
 }
 
 /// What one section grants.
