@@ -8,6 +8,7 @@ pub use injection::Injection;
 pub use secret::Secret;
 pub use wants::Want;
 
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -22,7 +23,7 @@ pub const VALUE_BYTES: usize = 64 << 10;
 ///
 /// Passing it by value at every call keeps the rule in one place: a guest gets
 /// only what is listed here.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Grants {
     /// The tasks it may send: names, or beginnings of names and a `*`.

@@ -1,6 +1,7 @@
 //! The key-value store of a module, as a guest's host sees it. What it is kept in is
 //! the business of whoever runs the attempt.
 
+use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::pin::Pin;
 
@@ -16,7 +17,7 @@ pub const KEY_VALUE_BATCH: usize = 100;
 pub const KEY_VALUE_PAGE: usize = 1_000;
 
 /// How much a module may keep.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
     /// Bytes of all keys and values.
     pub bytes: u64,
@@ -25,7 +26,7 @@ pub struct Room {
 }
 
 /// Why something was not kept or read; the text is for the guest's author.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum KeepError {
     /// There is no room for it.
     Full(String),

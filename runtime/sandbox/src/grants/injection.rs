@@ -1,9 +1,10 @@
 //! Headers with secrets, added to a guest's requests by the host.
 
 use super::secret::Secret;
+use serde::{Deserialize, Serialize};
 
 /// A header that goes to one server and no other.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Injection {
     /// `https`, or `http` where the operator wrote so.
     pub scheme: String,

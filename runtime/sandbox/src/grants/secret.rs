@@ -1,10 +1,13 @@
 //! A text that nobody may see by accident.
 
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::sync::Arc;
 
-/// A secret of the operator. Nothing prints it: `Debug` tells that it is there.
-#[derive(Clone, PartialEq, Eq)]
+/// A secret of the operator. Nothing prints it: `Debug` tells that it is there. It is
+/// serialized as it is, for a process of ours that runs the guest, and for nobody else.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Secret(Arc<str>);
 
 impl Secret {

@@ -2,6 +2,7 @@
 
 use super::Host;
 use crate::log::Level;
+use serde::{Deserialize, Serialize};
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub(crate) enum Store {
 }
 
 /// How often something was used, and how much it moved.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreUse {
     /// Calls, those that were denied included.
     pub calls: u64,
@@ -35,7 +36,7 @@ impl std::ops::AddAssign for StoreUse {
 }
 
 /// The uses of one attempt.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoreUses {
     /// Of configuration values.
     pub config: StoreUse,
