@@ -74,6 +74,7 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
     let parts = Parts {
         broker: broker.clone(),
         results: results.clone(),
+        shelves: results.clone(),
         resolver,
         clock: Clock::System,
         metrics: Arc::new(Metrics::new()),

@@ -8,6 +8,7 @@ mod facts;
 mod housekeeping;
 mod listen;
 mod look;
+mod secrets;
 mod steered;
 mod stores;
 mod work;
@@ -26,11 +27,12 @@ use crate::policy::{grants, route};
 use crate::registry::{Compiler, Registry};
 use crate::results::Results;
 use crate::results::orders::Orders;
+use crate::results::shelf::Shelves;
 use crate::task::KnownQueues;
 use crate::worker::revocations::Clerk;
-use celeriac_sandbox::{Engine, EngineSettings, Pooling};
+use celeriac_sandbox::{Engine, EngineSettings, Pooling, TaskInfo, Want};
 use client::Client;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use stores::Files;
 
@@ -47,6 +49,7 @@ pub struct App {
     broker: Arc<dyn Broker>,
     results: Arc<dyn Results>,
     orders: Arc<dyn Orders>,
+    shelves: Arc<dyn Shelves>,
     bus: Arc<dyn Bus>,
     files: Files,
     walls: Walls,
@@ -63,7 +66,7 @@ impl App {
         let queues = KnownQueues::new(config.queues.clone());
         let broker = stores::broker(&config, &queues, &mut files, &clock).await?;
         let results = stores::results(&config, &broker, &mut files, &clock).await?;
-        let orders = stores::orders(&config, &mut files, &clock).await?;
+        let (orders, shelves) = stores::orders(&config, &mut files, &clock).await?;
         let bus = stores::bus(&config, &mut files, &clock).await?;
         Ok(Self {
             config,
@@ -73,6 +76,7 @@ impl App {
             broker,
             results,
             orders,
+            shelves,
             bus,
             files,
             walls: Walls::default(),
@@ -129,9 +133,26 @@ impl App {
         module: &str,
         tasks: impl Iterator<Item = &'a str>,
     ) -> Vec<String> {
-        let granted = self.grants();
+        let granted = self.grants(&BTreeMap::new());
         let all = tasks.flat_map(|task| grants::of(&granted, module, task).submit);
         all.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Tells for everything that tasks of a module want whether all that want it have it.
+    #[must_use]
+    pub fn wants(&self, module: &str, tasks: &[TaskInfo]) -> BTreeMap<String, Want> {
+        let granted = self.grants(&BTreeMap::new());
+        let mut found = BTreeMap::new();
+        for task in tasks {
+            let grants = grants::of(&granted, module, &task.name);
+            for want in &task.wants {
+                let known = found.entry(want.clone()).or_insert(Want::Granted);
+                if *known == Want::Granted {
+                    *known = grants.want(want);
+                }
+            }
+        }
+        found
     }
 
     /// Opens the registry for a command: it runs no tasks.

@@ -42,6 +42,7 @@ use exit::Exit;
 use options::Options;
 use screen::Screen;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// A task queue that speaks Celery's protocol and runs every task as a
@@ -136,6 +137,8 @@ enum Command {
         attempts: u32,
         /// Threads that run them.
         threads: usize,
+        /// A file of authorities that their requests by HTTP trust.
+        authorities: Option<PathBuf>,
     },
 }
 
@@ -149,9 +152,14 @@ pub fn main() -> ExitCode {
             ..
         }) => compile_child(walls),
         Ok(Cli {
-            command: Command::Cell { attempts, threads },
+            command:
+                Command::Cell {
+                    attempts,
+                    threads,
+                    authorities,
+                },
             ..
-        }) => cell(attempts, threads),
+        }) => cell(attempts, threads, authorities),
         Ok(cli) => {
             let mut screen = Screen::new(cli.options.json);
             let exit = run(cli, &mut screen).unwrap_or_else(|error| screen.error(&error));

@@ -18,11 +18,13 @@ mod queues;
 mod raw;
 mod reader;
 mod routes;
+mod secrets;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod transport;
 pub mod units;
+mod values;
 mod worker;
 mod zone;
 
@@ -31,12 +33,13 @@ pub use address::{
 };
 pub use confine::Confine;
 pub use error::ConfigError;
-pub use grants::Grant;
+pub use grants::{Grant, InjectLine, StoreGrant};
 pub use hostname::machine;
 pub use http::HttpConfig;
 pub use publish::PublishConfig;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
+pub use secrets::SecretSource;
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
@@ -86,6 +89,10 @@ pub struct Config {
     pub grants: BTreeMap<String, Grant>,
     /// How is sent what tasks send by HTTP.
     pub http: HttpConfig,
+    /// What tasks may read that it is granted to.
+    pub values: BTreeMap<String, String>,
+    /// Where secrets are.
+    pub secrets: BTreeMap<String, SecretSource>,
     /// How queues are declared that are missing.
     pub queues: QueueShapes,
     /// Queues by names and patterns of tasks that we publish.
@@ -143,7 +150,7 @@ impl Config {
         let routes = routes::read(&mut reader)?;
         let rates = tasks::read(&mut reader)?;
         tasks::check_scope(&reader, worker.rate_limit_scope, [&broker, &result_backend])?;
-        let grants = grants::read(&mut reader)?;
+        let (grants, values, secrets) = grants::read(&mut reader)?;
         let http = http::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let effective = reader.finish()?;
@@ -163,6 +170,8 @@ impl Config {
                 aliases,
                 grants,
                 http,
+                values,
+                secrets,
                 queues,
                 routes,
                 rates,

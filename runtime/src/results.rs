@@ -15,6 +15,7 @@ pub mod files;
 pub mod orders;
 pub mod redis;
 pub mod rpc;
+pub mod shelf;
 
 mod decide;
 mod document;

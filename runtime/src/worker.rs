@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::policy::grants::Granted;
 use crate::registry::Resolver;
+use crate::results::shelf::Shelves;
 use crate::results::{Results, ResultsError};
 use crate::shutdown::Shutdown;
 use crate::task::Accept;
@@ -42,6 +43,8 @@ pub struct Parts {
     pub broker: Arc<dyn Broker>,
     /// Where states and results go.
     pub results: Arc<dyn Results>,
+    /// Where modules keep what outlasts an attempt.
+    pub shelves: Arc<dyn Shelves>,
     /// Which code a task is.
     pub resolver: Resolver,
     /// The clock.

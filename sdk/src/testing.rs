@@ -46,6 +46,8 @@ pub struct Recording {
     pub submitted: Vec<Submitted>,
     /// What was to take over the task's own work, as Celery's signature.
     pub replacement: Option<serde_json::Value>,
+    /// What is in the key-value store.
+    pub kept: BTreeMap<String, Vec<u8>>,
 }
 
 /// Something a task sent, or will send on success.
@@ -117,6 +119,9 @@ impl Context {
                 started_unix_ms: DEFAULT_START_UNIX_MS,
                 least_level: Level::Trace,
                 seed: 0,
+                values: BTreeMap::new(),
+                secrets: BTreeMap::new(),
+                kept: BTreeMap::new(),
             },
         }
     }
@@ -209,6 +214,24 @@ impl TestContext {
     /// Drops log lines below a level, as a worker may.
     pub fn least_level(mut self, level: Level) -> Self {
         self.script.least_level = level;
+        self
+    }
+
+    /// Grants a configuration value.
+    pub fn value(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.script.values.insert(name.into(), value.into());
+        self
+    }
+
+    /// Grants a secret.
+    pub fn secret(mut self, name: impl Into<String>, secret: impl Into<String>) -> Self {
+        self.script.secrets.insert(name.into(), secret.into());
+        self
+    }
+
+    /// Puts a value into the key-value store.
+    pub fn kept(mut self, key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.script.kept.insert(key.into(), value.into());
         self
     }
 

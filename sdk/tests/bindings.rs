@@ -17,8 +17,8 @@ fn generate(wit: &Path) -> String {
     let mut resolve = Resolve::default();
     let (package, _) = resolve.push_dir(wit).expect("the contract parses");
     let world = resolve
-        .select_world(&[package], Some("task"))
-        .expect("the package has the world `task`");
+        .select_world(&[package], Some("everything"))
+        .expect("the package has the world `everything`");
     let options = wit_bindgen_rust::Opts {
         format: true,
         generate_all: true,

@@ -18,4 +18,5 @@ mod orders;
 mod postgres;
 mod results;
 mod sentinel;
+mod shelves;
 mod stage;

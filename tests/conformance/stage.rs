@@ -12,6 +12,7 @@ use celeriac::results::embedded::EmbeddedResults;
 use celeriac::results::files::FileResults;
 use celeriac::results::orders::Orders;
 use celeriac::results::redis::RedisResults;
+use celeriac::results::shelf::Shelves;
 use celeriac::sql::Sql;
 use jiff::Timestamp;
 use serde_json::json;
@@ -31,6 +32,8 @@ pub(crate) struct ResultsStage {
     pub(crate) other: Arc<dyn Results>,
     pub(crate) orders: Arc<dyn Orders>,
     pub(crate) others_orders: Arc<dyn Orders>,
+    pub(crate) shelves: Arc<dyn Shelves>,
+    pub(crate) others_shelves: Arc<dyn Shelves>,
     /// Whether a sweep removes what is past its time; else the server does.
     pub(crate) sweeps: bool,
     _place: Box<dyn std::fmt::Debug + Send>,
@@ -45,6 +48,8 @@ impl ResultsStage {
             clock,
             orders: Arc::clone(&results) as Arc<dyn Orders>,
             others_orders: Arc::clone(&other) as Arc<dyn Orders>,
+            shelves: Arc::clone(&results) as Arc<dyn Shelves>,
+            others_shelves: Arc::clone(&other) as Arc<dyn Shelves>,
             results,
             other,
             sweeps: true,
@@ -60,6 +65,8 @@ impl ResultsStage {
             clock,
             orders: Arc::clone(&results) as Arc<dyn Orders>,
             others_orders: Arc::clone(&other) as Arc<dyn Orders>,
+            shelves: Arc::clone(&results) as Arc<dyn Shelves>,
+            others_shelves: Arc::clone(&other) as Arc<dyn Shelves>,
             results,
             other,
             sweeps: false,
@@ -72,10 +79,12 @@ impl ResultsStage {
     pub(crate) async fn files() -> Self {
         let (dir, clock) = (tempfile::tempdir().unwrap(), Clock::manual(START));
         let open = || Arc::new(FileResults::open(dir.path(), "", clock.clone()).unwrap());
-        let (orders, others_orders) = orders(&clock).await;
+        let (ours, others) = beside(&clock).await;
         Self {
-            orders,
-            others_orders,
+            orders: Arc::clone(&ours) as Arc<dyn Orders>,
+            others_orders: Arc::clone(&others) as Arc<dyn Orders>,
+            shelves: ours,
+            others_shelves: others,
             results: open(),
             other: open(),
             clock: clock.clone(),
@@ -100,10 +109,12 @@ impl ResultsStage {
     async fn tables(open: impl Fn() -> Sql, place: Box<dyn std::fmt::Debug + Send>) -> Self {
         let clock = Clock::manual(START);
         let results = |form| Arc::new(DatabaseResults::new(open(), clock.clone()).with_form(form));
-        let (orders, others_orders) = orders(&clock).await;
+        let (ours, others) = beside(&clock).await;
         Self {
-            orders,
-            others_orders,
+            orders: Arc::clone(&ours) as Arc<dyn Orders>,
+            others_orders: Arc::clone(&others) as Arc<dyn Orders>,
+            shelves: ours,
+            others_shelves: others,
             results: results(Form::Pickle),
             other: results(Form::Json),
             clock: clock.clone(),
@@ -113,8 +124,9 @@ impl ResultsStage {
     }
 }
 
-/// Orders about tasks whose results are elsewhere are in the data folder.
-async fn orders(clock: &Clock) -> (Arc<dyn Orders>, Arc<dyn Orders>) {
+/// Orders about tasks whose results are elsewhere are in the data folder, as is what
+/// modules keep.
+async fn beside(clock: &Clock) -> (Arc<EmbeddedResults>, Arc<EmbeddedResults>) {
     let dir = tempfile::tempdir().unwrap();
     let open = async || Arc::new(EmbeddedResults::new(database(&dir, clock).await));
     (open().await, open().await)

@@ -60,6 +60,7 @@ mod secured;
 mod sentinel;
 mod steered;
 mod stop;
+mod stores;
 mod submit;
 mod submit_celery;
 mod timing;

@@ -24,6 +24,7 @@ mod raw;
 mod reach;
 mod results;
 mod sections;
+mod stores;
 mod uploads;
 
 use celeriac_harness::{Module, Target, TaskCall, mib, ms};

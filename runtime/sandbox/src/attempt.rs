@@ -2,6 +2,7 @@
 //! interrupt it.
 
 use crate::egress::Egress;
+use crate::keep::Keeper;
 use crate::log::Level;
 use crate::outcome::Interruption;
 use crate::submit::Sender;
@@ -59,6 +60,9 @@ pub struct Attempt {
     /// How what it sends by HTTP is sent, within its grants.
     #[serde(skip)]
     pub egress: Egress,
+    /// Who keeps the key-value store of the guest's module; `None` keeps nothing.
+    #[serde(skip)]
+    pub keeper: Option<Arc<dyn Keeper>>,
     /// How many progress updates the report repeats (0): for tests.
     pub keep_progress: usize,
 }
@@ -79,6 +83,7 @@ impl Default for Attempt {
             progress: None,
             sender: None,
             egress: Egress::default(),
+            keeper: None,
             keep_progress: 0,
         }
     }

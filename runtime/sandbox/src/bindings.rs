@@ -1,5 +1,7 @@
 //! The host's side of `celeriac:task@0.1`, generated from `wit/`.
 
+pub(crate) mod drafts;
+
 wasmtime::component::bindgen!({
     path: "../../wit",
     world: "task",

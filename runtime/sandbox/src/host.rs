@@ -7,13 +7,19 @@ mod ambient;
 mod canvas;
 mod context;
 mod http;
+pub(crate) mod key_value;
 mod logging;
 mod progress;
+mod scratch;
+mod secrets;
+pub(crate) mod stores;
 pub(crate) mod submit;
+mod values;
 mod wasi;
 
 use crate::attempt::Attempt;
 use crate::bindings::Task;
+use crate::bindings::drafts::Drafts;
 use crate::cpu::Deadlines;
 use crate::defence::{Defence, stands};
 use crate::egress::HttpUse;
@@ -22,6 +28,7 @@ use crate::invoke::Tally;
 use crate::limits::Limits;
 use crate::log::LogBook;
 use crate::outcome::Interruption;
+use crate::scratch::Scratch;
 use crate::submit::Outbox;
 use crate::uses::{Use, Uses};
 use std::time::Instant;
@@ -44,6 +51,8 @@ pub(crate) struct Host {
     pub(crate) uses: Uses,
     /// Calls of functions of the host, ours and WASI's.
     pub(crate) calls: u64,
+    pub(crate) grants: Grants,
+    pub(crate) scratch: Scratch,
     pub(crate) table: ResourceTable,
     /// Made when the guest first asks for WASI: most calls never do.
     wasi: Option<WasiCtx>,
@@ -54,22 +63,24 @@ impl Host {
     pub(crate) fn new(
         attempt: Attempt,
         limits: &Limits,
-        mut grants: Grants,
+        grants: Grants,
         deadlines: Deadlines,
     ) -> Self {
         let mut table = ResourceTable::new();
         if stands(Defence::Table) {
             table.set_max_capacity(HANDLES);
         }
-        let http = http::Http::new(std::mem::take(&mut grants.http), grants.place.clone());
+        let http = http::Http::new(&grants);
         Self {
             http,
             log: LogBook::new(limits, attempt.log_level),
             progress: progress::Board::new(limits, &attempt),
             tally: Tally::new(limits.memory),
-            outbox: Outbox::new(grants, limits.arguments_bytes),
+            outbox: Outbox::new(grants.clone(), limits.arguments_bytes),
             uses: Uses::default(),
             calls: 0,
+            scratch: Scratch::new(grants.scratch),
+            grants,
             deadlines,
             attempt,
             table,
@@ -101,6 +112,14 @@ impl Host {
         }
     }
 
+    /// Returns how many secrets the host put into its requests.
+    pub(crate) fn secrets_sent(&self) -> Use {
+        Use {
+            calls: self.http.secrets(),
+            ..Use::default()
+        }
+    }
+
     /// Tells whether the guest is asked to stop, and why.
     pub(crate) fn interrupted(&self) -> Option<Interruption> {
         self.attempt.interrupt.raised().or_else(|| {
@@ -110,11 +129,12 @@ impl Host {
     }
 }
 
-/// Makes the linker that serves every guest: the world's interfaces and WASI
-/// 0.2, the latter denied by construction (see `wasi`) or without a grant (see `http`).
+/// Makes the linker that serves every guest: the world's interfaces, drafts of WASI, and
+/// WASI 0.2, the last denied by construction (see `wasi`) or without a grant (see `http`).
 pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>> {
     let mut linker = Linker::new(engine);
     Task::add_to_linker::<_, HasSelf<_>>(&mut linker, Host::called)?;
+    Drafts::add_to_linker::<_, HasSelf<_>>(&mut linker, Host::called)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
     Ok(linker)

@@ -142,6 +142,7 @@ impl Armed<'_> {
         };
         host.uses.count(Capability::Submit, denied);
         host.uses.count(Capability::Http, host.http_use());
+        host.uses.count(Capability::Secrets, host.secrets_sent());
         let (bytes_in, bytes_out) = host.uses.bytes();
         let result = match &outcome {
             Outcome::Returned(result) => result.len() as u64,

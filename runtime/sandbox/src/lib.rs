@@ -23,11 +23,13 @@ mod grants;
 mod host;
 mod inspect;
 mod invoke;
+mod keep;
 mod limits;
 mod log;
 mod manifest;
 mod octets;
 mod outcome;
+mod scratch;
 mod submit;
 mod uses;
 mod vouch;
@@ -38,9 +40,13 @@ pub use component::Component;
 pub use egress::{Egress, EgressLimits, EgressSettings, HostPattern, HttpGrant, HttpUse, Network};
 pub use engine::{Engine, EngineSettings, Pooling, TICK};
 pub use error::{Refusal, SandboxError};
-pub use grants::Grants;
+pub use grants::{Grants, Injection, NAME_BYTES, Secret, VALUE_BYTES, Want};
 pub use inspect::{Difference, UPLOAD_BYTES, inspect};
 pub use invoke::{Report, Usage};
+pub use keep::{
+    KEY_VALUE_BATCH, KEY_VALUE_KEY_BYTES, KEY_VALUE_KEYS, KEY_VALUE_PAGE, KEY_VALUE_VALUE_BYTES,
+    KeepError, Keeper, Keeping, Room,
+};
 pub use limits::Limits;
 pub use log::{Level, Line, Log};
 pub use manifest::{AskedLimits, Param, ParamKind, RetryPolicy, TaskInfo};

@@ -119,15 +119,25 @@ impl Uses {
 
     /// Counts a use of a capability, or many at once.
     pub fn count(&mut self, capability: Capability, more: Use) {
-        let counted = match capability {
+        self.counted(capability).add(more);
+    }
+
+    /// Counts as denied what was counted as a use before it was judged.
+    pub(crate) fn turn_down(&mut self, capability: Capability) {
+        let counted = self.counted(capability);
+        counted.calls = counted.calls.saturating_sub(1);
+        counted.denied = counted.denied.saturating_add(1);
+    }
+
+    fn counted(&mut self, capability: Capability) -> &mut Use {
+        match capability {
             Capability::Submit => &mut self.submit,
             Capability::Http => &mut self.http,
             Capability::Config => &mut self.config,
             Capability::Secrets => &mut self.secrets,
             Capability::KeyValue => &mut self.key_value,
             Capability::Scratch => &mut self.scratch,
-        };
-        counted.add(more);
+        }
     }
 
     /// Counts all uses of another attempt as well.

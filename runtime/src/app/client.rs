@@ -113,7 +113,7 @@ impl Client {
         let name = "client";
         let clerk = match has_place(&config) {
             true => {
-                let orders = stores::orders(&config, &mut files, &clock).await?;
+                let (orders, _) = stores::orders(&config, &mut files, &clock).await?;
                 Some(clerk(&config, &orders, &results, &clock, name))
             }
             // A client makes no folder of its own for them.

@@ -2,7 +2,7 @@
 //! threads and before it opens anything.
 
 use super::StartError;
-use crate::config::{Address, Config, Confine, DATABASE_FILE, TlsPaths};
+use crate::config::{Address, Config, Confine, DATABASE_FILE, SecretSource, TlsPaths};
 use crate::confine::{self, Openings, Walls};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -98,6 +98,14 @@ fn openings(config: &Config) -> Openings {
             openings.reads.extend(std::env::split_paths(&value));
         }
     }
+    openings.reads.extend(config.http.ca_file.clone());
+    let secrets = config.secrets.values();
+    openings
+        .reads
+        .extend(secrets.filter_map(|secret| match secret {
+            SecretSource::File(file) => Some(file.clone()),
+            SecretSource::Env(_) => None,
+        }));
     if let Some(home) = std::env::home_dir() {
         openings.reads.insert(home.join(PASSWORDS));
     }

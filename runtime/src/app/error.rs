@@ -58,6 +58,16 @@ pub enum StartError {
         "broker is \"disabled://\", but messages must be kept somewhere; leave it out for the embedded file"
     )]
     NoBroker,
+    /// A secret that tasks are to have.
+    #[error("the secret {name:?} cannot be read from {place}: {reason}; see [secrets]")]
+    Secret {
+        /// Its name.
+        name: String,
+        /// Where it should be.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),

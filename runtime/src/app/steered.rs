@@ -12,6 +12,8 @@ use crate::telemetry::Metrics;
 use crate::worker::rates::Rates;
 use crate::worker::revocations::{Clerk, Revocations};
 use crate::worker::steering::Steering;
+use celeriac_sandbox::Secret;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -107,12 +109,32 @@ impl App {
         served.spawn(async move { control.run(end).await });
     }
 
-    pub(super) fn grants(&self) -> Granted {
+    /// Returns what is granted to whom. Whoever only looks whether has no secrets: each is
+    /// empty then.
+    pub(super) fn grants(&self, secrets: &BTreeMap<String, Secret>) -> Granted {
+        let value = |name: &String| {
+            let value = self.config.values.get(name)?;
+            Some((name.clone(), value.as_str().into()))
+        };
+        let secret = |name: &String| {
+            let secret = secrets.get(name).cloned();
+            (name.clone(), secret.unwrap_or_else(|| Secret::new("")))
+        };
         let grants = self.config.grants.iter();
         let grants = grants.map(|(whom, given)| {
+            let stores = &given.stores;
             let grant = Grant {
                 submit: given.submit.clone(),
                 http: given.http.clone(),
+                values: stores.config.iter().filter_map(value).collect(),
+                secrets: stores.secrets.iter().map(secret).collect(),
+                inject: stores
+                    .inject
+                    .iter()
+                    .map(|line| line.fill(secrets))
+                    .collect(),
+                key_value: stores.key_value,
+                scratch: stores.scratch,
             };
             (whom.clone(), grant)
         });

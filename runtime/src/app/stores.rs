@@ -22,6 +22,7 @@ use crate::results::files::FileResults;
 use crate::results::orders::Orders;
 use crate::results::redis::RedisResults;
 use crate::results::rpc::{self, Replies, RpcResults};
+use crate::results::shelf::Shelves;
 use crate::results::{Results, ResultsError};
 use crate::sql::Sql;
 use crate::task::KnownQueues;
@@ -192,13 +193,16 @@ fn tables(config: &Config, sql: Sql, clock: &Clock) -> Arc<dyn Results> {
     Arc::new(results.with_keep(config.worker.result_keep))
 }
 
-/// Opens the place for orders, the widest there is: the Redis of results or messages, the
-/// file of results, or that of the data folder.
+/// The place for orders, and that for what modules keep.
+type Places = (Arc<dyn Orders>, Arc<dyn Shelves>);
+
+/// Opens the places for orders and for what modules keep, the widest there are: the Redis
+/// of results or messages, the file of results, or that of the data folder.
 pub(super) async fn orders(
     config: &Config,
     files: &mut Files,
     clock: &Clock,
-) -> Result<Arc<dyn Orders>, StartError> {
+) -> Result<Places, StartError> {
     let broker = &config.broker_transport_options;
     let results = &config.result_backend_transport_options;
     for (key, address, prefix, sentinel) in [
@@ -226,9 +230,8 @@ pub(super) async fn orders(
             | Address::Rpc
             | Address::Disabled => continue,
         };
-        return Ok(Arc::new(
-            RedisResults::new(server, clock.clone()).with_prefix(prefix),
-        ));
+        let place = Arc::new(RedisResults::new(server, clock.clone()).with_prefix(prefix));
+        return Ok((Arc::clone(&place) as _, place));
     }
     let folder = match &config.result_backend {
         Address::Embedded(folder) => folder,
@@ -242,7 +245,8 @@ pub(super) async fn orders(
         | Address::Disabled => &config.data,
     };
     let file = files.open(folder, clock).await?;
-    Ok(Arc::new(EmbeddedResults::new(file)))
+    let place = Arc::new(EmbeddedResults::new(file));
+    Ok((Arc::clone(&place) as _, place))
 }
 
 /// Sends results the way that messages go.

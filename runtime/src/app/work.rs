@@ -1,7 +1,7 @@
 //! A worker from its start to its end: what must be right before it takes messages,
 //! what runs beside it, and what a stop says.
 
-use super::{App, SPARE_SLOTS, StartError, housekeeping, listen};
+use super::{App, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
@@ -12,7 +12,8 @@ use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
 use crate::worker::{self, Drained, Parts, Retries, Settings};
-use celeriac_sandbox::{EngineSettings, Pooling};
+use celeriac_sandbox::{EngineSettings, Pooling, Secret};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,14 +49,9 @@ impl App {
         let signals = Signals::new().map_err(StartError::Signals)?;
         let shutdown = Shutdown::new();
         self.greet().await?;
-        let settings = self.settings();
+        let settings = self.settings(&secrets::read(&self.config)?);
         let most = most(settings.concurrency);
-        let registry = self
-            .registry_with(&EngineSettings {
-                attempts: most.saturating_add(SPARE_SLOTS),
-                pooling: Pooling::Auto,
-            })
-            .await?;
+        let registry = self.registry_with(&engine(most)).await?;
         let modules = registry.modules().await?;
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&settings.name).await?;
@@ -104,6 +100,7 @@ impl App {
         let parts = Parts {
             broker: Arc::clone(&self.broker),
             results: Arc::clone(&self.results),
+            shelves: Arc::clone(&self.shelves),
             resolver,
             clock: self.clock.clone(),
             metrics,
@@ -178,7 +175,7 @@ impl App {
         Ok(())
     }
 
-    fn settings(&self) -> Settings {
+    fn settings(&self, secrets: &BTreeMap<String, Secret>) -> Settings {
         let worker = &self.config.worker;
         Settings {
             name: worker.hostname.clone(),
@@ -204,8 +201,16 @@ impl App {
             ceiling: self.config.ceiling.clone(),
             aliases: self.config.aliases.clone(),
             routes: self.config.routes.clone(),
-            grants: self.grants(),
+            grants: self.grants(secrets),
         }
+    }
+}
+
+/// The engine of a worker with so many attempts in flight at most.
+fn engine(most: u32) -> EngineSettings {
+    EngineSettings {
+        attempts: most.saturating_add(SPARE_SLOTS),
+        pooling: Pooling::Auto,
     }
 }
 

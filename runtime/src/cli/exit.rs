@@ -146,6 +146,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::Open { .. }
         | StartError::NoReplies
         | StartError::Http(_)
+        | StartError::Secret { .. }
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)

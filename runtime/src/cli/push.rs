@@ -12,15 +12,16 @@ use crate::telemetry::human;
 use anyhow::Context as _;
 use bytes::Bytes;
 use celeriac_build::Guest;
-use celeriac_sandbox::UPLOAD_BYTES;
-use serde_json::json;
+use celeriac_sandbox::{UPLOAD_BYTES, Want};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The document of `--json`, for `--help`.
-pub(crate) const JSON: &str = "JSON: {\"module\", \"version\", \"digest\", \"bytes\", \"tasks\", \"asks_for\", \"imports\", \
-    \"unchanged\", \"live\": {\"workers\", \"live\", \"after_ms\"}}.";
+pub(crate) const JSON: &str = "JSON: {\"module\", \"version\", \"digest\", \"bytes\", \"tasks\", \"asks_for\", \
+    \"wants\": [{\"want\", \"granted\", \"line\"}], \"imports\", \"unchanged\", \"live\": {\"workers\", \"live\", \"after_ms\"}}.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,12 +48,16 @@ pub(crate) async fn run(
     let pushed = push(&app, &name, component, screen).await;
     let reach = pushed.as_ref().map(|(pushed, _)| {
         let tasks = pushed.tasks.iter().map(|task| task.name.as_str());
-        app.may_submit(pushed.module.as_str(), tasks)
+        let module = pushed.module.as_str();
+        (
+            app.may_submit(module, tasks),
+            app.wants(module, &pushed.tasks),
+        )
     });
     app.close().await;
-    let reach = reach.unwrap_or_default();
+    let (reach, wants) = reach.unwrap_or_default();
     let (pushed, live) = pushed?;
-    print(&pushed, &reach, &live, screen);
+    print(&pushed, (&reach, &wants), &live, screen);
     Ok(Exit::Done)
 }
 
@@ -107,7 +112,12 @@ fn told(spinner: &Spinner, step: &PushStep) {
     }
 }
 
-fn print(pushed: &Pushed, reach: &[String], live: &LiveReport, screen: &mut Screen) {
+fn print(
+    pushed: &Pushed,
+    (reach, wants): (&[String], &BTreeMap<String, Want>),
+    live: &LiveReport,
+    screen: &mut Screen,
+) {
     screen.document(&json!({
         "module": pushed.module.as_str(),
         "version": pushed.version,
@@ -115,6 +125,7 @@ fn print(pushed: &Pushed, reach: &[String], live: &LiveReport, screen: &mut Scre
         "bytes": pushed.bytes,
         "tasks": pushed.tasks,
         "asks_for": pushed.asks_for,
+        "wants": wants.iter().map(|(want, found)| want_json(want, found)).collect::<Vec<_>>(),
         "imports": pushed.imports,
         "unchanged": pushed.unchanged,
         "live": live_json(live),
@@ -147,8 +158,28 @@ fn print(pushed: &Pushed, reach: &[String], live: &LiveReport, screen: &mut Scre
         tasks => format!("tasks {}", tasks.join(", ")),
     };
     screen.line(format!("asks for: {asks_for}    can reach: {reach}"));
+    for (want, found) in wants {
+        screen.line(format!("  {}", want_line(want, found)));
+    }
     if pushed.unchanged {
         screen.line("unchanged: this very component runs already");
     }
     screen.line(live.to_string());
+}
+
+fn want_json(want: &str, found: &Want) -> Value {
+    let line = match found {
+        Want::Missing(line) => Some(line),
+        Want::Granted | Want::Unknown => None,
+    };
+    json!({"want": want, "granted": *found == Want::Granted, "line": line})
+}
+
+/// Says whether something that is wanted is granted, and by which line it would be.
+fn want_line(want: &str, found: &Want) -> String {
+    match found {
+        Want::Granted => format!("{want}: granted"),
+        Want::Missing(line) => format!("{want}: not granted; {line} would"),
+        Want::Unknown => format!("{want}: this version knows no such grant"),
+    }
 }

@@ -1,12 +1,20 @@
 //! The sections `[grants.WHOM]`: what tasks may reach beyond computing.
 
 mod http;
+mod inject;
+mod stores;
+
+pub use inject::InjectLine;
+pub use stores::StoreGrant;
 
 use super::error::ConfigError;
 use super::reader::Reader;
 use super::routes::check_pattern;
+use super::secrets::{self, SecretSource};
+use super::values;
 use celeriac_sandbox::HttpGrant;
 use std::collections::BTreeMap;
+use stores::Named;
 
 /// Most sections (1,000): they are looked through for each attempt.
 const SECTIONS: usize = 1_000;
@@ -14,7 +22,16 @@ const SECTIONS: usize = 1_000;
 const TASKS: usize = 1_000;
 
 /// The keys of a section.
-const KEYS: [&str; 3] = ["submit", "http", "http_private"];
+const KEYS: [&str; 8] = [
+    "submit",
+    "http",
+    "http_private",
+    "config",
+    "secrets",
+    "inject",
+    "key_value",
+    "scratch",
+];
 
 /// What one section grants.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,15 +40,40 @@ pub struct Grant {
     pub submit: Vec<String>,
     /// What may be reached by HTTP.
     pub http: HttpGrant,
+    /// What may be read and kept.
+    pub stores: StoreGrant,
 }
 
-/// Reads the grants, by whom they are for.
-pub(super) fn read(reader: &mut Reader) -> Result<BTreeMap<String, Grant>, ConfigError> {
+/// The grants by whom they are for, the values and the places of the secrets that they
+/// name.
+type Read = (
+    BTreeMap<String, Grant>,
+    BTreeMap<String, String>,
+    BTreeMap<String, SecretSource>,
+);
+
+/// Reads the grants, and what they name.
+pub(super) fn read(reader: &mut Reader) -> Result<Read, ConfigError> {
+    let values = values::read(reader)?;
+    let secrets = secrets::read(reader)?;
+    let named = Named {
+        values: values.keys().map(String::as_str).collect(),
+        secrets: secrets.keys().map(String::as_str).collect(),
+    };
+    let grants = sections(reader, &named)?;
+    Ok((grants, values, secrets))
+}
+
+fn sections(
+    reader: &mut Reader,
+    named: &Named<'_>,
+) -> Result<BTreeMap<String, Grant>, ConfigError> {
     let mut grants = BTreeMap::new();
     for whom in reader.sections("grants", &KEYS, SECTIONS)? {
         let grant = Grant {
             submit: submit(reader, &whom)?,
             http: http::read(reader, &whom)?,
+            stores: stores::read(reader, &whom, named)?,
         };
         grants.insert(whom, grant);
     }
@@ -105,5 +147,59 @@ mod tests {
             .collect();
         let error = grants(&many).unwrap_err();
         assert!(error.contains("at most 1000 are allowed"), "{error}");
+    }
+    const NAMED: &str = "[values]\nGREETING = \"hi\"\n[secrets]\nTOKEN = { env = \"T\" }\n";
+
+    #[test]
+    fn values_secrets_and_room_are_granted_by_name_and_size() {
+        let text = format!(
+            "{NAMED}[grants.a]\nconfig = [\"GREETING\"]\nsecrets = [\"TOKEN\"]\nkey_value = \"1MiB\"\nscratch = \"16MiB\"\ninject = [\"a.b x: {{TOKEN}}\"]\n"
+        );
+        let stores = grants(&text).unwrap()["a"].stores.clone();
+        assert_eq!(stores.config, ["GREETING"]);
+        assert_eq!(stores.secrets, ["TOKEN"]);
+        assert_eq!((stores.key_value, stores.scratch), (1 << 20, 16 << 20));
+        assert_eq!(stores.inject.len(), 1);
+        let none = grants("[grants.a]\nsubmit = []\n").unwrap()["a"]
+            .stores
+            .clone();
+        assert_eq!(none, StoreGrant::default());
+    }
+
+    #[test]
+    fn what_is_not_there_cannot_be_granted() {
+        let many: Vec<String> = (0..=100).map(|n| format!("n{n}")).collect();
+        for (line, words) in [
+            (
+                "config = [\"TOKEN\"]".to_owned(),
+                "grants.\"a\".config is [\"TOKEN\"]: there is no \"TOKEN\" in [values]",
+            ),
+            (
+                "secrets = [\"GREETING\"]".to_owned(),
+                "there is no \"GREETING\" in [secrets]",
+            ),
+            (
+                "inject = [\"a.b x: {OTHER}\"]".to_owned(),
+                "there is no secret \"OTHER\" in [secrets]",
+            ),
+            (
+                "inject = [\"a.b\"]".to_owned(),
+                "\"a.b\": a server, a header and a secret are wanted",
+            ),
+            ("key_value = 1000".to_owned(), "it has no unit"),
+            (
+                "key_value = \"2GiB\"".to_owned(),
+                "at most \"1GiB\" is allowed",
+            ),
+            (
+                "scratch = \"1GiB\"".to_owned(),
+                "at most \"256MiB\" is allowed",
+            ),
+            (format!("config = {many:?}"), "at most 100 names"),
+            (format!("inject = {many:?}"), "at most 100 headers"),
+        ] {
+            let error = grants(&format!("{NAMED}[grants.a]\n{line}\n")).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
     }
 }

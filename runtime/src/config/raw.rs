@@ -17,7 +17,7 @@ pub const FILE_BYTES: u64 = 1 << 20;
 const OTHER_NAMES: [&str; 3] = ["CONFIG", "GUEST_", "TEST_"];
 
 /// Tables that may stand there empty.
-const SECTIONS: [&str; 10] = [
+const SECTIONS: [&str; 12] = [
     "worker",
     "limits",
     "tenants",
@@ -28,9 +28,13 @@ const SECTIONS: [&str; 10] = [
     "routes",
     "tasks",
     "publish",
+    "secrets",
+    "values",
 ];
 /// Tables whose keys people choose.
-const TABLES: [&str; 5] = ["aliases", "grants", "queues", "routes", "tasks"];
+const TABLES: [&str; 7] = [
+    "aliases", "grants", "queues", "routes", "secrets", "tasks", "values",
+];
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -60,6 +60,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "metering",
         sql: include_str!("../../migrations/0051_metering.sql"),
     },
+    Migration {
+        number: 60,
+        name: "shelves",
+        sql: include_str!("../../migrations/0060_shelves.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -1,7 +1,8 @@
 //! What a task may reach: what the operator's configuration grants it.
 
-use celeriac_sandbox::{Grants, HttpGrant};
+use celeriac_sandbox::{Grants, HttpGrant, Injection, Secret};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// What the operator grants, by whom it is for: the name of a module or of a task,
 /// or the beginning of a task's name and a `*`.
@@ -14,6 +15,16 @@ pub struct Grant {
     pub submit: Vec<String>,
     /// What it may reach by HTTP.
     pub http: HttpGrant,
+    /// The configuration values it may read.
+    pub values: BTreeMap<String, Arc<str>>,
+    /// The secrets it may read.
+    pub secrets: BTreeMap<String, Secret>,
+    /// The headers that are added to its requests.
+    pub inject: Vec<Injection>,
+    /// Room in the key-value store of its module, bytes.
+    pub key_value: u64,
+    /// Room for scratch files of one attempt, bytes.
+    pub scratch: u64,
 }
 
 /// Returns the grants of a task: everything that is for its module, for the task,
@@ -31,6 +42,11 @@ pub fn of(granted: &Granted, module: &str, task: &str) -> Grants {
         grants.submit.extend_from_slice(&grant.submit);
         grants.http.hosts.extend_from_slice(&grant.http.hosts);
         grants.http.private.extend_from_slice(&grant.http.private);
+        grants.values.extend(grant.values.clone());
+        grants.secrets.extend(grant.secrets.clone());
+        grants.inject.extend(grant.inject.iter().cloned());
+        grants.key_value = grants.key_value.max(grant.key_value);
+        grants.scratch = grants.scratch.max(grant.scratch);
     }
     once(&mut grants.submit);
     once(&mut grants.http.hosts);
@@ -106,5 +122,28 @@ mod tests {
         let grants = of(&Granted::new(), "images", "resize");
         assert!(grants.submit.is_empty() && grants.http == HttpGrant::default());
         assert_eq!(grants.place, "[grants.\"images\"]");
+    }
+    #[test]
+    fn values_and_secrets_add_up_and_the_larger_room_counts() {
+        let grant = |name: &str, room: u64| Grant {
+            values: [(name.to_owned(), "text".into())].into(),
+            secrets: [(name.to_owned(), Secret::new("text"))].into(),
+            key_value: room,
+            scratch: room,
+            ..Grant::default()
+        };
+        let sections = [
+            ("shop", grant("a", 1)),
+            ("shop.*", grant("b", 3)),
+            ("mail", grant("c", 9)),
+        ];
+        let granted = sections
+            .map(|(whom, grant)| (whom.to_owned(), grant))
+            .into();
+        let grants = of(&granted, "shop", "pay");
+        let names: Vec<&String> = grants.values.keys().collect();
+        assert_eq!(names, ["a", "b"]);
+        assert!(grants.secrets.keys().eq(names));
+        assert_eq!((grants.key_value, grants.scratch), (3, 3));
     }
 }

@@ -5,6 +5,7 @@ mod chord;
 mod orders;
 mod record;
 mod renew;
+mod shelf;
 mod sweep;
 mod write;
 

@@ -8,6 +8,7 @@ mod chord;
 mod orders;
 mod record;
 mod script;
+mod shelf;
 
 use super::chord::{Expect, JoinPart, Joined, Joining};
 use super::decide::decide;

@@ -4,7 +4,9 @@
 //! to a broker, no password, no key and no file, and only the tasks of the same module are
 //! lost with it: their messages come back, counted as deliveries.
 
+mod asks;
 mod cell;
+mod post;
 mod run;
 mod serve;
 mod wire;
@@ -18,6 +20,7 @@ use crate::registry::Loaded;
 use celeriac_sandbox::{Attempt, Call, Egress, Grants, Limits, Report, SandboxError};
 use cell::{Cell, Program, unpoisoned};
 use std::collections::HashMap;
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -71,12 +74,17 @@ impl Cells {
     /// threads. Within a Tokio runtime: that one reads and writes for them.
     #[must_use]
     pub fn new(attempts: u32, threads: usize, egress: Egress) -> Self {
+        let mut arguments: Vec<OsString> =
+            ["cell".to_owned(), attempts.to_string(), threads.to_string()]
+                .map(Into::into)
+                .into();
+        // The only file that a cell may read beside those of the system.
+        let authorities = egress.settings().ca_file.clone();
+        arguments.extend(authorities.map(OsString::from));
         let program = Program {
             // The link stays right when an upgrade replaces the file on disk.
             path: Path::new("/proc/self/exe").to_owned(),
-            arguments: ["cell".to_owned(), attempts.to_string(), threads.to_string()]
-                .map(Into::into)
-                .into(),
+            arguments,
         };
         Self {
             egress,

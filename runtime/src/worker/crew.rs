@@ -9,6 +9,7 @@ use crate::broker::{Broker, Receipt, Settlement};
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::registry::Resolver;
+use crate::results::shelf::Shelves;
 use crate::results::{RUN, Results};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
@@ -21,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub(super) struct Crew {
     pub(super) broker: Arc<dyn Broker>,
     pub(super) results: Arc<dyn Results>,
+    pub(super) shelves: Arc<dyn Shelves>,
     pub(super) resolver: Resolver,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
@@ -52,6 +54,7 @@ impl Crew {
         Ok(Self {
             broker: parts.broker,
             results: parts.results,
+            shelves: parts.shelves,
             resolver: parts.resolver,
             clock: parts.clock,
             metrics: parts.metrics,

@@ -17,6 +17,7 @@ mod leave;
 mod once;
 mod record;
 mod report;
+mod shelf;
 mod size;
 mod start;
 mod submitted;

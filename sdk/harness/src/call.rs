@@ -1,13 +1,14 @@
 //! One call in the making: the arguments and the circumstances of a run.
 
 use crate::host::host;
+use crate::kept::Kept;
 use crate::module::Module;
 use crate::run::Run;
 use crate::submitted::Outbox;
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, Egress, EgressLimits, EgressSettings, Grants, HttpGrant, Interrupt,
-    Interruption, Limits, Report, SandboxError, Sender,
+    Attempt, Call, Egress, EgressLimits, EgressSettings, Grants, Interrupt, Interruption, Keeper,
+    Limits, Report, SandboxError, Secret, Sender,
 };
 use serde_json::{Map, Value};
 use std::convert::Infallible;
@@ -28,9 +29,9 @@ pub struct TaskCall {
     limits: Limits,
     attempt: Attempt,
     interrupt: Option<(Duration, Interruption)>,
-    may_submit: Vec<String>,
-    http: HttpGrant,
     http_limits: EgressLimits,
+    grants: Grants,
+    kept: Kept,
 }
 
 impl TaskCall {
@@ -51,9 +52,9 @@ impl TaskCall {
             limits,
             attempt,
             interrupt: None,
-            may_submit: Vec::new(),
-            http: HttpGrant::default(),
             http_limits: EgressLimits::default(),
+            grants: Grants::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -142,7 +143,38 @@ impl TaskCall {
     /// Grants the task to send a task: a name, or the beginning of one and a `*`.
     /// Nothing is really sent; [`Run::submitted`] tells what would be.
     pub fn may_submit(mut self, task: impl Into<String>) -> Self {
-        self.may_submit.push(task.into());
+        self.grants.submit.push(task.into());
+        self
+    }
+
+    /// Grants the task a configuration value.
+    pub fn value(mut self, name: impl Into<String>, value: &str) -> Self {
+        self.grants.values.insert(name.into(), value.into());
+        self
+    }
+
+    /// Grants the task a secret.
+    pub fn secret(mut self, name: impl Into<String>, secret: &str) -> Self {
+        self.grants.secrets.insert(name.into(), Secret::new(secret));
+        self
+    }
+
+    /// Grants the task a key-value store with room for so many bytes. It is empty, and of this
+    /// run alone; [`Run::kept`] tells what is in it at the end.
+    pub fn key_value(mut self, bytes: u64) -> Self {
+        self.grants.key_value = bytes;
+        self
+    }
+
+    /// Puts a value into the key-value store.
+    pub fn kept(self, key: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
+        self.kept.put(key.into(), value.into());
+        self
+    }
+
+    /// Grants the task so many bytes of scratch files.
+    pub fn scratch(mut self, bytes: u64) -> Self {
+        self.grants.scratch = bytes;
         self
     }
 
@@ -156,7 +188,7 @@ impl TaskCall {
     #[expect(clippy::panic, reason = "a test learns of it at its own line")]
     pub fn may_reach(mut self, host: &str) -> Self {
         match host.parse() {
-            Ok(host) => self.http.hosts.push(host),
+            Ok(host) => self.grants.http.hosts.push(host),
             Err(error) => panic!("{host:?}: {error}"),
         }
         self
@@ -171,7 +203,7 @@ impl TaskCall {
     #[expect(clippy::panic, reason = "a test learns of it at its own line")]
     pub fn may_connect(mut self, network: &str) -> Self {
         match network.parse() {
-            Ok(network) => self.http.private.push(network),
+            Ok(network) => self.grants.http.private.push(network),
             Err(error) => panic!("{network:?}: {error}"),
         }
         self
@@ -208,26 +240,32 @@ impl TaskCall {
             Err(error) => panic!("{name}: {error}"),
         };
         let outbox = Arc::new(Outbox::default());
-        match host.runtime.block_on(self.invoke(&outbox)) {
-            Ok(report) => Run::new(name, limits, report, outbox.take()),
+        // A call may be cloned and run again, each time with what was put there.
+        let kept = Arc::new(self.kept.copy());
+        match host.runtime.block_on(self.invoke(&outbox, &kept)) {
+            Ok(report) => Run::new(name, limits, report, (outbox.take(), kept.take())),
             Err(error) => panic!("{name}: {error}"),
         }
     }
 
-    async fn invoke(mut self, outbox: &Arc<Outbox>) -> Result<Report, SandboxError> {
+    async fn invoke(
+        mut self,
+        outbox: &Arc<Outbox>,
+        kept: &Arc<Kept>,
+    ) -> Result<Report, SandboxError> {
         // A call that was cloned and ran already may have raised its own.
         let interrupt = Interrupt::default();
         self.attempt.interrupt = interrupt.clone();
         let component = self.module.component().clone();
         let sender: Arc<dyn Sender> = outbox.clone();
         self.attempt.sender = Some(sender);
-        let mut grants = Grants::default();
-        grants.submit = self.may_submit;
-        grants.http = self.http;
         self.attempt.egress = Egress::new(EgressSettings {
             limits: self.http_limits,
             ..EgressSettings::default()
         })?;
+        let keeper: Arc<dyn Keeper> = kept.clone();
+        self.attempt.keeper = Some(keeper);
+        let grants = self.grants;
         let raise = async {
             match self.interrupt {
                 Some((time, reason)) if time.is_zero() => interrupt.raise(reason),

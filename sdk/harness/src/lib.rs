@@ -22,6 +22,7 @@ mod build;
 mod call;
 mod error;
 mod host;
+mod kept;
 mod macros;
 mod module;
 mod report;

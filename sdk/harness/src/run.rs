@@ -8,6 +8,7 @@ use celeriac_sandbox::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One finished run of a task.
@@ -21,6 +22,7 @@ pub struct Run {
     limits: Limits,
     report: Report,
     submitted: Vec<Submitted>,
+    kept: BTreeMap<String, Vec<u8>>,
 }
 
 impl Run {
@@ -28,13 +30,14 @@ impl Run {
         name: String,
         limits: Limits,
         report: Report,
-        submitted: Vec<Submitted>,
+        (submitted, kept): (Vec<Submitted>, BTreeMap<String, Vec<u8>>),
     ) -> Self {
         Self {
             name,
             limits,
             report,
             submitted,
+            kept,
         }
     }
 
@@ -206,6 +209,12 @@ impl Run {
     pub fn replacement(&self) -> Option<Value> {
         let signature = self.report.submitted.replacement.as_ref()?;
         serde_json::from_slice(&signature.json).ok()
+    }
+
+    /// Returns what is in the key-value store at the end.
+    #[must_use]
+    pub fn kept(&self) -> &BTreeMap<String, Vec<u8>> {
+        &self.kept
     }
 
     /// Returns the most memory the run had at once: the sum of all its linear

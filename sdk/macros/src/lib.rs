@@ -46,7 +46,7 @@ use proc_macro::TokenStream;
 /// | `jitter` | `true` | a random delay between zero and the computed one; on by default with a range, as in Celery |
 /// | `retry_on` | `["ConnectionError"]` | prefixes of failure kinds that are retried |
 /// | `at_most_once` | | acknowledge before the start: a second run is worse than none |
-/// | `wants` | `["http"]` | grants it would like to have |
+/// | `wants` | `["secret:API_TOKEN"]` | grants it would like to have: `config:NAME`, `secret:NAME`, `key-value`, `scratch`, `submit:TASK`, `http:HOST`; `celeriac push` tells which of them it has |
 /// | `accept` | `["application/x-shop"]` | content types whose bodies come as a `Payload` of bytes |
 ///
 /// # Parameters

@@ -1,5 +1,7 @@
 //! The worker, through the contract's imports. A guest that calls none of them imports none.
 
+mod stores;
+
 use crate::bindings::celeriac::task::types::Payload;
 use crate::bindings::celeriac::task::{ambient, canvas, context, log, progress, submit};
 use crate::{Interruption, Job, Level, SubmitError, When};

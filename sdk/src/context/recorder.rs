@@ -1,5 +1,7 @@
 //! The stand-in for a worker in unit tests: answers from what the test set, and records.
 
+mod stores;
+
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -25,6 +27,9 @@ pub(crate) struct Script {
     pub(crate) started_unix_ms: u64,
     pub(crate) least_level: Level,
     pub(crate) seed: u64,
+    pub(crate) values: BTreeMap<String, String>,
+    pub(crate) secrets: BTreeMap<String, String>,
+    pub(crate) kept: BTreeMap<String, Vec<u8>>,
 }
 
 /// Plays the script and keeps what the task told.
@@ -38,18 +43,23 @@ pub(crate) struct Recorder {
     recording: RefCell<Recording>,
     /// Ids of jobs by their keys.
     keys: RefCell<BTreeMap<String, String>>,
+    files: RefCell<stores::Files>,
 }
 
 impl Recorder {
-    pub(crate) fn new(script: Script) -> Self {
+    pub(crate) fn new(mut script: Script) -> Self {
         let random = Cell::new(script.seed);
         Self {
-            script,
             polls: Cell::new(0),
             elapsed_ms: Cell::new(0),
             random,
-            recording: RefCell::default(),
+            recording: RefCell::new(Recording {
+                kept: std::mem::take(&mut script.kept),
+                ..Recording::default()
+            }),
             keys: RefCell::default(),
+            files: RefCell::default(),
+            script,
         }
     }
 

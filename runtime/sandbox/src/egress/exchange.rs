@@ -9,9 +9,10 @@ use super::wire::Spent;
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
-use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response, Uri};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
@@ -123,6 +124,15 @@ impl Session {
         let host = HeaderValue::try_from(target.authority());
         headers.insert(HOST, host.map_err(|_| Error::HttpRequestUriInvalid)?);
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        for one in self.injected(target) {
+            // Both were checked when the secrets were read.
+            let name = HeaderName::try_from(&one.name).map_err(|_| Error::HttpProtocolError)?;
+            let value = HeaderValue::try_from(one.value.expose());
+            let mut value = value.map_err(|_| Error::HttpProtocolError)?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+            self.secrets.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(())
     }
 

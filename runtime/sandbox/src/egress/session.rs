@@ -3,6 +3,7 @@
 use super::address::Network;
 use super::policy::Target;
 use super::{Egress, EgressLimits, HttpGrant, HttpUse};
+use crate::grants::Injection;
 use crate::log::{Level, LogBook};
 use hyper::Method;
 use std::net::IpAddr;
@@ -21,6 +22,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 pub(crate) struct Session {
     pub(super) egress: Egress,
     grant: HttpGrant,
+    /// Headers that the host adds for some servers.
+    inject: Vec<Injection>,
     /// Where the operator writes grants; see [`crate::Grants::place`].
     place: String,
     log: LogBook,
@@ -30,6 +33,8 @@ pub(crate) struct Session {
     denied: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
+    /// Headers with secrets that were sent.
+    pub(super) secrets: AtomicU64,
     /// Whether a limit of bytes was told already.
     is_told: AtomicBool,
 }
@@ -51,6 +56,7 @@ impl Session {
     ) -> Self {
         Self {
             grant,
+            inject: Vec::new(),
             place,
             log,
             deadline,
@@ -59,9 +65,29 @@ impl Session {
             denied: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
+            secrets: AtomicU64::new(0),
             is_told: AtomicBool::new(false),
             egress,
         }
+    }
+
+    /// Adds headers to requests for some servers.
+    pub(crate) fn with_headers(mut self, inject: Vec<Injection>) -> Self {
+        self.inject = inject;
+        self
+    }
+
+    /// Returns the headers to be added to requests for a target.
+    pub(super) fn injected(&self, target: &Target) -> impl Iterator<Item = &Injection> {
+        let scheme = if target.is_secure { "https" } else { "http" };
+        let (host, port) = (target.host.to_string(), target.port);
+        let inject = self.inject.iter();
+        inject.filter(move |one| one.is_for(scheme, &host, port))
+    }
+
+    /// Returns how many headers with secrets were sent.
+    pub(crate) fn secrets(&self) -> u64 {
+        self.secrets.load(Ordering::Relaxed)
     }
 
     /// Returns what was done so far.

@@ -4,6 +4,7 @@ use super::Host;
 use crate::attempt::Attempt;
 use crate::cpu::Deadlines;
 use crate::egress::{HEADER_BYTES, HttpGrant, HttpUse, Session};
+use crate::grants::{Grants, Injection};
 use crate::log::LogBook;
 use hyper::http::HeaderName;
 use hyper::{Request, header};
@@ -23,6 +24,7 @@ const FORBIDDEN: [HeaderName; 3] = [header::TE, header::TRAILER, header::EXPECT]
 /// Outgoing HTTP of one attempt, made when the guest first asks for it.
 pub(super) struct Http {
     grant: HttpGrant,
+    inject: Vec<Injection>,
     place: String,
     open: Option<(WasiHttpCtx, Hooks)>,
 }
@@ -30,12 +32,19 @@ pub(super) struct Http {
 struct Hooks(Arc<Session>);
 
 impl Http {
-    pub(super) fn new(grant: HttpGrant, place: String) -> Self {
+    pub(super) fn new(grants: &Grants) -> Self {
         Self {
-            grant,
-            place,
+            grant: grants.http.clone(),
+            inject: grants.inject.clone(),
+            place: grants.place.clone(),
             open: None,
         }
+    }
+
+    /// Returns how many headers with secrets it sent.
+    pub(super) fn secrets(&self) -> u64 {
+        let open = self.open.as_ref();
+        open.map_or(0, |(_, hooks)| hooks.0.secrets())
     }
 
     /// Returns what was done by it.
@@ -51,6 +60,7 @@ impl Http {
         deadlines: &Deadlines,
     ) -> &mut (WasiHttpCtx, Hooks) {
         let (grant, place) = (&mut self.grant, &mut self.place);
+        let inject = std::mem::take(&mut self.inject);
         self.open.get_or_insert_with(|| {
             let mut ctx = WasiHttpCtx::new();
             ctx.set_field_size_limit(HEADER_BYTES);
@@ -60,7 +70,8 @@ impl Http {
                 std::mem::take(place),
                 log.clone(),
                 deadlines.hard,
-            );
+            )
+            .with_headers(inject);
             (ctx, Hooks(Arc::new(session)))
         })
     }
@@ -68,6 +79,7 @@ impl Http {
 
 impl WasiHttpView for Host {
     fn http(&mut self) -> WasiHttpCtxView<'_> {
+        self.called();
         let (ctx, hooks) = self.http.open(&self.attempt, &self.log, &self.deadlines);
         WasiHttpCtxView {
             ctx,

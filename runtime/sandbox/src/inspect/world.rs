@@ -12,7 +12,7 @@ use wasmparser::{Parser, Payload};
 const VERSION: &str = "0.1.0";
 
 /// The functions of each interface a guest may import from `celeriac:task`.
-const IMPORTS: [(&str, &[&str]); 7] = [
+const IMPORTS: [(&str, &[&str]); 9] = [
     ("types", &[]),
     (
         "context",
@@ -48,6 +48,11 @@ const IMPORTS: [(&str, &[&str]); 7] = [
     ),
     ("canvas", &["apply", "replace"]),
     ("ambient", &["now-unix-ms", "monotonic-ns", "random-bytes"]),
+    ("secrets", &["get"]),
+    (
+        "scratch",
+        &["write", "read", "size", "resize", "remove", "names"],
+    ),
 ];
 
 /// The interfaces every component must export, with the function it calls.
@@ -65,6 +70,14 @@ const WASI: [&str; 7] = [
 ];
 /// The interfaces of `wasi:http` this host has; the others are those of a server.
 const HTTP: [&str; 2] = ["types", "outgoing-handler"];
+
+/// The drafts of WASI this host has. A draft is compatible with itself alone.
+const DRAFTS: [(&str, &str, &str); 4] = [
+    ("wasi:config", "store", "0.2.0-rc.1"),
+    ("wasi:keyvalue", "store", "0.2.0-draft"),
+    ("wasi:keyvalue", "atomics", "0.2.0-draft"),
+    ("wasi:keyvalue", "batch", "0.2.0-draft"),
+];
 
 /// One way in which a component does not fit the world.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,11 +162,21 @@ fn compare_import(name: &str, types: &Types, differences: &mut Vec<Difference>) 
     let Some((package, interface, version)) = split(name) else {
         return differs(None, "this host has no such import".to_owned());
     };
+    let is_it = |(draft, one, _): &&(&str, &str, &str)| *draft == package && *one == interface;
+    if let Some((_, _, ours)) = DRAFTS.iter().find(is_it) {
+        if version != *ours {
+            differs(None, format!("this host has the draft {ours}"));
+        }
+        return;
+    }
     if let Some(wasi) = package.strip_prefix("wasi:") {
         if !WASI.contains(&wasi) {
             differs(
                 None,
-                format!("this host gives of WASI only {}", WASI.join(", ")),
+                format!(
+                    "this host gives of WASI only {}, and of drafts config and keyvalue",
+                    WASI.join(", ")
+                ),
             );
         } else if wasi == "http" && !HTTP.contains(&interface) {
             differs(
@@ -298,6 +321,15 @@ mod tests {
             ),
             ("wasi:http/types@0.3.0", "this host has WASI 0.2"),
             ("wasi:io/poll@0.3.0", "this host has WASI 0.2"),
+            (
+                "wasi:keyvalue/store@0.2.0-draft2",
+                "this host has the draft 0.2.0-draft",
+            ),
+            (
+                "wasi:config/store@0.2.0",
+                "this host has the draft 0.2.0-rc.1",
+            ),
+            ("wasi:keyvalue/watcher@0.2.0-draft", "of drafts config"),
             ("celeriac:task/log@0.2.0", "this host has 0.1.0"),
             ("celeriac:task/log@0.1.0-rc1", "this host has 0.1.0"),
         ] {

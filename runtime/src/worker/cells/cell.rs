@@ -46,7 +46,7 @@ pub(super) struct Cell {
 /// What is told of a run.
 #[derive(Debug)]
 pub(super) enum Event {
-    Wish(Ask),
+    Ask(Ask),
     Done(Result<Box<Report>, Trouble>),
 }
 
@@ -236,7 +236,7 @@ impl Runs {
                 }
                 return Ok(());
             }
-            FromCell::Wish { run, ask } => (run, Event::Wish(ask)),
+            FromCell::Ask { run, ask } => (run, Event::Ask(ask)),
             FromCell::Done { run, end } => {
                 // It is over: its drop has nothing to cancel.
                 if let Some(entry) = state.entries.remove(&run) {

@@ -1,12 +1,11 @@
 //! One attempt in a cell: what it wants sent is looked at again and sent here, and what
 //! it reports is believed only as far as a sandbox could have said it.
 
+use super::asks::{Doers, Doing};
 use super::cell::{Cell, Event, Run};
-use super::wire::{Ask, Order, ToCell, Trouble};
+use super::wire::{Answer, Order, ToCell, Trouble};
 use crate::registry::Loaded;
-use celeriac_sandbox::{Grants, Report, SandboxError, Sender, SubmitError};
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
+use celeriac_sandbox::{Report, SandboxError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,8 @@ pub(super) async fn run(
     order: Order,
 ) -> Result<Report, SandboxError> {
     let (limits, grants) = (order.limits.clone(), order.grants.clone());
-    let (interrupt, sender) = (order.facts.interrupt.clone(), order.facts.sender.clone());
+    let interrupt = order.facts.interrupt.clone();
+    let doers = Doers::of(&order.facts, &grants);
     let mut run = cell.begin(code, order)?;
     let stuck = tokio::time::sleep(limits.wall.saturating_add(GRACE));
     tokio::pin!(stuck);
@@ -52,20 +52,20 @@ pub(super) async fn run(
                 };
             }
             Some(Event::Done(Err(trouble))) => return Err(error(trouble)),
-            Some(Event::Wish(asks)) => {
-                if let Err(wrong) = asks.allowed(&grants) {
-                    return Err(breach(&run, &format!("it sends without a grant: {wrong}")));
+            Some(Event::Ask(ask)) => {
+                if let Err(wrong) = ask.allowed(&grants) {
+                    return Err(breach(&run, &format!("it asks without a grant: {wrong}")));
                 }
-                asked = Some(asks.sent(sender.clone()));
+                asked = Some(doers.go(ask));
             }
         }
     }
 }
 
 /// Waits for what was asked last; for ever where nothing is asked.
-async fn answered(asked: Option<&mut Sent>) -> Result<String, SubmitError> {
+async fn answered(asked: Option<&mut Doing>) -> Answer {
     match asked {
-        Some(sent) => sent.await,
+        Some(doing) => doing.await,
         None => std::future::pending().await,
     }
 }
@@ -85,31 +85,5 @@ fn error(trouble: Trouble) -> SandboxError {
     match trouble {
         Trouble::Busy { slots } => SandboxError::Busy { slots },
         Trouble::Broken { reason } => SandboxError::Broken { reason },
-    }
-}
-
-/// What is being sent for a guest, which waits for it.
-type Sent = BoxFuture<'static, Result<String, SubmitError>>;
-
-impl Ask {
-    fn allowed(&self, grants: &Grants) -> Result<(), String> {
-        match self {
-            Self::Wish { wish, .. } => grants.allow(wish),
-            Self::Replace { signature } => grants.allow_signature(signature),
-        }
-    }
-
-    fn sent(self, sender: Option<Arc<dyn Sender>>) -> Sent {
-        let answer = async move {
-            let Some(sender) = sender else {
-                let nobody = "nothing is sent from here".to_owned();
-                return Err(SubmitError::Unavailable(nobody));
-            };
-            match &self {
-                Self::Wish { wish, when, index } => sender.send(wish, *when, *index).await,
-                Self::Replace { signature } => sender.replace(signature).await,
-            }
-        };
-        answer.boxed()
     }
 }

@@ -1,14 +1,13 @@
 //! The cell's side: `celeriac cell`. It runs what it is told, and tells what came of it.
 
 use super::cell::unpoisoned;
-use super::wire::{self, Ask, FromCell, Order, TO_CELL, ToCell, Trouble};
+use super::post::Post;
+use super::wire::{self, Answer, FromCell, Order, TO_CELL, ToCell, Trouble};
 use crate::confine::{self, Openings};
-use celeriac_sandbox::{
-    Component, Egress, Engine, EngineSettings, Interrupt, SandboxError, Sender, Sending, Signature,
-    SubmitError, When, Wish,
-};
+use celeriac_sandbox::{Component, Egress, Engine, EngineSettings, Interrupt, SandboxError};
 use std::collections::HashMap;
 use std::io;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -20,9 +19,12 @@ const TOLD: usize = 64;
 /// Runs guests for the worker on the other end of standard input and output, until that
 /// ends. The whole of the subcommand `celeriac cell`.
 #[must_use]
-pub fn serve(attempts: u32, threads: usize) -> ExitCode {
+pub fn serve(attempts: u32, threads: usize, authorities: Option<PathBuf>) -> ExitCode {
     // Before there are threads. Unlike its worker it opens no folder at all.
-    let _walls = confine::wall(&Openings::default());
+    let _walls = confine::wall(&Openings {
+        reads: authorities.into_iter().collect(),
+        ..Openings::default()
+    });
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.max(1))
         .enable_all()
@@ -48,7 +50,7 @@ pub fn serve(attempts: u32, threads: usize) -> ExitCode {
 
 /// What the cell has, and who runs in it.
 #[derive(Debug)]
-struct Floor {
+pub(super) struct Floor {
     told: mpsc::Sender<FromCell>,
     runs: Mutex<HashMap<u64, Guest>>,
 }
@@ -58,7 +60,7 @@ struct Floor {
 struct Guest {
     interrupt: Interrupt,
     /// Where it waits for the answer to its wish.
-    answer: Option<oneshot::Sender<Result<String, SubmitError>>>,
+    answer: Option<oneshot::Sender<Answer>>,
     end: Option<AbortHandle>,
 }
 
@@ -162,10 +164,9 @@ async fn attempt(floor: Arc<Floor>, component: Result<Component, String>, order:
     } = order;
     let (progress, mut latest) = watch::channel(None);
     facts.progress = Some(progress);
-    facts.sender = Some(Arc::new(Post {
-        floor: Arc::clone(&floor),
-        run,
-    }));
+    let post = Arc::new(Post::new(Arc::clone(&floor), run));
+    facts.keeper = Some(post.clone());
+    facts.sender = Some(post);
     let invoked = async {
         match component {
             Ok(component) => component.invoke(&call, &limits, &grants, facts).await,
@@ -197,40 +198,15 @@ async fn attempt(floor: Arc<Floor>, component: Result<Component, String>, order:
 }
 
 impl Floor {
-    async fn tell(&self, message: FromCell) {
-        // Without anybody to tell, the process ends.
-        let _ended = self.told.send(message).await;
-    }
-}
-
-/// Passes on what a guest wants sent.
-#[derive(Debug)]
-struct Post {
-    floor: Arc<Floor>,
-    run: u64,
-}
-
-impl Post {
-    async fn ask(&self, ask: Ask) -> Result<String, SubmitError> {
-        let run = self.run;
-        let (answer, answered) = oneshot::channel();
-        if let Some(guest) = unpoisoned(&self.floor.runs).get_mut(&run) {
+    /// Remembers where a guest waits for an answer.
+    pub(super) fn waits(&self, run: u64, answer: oneshot::Sender<Answer>) {
+        if let Some(guest) = unpoisoned(&self.runs).get_mut(&run) {
             guest.answer = Some(answer);
         }
-        self.floor.tell(FromCell::Wish { run, ask }).await;
-        let gone = |_| SubmitError::Unavailable("the worker is gone".to_owned());
-        answered.await.map_err(gone)?
-    }
-}
-
-impl Sender for Post {
-    fn send<'a>(&'a self, wish: &'a Wish, when: When, index: u32) -> Sending<'a> {
-        let wish = wish.clone();
-        Box::pin(self.ask(Ask::Wish { wish, when, index }))
     }
 
-    fn replace<'a>(&'a self, signature: &'a Signature) -> Sending<'a> {
-        let signature = signature.clone();
-        Box::pin(self.ask(Ask::Replace { signature }))
+    pub(super) async fn tell(&self, message: FromCell) {
+        // Without anybody to tell, the process ends.
+        let _ended = self.told.send(message).await;
     }
 }

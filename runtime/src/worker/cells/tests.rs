@@ -120,9 +120,9 @@ async fn what_was_not_granted_is_not_sent_whatever_the_cell_says() {
             signature: replacement,
         },
     ] {
-        let frames = [FromCell::Wish { run: 0, ask }, done(b"1")];
+        let frames = [FromCell::Ask { run: 0, ask }, done(b"1")];
         let reason = lost(stand.told(&frames).await);
-        assert!(reason.starts_with("it sends without a grant"), "{reason}");
+        assert!(reason.starts_with("it asks without a grant"), "{reason}");
     }
 }
 

@@ -5,8 +5,8 @@
 
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, EgressSettings, Grants, Interruption, Limits, Progress, Report, Signature,
-    SubmitError, When, Wish,
+    Attempt, Call, EgressSettings, Grants, Interruption, KeepError, Limits, Progress, Report,
+    Signature, SubmitError, When, Wish,
 };
 use serde::de::{DeserializeOwned, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -33,10 +33,7 @@ pub(super) enum ToCell {
     /// End a guest; nobody waits for it.
     Cancel { run: u64 },
     /// What became of a wish.
-    Answer {
-        run: u64,
-        answer: Result<String, SubmitError>,
-    },
+    Answer { run: u64, answer: Answer },
 }
 
 /// An attempt that a cell is to run.
@@ -54,8 +51,8 @@ pub(super) struct Order {
 /// one of a run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum FromCell {
-    /// A guest wants something sent, and waits.
-    Wish { run: u64, ask: Ask },
+    /// A guest wants something done, and waits.
+    Ask { run: u64, ask: Ask },
     /// How far a guest is.
     Progress { run: u64, progress: Progress },
     /// An attempt is over.
@@ -65,13 +62,41 @@ pub(super) enum FromCell {
     },
 }
 
-/// What a guest wants sent.
+/// What a guest wants done by its worker.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Ask {
     /// A task, or what a signature describes.
     Wish { wish: Wish, when: When, index: u32 },
     /// What takes its work over.
     Replace { signature: Signature },
+    /// The values of keys.
+    Get { keys: Vec<String> },
+    /// Values to be kept.
+    Set { pairs: Vec<(String, Vec<u8>)> },
+    /// Keys to be removed.
+    Delete { keys: Vec<String> },
+    /// A page of keys.
+    Keys { after: u64 },
+    /// A number to be added to.
+    Increment { key: String, delta: u64 },
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Answer {
+    /// The id of what was sent.
+    Sent(Result<String, SubmitError>),
+    /// What is kept.
+    Kept(Result<Kept, KeepError>),
+}
+
+/// What the key-value store answers.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) enum Kept {
+    Values(Vec<Option<Vec<u8>>>),
+    Done,
+    Keys(Vec<String>),
+    Sum(u64),
 }
 
 /// Why a cell could not run an attempt.

@@ -6,6 +6,7 @@
 use super::Attempt;
 use super::leave::Left;
 use super::once;
+use super::shelf::{self, Shelf};
 use super::submitted::{self, Handed, Post};
 use crate::registry::{Kill, Loaded};
 use crate::results::Write;
@@ -42,10 +43,12 @@ pub(super) async fn invoke(
     watched: &Watched,
 ) -> Result<(Report, Handed), Left> {
     let (post, mut desk) = submitted::open(attempt.budget());
+    let (shelf, mut counter) = shelf::open(crew, attempt);
     let report = tokio::select! {
         biased;
-        report = run(crew, attempt, alive, watched, post) => report?,
+        report = run(crew, attempt, alive, watched, (post, shelf)) => report?,
         never = desk.serve(crew, attempt) => match never {},
+        never = counter.serve() => match never {},
     };
     Ok((report, desk.close()))
 }
@@ -55,11 +58,11 @@ async fn run(
     attempt: &Attempt,
     alive: &Alive,
     watched: &Watched,
-    post: Post,
+    ways: (Post, Shelf),
 ) -> Result<Report, Left> {
     let interrupt = Interrupt::default();
     let (sender, mut progress) = watch::channel(None);
-    let mut running = launch(crew, attempt, interrupt.clone(), sender, post);
+    let mut running = launch(crew, attempt, interrupt.clone(), sender, ways);
     let mut next_update = Instant::now();
     let mut killed_at = None;
     loop {
@@ -98,7 +101,7 @@ fn launch(
     attempt: &Attempt,
     interrupt: Interrupt,
     progress: watch::Sender<Option<Progress>>,
-    post: Post,
+    (post, shelf): (Post, Shelf),
 ) -> Running<Answer> {
     let Fence {
         retries,
@@ -117,6 +120,7 @@ fn launch(
         progress: Some(progress),
         sender: Some(Arc::new(post)),
         egress: crew.egress.clone(),
+        keeper: Some(Arc::new(shelf)),
         ..Facts::default()
     };
     let call = Call {

@@ -13,6 +13,7 @@ mod memory;
 mod output;
 mod reach;
 mod results;
+mod stores;
 mod time;
 
 use bindings::celeriac::task::types::{Failure, OutcomeError};
@@ -23,12 +24,13 @@ type Answer = Result<Payload, OutcomeError>;
 type Task = (&'static str, fn(&Call) -> Answer);
 
 /// All tasks, in the order of their files.
-const TABLES: [&[Task]; 5] = [
+const TABLES: [&[Task]; 6] = [
     time::TASKS,
     memory::TASKS,
     output::TASKS,
     results::TASKS,
     reach::TASKS,
+    stores::TASKS,
 ];
 
 struct Hostile;

@@ -1,9 +1,11 @@
 //! Well-meant tasks in situations that the examples never come into.
 
+mod keeping;
 mod sending;
 
 use celeriac_sdk::Payload;
 use celeriac_sdk::prelude::*;
+use keeping::{clears, counts, fills, greets, keeps, litters, measures, scribbles};
 use sending::{divides, forges, furnishes, groups, pages, replaces, sends, told};
 use std::hint::black_box;
 
@@ -55,5 +57,5 @@ fn takes(payload: Payload) -> Payload {
 
 celeriac_sdk::export!(
     pays, hands_back, stays, waits, header, takes, sends, told, furnishes, pages, replaces,
-    divides, forges, groups
+    divides, forges, groups, greets, measures, keeps, counts, fills, clears, scribbles, litters
 );

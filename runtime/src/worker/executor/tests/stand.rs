@@ -91,6 +91,7 @@ impl Stand {
         let parts = Parts {
             broker: broker.clone(),
             results: results.clone(),
+            shelves: Arc::new(EmbeddedResults::new(house.database.clone())),
             resolver: house.registry.resolver("w@host").await.unwrap(),
             clock: clock.clone(),
             metrics: Arc::new(Metrics::new()),
