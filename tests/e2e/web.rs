@@ -80,6 +80,34 @@ fn tls_is_trusted_by_an_authority_of_the_operators() {
 }
 
 #[test]
+fn a_header_with_a_secret_goes_to_its_server_and_to_no_other() {
+    let (site, other) = (Site::mirror(), Site::mirror());
+    let urls = [&site, &other].map(|site| site.url("127.0.0.1"));
+    let grants = format!(
+        "http = {urls:?}\nhttp_private = [\"127.0.0.1\"]\ninject = [\"{} Authorization: Bearer {{API_TOKEN}}\"]\n\n[secrets]\nAPI_TOKEN = {{ file = \"token\" }}",
+        urls[0]
+    );
+    for isolate in ["false", "true"] {
+        let stage = granted(&grants, "").with("worker.isolate", isolate);
+        stage.write("token", "hunter2-and-more\n");
+        let _dev = stage.dev();
+        stage.push("web");
+        let heads = urls.each_ref().map(|url| {
+            let stored = stage.call("web.fetch", &json!([url]).to_string());
+            let head = success(&stored)[2].as_str().expect("a text").to_owned();
+            (head, stored["usage"].to_string())
+        });
+        let [(ours, usage), (theirs, _)] = heads;
+        assert!(
+            ours.contains("authorization: Bearer hunter2-and-more"),
+            "{ours}"
+        );
+        assert!(usage.contains("secrets"), "{usage}");
+        assert!(!theirs.contains("hunter2"), "{theirs}");
+    }
+}
+
+#[test]
 fn the_workers_own_broker_is_not_reached_through_a_network() {
     let redis = Redis::start();
     let url = format!("http://127.0.0.1:{}", redis.port());

@@ -20,13 +20,27 @@ impl Site {
     /// When there is no free port.
     #[must_use]
     pub fn plain(text: &'static str) -> Self {
+        Self::answering(move |_| text.to_owned())
+    }
+
+    /// Starts one that answers with the head of the request.
+    ///
+    /// # Panics
+    /// When there is no free port.
+    #[must_use]
+    pub fn mirror() -> Self {
+        Self::answering(str::to_owned)
+    }
+
+    fn answering(says: impl Fn(&str) -> String + Clone + Send + 'static) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
         let port = listener.local_addr().expect("its address").port();
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                let says = says.clone();
                 thread::spawn(move || {
                     // Whoever asked may be gone.
-                    drop(answer(client, text));
+                    drop(answer(client, says));
                 });
             }
         });
@@ -91,12 +105,13 @@ impl Drop for Site {
     }
 }
 
-fn answer(mut client: TcpStream, text: &str) -> std::io::Result<()> {
+fn answer(mut client: TcpStream, says: impl Fn(&str) -> String) -> std::io::Result<()> {
     let (mut head, mut byte) = (Vec::new(), [0]);
     while !head.ends_with(b"\r\n\r\n") {
         client.read_exact(&mut byte)?;
         head.extend(byte);
     }
+    let text = says(&String::from_utf8_lossy(&head));
     let length = text.len();
     write!(
         client,
