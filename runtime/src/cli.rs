@@ -137,7 +137,7 @@ enum Command {
         attempts: u32,
         /// Threads that run them.
         threads: usize,
-        /// A file of authorities that their requests by HTTP trust.
+        /// The folder of a file of authorities that their requests by HTTP trust.
         authorities: Option<PathBuf>,
     },
 }

@@ -160,6 +160,27 @@ fn a_task_whose_process_always_dies_is_given_up_after_its_deliveries() {
 }
 
 #[test]
+fn a_stop_of_the_whole_service_lets_tasks_end_as_it_does_without() {
+    let stage = apart().with("limits.wall", "60s").with("limits.cpu", "10s");
+    let dev = stage.dev();
+    stage.push("odd");
+    let id = stage.send("odd.stays", &["-a", "[1500]"]);
+    in_state(&stage, &id, "STAYING");
+    // As a service manager does, and a terminal with Control-C.
+    for pid in cells(&dev) {
+        for signal in ["-TERM", "-INT", "-HUP"] {
+            let sent = std::process::Command::new("kill")
+                .args([signal, &pid.to_string()])
+                .status();
+            assert!(sent.expect("kill is there").success());
+        }
+    }
+    let ended = dev.stop();
+    assert_eq!(ended.code, Some(0), "{}", ended.log);
+    assert_eq!(*success(&stage.stored(&id)), json!([1, 0]));
+}
+
+#[test]
 fn the_processes_end_with_their_worker_however_it_ends() {
     let stage = apart();
     let dev = stage.dev();

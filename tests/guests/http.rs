@@ -206,3 +206,12 @@ fn headers_of_the_connection_are_not_for_guests() {
         assert_eq!(run.failure().message, "HeaderError::Forbidden", "{name}");
     }
 }
+
+#[test]
+fn what_is_written_into_requests_that_are_never_sent_is_short() {
+    let words = |bytes: usize| web("long_words").args(vec![json!(500), json!(bytes)]).run();
+    assert_eq!(words(64).result(), json!([true, true]));
+    assert_eq!(words(65).result(), json!([false, true]));
+    assert_eq!(words(513).result(), json!([false, false]));
+    assert_eq!(words(2 << 20).result(), json!([false, false]));
+}

@@ -176,8 +176,11 @@ fn javascript(place: &Place) -> Result<()> {
     install.arg("--prefix").arg(&place.tools);
     run(with(install, &[COMPONENTIZE_QJS]))?;
     // `--sync`: the host has no asynchronous components.
-    let mut build = Command::new(place.tools.join("node_modules/.bin/componentize-qjs"));
+    // By its file: Debian's Node does not see that the program of that name is a module.
+    let program = "node_modules/componentize-qjs/cli.mjs";
+    let mut build = Command::new("node");
     build
+        .arg(place.tools.join(program))
         .args(["--sync", "--world", "task", "--wit"])
         .arg(place.wit());
     build.arg("--js").arg(&place.source);

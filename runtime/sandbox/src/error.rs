@@ -44,6 +44,12 @@ pub enum SandboxError {
         /// The engine's words.
         reason: String,
     },
+    /// There is no process to run it: nothing of it has run.
+    #[error("no process to run the task could be started: {reason}")]
+    NotStarted {
+        /// Why.
+        reason: String,
+    },
     /// The process that ran it is gone: whether it ended, nobody knows.
     #[error("the process that ran the task is gone: {reason}")]
     Lost {

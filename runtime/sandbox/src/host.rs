@@ -137,5 +137,6 @@ pub(crate) fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<Host>
     Drafts::add_to_linker::<_, HasSelf<_>>(&mut linker, Host::called)?;
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
     wasmtime_wasi_http::p2::add_only_http_to_linker_async(&mut linker)?;
+    http::bound(&mut linker)?;
     Ok(linker)
 }

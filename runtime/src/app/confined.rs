@@ -95,10 +95,14 @@ fn openings(config: &Config) -> Openings {
     for name in VARIABLES {
         let value = std::env::var_os(name).filter(|value| !value.is_empty());
         if let Some(value) = value {
-            openings.reads.extend(std::env::split_paths(&value));
+            let paths: Vec<PathBuf> = std::env::split_paths(&value).collect();
+            openings.reads.extend(paths.iter().flat_map(places));
+            openings.reads.extend(paths);
         }
     }
-    openings.reads.extend(config.http.ca_file.clone());
+    openings
+        .reads
+        .extend(config.http.ca_file.iter().flat_map(places));
     let secrets = config.secrets.values();
     openings
         .reads
@@ -127,12 +131,10 @@ fn of_address(address: &Address, openings: &mut Openings) {
         }
         Address::Database(file) => {
             // SQLite has other files beside it.
-            openings.writes.insert(beside(file));
+            openings.writes.extend(places(file));
         }
         Address::Postgres(url) => {
-            openings
-                .reads
-                .extend(url.files().iter().map(|file| beside(file)));
+            openings.reads.extend(url.files().iter().flat_map(places));
         }
         Address::Redis(url) => certificates(&url.tls, openings),
         Address::Amqp(url) => certificates(&url.tls, openings),
@@ -149,7 +151,15 @@ fn own_folder(folder: &Path, openings: &mut Openings) {
 fn certificates(tls: &TlsPaths, openings: &mut Openings) {
     let identity = tls.identity.iter().flat_map(|(own, key)| [own, key]);
     let files = tls.authorities.iter().chain(identity);
-    openings.reads.extend(files.map(|file| beside(file)));
+    openings.reads.extend(files.flat_map(places));
+}
+
+/// Returns the folder of a file, and that of the file it is a link to.
+fn places(file: impl AsRef<Path>) -> impl Iterator<Item = PathBuf> {
+    let file = file.as_ref();
+    let target = file.canonicalize().ok();
+    let target = target.map(|target| beside(&target));
+    [beside(file)].into_iter().chain(target)
 }
 
 /// Returns the folder of a file: a file that is renewed is another one of the same name. The

@@ -184,7 +184,7 @@ mod tests {
             ),
             (
                 "inject = [\"a.b\"]".to_owned(),
-                "\"a.b\": a server, a header and a secret are wanted",
+                "line 1: a server, a header and a secret are wanted",
             ),
             ("key_value = 1000".to_owned(), "it has no unit"),
             (
@@ -201,5 +201,9 @@ mod tests {
             let error = grants(&format!("{NAMED}[grants.a]\n{line}\n")).unwrap_err();
             assert!(error.contains(words), "{error}");
         }
+        // Who forgets the braces writes the secret itself.
+        let line = "inject = [\"a.b Authorization: Bearer hunter2\"]";
+        let error = grants(&format!("{NAMED}[grants.a]\n{line}\n")).unwrap_err();
+        assert!(!error.contains("hunter2"), "{error}");
     }
 }

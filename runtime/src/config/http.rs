@@ -47,5 +47,10 @@ pub(super) fn read(reader: &mut Reader) -> Result<HttpConfig, ConfigError> {
 }
 
 fn path(text: &str) -> Result<Option<PathBuf>, String> {
-    Ok((!text.is_empty()).then(|| PathBuf::from(text)))
+    if text.is_empty() {
+        return Ok(None);
+    }
+    // A process of guests has another folder of its own.
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    Ok(Some(path))
 }

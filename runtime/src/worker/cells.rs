@@ -1,11 +1,12 @@
 //! Cells: processes of their own for guests, one for each module.
 //!
-//! A second wall. An engine that a guest breaks is then in a process that has no connection
-//! to a broker, no password, no key and no file, and only the tasks of the same module are
-//! lost with it: their messages come back, counted as deliveries.
+//! A second wall. An engine that a guest breaks is then in a process that was given no
+//! connection to a broker, no password, no key and no folder, and only the tasks of the same
+//! module are lost with it: their messages come back, counted as deliveries.
 
 mod asks;
 mod cell;
+mod ledger;
 mod post;
 mod run;
 mod serve;
@@ -78,9 +79,12 @@ impl Cells {
             ["cell".to_owned(), attempts.to_string(), threads.to_string()]
                 .map(Into::into)
                 .into();
-        // The only file that a cell may read beside those of the system.
-        let authorities = egress.settings().ca_file.clone();
-        arguments.extend(authorities.map(OsString::from));
+        // The only folder that a cell may read beside those of the system: a file that is
+        // renewed is another one of the same name.
+        let authorities = egress.settings().ca_file.as_deref();
+        let folder = authorities.and_then(|file| std::path::absolute(file).ok());
+        let folder = folder.as_deref().and_then(Path::parent);
+        arguments.extend(folder.map(OsString::from));
         let program = Program {
             // The link stays right when an upgrade replaces the file on disk.
             path: Path::new("/proc/self/exe").to_owned(),
@@ -152,8 +156,8 @@ impl Cells {
         let mut tasks = unpoisoned(&self.tasks);
         while tasks.try_join_next().is_some() {}
         let cell = Cell::start(&self.program, group, &mut tasks, &self.runtime);
-        let cell = cell.map_err(|error| SandboxError::Lost {
-            reason: format!("it could not be started: {error}"),
+        let cell = cell.map_err(|error| SandboxError::NotStarted {
+            reason: error.to_string(),
         })?;
         cell.say(ToCell::Egress(self.egress.settings().clone()));
         let place = Place {

@@ -291,7 +291,7 @@ mod tests {
         );
         assert!(
             text.ends_with(
-                "it may import task, tenant, clock, telemetry, shutdown, celery, database, amqp, resp, sql"
+                "it may import task, tenant, clock, confine, telemetry, shutdown, celery, database, amqp, resp, sql"
             ),
             "{text}"
         );

@@ -9,6 +9,10 @@ use crate::log::LogBook;
 use hyper::http::HeaderName;
 use hyper::{Request, header};
 use std::sync::Arc;
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, Resource};
+use wasmtime_wasi_http::p2::bindings::http::types::{HostOutgoingRequest as _, Method};
+use wasmtime_wasi_http::p2::types::HostOutgoingRequest as Outgoing;
 use wasmtime_wasi_http::{
     DEFAULT_FORBIDDEN_HEADERS, Error, ForbiddenHeaderFilter, RequestOptions, WasiBody, WasiHttpCtx,
     WasiHttpCtxView, WasiHttpHooks, WasiHttpView,
@@ -75,6 +79,45 @@ impl Http {
             (ctx, Hooks(Arc::new(session)))
         })
     }
+}
+
+/// The interface of requests, as the engine's crate names it.
+const TYPES: &str = "wasi:http/types@0.2.12";
+/// Longest method of a request, bytes: the longest that is registered has 17.
+const METHOD_BYTES: usize = 64;
+/// Longest server and port of a request, bytes: a name has at most 253.
+const AUTHORITY_BYTES: usize = 512;
+
+/// Bounds what a guest writes into requests that it never sends: the engine keeps a
+/// method and an authority of any length, and neither is memory of the guest.
+pub(super) fn bound(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
+    linker.allow_shadowing(true);
+    let mut types = linker.instance(TYPES)?;
+    types.func_wrap(
+        "[method]outgoing-request.set-method",
+        |mut store: StoreContextMut<'_, Host>, (request, method): (Resource<Outgoing>, Method)| {
+            let is_long = matches!(&method, Method::Other(name) if name.len() > METHOD_BYTES);
+            Ok((match is_long {
+                true => Err(()),
+                false => store.data_mut().http().set_method(request, method)?,
+            },))
+        },
+    )?;
+    types.func_wrap(
+        "[method]outgoing-request.set-authority",
+        |mut store: StoreContextMut<'_, Host>,
+         (request, authority): (Resource<Outgoing>, Option<String>)| {
+            let is_long = authority
+                .as_ref()
+                .is_some_and(|text| text.len() > AUTHORITY_BYTES);
+            Ok((match is_long {
+                true => Err(()),
+                false => store.data_mut().http().set_authority(request, authority)?,
+            },))
+        },
+    )?;
+    linker.allow_shadowing(false);
+    Ok(())
 }
 
 impl WasiHttpView for Host {

@@ -54,6 +54,33 @@ impl Board {
     }
 }
 
+impl Progress {
+    /// Checks progress that another process tells.
+    ///
+    /// # Errors
+    /// What no sandbox with these limits would tell.
+    pub fn check(&self, limits: &Limits) -> Result<(), String> {
+        let bytes = (self.state.len() + self.meta.len()) as u64;
+        if bytes > limits.progress_bytes {
+            return Err(format!("progress of {bytes} bytes"));
+        }
+        if self.state != "PROGRESS" && !is_state(&self.state) {
+            return Err("progress with a state that is no guest's".to_owned());
+        }
+        crate::invoke::check_json(self.meta.as_bytes())
+    }
+}
+
+/// Tells whether a guest may have a state of that name.
+fn is_state(state: &str) -> bool {
+    let is_name = !state.is_empty()
+        && state.len() <= STATE_BYTES
+        && state
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+    is_name && !RESERVED.contains(&state) && state != "IGNORED"
+}
+
 impl Wire for Host {
     fn update(&mut self, current: u64, total: Option<u64>, message: Option<String>) -> Result<()> {
         let meta = serde_json::json!({
@@ -69,14 +96,8 @@ impl Wire for Host {
     }
 
     fn set_state(&mut self, state: String, meta: String) -> Result<()> {
-        let is_name = !state.is_empty()
-            && state.len() <= STATE_BYTES
-            && state
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-        let is_free = !RESERVED.contains(&state.as_str()) && state != "IGNORED";
         let is_small = (meta.len() as u64) <= self.progress.bytes;
-        if is_name && is_free && is_small && crate::invoke::check_json(meta.as_bytes()).is_ok() {
+        if is_state(&state) && is_small && crate::invoke::check_json(meta.as_bytes()).is_ok() {
             self.progress.put(Progress { state, meta });
         }
         Ok(())

@@ -43,17 +43,24 @@ pub(super) fn read(
     let key = |name: &str| format!("grants.{whom:?}.{name}");
     let inject_key = key("inject");
     let (lines, place) = reader.list(&inject_key, &[])?;
-    let refuse = |reason: String| wrong(&inject_key, &lines, reason, &place);
+    // Not what they are: who forgot the braces wrote the secret itself.
+    let count = format!("a list of {}", lines.len());
+    let refuse = |reason: String| ConfigError::Wrong {
+        key: inject_key.clone(),
+        value: count.clone(),
+        reason,
+        source_place: place.clone(),
+    };
     if lines.len() > NAMES {
         return Err(refuse(format!("at most {NAMES} headers can be named")));
     }
-    let inject = lines.iter().map(|line| {
-        let read = InjectLine::parse(line).map_err(|reason| format!("{line:?}: {reason}"))?;
+    let inject = lines.iter().zip(1..).map(|(line, number)| {
+        let read = InjectLine::parse(line).map_err(|reason| format!("line {number}: {reason}"))?;
         let known = |name: &str| named.secrets.contains(name);
         let unknown = read.secrets().find(|name| !known(name));
         match unknown.map(str::to_owned) {
             Some(name) => Err(format!(
-                "{line:?}: there is no secret {name:?} in [secrets]"
+                "line {number}: there is no secret {name:?} in [secrets]"
             )),
             None => Ok(read),
         }

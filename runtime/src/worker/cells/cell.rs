@@ -3,7 +3,7 @@
 use super::wire::{self, Ask, FROM_CELL, FromCell, Octets, Order, ToCell, Trouble};
 use crate::registry::{Digest, Loaded};
 use bytes::Bytes;
-use celeriac_sandbox::{Progress, Report, SandboxError};
+use celeriac_sandbox::{Limits, Progress, Report, SandboxError};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
@@ -62,6 +62,7 @@ pub(super) struct Run {
 struct Entry {
     events: mpsc::Sender<Event>,
     progress: Option<watch::Sender<Option<Progress>>>,
+    limits: Limits,
 }
 
 /// The runs of a cell while it is there, and then why it is not.
@@ -92,6 +93,8 @@ impl Cell {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
+            // Control-C at a terminal is for the worker, which lets tasks end.
+            .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
         let (orders, orders_out) = mpsc::unbounded_channel();
@@ -137,7 +140,12 @@ impl Cell {
         let number = order.run;
         let (events, told) = mpsc::channel(EVENTS);
         let progress = order.facts.progress.take();
-        self.runs.add(number, Entry { events, progress })?;
+        let entry = Entry {
+            events,
+            progress,
+            limits: order.limits.clone(),
+        };
+        self.runs.add(number, entry)?;
         // From here on its drop takes the entry away again.
         let run = Run {
             number,
@@ -184,6 +192,13 @@ impl Cell {
     }
 }
 
+impl Drop for Cell {
+    /// Nobody waits for it any more: whatever still runs in it is not to go on.
+    fn drop(&mut self) {
+        self.kill.cancel();
+    }
+}
+
 impl Run {
     pub(super) fn cell(&self) -> &Cell {
         &self.cell
@@ -208,7 +223,8 @@ impl Runs {
     fn add(&self, run: u64, entry: Entry) -> Result<(), SandboxError> {
         let mut state = self.lock();
         match &state.gone {
-            Some(reason) => Err(SandboxError::Lost {
+            // It was not told of the run.
+            Some(reason) => Err(SandboxError::NotStarted {
                 reason: reason.clone(),
             }),
             None => {
@@ -230,9 +246,11 @@ impl Runs {
         let mut state = self.lock();
         let (run, event) = match message {
             FromCell::Progress { run, progress } => {
-                let entry = state.entries.get(&run);
-                if let Some(latest) = entry.and_then(|entry| entry.progress.as_ref()) {
-                    latest.send_replace(Some(progress));
+                // Of a run that was cancelled nobody wants to know.
+                if let Some(entry) = state.entries.get(&run) {
+                    progress.check(&entry.limits)?;
+                    let latest = entry.progress.as_ref();
+                    latest.map(|latest| latest.send_replace(Some(progress)));
                 }
                 return Ok(());
             }

@@ -3,9 +3,10 @@
 
 use super::asks::{Doers, Doing};
 use super::cell::{Cell, Event, Run};
+use super::ledger::Ledger;
 use super::wire::{Answer, Order, ToCell, Trouble};
 use crate::registry::Loaded;
-use celeriac_sandbox::{Report, SandboxError};
+use celeriac_sandbox::{Interrupt, Interruption, Outcome, Report, SandboxError};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ pub(super) async fn run(
     let stuck = tokio::time::sleep(limits.wall.saturating_add(GRACE));
     tokio::pin!(stuck);
     let mut told = false;
+    let mut ledger = Ledger::default();
     let mut asked = None;
     loop {
         let event = tokio::select! {
@@ -33,6 +35,7 @@ pub(super) async fn run(
             event = run.events.recv() => event,
             answer = answered(asked.as_mut()) => {
                 asked = None;
+                ledger.answered(&answer);
                 cell.say(ToCell::Answer { run: run.number, answer });
                 continue;
             }
@@ -46,7 +49,9 @@ pub(super) async fn run(
         match event {
             None => return Err(cell.lost()),
             Some(Event::Done(Ok(report))) => {
-                return match report.check(&limits, &grants) {
+                let checked = report.check(&limits, &grants);
+                let checked = checked.and_then(|()| raised(&report.outcome, &interrupt));
+                return match checked.and_then(|()| ledger.covers(&report.submitted)) {
                     Ok(()) => Ok(*report),
                     Err(wrong) => Err(breach(&run, &format!("it reported {wrong}"))),
                 };
@@ -56,6 +61,7 @@ pub(super) async fn run(
                 if let Err(wrong) = ask.allowed(&grants) {
                     return Err(breach(&run, &format!("it asks without a grant: {wrong}")));
                 }
+                ledger.asked(&ask);
                 asked = Some(doers.go(ask));
             }
         }
@@ -67,6 +73,29 @@ async fn answered(asked: Option<&mut Doing>) -> Answer {
     match asked {
         Some(doing) => doing.await,
         None => std::future::pending().await,
+    }
+}
+
+/// Checks that the worker itself asked a guest to stop that says so: such an end costs no
+/// delivery. The soft limit is noticed in the cell, and its end is a failure.
+fn raised(outcome: &Outcome, interrupt: &Interrupt) -> Result<(), String> {
+    match outcome {
+        Outcome::Interrupted {
+            raised: Some(reason @ (Interruption::Shutdown | Interruption::Cancelled)),
+            ..
+        } if interrupt.raised() != Some(*reason) => {
+            Err(format!("an interruption that nobody raised ({reason})"))
+        }
+        Outcome::Interrupted { .. }
+        | Outcome::Returned(_)
+        | Outcome::BadResult { .. }
+        | Outcome::Failed(_)
+        | Outcome::Retry(_)
+        | Outcome::Reject(_)
+        | Outcome::Ignore
+        | Outcome::LimitHit(_)
+        | Outcome::Trapped(_)
+        | Outcome::Exited { .. } => Ok(()),
     }
 }
 

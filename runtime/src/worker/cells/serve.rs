@@ -4,12 +4,15 @@ use super::cell::unpoisoned;
 use super::post::Post;
 use super::wire::{self, Answer, FromCell, Order, TO_CELL, ToCell, Trouble};
 use crate::confine::{self, Openings};
-use celeriac_sandbox::{Component, Egress, Engine, EngineSettings, Interrupt, SandboxError};
+use celeriac_sandbox::{
+    Component, Egress, EgressSettings, Engine, EngineSettings, Interrupt, SandboxError,
+};
 use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -19,10 +22,10 @@ const TOLD: usize = 64;
 /// Runs guests for the worker on the other end of standard input and output, until that
 /// ends. The whole of the subcommand `celeriac cell`.
 #[must_use]
-pub fn serve(attempts: u32, threads: usize, authorities: Option<PathBuf>) -> ExitCode {
+pub fn serve(attempts: u32, threads: usize, folder: Option<PathBuf>) -> ExitCode {
     // Before there are threads. Unlike its worker it opens no folder at all.
     let _walls = confine::wall(&Openings {
-        reads: authorities.into_iter().collect(),
+        reads: folder.into_iter().collect(),
         ..Openings::default()
     });
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -65,6 +68,13 @@ struct Guest {
 }
 
 async fn work(attempts: u32) -> io::Result<()> {
+    // A service manager stops all processes of a service at once, and the worker first
+    // lets tasks end: whoever feeds a cell ends it.
+    let _ignored = [
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+        signal(SignalKind::hangup())?,
+    ];
     let settings = EngineSettings {
         attempts,
         ..EngineSettings::default()
@@ -98,7 +108,7 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
         while guests.try_join_next().is_some() {}
         match order {
             ToCell::Egress(settings) => {
-                egress = Egress::new(settings).map_err(io::Error::other)?;
+                egress = prepared(settings);
             }
             ToCell::Load { code, artifact } => {
                 let component = engine.load(&artifact.0);
@@ -129,6 +139,20 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Prepares HTTP. Without its own authorities a cell goes on: most guests need none, and
+/// those that do are told whom they cannot trust.
+fn prepared(settings: EgressSettings) -> Egress {
+    let without = EgressSettings {
+        ca_file: None,
+        ..settings.clone()
+    };
+    let prepared = Egress::new(settings).or_else(|error| {
+        tracing::error!(%error, "no authorities of the operator's for outgoing HTTP");
+        Egress::new(without)
+    });
+    prepared.unwrap_or_default()
 }
 
 fn begin(

@@ -5,7 +5,7 @@ mod request;
 use celeriac_sdk::prelude::*;
 use request::{Answer, Body, failed, get, send};
 use std::collections::BTreeMap;
-use wasip2::http::types::Fields;
+use wasip2::http::types::{Fields, Method, OutgoingRequest};
 
 /// What a request got.
 type Got = (u16, BTreeMap<String, String>, String);
@@ -91,6 +91,22 @@ fn header_flood(count: usize) -> Result<usize, TaskError> {
     Ok(count)
 }
 
+/// Writes long words into requests that are never sent; tells whether the host took any.
+#[task]
+fn long_words(requests: usize, bytes: usize) -> Result<Vec<bool>, TaskError> {
+    let word = "A".repeat(bytes);
+    let mut kept = Vec::new();
+    let mut taken = [false, false];
+    for _ in 0..requests {
+        let request = OutgoingRequest::new(Fields::new());
+        let method = Method::Other(word.clone());
+        taken[0] |= request.set_method(&method).is_ok();
+        taken[1] |= request.set_authority(Some(&word)).is_ok();
+        kept.push(request);
+    }
+    Ok(taken.to_vec())
+}
+
 celeriac_sdk::export!(
     fetch,
     post,
@@ -99,5 +115,6 @@ celeriac_sdk::export!(
     together,
     hoard,
     drops,
-    header_flood
+    header_flood,
+    long_words
 );
