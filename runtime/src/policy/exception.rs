@@ -65,22 +65,38 @@ pub fn of_failure(failure: &Failure) -> Exception {
 /// The exception of a limit. `whose` says which task of which module it was.
 #[must_use]
 pub fn of_limit(hit: &LimitHit, whose: &str) -> Exception {
-    let (module, class, knob) = match hit.limit {
+    let asked = |attribute: &str, key: &str| {
+        format!(
+            "#[task({attribute} = \"…\")] in the module, at most what [tenants.default] {key} allows"
+        )
+    };
+    let (module, class, raise) = match hit.limit {
         Limit::Wall => (
             "billiard.exceptions",
             "TimeLimitExceeded",
-            Some(("time_limit", "wall")),
+            asked("time_limit", "wall"),
         ),
         Limit::Cpu => (
             "billiard.exceptions",
             "TimeLimitExceeded",
-            Some(("cpu", "cpu")),
+            asked("cpu", "cpu"),
         ),
-        Limit::Memory => ("builtins", "MemoryError", Some(("memory", "memory"))),
-        Limit::Stack => ("builtins", "RecursionError", None),
-        Limit::Result => ("celeriac", "LimitExceeded", Some(("result", "result"))),
-        Limit::Arguments => ("celeriac", "LimitExceeded", None),
-        Limit::HostCall => ("celeriac", "LimitExceeded", None),
+        Limit::Memory => ("builtins", "MemoryError", asked("memory", "memory")),
+        Limit::Stack => (
+            "builtins",
+            "RecursionError",
+            "stack = \"…\" in [package.metadata.celeriac] of the module's Cargo.toml, within what the engine has"
+                .to_owned(),
+        ),
+        Limit::Result => ("celeriac", "LimitExceeded", asked("result", "result")),
+        Limit::Arguments => (
+            "celeriac",
+            "LimitExceeded",
+            "[limits] arguments of the worker, at most what [tenants.default] arguments allows"
+                .to_owned(),
+        ),
+        // The largest of what a task may hand over in one piece.
+        Limit::HostCall => ("celeriac", "LimitExceeded", asked("result", "result")),
     };
     let (allowed, wanted) = (
         shown(hit.limit, hit.allowed),
@@ -91,16 +107,11 @@ pub fn of_limit(hit: &LimitHit, whose: &str) -> Exception {
         (_, Some(wanted)) => format!(": {wanted} wanted"),
         (_, None) => String::new(),
     };
-    let raise = knob.map_or_else(String::new, |(attribute, key)| {
-        format!(
-            "\nraise it: #[task({attribute} = \"…\")] in the module, at most what [tenants.default] {key} allows"
-        )
-    });
     let name = hit.limit.name();
     Exception::new(
         module,
         class,
-        format!("{name} limit of {allowed} reached{after} ({whose}){raise}"),
+        format!("{name} limit of {allowed} reached{after} ({whose})\nraise it: {raise}"),
     )
 }
 
@@ -262,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn every_limit_has_a_class_a_caller_can_catch() {
+    fn every_limit_has_a_class_a_caller_can_catch_and_says_how_it_is_raised() {
         for limit in [
             Limit::Wall,
             Limit::Cpu,
@@ -277,7 +288,15 @@ mod tests {
                 allowed: 1,
                 wanted: None,
             };
-            assert!(!of_limit(&hit, "x").class.is_empty());
+            let exception = of_limit(&hit, "x");
+            assert!(!exception.class.is_empty());
+            let value = shown(limit, 1);
+            let told = format!("{} limit of {value} reached (x)\nraise it: ", limit.name());
+            assert!(
+                exception.message.starts_with(&told),
+                "{}",
+                exception.message
+            );
         }
     }
 }

@@ -114,8 +114,10 @@ async fn is_own(egress: &Egress, ip: IpAddr, port: u16) -> bool {
             Ok(ip) => Host::Address(ip),
             Err(_) => Host::Name(host.clone()),
         };
-        // A name that cannot be looked up now is not where the worker is connected to.
-        let own = egress.0.resolver.addresses(&host).await.unwrap_or_default();
+        // A name that cannot be looked up now may be the one the worker is connected to.
+        let Ok(own) = egress.0.resolver.addresses(&host).await else {
+            return true;
+        };
         if own.iter().any(|own| canonical(*own) == canonical(ip)) {
             return true;
         }

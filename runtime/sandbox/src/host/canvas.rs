@@ -27,7 +27,9 @@ impl Canvas for Host {
 
 impl Host {
     async fn hand_over(&mut self, json: Vec<u8>) -> std::result::Result<(), SubmitError> {
-        let signature = self.outbox.replacement(json)?;
+        let signature = self.outbox.replacement(json);
+        self.note_denial(signature.as_ref().err());
+        let signature = signature?;
         let sender = self.attempt.sender.as_ref().map(Arc::clone);
         let sender = sender.ok_or_else(nobody)?;
         sender.replace(&signature).await?;

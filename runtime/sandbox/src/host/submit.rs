@@ -5,6 +5,7 @@ use super::Host;
 use crate::bindings::celeriac::task::submit as wire;
 use crate::bindings::celeriac::task::submit::{Host as Submit, HostJob};
 use crate::bindings::celeriac::task::types::PayloadResult;
+use crate::log::Level;
 use crate::submit::{Draft, Step, SubmitError, When};
 use crate::uses::{Capability, Use};
 use std::sync::Arc;
@@ -86,6 +87,7 @@ impl Host {
         step: std::result::Result<Step, SubmitError>,
         when: When,
     ) -> std::result::Result<String, SubmitError> {
+        self.note_denial(step.as_ref().err());
         let (wish, index) = match step? {
             Step::Known(id) => return Ok(id),
             Step::Send(wish, index) => (wish, index),
@@ -97,6 +99,16 @@ impl Host {
             .count(Capability::Submit, Use::call(0, wish.bytes()));
         self.outbox.accepted(&id, wish, when, index);
         Ok(id)
+    }
+}
+
+impl Host {
+    /// Writes a denial into the log of the attempt, where its author finds the missing
+    /// grant even if the guest says nothing.
+    pub(super) fn note_denial(&mut self, error: Option<&SubmitError>) {
+        if let Some(SubmitError::Denied(reason)) = error {
+            self.log.emit(Level::Warn, reason, &[]);
+        }
     }
 }
 

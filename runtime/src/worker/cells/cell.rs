@@ -11,10 +11,12 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// Events of one run that wait (8): its guest waits for the answer to each but the last.
@@ -22,6 +24,9 @@ const EVENTS: usize = 8;
 /// Most components of one cell (8): one for each version of a module that was pushed
 /// meanwhile. Then another cell takes its place, and the old code is freed.
 const CODES: usize = 8;
+/// How long a run may go on that was told to end (5 s): its guest is dropped at its next
+/// tick, and the rest is a busy machine.
+const OBEYS: Duration = Duration::from_secs(5);
 /// Most that is told of what a cell prints (64 KiB).
 const PRINTED: u64 = 64 << 10;
 
@@ -72,6 +77,8 @@ struct Runs(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     entries: HashMap<u64, Entry>,
+    /// Runs that were to end, and when they were told so.
+    ending: HashMap<u64, Instant>,
     gone: Option<String>,
 }
 
@@ -208,8 +215,10 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         let run = self.number;
+        let mut state = self.cell.runs.lock();
         // An entry that is still there is a guest that still runs.
-        if self.cell.runs.lock().entries.remove(&run).is_some() {
+        if state.entries.remove(&run).is_some() {
+            state.ending.insert(run, Instant::now());
             self.cell.say(ToCell::Cancel { run });
         }
     }
@@ -254,8 +263,13 @@ impl Runs {
                 }
                 return Ok(());
             }
+            FromCell::Ended { run } => {
+                state.ending.remove(&run);
+                return Ok(());
+            }
             FromCell::Ask { run, ask } => (run, Event::Ask(ask)),
             FromCell::Done { run, end } => {
+                state.ending.remove(&run);
                 // It is over: its drop has nothing to cancel.
                 if let Some(entry) = state.entries.remove(&run) {
                     let _nobody = entry.events.try_send(Event::Done(end));
@@ -272,6 +286,19 @@ impl Runs {
                 Err("it asks again before it was answered".to_owned())
             }
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
+    }
+}
+
+/// Waits until a run goes on that was to end: a kill or an order to terminate must hold
+/// even where the sandbox does not.
+async fn disobeys(runs: &Runs) {
+    loop {
+        tokio::time::sleep(OBEYS).await;
+        let state = runs.lock();
+        let late = |told: &Instant| told.elapsed() > OBEYS;
+        if state.ending.values().any(late) {
+            return;
         }
     }
 }
@@ -311,10 +338,11 @@ async fn watch_over(
     let mut why = tokio::select! {
         why = told => why,
         () = kill.cancelled() => "it was killed".to_owned(),
+        () = disobeys(&runs) => "it did not end a run that it was told to end".to_owned(),
     };
     if why.is_empty() {
         // Nothing more comes: it is about to end by itself, unless it only pretends.
-        let ended = tokio::time::timeout(std::time::Duration::from_secs(1), child.wait()).await;
+        let ended = tokio::time::timeout(Duration::from_secs(1), child.wait()).await;
         why = match ended {
             Ok(Ok(status)) => format!("it ended with {status}"),
             Ok(Err(error)) => error.to_string(),

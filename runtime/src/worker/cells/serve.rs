@@ -126,9 +126,13 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
                 }
             }
             ToCell::Cancel { run } => {
-                if let Some(end) = unpoisoned(&floor.runs).remove(&run).and_then(|one| one.end) {
+                let guest = unpoisoned(&floor.runs).remove(&run);
+                if let Some(end) = guest.and_then(|one| one.end) {
                     end.abort();
                 }
+                // Apart: whoever hears must not wait for somebody to be told.
+                let floor = Arc::clone(floor);
+                guests.spawn(async move { floor.tell(FromCell::Ended { run }).await });
             }
             ToCell::Answer { run, answer } => {
                 let mut runs = unpoisoned(&floor.runs);

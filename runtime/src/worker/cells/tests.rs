@@ -33,10 +33,7 @@ impl Stand {
 
     /// Runs the task in cells of a shell script.
     async fn run(&self, script: &str, limits: Limits) -> Result<Report, SandboxError> {
-        let cells = Cells::of(Program {
-            path: Path::new("/bin/sh").to_owned(),
-            arguments: ["-c", script].map(Into::into).into(),
-        });
+        let cells = Cells::of(shell(script));
         cells.invoke(&self.code, work(limits)).await
     }
 
@@ -50,6 +47,13 @@ impl Stand {
         std::fs::write(&file, said).unwrap();
         let script = format!("cat {}; exec cat > /dev/null", file.display());
         self.run(&script, Limits::default()).await
+    }
+}
+
+fn shell(script: &str) -> Program {
+    Program {
+        path: Path::new("/bin/sh").to_owned(),
+        arguments: ["-c", script].map(Into::into).into(),
     }
 }
 
@@ -170,6 +174,21 @@ async fn a_cell_that_does_not_end_a_run_in_its_time_is_killed() {
     };
     let reason = lost(stand.run("exec 3>&1; exec cat > /dev/null", limits).await);
     assert_eq!(reason, "it did not end a run in its time");
+}
+
+#[tokio::test]
+async fn a_cell_that_goes_on_with_what_it_was_told_to_end_is_killed() {
+    let stand = Stand::new().await;
+    let cells = Cells::of(shell("exec 3>&1; exec cat > /dev/null"));
+    tokio::time::pause();
+    let nobody = tokio::time::timeout(
+        Duration::from_millis(1),
+        cells.invoke(&stand.code, work(Limits::default())),
+    );
+    assert!(nobody.await.is_err(), "nobody waits for it any more");
+    // Another run of the same cell is lost with it.
+    let reason = lost(cells.invoke(&stand.code, work(Limits::default())).await);
+    assert_eq!(reason, "it did not end a run that it was told to end");
 }
 
 #[tokio::test]

@@ -55,6 +55,8 @@ pub(super) enum FromCell {
     Ask { run: u64, ask: Ask },
     /// How far a guest is.
     Progress { run: u64, progress: Progress },
+    /// A guest that was to end for nobody has ended.
+    Ended { run: u64 },
     /// An attempt is over.
     Done {
         run: u64,

@@ -85,7 +85,13 @@ async fn run(
                 }
                 next_update = Instant::now() + PROGRESS_EVERY;
                 let latest = progress.borrow_and_update().clone();
-                store(crew, attempt, latest).await;
+                // Results that are away must not keep an order waiting.
+                tokio::select! {
+                    biased;
+                    () = watched.terminated() => return Ok(terminated(crew, attempt)),
+                    kill = attempt.guard.ended() => return Err(stopped(attempt, &kill)),
+                    () = store(crew, attempt, latest) => {}
+                }
             }
             () = crew.shutdown.cancelled(), if killed_at.is_none() => {
                 interrupt.raise(Interruption::Shutdown);

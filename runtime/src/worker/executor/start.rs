@@ -22,6 +22,12 @@ pub(super) async fn start(crew: &Crew, attempt: &Attempt, alive: &Alive) -> Resu
     if crew.settings.track_started && !attempt.request.ignore_result {
         super::record::record(crew, attempt, Some(started(crew, attempt))).await?;
     }
+    if let Some(kill) = attempt.guard.killed() {
+        // All this may have taken long. It has not begun: it is treated as one that comes
+        // after the kill, and not as one that the kill ends.
+        let (delivery, request) = (attempt.delivery.clone(), attempt.request.clone());
+        return Err(Left::killed(crew, delivery, request, &kill));
+    }
     if attempt.code.task.at_most_once {
         once::acknowledge(crew, attempt).await?;
         alive.is_settled();
