@@ -69,6 +69,10 @@ pub(super) async fn admit(
     };
     let task = batch.as_ref().map_or(&request.task, |batch| &batch.task);
     if let Some(kill) = killed(crew, task) {
+        if kill.hold {
+            // What follows from a run that is over is not held.
+            over(crew, &delivery, &request).await?;
+        }
         return Err(Left::killed(crew, delivery, request, &kill));
     }
     let code = code(crew, task).await;
@@ -104,7 +108,7 @@ pub(super) async fn admit(
 }
 
 /// Tells whether a task must not run, before anything of it is loaded.
-fn killed(crew: &Crew, task: &str) -> Option<Arc<Kill>> {
+pub(super) fn killed(crew: &Crew, task: &str) -> Option<Arc<Kill>> {
     let name = ours(crew, task).parse::<TaskName>().ok()?;
     crew.resolver.killed(&name)
 }

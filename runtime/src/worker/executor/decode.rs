@@ -45,6 +45,9 @@ async fn accepted(crew: &Crew, message: &Message) -> Result<Accept, Option<Malfo
     let Some(name) = name.filter(|_| Format::of(content_type).is_none()) else {
         return Ok(accept);
     };
+    if admit::killed(crew, name).is_some_and(|kill| kill.hold) {
+        return Err(None);
+    }
     let reads = |code: Arc<Loaded>| code.task.accepted().any(|one| one == content_type);
     match admit::code(crew, name).await {
         Ok(code) => Ok(match code.is_some_and(reads) {

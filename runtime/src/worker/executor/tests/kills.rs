@@ -1,6 +1,6 @@
 //! Killed tasks: refused with the reason, with all that follows a failure, or held.
 
-use super::stand::{Stand, call, message, signature, with};
+use super::stand::{Stand, call, message, signature, with, write};
 use crate::registry::Aim;
 use crate::results::chord::Ending;
 use crate::task::State;
@@ -92,6 +92,25 @@ async fn every_name_of_a_killed_task_is_refused() {
         stand.run(map).await;
         assert_refused(&stand, task).await;
     }
+}
+
+#[tokio::test]
+async fn what_follows_from_a_run_that_is_over_is_not_held() {
+    let stand = stand("m.seven", true).await;
+    stand.store(write("t", (0, 1), State::Success)).await;
+    let mut callback = signature("c");
+    callback["task"] = json!("m.once");
+    stand
+        .send(message("t", &json!({"callbacks": [callback]})))
+        .await;
+    // Whoever had it first died before its callbacks were sent.
+    stand.take().await.unwrap();
+    stand.lapse();
+    stand.attempt().await;
+    assert_eq!(stand.broker.sent(), [("c".to_owned(), true)]);
+    stand.attempt_all().await;
+    assert_eq!(stand.record("c").await.unwrap().state, State::Success);
+    assert_eq!(stand.depth().await, (0, 0, 0));
 }
 
 #[tokio::test]
