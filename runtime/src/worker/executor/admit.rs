@@ -69,11 +69,7 @@ pub(super) async fn admit(
     };
     let task = batch.as_ref().map_or(&request.task, |batch| &batch.task);
     if let Some(kill) = killed(crew, task) {
-        if kill.hold {
-            // What follows from a run that is over is not held.
-            over(crew, &delivery, &request).await?;
-        }
-        return Err(Left::killed(crew, delivery, request, &kill));
+        return Err(stopped(crew, delivery, request, &kill).await);
     }
     let code = code(crew, task).await;
     if !matches!(code, Ok(Some(_))) {
@@ -104,6 +100,19 @@ pub(super) async fn admit(
             let task = task.clone();
             Err(unloaded(crew, delivery, request, &task, &error))
         }
+    }
+}
+
+/// Refuses or holds a task that must not run. What follows from a run that is over is not
+/// held.
+async fn stopped(crew: &Crew, delivery: Delivery, request: Request, kill: &Kill) -> Left {
+    let over = match kill.hold {
+        true => over(crew, &delivery, &request).await,
+        false => Ok(()),
+    };
+    match over {
+        Ok(()) => Left::killed(crew, delivery, request, kill),
+        Err(over) => over,
     }
 }
 
