@@ -49,9 +49,9 @@ fn what_is_no_task_component_is_refused_and_leaves_nothing() {
     );
     refused(&stage, "shell.wasm", &shell, &["evil:host/shell@1.0.0"]);
     let http = component(
-        r#"(component (import "wasi:http/outgoing-handler@0.2.0" (instance (export "handle" (func)))))"#,
+        r#"(component (import "wasi:http/incoming-handler@0.2.0" (instance (export "handle" (func)))))"#,
     );
-    refused(&stage, "http.wasm", &http, &["wasi:http/outgoing-handler"]);
+    refused(&stage, "http.wasm", &http, &["wasi:http/incoming-handler"]);
     let mut flipped = whole;
     let middle = flipped.len() / 3;
     flipped[middle..middle + 64].fill(0xff);
