@@ -17,11 +17,16 @@ use lapin::{BasicProperties, Channel, Confirmation, Connection, Error};
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::Mutex;
 
 /// What a frame of properties needs beside the headers at most (4 KiB): eleven short texts
 /// and what divides them.
 const BESIDE: usize = 4 << 10;
+
+/// How long the answer to a goodbye is waited for (1 s): the server may be away.
+const GOODBYE: Duration = Duration::from_secs(1);
 
 /// A message on its way to the server.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub(super) struct Session {
     declared: Mutex<HashMap<String, QueueShape>>,
     /// By level and queue, the key it was bound with last.
     delayed: Mutex<HashMap<(Levels, String), String>>,
+    /// Whether nobody knows what the server does for it.
+    is_unknown: AtomicBool,
 }
 
 impl Session {
@@ -72,12 +79,24 @@ impl Session {
             shapes,
             declared: Mutex::default(),
             delayed: Mutex::default(),
+            is_unknown: AtomicBool::new(false),
         })
     }
 
     /// Tells whether messages that came through it are still ours.
     pub(super) fn is_alive(&self) -> bool {
-        self.connection.status().connected() && self.consuming.status().connected()
+        !self.is_unknown.load(Ordering::Relaxed)
+            && self.connection.status().connected()
+            && self.consuming.status().connected()
+    }
+
+    /// Gives the connection up: another one takes its place, and the server gives what it
+    /// pushed here to others.
+    pub(super) async fn give_up(&self) {
+        self.is_unknown.store(true, Ordering::Relaxed);
+        // Said at once, behind whatever is still on its way; the answer may never come.
+        let closed = self.connection.close(200, "OK".into());
+        let _unheard = in_time(GOODBYE, closed).await;
     }
 
     pub(super) fn connection(&self) -> &Connection {

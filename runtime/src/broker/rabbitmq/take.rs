@@ -17,10 +17,15 @@ pub(super) async fn take(
 ) -> Result<Vec<Delivery>, BrokerError> {
     prepare(session, queues).await?;
     let mut inbox = session.inbox.lock().await;
-    inbox
+    let followed = inbox
         .follow(session.consuming(), &session.acks, queues)
-        .await
-        .map_err(trouble)?;
+        .await;
+    if let Err(error) = followed {
+        // An answer that comes too late would leave a consumer that nobody reads, and
+        // messages with it.
+        session.give_up().await;
+        return Err(trouble(error));
+    }
     if queues.is_empty() {
         return Ok(Vec::new());
     }
