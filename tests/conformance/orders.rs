@@ -8,24 +8,7 @@ use celeriac::results::{Begun, Results, ResultsError, Start, Write, Written};
 use celeriac::task::{Fence, Pace, State, TaskId, Turn};
 use std::time::Duration;
 
-/// Expands behaviours, one test for each driver.
-macro_rules! behaviours {
-    ($($behaviour:ident),+ $(,)?) => {
-        $(mod $behaviour {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn embedded() {
-                super::check::$behaviour(crate::stage::ResultsStage::embedded().await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn redis() {
-                super::check::$behaviour(crate::stage::ResultsStage::redis().await).await;
-            }
-        })+
-    };
-}
-
-behaviours! {
+crate::stage::kept_behaviours! {
     what_is_revoked_is_heard_elsewhere_once,
     ending_running_tasks_is_not_taken_back,
     what_every_worker_records_is_kept_once,

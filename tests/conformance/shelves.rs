@@ -3,24 +3,7 @@
 use crate::stage::ResultsStage;
 use celeriac::results::shelf::{LARGEST, PAGE, Refused, Shelves, Space};
 
-/// Expands behaviours, one test for each driver.
-macro_rules! behaviours {
-    ($($behaviour:ident),+ $(,)?) => {
-        $(mod $behaviour {
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn embedded() {
-                super::check::$behaviour(crate::stage::ResultsStage::embedded().await).await;
-            }
-
-            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-            async fn redis() {
-                super::check::$behaviour(crate::stage::ResultsStage::redis().await).await;
-            }
-        })+
-    };
-}
-
-behaviours! {
+crate::stage::kept_behaviours! {
     what_is_kept_is_read_by_every_worker_and_no_other_module,
     a_shelf_ends_at_its_bytes_and_gives_them_back,
     a_shelf_ends_at_its_keys,

@@ -200,3 +200,21 @@ pub(crate) fn names(deliveries: &[Delivery]) -> Vec<&str> {
         })
         .collect()
 }
+
+/// Expands behaviours of what is kept where orders are, one test for each place.
+macro_rules! kept_behaviours {
+    ($($behaviour:ident),+ $(,)?) => {
+        $(mod $behaviour {
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn embedded() {
+                super::check::$behaviour(crate::stage::ResultsStage::embedded().await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn redis() {
+                super::check::$behaviour(crate::stage::ResultsStage::redis().await).await;
+            }
+        })+
+    };
+}
+pub(crate) use kept_behaviours;

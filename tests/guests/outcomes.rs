@@ -2,7 +2,7 @@
 //! bounds, and a neighbour on the same thread finishes meanwhile.
 
 use crate::bystanders::{Peak, call, load};
-use crate::raw::{Raw, contract, with_component};
+use crate::raw::{Raw, contract, jobs, with_component};
 use celeriac_harness::{Limits, Outcome, mib, ms};
 use celeriac_sandbox::{Attempt, Component, Engine, EngineSettings, Grants};
 use std::cell::Cell;
@@ -367,29 +367,6 @@ fn guests_that_tell_too_much_are_bounded_beside_a_neighbour() {
         ],
     ));
     assert_contained(rows);
-}
-
-/// A guest that makes jobs, with what it needs for it.
-fn jobs(run: &'static str) -> Raw {
-    Raw {
-        imported: r#"
-            (import "celeriac:task/submit@0.1.0" "[constructor]job" (func $job
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
-            (import "celeriac:task/submit@0.1.0" "[method]job.set-queue" (func $queue
-                (param i32 i32 i32)))
-            (import "celeriac:task/submit@0.1.0" "[static]job.submit" (func $submit
-                (param i32 i32 i32)))"#
-            .to_owned(),
-        more: r#"
-            (data (i32.const 600) "a.b") (data (i32.const 610) "[]{}")
-            (func $new (result i32) (call $job
-                (i32.const 600) (i32.const 3)
-                (i32.const 560) (i32.const 16) (i32.const 610) (i32.const 2)
-                (i32.const 560) (i32.const 16) (i32.const 612) (i32.const 2)))"#
-            .to_owned(),
-        run,
-        ..Raw::default()
-    }
 }
 
 /// Sends without end, whatever it is told; its memory for the answers is one place.

@@ -2,7 +2,7 @@
 //! next.
 
 use crate::bystanders::call;
-use crate::raw::{Raw, with_modules};
+use crate::raw::{Raw, jobs, with_modules};
 use celeriac_harness::{Limits, Outcome, mib, ms};
 use celeriac_sandbox::{
     Attempt, Component, Engine, EngineSettings, Grants, Report, SandboxError, Sender, Sending,
@@ -119,24 +119,7 @@ impl Sender for Broken {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_panic_of_the_host_within_a_call_is_no_end_of_the_engine() {
-    let raw = Raw {
-        imported: r#"
-            (import "celeriac:task/submit@0.1.0" "[constructor]job" (func $job
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
-            (import "celeriac:task/submit@0.1.0" "[static]job.submit" (func $submit
-                (param i32 i32 i32)))"#
-            .to_owned(),
-        more: r#"(data (i32.const 600) "a.b") (data (i32.const 610) "[]{}")"#.to_owned(),
-        run: "
-            (call $submit
-                (call $job
-                    (i32.const 600) (i32.const 3)
-                    (i32.const 560) (i32.const 16) (i32.const 610) (i32.const 2)
-                    (i32.const 560) (i32.const 16) (i32.const 612) (i32.const 2))
-                (i32.const 0) (i32.const 700))
-            i32.const 512",
-        ..Raw::default()
-    };
+    let raw = jobs("(call $submit (call $new) (i32.const 0) (i32.const 700)) i32.const 512");
     let component = load(&raw.component());
     // More often than there are slots: each must come back.
     for _ in 0..8 {

@@ -200,3 +200,26 @@ fn defined(component: &[u8], kind: u8) -> u32 {
     }
     count
 }
+
+/// A guest that makes jobs, with what it needs for it.
+pub(crate) fn jobs(run: &'static str) -> Raw {
+    Raw {
+        imported: r#"
+            (import "celeriac:task/submit@0.1.0" "[constructor]job" (func $job
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+            (import "celeriac:task/submit@0.1.0" "[method]job.set-queue" (func $queue
+                (param i32 i32 i32)))
+            (import "celeriac:task/submit@0.1.0" "[static]job.submit" (func $submit
+                (param i32 i32 i32)))"#
+            .to_owned(),
+        more: r#"
+            (data (i32.const 600) "a.b") (data (i32.const 610) "[]{}")
+            (func $new (result i32) (call $job
+                (i32.const 600) (i32.const 3)
+                (i32.const 560) (i32.const 16) (i32.const 610) (i32.const 2)
+                (i32.const 560) (i32.const 16) (i32.const 612) (i32.const 2)))"#
+            .to_owned(),
+        run,
+        ..Raw::default()
+    }
+}

@@ -147,13 +147,13 @@ impl Default for Egress {
 
 /// What an attempt did by HTTP.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HttpUse {
+pub(crate) struct HttpUse {
     /// Requests it made, denied ones included.
-    pub requests: u64,
+    pub(crate) requests: u64,
     /// Those that were denied.
-    pub denied: u64,
+    pub(crate) denied: u64,
     /// Bytes received, headers and TLS included.
-    pub bytes_in: u64,
+    pub(crate) bytes_in: u64,
     /// Bytes sent, likewise.
-    pub bytes_out: u64,
+    pub(crate) bytes_out: u64,
 }

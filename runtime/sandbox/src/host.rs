@@ -31,6 +31,7 @@ use crate::outcome::Interruption;
 use crate::scratch::Scratch;
 use crate::submit::Outbox;
 use crate::uses::{Use, Uses};
+use std::sync::Arc;
 use std::time::Instant;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::WasiCtx;
@@ -51,7 +52,7 @@ pub(crate) struct Host {
     pub(crate) uses: Uses,
     /// Calls of functions of the host, ours and WASI's.
     pub(crate) calls: u64,
-    pub(crate) grants: Grants,
+    pub(crate) grants: Arc<Grants>,
     pub(crate) scratch: Scratch,
     pub(crate) table: ResourceTable,
     /// Made when the guest first asks for WASI: most calls never do.
@@ -70,13 +71,15 @@ impl Host {
         if stands(Defence::Table) {
             table.set_max_capacity(HANDLES);
         }
-        let http = http::Http::new(&grants);
+        // Most guests ask for nothing that is granted: it is shared, not copied.
+        let grants = Arc::new(grants);
+        let http = http::Http::new(Arc::clone(&grants));
         Self {
             http,
             log: LogBook::new(limits, attempt.log_level),
             progress: progress::Board::new(limits, &attempt),
             tally: Tally::new(limits.memory),
-            outbox: Outbox::new(grants.clone(), limits.arguments_bytes),
+            outbox: Outbox::new(Arc::clone(&grants), limits.arguments_bytes),
             uses: Uses::default(),
             calls: 0,
             scratch: Scratch::new(grants.scratch),

@@ -144,18 +144,7 @@ impl Armed<'_> {
         host.uses.count(Capability::Http, host.http_use());
         host.uses.count(Capability::Secrets, host.secrets_sent());
         let (bytes_in, bytes_out) = host.uses.bytes();
-        let result = match &outcome {
-            Outcome::Returned(result) => result.len() as u64,
-            Outcome::BadResult { .. }
-            | Outcome::Failed(_)
-            | Outcome::Retry(_)
-            | Outcome::Reject(_)
-            | Outcome::Ignore
-            | Outcome::Interrupted { .. }
-            | Outcome::LimitHit(_)
-            | Outcome::Trapped(_)
-            | Outcome::Exited { .. } => 0,
-        };
+        let result = outcome.result().map_or(0, |result| result.len() as u64);
         Report {
             outcome,
             usage: Usage {

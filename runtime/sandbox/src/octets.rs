@@ -1,4 +1,5 @@
-//! Bytes that are written as bytes, and not as a list of numbers.
+//! Bytes that are written as bytes, and not as a list of numbers, for
+//! `#[serde(with = "celeriac_sandbox::octets")]`.
 
 use bytes::Bytes;
 use serde::de::{Error, SeqAccess, Visitor};
@@ -8,11 +9,19 @@ use std::fmt;
 /// Most bytes that room is made for before they are there (64 KiB).
 const ROOM: usize = 64 << 10;
 
-pub(crate) fn serialize<S: Serializer>(bytes: &Bytes, to: S) -> Result<S::Ok, S::Error> {
+/// Writes bytes.
+///
+/// # Errors
+/// Those of the format.
+pub fn serialize<S: Serializer>(bytes: &Bytes, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_bytes(bytes)
 }
 
-pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
+/// Reads bytes; room is made for what is there.
+///
+/// # Errors
+/// Those of the format, and where something else is there.
+pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Bytes, D::Error> {
     from.deserialize_byte_buf(Octets)
 }
 

@@ -46,6 +46,25 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Returns the result of a guest that returned one.
+    #[must_use]
+    pub fn result(&self) -> Option<&Bytes> {
+        match self {
+            Self::Returned(result) => Some(result),
+            Self::BadResult { .. }
+            | Self::Failed(_)
+            | Self::Retry(_)
+            | Self::Reject(_)
+            | Self::Ignore
+            | Self::Interrupted { .. }
+            | Self::LimitHit(_)
+            | Self::Trapped(_)
+            | Self::Exited { .. } => None,
+        }
+    }
+}
+
 /// A failure in the guest's words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {

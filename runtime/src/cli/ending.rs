@@ -185,18 +185,8 @@ struct Step<'a> {
 /// Makes the document of an attempt for programs.
 pub(crate) fn document<'a>(task: &'a str, report: &'a Report) -> Document<'a> {
     let end = ending(&report.outcome);
-    let result = match &report.outcome {
-        Outcome::Returned(bytes) => serde_json::from_slice(bytes).ok(),
-        Outcome::BadResult { .. }
-        | Outcome::Failed(_)
-        | Outcome::Retry(_)
-        | Outcome::Reject(_)
-        | Outcome::Ignore
-        | Outcome::Interrupted { .. }
-        | Outcome::LimitHit(_)
-        | Outcome::Trapped(_)
-        | Outcome::Exited { .. } => None,
-    };
+    let result = report.outcome.result();
+    let result = result.and_then(|bytes| serde_json::from_slice(bytes).ok());
     let progress = report.progress.iter().map(|step| Step {
         state: &step.state,
         meta: serde_json::from_str(&step.meta).ok(),

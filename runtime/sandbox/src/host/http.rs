@@ -3,8 +3,8 @@
 use super::Host;
 use crate::attempt::Attempt;
 use crate::cpu::Deadlines;
-use crate::egress::{HEADER_BYTES, HttpGrant, HttpUse, Session};
-use crate::grants::{Grants, Injection};
+use crate::egress::{HEADER_BYTES, HttpUse, Session};
+use crate::grants::Grants;
 use crate::log::LogBook;
 use hyper::http::HeaderName;
 use hyper::{Request, header};
@@ -27,22 +27,15 @@ const FORBIDDEN: [HeaderName; 3] = [header::TE, header::TRAILER, header::EXPECT]
 
 /// Outgoing HTTP of one attempt, made when the guest first asks for it.
 pub(super) struct Http {
-    grant: HttpGrant,
-    inject: Vec<Injection>,
-    place: String,
+    grants: Arc<Grants>,
     open: Option<(WasiHttpCtx, Hooks)>,
 }
 
 struct Hooks(Arc<Session>);
 
 impl Http {
-    pub(super) fn new(grants: &Grants) -> Self {
-        Self {
-            grant: grants.http.clone(),
-            inject: grants.inject.clone(),
-            place: grants.place.clone(),
-            open: None,
-        }
+    pub(super) fn new(grants: Arc<Grants>) -> Self {
+        Self { grants, open: None }
     }
 
     /// Returns how many headers with secrets it sent.
@@ -63,19 +56,18 @@ impl Http {
         log: &LogBook,
         deadlines: &Deadlines,
     ) -> &mut (WasiHttpCtx, Hooks) {
-        let (grant, place) = (&mut self.grant, &mut self.place);
-        let inject = std::mem::take(&mut self.inject);
+        let grants = &self.grants;
         self.open.get_or_insert_with(|| {
             let mut ctx = WasiHttpCtx::new();
             ctx.set_field_size_limit(HEADER_BYTES);
             let session = Session::new(
                 attempt.egress.clone(),
-                std::mem::take(grant),
-                std::mem::take(place),
+                grants.http.clone(),
+                grants.place.clone(),
                 log.clone(),
                 deadlines.hard,
             )
-            .with_headers(inject);
+            .with_headers(grants.inject.clone());
             (ctx, Hooks(Arc::new(session)))
         })
     }

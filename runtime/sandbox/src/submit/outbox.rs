@@ -10,6 +10,7 @@ use crate::grants::Grants;
 use crate::invoke::check_json;
 use bytes::Bytes;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The highest priority.
 const PRIORITY: u8 = 9;
@@ -26,7 +27,7 @@ pub(crate) struct Draft {
 #[derive(Debug)]
 pub(crate) struct Outbox {
     arguments_bytes: u64,
-    grants: Grants,
+    grants: Arc<Grants>,
     /// Tasks submitted so far.
     count: u32,
     /// Numbers given so far.
@@ -48,7 +49,7 @@ pub(crate) enum Step {
 }
 
 impl Outbox {
-    pub(crate) fn new(grants: Grants, arguments_bytes: u64) -> Self {
+    pub(crate) fn new(grants: Arc<Grants>, arguments_bytes: u64) -> Self {
         Self {
             arguments_bytes,
             grants,

@@ -1,6 +1,6 @@
 //! One cell, from the side of its worker: a process, and the attempts that it runs.
 
-use super::wire::{self, Ask, FROM_CELL, FromCell, Octets, Order, ToCell, Trouble};
+use super::wire::{self, Ask, FROM_CELL, FromCell, Order, ToCell, Trouble};
 use crate::registry::{Digest, Loaded};
 use bytes::Bytes;
 use celeriac_sandbox::{Limits, Progress, Report, SandboxError};
@@ -164,7 +164,7 @@ impl Cell {
             Some(known) => *known,
             None => {
                 let number = u32::try_from(codes.len()).unwrap_or(u32::MAX);
-                let artifact = Octets(Bytes::from(code.component.artifact()?));
+                let artifact = Bytes::from(code.component.artifact()?);
                 let load = ToCell::Load {
                     code: number,
                     artifact,

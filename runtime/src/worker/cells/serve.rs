@@ -111,7 +111,7 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
                 egress = prepared(settings);
             }
             ToCell::Load { code, artifact } => {
-                let component = engine.load(&artifact.0);
+                let component = engine.load(&artifact);
                 codes.insert(code, component.map_err(|error| error.to_string()));
             }
             ToCell::Run(mut order) => {

@@ -8,8 +8,8 @@ use celeriac_sandbox::{
     Attempt, Call, EgressSettings, Grants, Interruption, KeepError, Limits, Progress, Report,
     Signature, SubmitError, When, Wish,
 };
-use serde::de::{DeserializeOwned, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
@@ -25,7 +25,11 @@ pub(super) enum ToCell {
     /// How its guests send by HTTP; said first. What they may reach comes with each run.
     Egress(EgressSettings),
     /// Native code, which runs from now on by this number.
-    Load { code: u32, artifact: Octets },
+    Load {
+        code: u32,
+        #[serde(with = "celeriac_sandbox::octets")]
+        artifact: Bytes,
+    },
     /// Run an attempt.
     Run(Box<Order>),
     /// Ask a guest to stop.
@@ -108,38 +112,6 @@ pub(super) enum Trouble {
     Busy { slots: u32 },
     /// The code cannot be instantiated.
     Broken { reason: String },
-}
-
-/// Bytes that are written as bytes.
-#[derive(Debug)]
-pub(super) struct Octets(pub(super) Bytes);
-
-impl Serialize for Octets {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Octets {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        struct Read;
-        impl Visitor<'_> for Read {
-            type Value = Octets;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("bytes")
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Octets, E> {
-                Ok(Octets(Bytes::copy_from_slice(bytes)))
-            }
-
-            fn visit_byte_buf<E>(self, bytes: Vec<u8>) -> Result<Octets, E> {
-                Ok(Octets(Bytes::from(bytes)))
-            }
-        }
-        from.deserialize_byte_buf(Read)
-    }
 }
 
 /// Writes a frame.

@@ -1,7 +1,6 @@
 //! The walls between a guest and everybody else: what it says and what it sends.
 
-use super::raw::Raw;
-use super::runs::jobs;
+use super::raw::{Raw, jobs};
 use super::{
     Arc, Attempt, Counter, Defence, Grants, Ordering, Report, both, call, limits, load, may_submit,
     returned, without,
@@ -12,10 +11,7 @@ const SEND: &str = "
     (local.set 0 (i32.const 0))
     (loop
         (call $submit
-            (call $job
-                (i32.const 600) (i32.const 3)
-                (i32.const 560) (i32.const 16) (i32.const 610) (i32.const 2)
-                (i32.const 560) (i32.const 16) (i32.const 612) (i32.const 2))
+            (call $new)
             (i32.const 0) (i32.const 700))
         (local.set 0 (i32.add (local.get 0) (i32.const 1)))
         (br_if 0 (i32.lt_u (local.get 0) (i32.const 150))))

@@ -1,6 +1,6 @@
 //! The walls around a run: memory, time, handles, and what a guest hands over.
 
-use super::raw::Raw;
+use super::raw::{Raw, jobs};
 use super::{
     Attempt, Counter, Defence, Duration, Limit, Limits, MIB, Outcome, both, call, invoke, limit,
     limits, load, may_submit, returned, trapped, without,
@@ -19,28 +19,10 @@ const GROW: &str = "
 const HOARD: &str = "
     (local.set 0 (i32.const 0))
     (loop
-        (drop (call $job
-            (i32.const 600) (i32.const 3)
-            (i32.const 560) (i32.const 16) (i32.const 610) (i32.const 2)
-            (i32.const 560) (i32.const 16) (i32.const 612) (i32.const 2)))
+        (drop (call $new))
         (local.set 0 (i32.add (local.get 0) (i32.const 1)))
         (br_if 0 (i32.lt_u (local.get 0) (i32.const 5000))))
     i32.const 512";
-
-/// What a guest needs that makes and sends jobs.
-pub(super) fn jobs(run: &'static str) -> Raw {
-    Raw {
-        imported: r#"
-            (import "celeriac:task/submit@0.1.0" "[constructor]job" (func $job
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
-            (import "celeriac:task/submit@0.1.0" "[static]job.submit" (func $submit
-                (param i32 i32 i32)))"#
-            .to_owned(),
-        more: r#"(data (i32.const 600) "a.b") (data (i32.const 610) "[]{}")"#.to_owned(),
-        run,
-        ..Raw::default()
-    }
-}
 
 #[tokio::test]
 async fn without_the_sum_of_memories_a_guest_gets_what_a_slot_of_the_pool_has() {
@@ -110,10 +92,7 @@ async fn without_both_clocks_a_loop_ends_when_nobody_waits_for_it_any_more() {
 async fn without_a_time_limit_a_guest_waits_as_long_as_the_host_does() {
     let run = "
         (call $submit
-            (call $job
-                (i32.const 600) (i32.const 3)
-                (i32.const 560) (i32.const 16) (i32.const 610) (i32.const 2)
-                (i32.const 560) (i32.const 16) (i32.const 612) (i32.const 2))
+            (call $new)
             (i32.const 0) (i32.const 700))
         i32.const 512";
     let component = load(&jobs(run).component());

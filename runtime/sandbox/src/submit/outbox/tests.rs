@@ -5,7 +5,7 @@ fn outbox() -> Outbox {
         submit: vec!["a.*".to_owned()],
         ..Grants::default()
     };
-    Outbox::new(grants, 4 << 20)
+    Outbox::new(Arc::new(grants), 4 << 20)
 }
 
 fn draft(outbox: &mut Outbox) -> Draft {
