@@ -126,16 +126,17 @@ impl App {
         route::queue(&self.config.routes, task)
     }
 
-    /// Returns the tasks that the operator lets tasks of a module send.
+    /// Lists all that the operator grants to tasks of a module, each once.
     #[must_use]
-    pub fn may_submit<'a>(
-        &self,
-        module: &str,
-        tasks: impl Iterator<Item = &'a str>,
-    ) -> Vec<String> {
+    pub fn reach(&self, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
         let granted = self.grants(&BTreeMap::new());
-        let all = tasks.flat_map(|task| grants::of(&granted, module, task).submit);
-        all.collect::<BTreeSet<_>>().into_iter().collect()
+        let mut all = Vec::new();
+        let mut seen = BTreeSet::new();
+        for task in tasks {
+            let reach = grants::of(&granted, module, &task.name);
+            all.extend(reach.reach().filter(|one| seen.insert(one.clone())));
+        }
+        all
     }
 
     /// Tells for everything that tasks of a module want whether all that want it have it.

@@ -40,6 +40,9 @@ pub struct Line {
     /// Names and values, likewise escaped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<(String, String)>,
+    /// Whether the host says it, such as a denial, and not the guest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_host: bool,
 }
 
 /// The log of an attempt.
@@ -109,6 +112,16 @@ impl LogBook {
         }
     }
 
+    /// Writes what the host has to say, a warning that no guest can imitate.
+    pub(crate) fn warn(&self, message: &str, fields: &[(String, String)]) {
+        let mut book = self.book();
+        let before = book.log.lines.len();
+        book.push(Level::Warn, message, fields);
+        for line in book.log.lines.iter_mut().skip(before) {
+            line.by_host = true;
+        }
+    }
+
     pub(crate) fn write(&self, stream: Stream, bytes: &[u8]) {
         self.book().write(stream, bytes);
     }
@@ -152,6 +165,7 @@ impl Book {
                 .iter()
                 .map(|(name, value)| (escape(name), escape(value)))
                 .collect(),
+            by_host: false,
         });
     }
 

@@ -171,6 +171,7 @@ mod tests {
             level: Level::Info,
             message: "two\nlines\t".to_owned(),
             fields: vec![("a".to_owned(), "b".to_owned())],
+            by_host: false,
         });
         let limits = Limits::default();
         assert_eq!(good.check(&limits, &Grants::default()), Ok(()));
@@ -198,6 +199,7 @@ mod tests {
             level: Level::Info,
             message: message.to_owned(),
             fields: Vec::new(),
+            by_host: false,
         };
         report.log.lines = vec![line("\u{1b}[2J")];
         assert_eq!(wrong(&report), "control characters in the log");

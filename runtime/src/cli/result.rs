@@ -165,13 +165,16 @@ fn progress(spinner: &Spinner, record: &Record) {
 
 fn told(record: &Record, log: bool, screen: &mut Screen) -> Exit {
     show::record(screen, record);
-    if log {
-        show::log(screen, record);
-    }
-    match record.state {
+    let exit = match record.state {
         State::Failure | State::Revoked => Exit::Failed,
         State::Success | State::Started | State::Retry | State::Custom(_) => Exit::Done,
+    };
+    if log {
+        show::log(screen, record);
+    } else if exit == Exit::Failed {
+        show::warnings(screen, record);
     }
+    exit
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::address::Network;
 use super::policy::Target;
 use super::{Egress, EgressLimits, HttpGrant, HttpUse};
 use crate::grants::Injection;
-use crate::log::{Level, LogBook};
+use crate::log::LogBook;
 use hyper::Method;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -184,7 +184,7 @@ impl Session {
     /// Writes a line into the log of the attempt.
     pub(super) fn tell(&self, words: &str) {
         let grant = ("grant".to_owned(), "http".to_owned());
-        self.log.emit(Level::Warn, words, &[grant]);
+        self.log.warn(words, &[grant]);
     }
 
     /// Waits for a place among the requests under way.

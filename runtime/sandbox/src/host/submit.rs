@@ -5,7 +5,6 @@ use super::Host;
 use crate::bindings::celeriac::task::submit as wire;
 use crate::bindings::celeriac::task::submit::{Host as Submit, HostJob};
 use crate::bindings::celeriac::task::types::PayloadResult;
-use crate::log::Level;
 use crate::submit::{Draft, Step, SubmitError, When};
 use crate::uses::{Capability, Use};
 use std::sync::Arc;
@@ -107,7 +106,7 @@ impl Host {
     /// grant even if the guest says nothing.
     pub(super) fn note_denial(&mut self, error: Option<&SubmitError>) {
         if let Some(SubmitError::Denied(reason)) = error {
-            self.log.emit(Level::Warn, reason, &[]);
+            self.log.warn(reason, &[]);
         }
     }
 }

@@ -10,6 +10,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
+/// Warnings of the host that are shown without being asked for: a task that misses more
+/// grants has a log.
+const WARNINGS: usize = 3;
+
 /// Shows a record: one line about the state, then the result or the failure.
 pub(crate) fn record(screen: &mut Screen, record: &Record) {
     match &record.state {
@@ -54,13 +58,26 @@ pub(crate) fn record(screen: &mut Screen, record: &Record) {
     }
 }
 
+fn log_of(record: &Record) -> Option<Log> {
+    serde_json::from_str(record.log.as_deref()?).ok()
+}
+
+/// Shows what the host wrote into the log of the last attempt, such as the grant that a
+/// task misses: each text once, and the first few of them.
+pub(crate) fn warnings(screen: &mut Screen, record: &Record) {
+    let lines = log_of(record).unwrap_or_default().lines;
+    let mut shown: Vec<String> = Vec::new();
+    for line in lines.into_iter().filter(|line| line.by_host) {
+        if shown.len() < WARNINGS && !shown.contains(&line.message) {
+            screen.line(&line.message);
+            shown.push(line.message);
+        }
+    }
+}
+
 /// Shows the log of the last attempt, and how much of it was dropped.
 pub(crate) fn log(screen: &mut Screen, record: &Record) {
-    let log = record
-        .log
-        .as_deref()
-        .and_then(|log| serde_json::from_str::<Log>(log).ok());
-    let Some(log) = log else {
+    let Some(log) = log_of(record) else {
         return;
     };
     for line in log.lines {
@@ -274,6 +291,30 @@ mod tests {
         record(&mut screen, &Record { usage, ..known });
         let line = "submit 2 times, denied once; http denied 3 times; scratch once";
         assert_eq!(printed.out().lines().nth(1), Some(line));
+    }
+
+    #[test]
+    fn warnings_of_the_host_are_shown_once_and_no_imitations_of_the_guest() {
+        let line = |message: &str, by_host: bool| {
+            format!(r#"{{"level":"warn","message":"{message}","by_host":{by_host}}}"#)
+        };
+        let lines = [
+            line("no grant a", true),
+            line("no grant b", false),
+            line("no grant a", true),
+            line("no grant c", true),
+            line("no grant d", true),
+            line("no grant e", true),
+        ];
+        let log = format!(
+            r#"{{"lines":[{}],"dropped_lines":0,"dropped_bytes":0}}"#,
+            lines.join(",")
+        );
+        let (mut screen, printed) = screen(false);
+        let of = |log| Record { log, ..success() };
+        warnings(&mut screen, &of(Some(log)));
+        warnings(&mut screen, &of(None));
+        assert_eq!(printed.out(), "no grant a\nno grant c\nno grant d\n");
     }
 
     #[test]
