@@ -5,6 +5,7 @@ use super::policy::Target;
 use super::{Egress, EgressLimits, HttpGrant, HttpUse};
 use crate::grants::Injection;
 use crate::log::{Level, LogBook};
+use crate::uses::Use;
 use hyper::Method;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -35,6 +36,11 @@ pub(crate) struct Session {
     bytes_out: AtomicU64,
     /// Headers with secrets that were sent.
     pub(super) secrets: AtomicU64,
+    /// What was done before, by earlier calls of the same attempt; the counts above go on
+    /// from it.
+    before: HttpUse,
+    /// Whether the limit of requests was told already.
+    is_told_requests: AtomicBool,
     /// Whether a limit of bytes was told already.
     is_told: AtomicBool,
 }
@@ -66,6 +72,8 @@ impl Session {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             secrets: AtomicU64::new(0),
+            before: HttpUse::default(),
+            is_told_requests: AtomicBool::new(false),
             is_told: AtomicBool::new(false),
             egress,
         }
@@ -74,6 +82,21 @@ impl Session {
     /// Adds headers to requests for some servers.
     pub(crate) fn with_headers(mut self, inject: Vec<Injection>) -> Self {
         self.inject = inject;
+        self
+    }
+
+    /// Goes on from what earlier calls of the same attempt used.
+    pub(crate) fn after(mut self, earlier: Use) -> Self {
+        self.before = HttpUse {
+            requests: earlier.calls.saturating_add(earlier.denied),
+            denied: earlier.denied,
+            bytes_in: earlier.bytes_in,
+            bytes_out: earlier.bytes_out,
+        };
+        self.requests = AtomicU64::new(self.before.requests);
+        self.denied = AtomicU64::new(self.before.denied);
+        self.bytes_in = AtomicU64::new(self.before.bytes_in);
+        self.bytes_out = AtomicU64::new(self.before.bytes_out);
         self
     }
 
@@ -90,14 +113,14 @@ impl Session {
         self.secrets.load(Ordering::Relaxed)
     }
 
-    /// Returns what was done so far.
+    /// Returns what was done so far, without what was before it.
     pub(crate) fn used(&self) -> HttpUse {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let since = |count: &AtomicU64, before| count.load(Ordering::Relaxed).saturating_sub(before);
         HttpUse {
-            requests: read(&self.requests),
-            denied: read(&self.denied),
-            bytes_in: read(&self.bytes_in),
-            bytes_out: read(&self.bytes_out),
+            requests: since(&self.requests, self.before.requests),
+            denied: since(&self.denied, self.before.denied),
+            bytes_in: since(&self.bytes_in, self.before.bytes_in),
+            bytes_out: since(&self.bytes_out, self.before.bytes_out),
         }
     }
 
@@ -121,7 +144,7 @@ impl Session {
         let most = self.limits().requests;
         if before >= most {
             self.denied.fetch_add(1, Ordering::Relaxed);
-            if before == most {
+            if !self.is_told_requests.swap(true, Ordering::Relaxed) {
                 self.tell(&format!(
                     "no more than {most} requests by HTTP for one attempt; http.requests in the operator's configuration raises it"
                 ));

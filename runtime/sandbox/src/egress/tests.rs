@@ -8,6 +8,7 @@ mod granted;
 use super::{Egress, EgressLimits, EgressSettings, HttpGrant, Resolver, Session, Trust};
 use crate::limits::Limits;
 use crate::log::{Level, LogBook};
+use crate::uses::Use;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
@@ -46,6 +47,7 @@ struct Setup {
     grant: HttpGrant,
     table: Table,
     wall: Duration,
+    earlier: Use,
 }
 
 /// An attempt whose guest may reach `hosts`.
@@ -59,6 +61,7 @@ fn may(hosts: &[&str]) -> Setup {
         },
         table: Table::default(),
         wall: Duration::from_secs(60),
+        earlier: Use::default(),
     }
 }
 
@@ -91,6 +94,7 @@ impl Setup {
         let deadline = Instant::now() + self.wall;
         let place = "[grants.\"web\"]".to_owned();
         let session = Session::new(egress, self.grant, place, log.clone(), deadline);
+        let session = session.after(self.earlier);
         Guest {
             session: Arc::new(session),
             log,

@@ -67,7 +67,8 @@ impl Http {
                 log.clone(),
                 deadlines.hard,
             )
-            .with_headers(grants.inject.clone());
+            .with_headers(grants.inject.clone())
+            .after(attempt.http_used);
             (ctx, Hooks(Arc::new(session)))
         })
     }
