@@ -48,6 +48,8 @@ pub(crate) enum Defence {
     Grants,
     /// An attempt sends a hundred tasks.
     Quota,
+    /// Lookups of names are shared out among attempts and modules.
+    Lookups,
 }
 
 /// Tells whether a defence is in its place.
@@ -57,7 +59,7 @@ pub(crate) const fn stands(_: Defence) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) use away::stands;
+pub(crate) use away::{stands, without};
 
 /// Taking defences away, in tests.
 #[cfg(test)]
@@ -75,7 +77,7 @@ mod away {
 
     /// Puts the defences back when dropped.
     #[must_use]
-    pub(super) struct Away;
+    pub(crate) struct Away;
 
     impl Drop for Away {
         fn drop(&mut self) {
@@ -84,7 +86,7 @@ mod away {
     }
 
     /// Takes defences away from what this thread does.
-    pub(super) fn without(defences: &[Defence]) -> Away {
+    pub(crate) fn without(defences: &[Defence]) -> Away {
         AWAY.with_borrow_mut(|away| away.extend_from_slice(defences));
         Away
     }

@@ -1,6 +1,7 @@
 //! What one attempt does by HTTP: its grant, its counts and its log.
 
 use super::address::Network;
+use super::lookups::Asker;
 use super::policy::Target;
 use super::{Egress, EgressLimits, HttpGrant, HttpUse};
 use crate::grants::Injection;
@@ -30,6 +31,8 @@ pub(crate) struct Session {
     log: LogBook,
     deadline: Instant,
     slots: Arc<Semaphore>,
+    /// Whom lookups of names are for.
+    pub(super) asker: Asker,
     requests: AtomicU64,
     denied: AtomicU64,
     bytes_in: AtomicU64,
@@ -61,6 +64,7 @@ impl Session {
         deadline: Instant,
     ) -> Self {
         Self {
+            asker: Asker::new(&place),
             grant,
             inject: Vec::new(),
             place,

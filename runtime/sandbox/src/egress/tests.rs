@@ -4,6 +4,7 @@
 mod bounds;
 mod denied;
 mod granted;
+mod lookups;
 
 use super::{Egress, EgressLimits, EgressSettings, HttpGrant, Resolver, Session, Trust};
 use crate::limits::Limits;
@@ -16,7 +17,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
@@ -25,11 +26,18 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 pub(super) struct Table {
     names: Mutex<BTreeMap<String, Vec<Vec<IpAddr>>>>,
     lookups: Arc<AtomicUsize>,
+    /// Whether names that begin with `slow` have an answer by now.
+    is_open: Mutex<bool>,
+    opened: Condvar,
 }
 
 impl Table {
     pub(super) fn addresses(&self, name: &str) -> Vec<IpAddr> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
+        if name.starts_with("slow") {
+            let is_open = self.is_open.lock().unwrap();
+            drop(self.opened.wait_while(is_open, |is_open| !*is_open).unwrap());
+        }
         let mut names = self.names.lock().unwrap();
         let Some(answers) = names.get_mut(name) else {
             return Vec::new();
@@ -38,6 +46,12 @@ impl Table {
             1 => answers[0].clone(),
             _ => answers.remove(0),
         }
+    }
+
+    /// Lets slow names have their answers.
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
     }
 }
 
@@ -87,13 +101,20 @@ impl Setup {
         self
     }
 
-    fn open(self) -> Guest {
+    fn open(mut self) -> Guest {
+        let (settings, table) = (self.settings.clone(), std::mem::take(&mut self.table));
+        let lookups = Arc::clone(&table.lookups);
+        let resolver = Resolver::table(Arc::new(table));
+        let egress = Egress::over(settings, resolver, Trust::default());
+        self.join(&egress, "web", lookups)
+    }
+
+    /// Opens an attempt of a module beside others.
+    fn join(self, egress: &Egress, module: &str, lookups: Arc<AtomicUsize>) -> Guest {
         let log = LogBook::new(&Limits::default(), Level::Debug);
-        let lookups = Arc::clone(&self.table.lookups);
-        let egress = Egress::over(self.settings, Resolver::Table(self.table), Trust::default());
         let deadline = Instant::now() + self.wall;
-        let place = "[grants.\"web\"]".to_owned();
-        let session = Session::new(egress, self.grant, place, log.clone(), deadline);
+        let place = format!("[grants.{module:?}]");
+        let session = Session::new(egress.clone(), self.grant, place, log.clone(), deadline);
         let session = session.after(self.earlier);
         Guest {
             session: Arc::new(session),
