@@ -48,8 +48,44 @@ pub(crate) enum Defence {
     Grants,
     /// An attempt sends a hundred tasks.
     Quota,
+    /// Hosts are reached by HTTP only where they are granted.
+    Hosts,
+    /// Special addresses are connected to only where they are granted.
+    Addresses,
+    /// The worker's own servers are connected to only where they are granted alone.
+    Own,
+    /// This machine is reached at none of its addresses without a grant.
+    Here,
+    /// What is connected to is the address that was judged. There is nothing to leave out:
+    /// without it, a test looks the name up again.
+    #[cfg(test)]
+    Pinned,
     /// Lookups of names are shared out among attempts and modules.
     Lookups,
+    /// An attempt makes so many requests.
+    Requests,
+    /// So many requests of an attempt are under way at once.
+    InFlight,
+    /// An attempt sends so many bytes by HTTP.
+    BytesOut,
+    /// An attempt receives so many bytes by HTTP.
+    BytesIn,
+    /// The headers of an answer have a limit.
+    AnswerHeaders,
+    /// The headers of a request have a limit.
+    RequestHeaders,
+    /// Headers of the connection are not for guests.
+    Forbidden,
+    /// A connection has its time.
+    ConnectTime,
+    /// An answer has its time to begin and to go on.
+    Silence,
+    /// The key-value store of a module has its room.
+    Room,
+    /// A value has a largest size.
+    ValueSize,
+    /// The scratch files of an attempt have their room.
+    Scratch,
 }
 
 /// Tells whether a defence is in its place.

@@ -7,9 +7,11 @@ use super::policy::{Host, Target};
 use super::session::Session;
 use super::tls;
 use super::wire::Wire;
+use crate::defence::{Defence, stands};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -32,7 +34,7 @@ pub(super) enum Connection {
 pub(super) async fn connect(
     session: &Arc<Session>,
     target: &Target,
-    limit: std::time::Duration,
+    limit: Duration,
 ) -> Result<Connection, Error> {
     let connecting = async {
         let wire = Wire::new(open(session, target).await?, Arc::clone(session));
@@ -42,7 +44,10 @@ pub(super) async fn connect(
         }
         Ok(Connection::Plain(wire))
     };
-    let limit = session.within(limit.min(session.limits().connect));
+    let limit = match stands(Defence::ConnectTime) {
+        true => session.within(limit.min(session.limits().connect)),
+        false => session.within(Duration::MAX),
+    };
     match tokio::time::timeout(limit, connecting).await {
         Ok(connection) => connection,
         Err(_) => Err(Error::ConnectionTimeout),
@@ -51,6 +56,8 @@ pub(super) async fn connect(
 
 async fn open(session: &Session, target: &Target) -> Result<TcpStream, Error> {
     let addresses = judged(session, target).await?;
+    #[cfg(test)]
+    let addresses = super::tests::pinned(session, target, addresses).await;
     let mut last = Error::DestinationNotFound;
     for address in addresses.into_iter().take(TRIES) {
         let stream = match TcpStream::connect(address).await {
@@ -65,7 +72,7 @@ async fn open(session: &Session, target: &Target) -> Result<TcpStream, Error> {
         let is_here = stream
             .local_addr()
             .is_ok_and(|own| own.ip() == address.ip());
-        if is_here && !session.is_granted(address.ip(), false) {
+        if is_here && !session.is_granted(address.ip(), false) && stands(Defence::Here) {
             return Err(session.deny_address(target, address.ip(), HERE));
         }
         return Ok(stream);
@@ -102,10 +109,10 @@ async fn judged(session: &Session, target: &Target) -> Result<Vec<SocketAddr>, E
 /// of the worker's own servers at the port; without them, any may be one.
 fn refusal(session: &Session, ip: IpAddr, own: Option<&[IpAddr]>) -> Option<&'static str> {
     let is_own = own.is_none_or(|own| own.contains(&canonical(ip)));
-    if is_own {
+    if is_own && stands(Defence::Own) {
         return (!session.is_granted(ip, true)).then_some(OWN);
     }
-    special(ip).filter(|_| !session.is_granted(ip, false))
+    special(ip).filter(|_| !session.is_granted(ip, false) && stands(Defence::Addresses))
 }
 
 /// Returns the addresses of the worker's own servers at a port; `None` where one of them

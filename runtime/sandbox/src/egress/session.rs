@@ -4,6 +4,7 @@ use super::address::Network;
 use super::lookups::Asker;
 use super::policy::Target;
 use super::{Egress, EgressLimits, HttpGrant, HttpUse};
+use crate::defence::{Defence, stands};
 use crate::grants::Injection;
 use crate::log::{Level, LogBook};
 use crate::uses::Use;
@@ -70,7 +71,10 @@ impl Session {
             place,
             log,
             deadline,
-            slots: Arc::new(Semaphore::new(egress.0.settings.limits.concurrent)),
+            slots: Arc::new(Semaphore::new(match stands(Defence::InFlight) {
+                true => egress.0.settings.limits.concurrent,
+                false => Semaphore::MAX_PERMITS,
+            })),
             requests: AtomicU64::new(0),
             denied: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
@@ -146,7 +150,7 @@ impl Session {
     ) -> Result<Target, Error> {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         let most = self.limits().requests;
-        if before >= most {
+        if before >= most && stands(Defence::Requests) {
             self.denied.fetch_add(1, Ordering::Relaxed);
             if !self.is_told_requests.swap(true, Ordering::Relaxed) {
                 self.tell(&format!(
@@ -161,7 +165,8 @@ impl Session {
             return Err(Error::HttpRequestMethodInvalid);
         }
         let target = Target::read(scheme, authority).ok_or(Error::HttpRequestUriInvalid)?;
-        if self.grant.hosts.iter().any(|host| host.fits(&target)) {
+        let is_granted = self.grant.hosts.iter().any(|host| host.fits(&target));
+        if is_granted || !stands(Defence::Hosts) {
             return Ok(target);
         }
         let granted = self.grant.hosts.iter().map(ToString::to_string);
@@ -229,6 +234,13 @@ impl Session {
 
     /// Returns how many more bytes may go a way.
     pub(super) fn left(&self, way: Way) -> u64 {
+        let defence = match way {
+            Way::In => Defence::BytesIn,
+            Way::Out => Defence::BytesOut,
+        };
+        if !stands(defence) {
+            return u64::MAX;
+        }
         let (count, most) = self.bytes(way);
         most.saturating_sub(count.load(Ordering::Relaxed))
     }

@@ -5,8 +5,12 @@ mod bounds;
 mod denied;
 mod granted;
 mod lookups;
+mod needed;
+mod times;
 
+use super::policy::Target;
 use super::{Egress, EgressLimits, EgressSettings, HttpGrant, Resolver, Session, Trust};
+use crate::defence::{Defence, stands, without};
 use crate::limits::Limits;
 use crate::log::{Level, LogBook};
 use crate::uses::Use;
@@ -174,7 +178,15 @@ impl Server {
     /// Answers every connection by `answer`, which may write for as long as somebody
     /// reads.
     fn new(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1", answer)
+    }
+
+    /// Does so at an address.
+    fn at(
+        ip: &str,
+        answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, heads) = mpsc::channel();
         let answer = Arc::new(answer);
@@ -200,6 +212,21 @@ impl Server {
     fn url(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+/// Connects to whatever a name has for an address by now, where that defence is away.
+pub(super) async fn pinned(
+    session: &Session,
+    target: &Target,
+    judged: Vec<SocketAddr>,
+) -> Vec<SocketAddr> {
+    if stands(Defence::Pinned) {
+        return judged;
+    }
+    let resolver = &session.egress.0.resolver;
+    let again = resolver.addresses(&target.host, None).await.unwrap();
+    let again = again.into_iter();
+    again.map(|ip| SocketAddr::new(ip, target.port)).collect()
 }
 
 /// Reads the head of a request.

@@ -1,7 +1,6 @@
 //! Lookups of names, when some of them take for ever.
 
 use super::*;
-use crate::defence::{Defence, without};
 
 /// A process whose guests look names up, slow ones without an answer until it is dropped.
 struct Process {
