@@ -3,9 +3,11 @@
 //! Every test runs one attack twice. With all defences the attack ends as it
 //! must; without one it succeeds, or comes to the wall that its assertion names.
 
+mod headers;
 mod meanwhile;
 mod outgoing;
 mod runs;
+mod stores;
 mod uploads;
 
 #[path = "../../../../tests/guests/raw.rs"]

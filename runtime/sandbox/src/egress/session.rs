@@ -123,7 +123,8 @@ impl Session {
 
     /// Returns what was done so far, without what was before it.
     pub(crate) fn used(&self) -> HttpUse {
-        let since = |count: &AtomicU64, before| count.load(Ordering::Relaxed).saturating_sub(before);
+        let since =
+            |count: &AtomicU64, before| count.load(Ordering::Relaxed).saturating_sub(before);
         HttpUse {
             requests: since(&self.requests, self.before.requests),
             denied: since(&self.denied, self.before.denied),

@@ -40,7 +40,11 @@ impl Table {
         self.lookups.fetch_add(1, Ordering::Relaxed);
         if name.starts_with("slow") {
             let is_open = self.is_open.lock().unwrap();
-            drop(self.opened.wait_while(is_open, |is_open| !*is_open).unwrap());
+            drop(
+                self.opened
+                    .wait_while(is_open, |is_open| !*is_open)
+                    .unwrap(),
+            );
         }
         let mut names = self.names.lock().unwrap();
         let Some(answers) = names.get_mut(name) else {

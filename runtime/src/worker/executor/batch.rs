@@ -9,8 +9,8 @@ use crate::celery::Request;
 use crate::task::{Exception, Json, Kind, Signature};
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, Capability, Failure, Limit, LimitHit, Limits, Log, Outcome, Report, SandboxError, Submitted,
-    Usage,
+    Attempt, Call, Capability, Failure, Limit, LimitHit, Limits, Log, Outcome, Report,
+    SandboxError, Submitted, Usage,
 };
 use futures::future::BoxFuture;
 use std::sync::Arc;
