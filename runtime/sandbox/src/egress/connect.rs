@@ -82,6 +82,9 @@ async fn open(session: &Session, target: &Target) -> Result<TcpStream, Error> {
 
 /// Returns the addresses of a target that may be connected to.
 async fn judged(session: &Session, target: &Target) -> Result<Vec<SocketAddr>, Error> {
+    if matches!(target.host, Host::Name(_)) && session.asker.is_busy() {
+        session.tell_of_lookups();
+    }
     let resolver = &session.egress.0.resolver;
     let found = resolver.addresses(&target.host, Some(&session.asker)).await;
     let found = found.map_err(|error| {

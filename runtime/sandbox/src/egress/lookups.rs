@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 const LOOKUPS: usize = 64;
 /// Lookups at once of one attempt (8), those included that it gave up and that still hold
 /// their threads: as many as requests that are under way by default.
-const LOOKUPS_OF_ATTEMPT: usize = 8;
+pub(super) const LOOKUPS_OF_ATTEMPT: usize = 8;
 
 /// Whose a lookup is: the place of the grants that all attempts of a module share, or
 /// nothing for the worker itself.
@@ -60,6 +60,11 @@ impl Asker {
             whom: place.into(),
             turns: Arc::new(Semaphore::new(LOOKUPS_OF_ATTEMPT)),
         }
+    }
+
+    /// Tells whether it has as many lookups under way as it may have.
+    pub(super) fn is_busy(&self) -> bool {
+        self.turns.available_permits() == 0
     }
 }
 

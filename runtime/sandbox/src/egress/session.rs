@@ -1,7 +1,7 @@
 //! What one attempt does by HTTP: its grant, its counts and its log.
 
 use super::address::Network;
-use super::lookups::Asker;
+use super::lookups::{Asker, LOOKUPS_OF_ATTEMPT};
 use super::policy::Target;
 use super::{Egress, EgressLimits, HttpGrant, HttpUse};
 use crate::defence::{Defence, stands};
@@ -47,6 +47,8 @@ pub(crate) struct Session {
     is_told_requests: AtomicBool,
     /// Whether a limit of bytes was told already.
     is_told: AtomicBool,
+    /// Whether the limit of lookups was told already.
+    is_told_lookups: AtomicBool,
 }
 
 /// A direction in which bytes go.
@@ -83,6 +85,7 @@ impl Session {
             before: HttpUse::default(),
             is_told_requests: AtomicBool::new(false),
             is_told: AtomicBool::new(false),
+            is_told_lookups: AtomicBool::new(false),
             egress,
         }
     }
@@ -218,6 +221,15 @@ impl Session {
     pub(super) fn tell(&self, words: &str) {
         let grant = ("grant".to_owned(), "http".to_owned());
         self.log.emit(Level::Warn, words, &[grant]);
+    }
+
+    /// Tells that a name waits for the lookups of others to end.
+    pub(super) fn tell_of_lookups(&self) {
+        if !self.is_told_lookups.swap(true, Ordering::Relaxed) {
+            self.tell(&format!(
+                "{LOOKUPS_OF_ATTEMPT} names are being looked up, the most at once for one attempt, those included that it gave up; this is fixed, and a further name waits"
+            ));
+        }
     }
 
     /// Waits for a place among the requests under way.

@@ -26,7 +26,7 @@ impl Process {
     }
 
     /// Begins lookups that are slow and gives them up, as often as an attempt may.
-    async fn starve(&self, module: &str) {
+    async fn starve(&self, module: &str) -> String {
         let guest = self.attempt(module);
         let options = RequestOptions {
             connect_timeout: Some(Duration::from_millis(1)),
@@ -39,6 +39,7 @@ impl Process {
                 "{answer:?}"
             );
         }
+        guest.said()
     }
 
     /// Tells whether a name of a module's attempt is looked up within a time.
@@ -73,7 +74,8 @@ const LONG: Duration = Duration::from_secs(10);
 #[tokio::test]
 async fn slow_names_of_one_attempt_leave_lookups_to_every_other() {
     let process = Process::new();
-    process.starve("web").await;
+    let said = process.starve("web").await;
+    assert_eq!(said.matches("8 names are being looked up").count(), 1);
     assert_eq!(process.held(), 8);
     assert!(process.looks_up("web", LONG).await);
     assert!(process.looks_up("shop", LONG).await);
