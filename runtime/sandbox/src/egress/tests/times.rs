@@ -1,7 +1,7 @@
 //! How long things may take where nobody says so, on a clock that is wound on.
 
 use super::*;
-use tokio::io::{AsyncWriteExt as _, DuplexStream};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::time::Instant as Wound;
 
 /// An attempt of a day, with a request that is under way over a pipe.
@@ -37,9 +37,13 @@ async fn an_answer_that_does_not_begin_is_waited_for_a_minute() {
 async fn an_answer_that_falls_silent_is_waited_for_a_minute() {
     let guest = open();
     let (ours, mut theirs) = tokio::io::duplex(1 << 16);
-    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc";
-    theirs.write_all(head).await.unwrap();
-    let (answer, rest) = sent(&guest, ours).await.unwrap();
+    let answer = async {
+        theirs.read_u8().await.unwrap();
+        let head = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nabc";
+        theirs.write_all(head).await.unwrap();
+    };
+    let (begun, ()) = tokio::join!(sent(&guest, ours), answer);
+    let (answer, rest) = begun.unwrap();
     let begun = Wound::now();
     let body = tokio::select! {
         body = answer.into_body().collect() => body,
