@@ -67,6 +67,7 @@ mod timing;
 mod tutorial;
 mod unheard;
 mod web;
+mod web_map;
 
 use ended::{class, failure, message, success};
 use std::path::Path;

@@ -12,6 +12,7 @@
 )]
 
 mod bystanders;
+mod clocks;
 mod describing;
 mod endings;
 mod http;
@@ -24,6 +25,7 @@ mod raw;
 mod reach;
 mod results;
 mod sections;
+mod sockets;
 mod stores;
 mod uploads;
 

@@ -6,6 +6,7 @@ use crate::keep::Keeper;
 use crate::log::Level;
 use crate::outcome::Interruption;
 use crate::submit::Sender;
+use crate::uses::Use;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,6 +61,9 @@ pub struct Attempt {
     /// How what it sends by HTTP is sent, within its grants.
     #[serde(skip)]
     pub egress: Egress,
+    /// What earlier calls of the same attempt did by HTTP (nothing): its limits there are
+    /// for all calls together.
+    pub http_used: Use,
     /// Who keeps the key-value store of the guest's module; `None` keeps nothing.
     #[serde(skip)]
     pub keeper: Option<Arc<dyn Keeper>>,
@@ -83,6 +87,7 @@ impl Default for Attempt {
             progress: None,
             sender: None,
             egress: Egress::default(),
+            http_used: Use::default(),
             keeper: None,
             keep_progress: 0,
         }

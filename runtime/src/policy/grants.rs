@@ -123,6 +123,29 @@ mod tests {
         assert!(grants.submit.is_empty() && grants.http == HttpGrant::default());
         assert_eq!(grants.place, "[grants.\"images\"]");
     }
+    /// Names are all there is: a secret that is given to everybody is everybody's.
+    #[test]
+    fn a_secret_is_for_those_whose_section_names_it_and_one_for_all_is_for_all() {
+        let with = |name: &str| Grant {
+            secrets: [(name.to_owned(), Secret::new("text"))].into(),
+            ..Grant::default()
+        };
+        let mut granted = Granted::from([
+            ("shop".to_owned(), with("PAY")),
+            ("mail.send".to_owned(), with("SMTP")),
+        ]);
+        let has = |granted: &Granted, module, task| {
+            let names = of(granted, module, task).secrets.into_keys();
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(has(&granted, "shop", "buy"), "PAY");
+        assert_eq!(has(&granted, "mail", "send"), "SMTP");
+        assert_eq!(has(&granted, "mail", "list"), "");
+        assert_eq!(has(&granted, "evil", "run"), "");
+        granted.insert("*".to_owned(), with("PAY"));
+        assert_eq!(has(&granted, "evil", "run"), "PAY");
+    }
+
     #[test]
     fn values_and_secrets_add_up_and_the_larger_room_counts() {
         let grant = |name: &str, room: u64| Grant {

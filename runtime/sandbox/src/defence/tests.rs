@@ -3,17 +3,18 @@
 //! Every test runs one attack twice. With all defences the attack ends as it
 //! must; without one it succeeds, or comes to the wall that its assertion names.
 
+mod headers;
 mod meanwhile;
 mod outgoing;
 mod runs;
+mod stores;
 mod uploads;
 
 #[path = "../../../../tests/guests/raw.rs"]
 #[expect(dead_code, reason = "the tests of guests use all of it")]
 mod raw;
 
-use super::Defence;
-use super::away::without;
+use super::{Defence, without};
 use crate::{Attempt, Call, Component, Engine, EngineSettings, Grants, Limit, Limits, Outcome};
 use crate::{Report, Sender, Sending, Signature, When, Wish, compile};
 use bytes::Bytes;

@@ -281,3 +281,35 @@ async fn one_module_too_many_is_refused() -> Result<(), DatabaseError> {
     assert_eq!(house.push_text("x1", "two").await.version, 2);
     Ok(())
 }
+
+/// A compiler that takes its time, refuses, and tells when it is not alone.
+const SLOW: &str = r#"
+    mkdir "$DIR/alone" 2>/dev/null || touch "$DIR/beside"
+    cat >/dev/null
+    sleep 0.05
+    rmdir "$DIR/alone"
+    echo "no" >&2
+    exit 3"#;
+
+#[tokio::test]
+async fn a_flood_of_different_uploads_is_compiled_one_after_the_other() {
+    let house = House::open().await;
+    let script = SLOW.replace("$DIR", &house.path().display().to_string());
+    let houses = [
+        house.beside_with(&script).await,
+        house.beside_with(&script).await,
+    ];
+    let floods: Vec<Bytes> = (0..12)
+        .map(|number| component(&["run"], &number.to_string()))
+        .collect();
+    let pushes = floods.iter().zip(houses.iter().cycle());
+    let pushes = pushes.map(|(bytes, house)| house.push("flood", bytes));
+    let ended = join_all(pushes).await;
+    for error in ended.into_iter().map(Result::unwrap_err) {
+        assert!(matches!(error, RegistryError::Refused(_)), "{error}");
+    }
+    assert!(!house.path().join("beside").exists());
+    // What was refused is remembered: none of them is compiled again.
+    let again = houses[0].push("flood", &floods[0]).await.unwrap_err();
+    assert!(again.to_string().contains("no"), "{again}");
+}

@@ -1,16 +1,16 @@
 //! The calls of `celery.map` and `celery.starmap`: many calls of one task within one
 //! attempt, each in a sandbox of its own, one after the other.
 //!
-//! Whoever runs an attempt sees one guest: the limits of time, of the result and of the
-//! log are for all calls together, and the first that does not return ends it.
+//! Whoever runs an attempt sees one guest: the limits of time, of the result, of the
+//! log and of HTTP are for all calls together, and the first that does not return ends it.
 
 use super::submitted::Numbered;
 use crate::celery::Request;
 use crate::task::{Exception, Json, Kind, Signature};
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, Failure, Limit, LimitHit, Limits, Log, Outcome, Report, SandboxError, Submitted,
-    Usage,
+    Attempt, Call, Capability, Failure, Limit, LimitHit, Limits, Log, Outcome, Report,
+    SandboxError, Submitted, Usage,
 };
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -70,6 +70,7 @@ impl Batch {
                 kwargs: Bytes::from_static(b"{}"),
             };
             let mut facts = facts.clone();
+            facts.http_used = whole.report.usage.uses.of(Capability::Http);
             let first = numbered.as_ref().map_or(0, |numbered| numbered.next());
             facts.sender = numbered.clone().map(|numbered| numbered as _);
             let report = each(call, left, facts).await?;
