@@ -66,6 +66,7 @@ mod submit_celery;
 mod timing;
 mod tutorial;
 mod unheard;
+mod uploads;
 mod web;
 mod web_map;
 
