@@ -10,6 +10,7 @@
 //! ([`SandboxError`]). They never share a type.
 
 mod attempt;
+mod bill;
 mod bindings;
 mod compile;
 mod component;
@@ -35,6 +36,7 @@ mod uses;
 mod vouch;
 
 pub use attempt::{Attempt, Call, Interrupt, Progress};
+pub use bill::{Bill, Open};
 pub use compile::{compatibility, compile};
 pub use component::Component;
 pub use egress::{Egress, EgressLimits, EgressSettings, HostPattern, HttpGrant, Network};
