@@ -14,7 +14,9 @@ mod raw;
 
 use super::Defence;
 use super::away::without;
-use crate::{Attempt, Call, Component, Engine, EngineSettings, Grants, Limit, Limits, Outcome};
+use crate::{
+    Attempt, Bill, Call, Component, Engine, EngineSettings, Grants, Limit, Limits, Outcome,
+};
 use crate::{Report, Sender, Sending, Signature, When, Wish, compile};
 use bytes::Bytes;
 use raw::Raw;
