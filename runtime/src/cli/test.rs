@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON: {\"passed\", \"failed\", \"cases\": [{\"name\", \"passed\", \"problems\", \"run\"}]}; \
-    run as `celeriac run`.";
+    run as `celeriac run`, without \"submitted\".";
 
 /// Most cases of one crate: beyond it, something generates them.
 const CASES: usize = 10_000;

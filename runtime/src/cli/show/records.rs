@@ -150,7 +150,8 @@ fn class(exception: &Exception) -> String {
     }
 }
 
-fn used(usage: &RunUsage) -> String {
+/// Says what a run took: ` in 14 ms (queue 1 ms, cpu 9 ms, peak 3.2 MiB)`.
+pub(crate) fn used(usage: &RunUsage) -> String {
     let wait = Duration::from_millis(usage.queue_wait_ms);
     let run = Duration::from_micros(usage.run_us);
     format!(
