@@ -97,7 +97,15 @@ fn what_a_batch_took_until_it_was_killed_is_told() {
 fn what_a_run_took_until_its_lease_was_lost_is_told() {
     let stage = stage().with("worker.lease", "1s");
     stage.push("numbers");
-    let frozen = stage.server(&["worker", "-n", "frozen@%h", "--log-format", "json"]);
+    let frozen = stage.server(&[
+        "worker",
+        "-n",
+        "frozen@%h",
+        "-l",
+        "debug",
+        "--log-format",
+        "json",
+    ]);
     let id = stage.send(COMPUTES.0, &["-a", COMPUTES.1]);
     until("it computed a while", || {
         let log = stage.json(&["inspect", "active"]).to_string();

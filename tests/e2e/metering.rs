@@ -120,7 +120,7 @@ fn a_library_of_prometheus_reads_what_runs_took() {
         let calls = &families["celeriac_task_memory_peak_bytes"]["samples"];
         let count = calls.as_array()?.iter().find(|one| {
             let name = one[0].as_str().unwrap_or_default();
-            name.ends_with("_count") && one[2] == json!(2.0)
+            name.ends_with("_count") && one[2].as_f64() == Some(2.0)
         });
         count.map(|_| families.clone())
     });
@@ -129,7 +129,6 @@ fn a_library_of_prometheus_reads_what_runs_took() {
         ("celeriac_task_memory_peak_bytes", "histogram"),
         ("celeriac_task_bytes", "counter"),
         ("celeriac_task_host_calls", "counter"),
-        ("celeriac_grants_bytes", "counter"),
     ] {
         assert_eq!(families[name]["type"], kind, "{name}: {families}");
     }
@@ -143,8 +142,8 @@ fn a_library_of_prometheus_reads_what_runs_took() {
             .filter_map(|run| run["usage"][field].as_f64())
             .sum();
         assert_eq!(
-            sample.map(|one| &one[2]),
-            Some(&json!(sum)),
+            sample.and_then(|one| one[2].as_f64()),
+            Some(sum),
             "{direction}: {families}"
         );
     }
