@@ -57,7 +57,11 @@ fn what_a_killed_or_terminated_task_took_is_told() {
         let [ended, killed] = [0, 1].map(|_| stage.send(COMPUTES.0, &["-a", COMPUTES.1]));
         meanwhile(&stage, &dev, 2.0);
         stage.json(&["revoke", &ended, "--terminate"]);
-        let ended = stage.ended(&ended);
+        // Whoever orders it may tell its end first, and knows nothing of its run.
+        let ended = until("its worker tells the end", || {
+            let stored = stage.ended(&ended);
+            (stored["usage"]["run_us"] != 0).then_some(stored)
+        });
         assert_eq!(ended["state"], "REVOKED", "{ended}");
         stage.json(&["kill", "--task", COMPUTES.0]);
         let id = killed;
