@@ -1,5 +1,9 @@
 //! What runs take: in results, in `celeriac run`, in the event of each attempt, in metrics.
 
+mod by_hand;
+mod cut_off;
+mod grants_counted;
+
 use crate::{celery, stage, success};
 use serde_json::{Value, json};
 use support::{Redis, Server, Stage, until};
