@@ -1,5 +1,6 @@
 //! The whole of a process, put together from its configuration.
 
+mod by_hand;
 pub mod client;
 mod confined;
 mod egress;
@@ -13,6 +14,7 @@ mod steered;
 mod stores;
 mod work;
 
+pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
 pub use work::Started;

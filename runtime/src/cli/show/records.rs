@@ -29,6 +29,9 @@ pub(crate) fn record(screen: &mut Screen, record: &Record) {
             if let Some(exception) = &record.exception {
                 failure(screen, exception);
             }
+            if record.usage.run_us > 0 {
+                screen.line(Line::new().dim(used(&record.usage).trim_start()));
+            }
         }
         State::Retry => {
             let name = record.exception.as_ref().map(class).unwrap_or_default();
@@ -164,7 +167,8 @@ fn class(exception: &Exception) -> String {
     }
 }
 
-fn used(usage: &RunUsage) -> String {
+/// Says what a run took: ` in 14 ms (queue 1 ms, cpu 9 ms, peak 3.2 MiB)`.
+pub(crate) fn used(usage: &RunUsage) -> String {
     let wait = Duration::from_millis(usage.queue_wait_ms);
     let run = Duration::from_micros(usage.run_us);
     format!(
@@ -176,14 +180,22 @@ fn used(usage: &RunUsage) -> String {
     )
 }
 
-/// Shows what the last run did with its grants, if anything.
+/// Shows what the last run did with its grants, if anything, and what it carried then.
 fn grants(screen: &mut Screen, usage: &RunUsage) {
-    let used = usage.uses.iter();
-    let texts = used.map(|(name, used)| used_grant(name, used.calls, used.denied));
-    let texts: Vec<_> = texts.collect();
-    if !texts.is_empty() {
-        screen.line(Line::new().dim(texts.join("; ")));
+    if usage.uses.is_none() {
+        return;
     }
+    let mut texts = vec![carried(usage.bytes_in, usage.bytes_out, usage.host_calls)];
+    let used = usage.uses.iter();
+    texts.extend(used.map(|(name, used)| used_grant(name, used.calls, used.denied)));
+    screen.line(Line::new().dim(texts.join("; ")));
+}
+
+/// Says what a run carried: `12 B in, 2 B out, 3 host calls`.
+pub(crate) fn carried(bytes_in: u64, bytes_out: u64, host_calls: u64) -> String {
+    let (into, out) = (human::size(bytes_in), human::size(bytes_out));
+    let calls = human::count(host_calls, "host call");
+    format!("{into} in, {out} out, {calls}")
 }
 
 /// Says how often a grant was used: `submit 2 times, denied once`.
@@ -289,7 +301,7 @@ mod tests {
             ..known.usage
         };
         record(&mut screen, &Record { usage, ..known });
-        let line = "submit 2 times, denied once; http denied 3 times; scratch once";
+        let line = "12 B in, 2 B out, 3 host calls; submit 2 times, denied once; http denied 3 times; scratch once";
         assert_eq!(printed.out().lines().nth(1), Some(line));
     }
 
@@ -332,7 +344,8 @@ mod tests {
         );
         assert_eq!(
             printed.out(),
-            "FAILURE  billiard.exceptions.TimeLimitExceeded\ncpu limit 10 s reached\nraise it: \\u001b]0;x\n  at spin\n"
+            "FAILURE  billiard.exceptions.TimeLimitExceeded\ncpu limit 10 s reached\nraise it: \\u001b]0;x\n  at spin\n\
+             in 14 ms (queue 1 ms, cpu 9 ms, peak 3.2 MiB)\n"
         );
         assert_eq!(
             class(&self::exception("builtins", "ValueError")),

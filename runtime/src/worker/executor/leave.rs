@@ -12,7 +12,7 @@ use super::report::Story;
 use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::{Malformed, Request};
 use crate::registry::Kill;
-use crate::results::{Record, ResultsError, Write, Written};
+use crate::results::{Record, ResultsError, RunUsage, Write, Written};
 use crate::task::{Exception, State, TaskId};
 use crate::worker::builtins::Work;
 use crate::worker::crew::Crew;
@@ -81,6 +81,8 @@ pub(super) struct Refusal {
     exception: Exception,
     state: State,
     settlement: Settlement,
+    /// What it took until it was cut off.
+    usage: RunUsage,
 }
 
 impl Left {
@@ -96,6 +98,7 @@ impl Left {
             exception,
             state: State::Failure,
             settlement: Settlement::DeadLetter { reason },
+            usage: RunUsage::default(),
         }))
     }
 
@@ -106,6 +109,7 @@ impl Left {
             exception,
             state: State::Revoked,
             settlement: Settlement::Ack,
+            usage: RunUsage::default(),
         }))
     }
 
@@ -128,6 +132,7 @@ impl Left {
             exception: kill.exception(),
             state: State::Failure,
             settlement: Settlement::Ack,
+            usage: RunUsage::default(),
         }))
     }
 
@@ -140,7 +145,16 @@ impl Left {
             state: State::Failure,
             // In case that the early one was not heard.
             settlement: Settlement::Ack,
+            usage: RunUsage::default(),
         }))
+    }
+
+    /// Notes what a guest took that was cut off, for whoever is told of its end.
+    pub(super) fn with(mut self, usage: RunUsage) -> Self {
+        if let Self::Refused(refusal) | Self::Dropped(refusal) = &mut self {
+            refusal.usage = usage;
+        }
+        self
     }
 
     /// Tells whether the message is to be taken again.
