@@ -192,7 +192,7 @@ pub enum BrokerError {
     },
     /// Refuse the message.
     #[error(
-        "a message of {bytes} bytes is over the limit of {allowed}; send less, or a reference to the data"
+        "a message of {bytes} bytes is over the limit of {allowed} (fixed); send less, or a reference to the data"
     )]
     TooLarge {
         /// Size of the body.

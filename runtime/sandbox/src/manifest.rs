@@ -174,7 +174,7 @@ fn check_task(task: &TaskInfo) -> Result<(), Refusal> {
         .map(|(name, value)| name.len() + value.len())
         .sum::<usize>();
     if bytes > INFO_BYTES {
-        let problem = format!("it says {bytes} bytes about itself; at most {INFO_BYTES}");
+        let problem = format!("it says {bytes} bytes about itself; at most {INFO_BYTES} (fixed)");
         return Err(described(task, &problem));
     }
     for text in texts {

@@ -123,7 +123,7 @@ impl Broker for EmbeddedBroker {
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
         if queues.len() > FETCH_QUEUES {
             let reason = format!(
-                "{} queues are too many for one worker; at most {FETCH_QUEUES}",
+                "{} queues are too many for one worker; at most {FETCH_QUEUES} (fixed)",
                 queues.len()
             );
             return Err(BrokerError::Misconfigured {

@@ -120,8 +120,7 @@ fn print(task: &TaskInfo, report: &Report, screen: &mut Screen) {
             .collect();
         screen.line(Line::new().dim(format!("{level:<5} {}{fields}", line.message)));
     }
-    if report.log.dropped_lines > 0 {
-        let more = format!("{} more lines found no room", report.log.dropped_lines);
+    if let Some(more) = report.log.dropped() {
         screen.line(Line::new().dim(more));
     }
     screen.line(headline(report));

@@ -85,7 +85,7 @@ async fn translated(crew: &Crew, message: Message, accept: Accept) -> Result<Req
 }
 
 fn too_large(delivery: &Delivery, bytes: u64) -> Malformed {
-    let reason = format!("the body has {bytes} bytes; at most {BODY_BYTES} are accepted");
+    let reason = format!("the body has {bytes} bytes; at most {BODY_BYTES} are accepted (fixed)");
     Malformed {
         exception: Exception::new("celeriac", "LimitExceeded", reason.clone()),
         reason,

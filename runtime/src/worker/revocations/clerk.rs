@@ -15,7 +15,7 @@ pub const TARGETS: usize = 10_000;
 #[non_exhaustive]
 pub enum RevokeError {
     /// It is too much at once.
-    #[error("{count} tasks are too many for one order; revoke at most {TARGETS} at a time")]
+    #[error("{count} tasks are too many for one order; revoke at most {TARGETS} at a time (fixed)")]
     TooMany {
         /// How many they are.
         count: usize,
