@@ -22,7 +22,7 @@ pub enum RevokeError {
     },
     /// A stamp is too long.
     #[error(
-        "the name or value of a stamp has {bytes} bytes; between 1 and {STAMP_BYTES} are allowed"
+        "the name or value of a stamp has {bytes} bytes; between 1 and {STAMP_BYTES} are allowed (fixed)"
     )]
     Stamp {
         /// Its length.
