@@ -134,7 +134,7 @@ pub(crate) fn check(tasks: Vec<TaskInfo>) -> Result<Vec<TaskInfo>, Refusal> {
     if tasks.is_empty() || tasks.len() > TASKS {
         return Err(Refusal::Description {
             reason: format!(
-                "it describes {} tasks; it must be 1 to {TASKS}",
+                "it describes {} tasks; it must be 1 to {TASKS} (fixed)",
                 tasks.len()
             ),
         });

@@ -78,7 +78,7 @@ pub(crate) async fn wakes_what_is_due_soon_and_nothing_else(stage: BrokerStage) 
     }
     let now = stage.clock.now();
     for delivery in stage.take(2).await {
-        let seconds = match &*names(std::slice::from_ref(&delivery))[0] {
+        let seconds = match names(std::slice::from_ref(&delivery))[0] {
             "soon" => 60,
             _ => 61,
         };

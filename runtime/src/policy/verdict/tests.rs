@@ -152,9 +152,12 @@ fn a_requeue_is_bounded_by_the_deliveries() {
 #[test]
 fn who_gives_up_says_after_how_many_retries_and_what_raises_them() {
     let plan = plan(&["Connection"]);
-    let given_up = |outcome, retries| match judged(outcome, &plan, retries) {
-        Verdict::Fail(exception) => exception,
-        other => panic!("{other:?}"),
+    let given_up = |outcome, retries| {
+        let verdict = judged(outcome, &plan, retries);
+        let Verdict::Fail(exception) = verdict else {
+            panic!("{verdict:?}");
+        };
+        exception
     };
     let most = "gave up after 2 retries; #[task(max_retries = …)] or worker.max_retries raises it, \
                 at most to tenants.default.max_retries";
