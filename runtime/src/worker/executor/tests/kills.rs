@@ -147,6 +147,8 @@ async fn a_held_backlog_is_taken_ever_less_often_and_is_ready_when_the_order_end
     // Every five seconds it would be 720 for each.
     let each = takes / ids.len();
     assert!((60..=72).contains(&each), "{takes} takes");
+    // What just became due waits once more.
+    stand.attempt_all().await;
     let aim = Aim::Task("m.seven".parse().unwrap());
     let mut released = stand.crew.resolver.released();
     stand.house().registry.unkill(aim).await.unwrap().unwrap();
