@@ -53,6 +53,8 @@ pub struct Profile {
     pub zero_first: bool,
     /// Whether what is not due waits where our own workers alone look.
     pub parks_apart: bool,
+    /// Whether [`Broker::wake`] makes ready what is not due.
+    pub wakes: bool,
 }
 
 /// A message to publish.
@@ -192,7 +194,7 @@ pub enum BrokerError {
     },
     /// Refuse the message.
     #[error(
-        "a message of {bytes} bytes is over the limit of {allowed}; send less, or a reference to the data"
+        "a message of {bytes} bytes is over the limit of {allowed} (fixed); send less, or a reference to the data"
     )]
     TooLarge {
         /// Size of the body.
@@ -291,6 +293,16 @@ pub trait Broker: Debug + Send + Sync {
     /// [`BrokerError::Unavailable`].
     async fn find(&self, _id: &str, _queues: &[String]) -> Result<Looked, BrokerError> {
         Ok(Looked::nowhere())
+    }
+
+    /// Makes ready at once what is due until `until`: whoever takes such a message looks
+    /// by itself whether it is too early. Returns how many those were; where
+    /// [`Profile::wakes`] says that it cannot, it does nothing.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    async fn wake(&self, _queue: &str, _until: Timestamp) -> Result<u64, BrokerError> {
+        Ok(0)
     }
 
     /// Removes messages of a queue, at most those that were there at the beginning, and

@@ -106,7 +106,8 @@ pub struct Write {
     /// What the run used.
     pub usage: RunUsage,
     /// The attempt's log, a JSON object of `lines`, `dropped_lines` and
-    /// `dropped_bytes`; `None` when it is empty.
+    /// `dropped_bytes`, with `room_lines` and `room_bytes` where something was dropped;
+    /// `None` when it is empty.
     pub log: Option<String>,
     /// How long the record is kept from now; `None` is for ever.
     pub keep: Option<Duration>,

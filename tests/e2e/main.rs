@@ -64,6 +64,7 @@ mod stores;
 mod submit;
 mod submit_celery;
 mod timing;
+mod told_limits;
 mod tutorial;
 mod unheard;
 mod uploads;

@@ -135,6 +135,7 @@ impl Broker for RabbitBroker {
             native_delay: true,
             zero_first: false,
             parks_apart: false,
+            wakes: false,
         }
     }
 

@@ -79,7 +79,7 @@ pub(super) fn expand(kind: &Value, body: &[u8]) -> Result<Bytes, BodyError> {
     match expanded {
         Ok(Some(bytes)) => Ok(bytes.into()),
         Ok(None) => Err(BodyError::too_large(format!(
-            "the body expands to more than {EXPANDED_BYTES} bytes ({name}); at most that are accepted"
+            "the body expands to more than {EXPANDED_BYTES} bytes ({name}), the most that are accepted (fixed)"
         ))),
         Err(error) => Err(BodyError::Malformed {
             reason: format!("the body is not {name}: {error}"),

@@ -207,8 +207,9 @@ fn read(flag: &str, name: &str, source: impl Read) -> anyhow::Result<String> {
         .read_to_string(&mut text)
         .with_context(|| format!("{flag}: cannot read {name:?}"))?;
     if text.len() as u64 > ARGUMENTS {
-        let what =
-            format!("{flag}: {name:?} is over the {ARGUMENTS} bytes that a message may have");
+        let what = format!(
+            "{flag}: {name:?} is over the {ARGUMENTS} bytes that a message may have (fixed)"
+        );
         return Err(Problem::new(Exit::Refused, what).into());
     }
     Ok(text)

@@ -20,7 +20,7 @@ pub(crate) const JSON: &str = "JSON: {\"id\", \"state\"}, and once something is 
     {\"class\", \"module\", \"message\", \"trace\"}, \"retries\", \"deliveries\", \"due\", \"worker\", \
     \"usage\": {\"queue_wait_ms\", \"run_us\", \"cpu_us\", \"memory_peak_bytes\", \"bytes_in\", \"bytes_out\", \"host_calls\", \
     \"uses\": {GRANT: {\"calls\", \"denied\", \"bytes_in\", \"bytes_out\"}}}, \
-    \"log\": {\"lines\", \"dropped_lines\", \"dropped_bytes\"}, \"written_at\".";
+    \"log\": {\"lines\", \"dropped_lines\", \"dropped_bytes\", \"room_lines\", \"room_bytes\"}, \"written_at\".";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

@@ -169,8 +169,7 @@ fn print(task: &TaskInfo, report: &Report, submitted: &[given::Sent], screen: &m
             .collect();
         screen.line(Line::new().dim(format!("{level:<5} {}{fields}", line.message)));
     }
-    if report.log.dropped_lines > 0 {
-        let more = format!("{} more lines found no room", report.log.dropped_lines);
+    if let Some(more) = report.log.dropped() {
         screen.line(Line::new().dim(more));
     }
     for sent in submitted {

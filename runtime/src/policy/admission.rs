@@ -60,7 +60,9 @@ pub fn admit(facts: &Facts) -> Admission {
     }
     if facts.deliveries > facts.max_deliveries {
         let times = facts.max_deliveries;
-        let reason = format!("its worker was lost {times} times while it ran; not tried again");
+        let reason = format!(
+            "its worker was lost {times} times while it ran; not tried again (worker.max_deliveries = {times})"
+        );
         return Admission::Lost {
             exception: Exception::new("billiard.exceptions", "WorkerLostError", reason.clone()),
             reason,

@@ -15,6 +15,7 @@ mod invoke;
 mod judge;
 mod leave;
 mod once;
+mod pace;
 mod record;
 mod report;
 mod shelf;

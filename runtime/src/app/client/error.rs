@@ -37,7 +37,7 @@ pub enum ClientError {
         reason: String,
     },
     /// They are too many at once.
-    #[error("{count} calls are too many for one group; at most {CALLS}")]
+    #[error("{count} calls are too many for one group; at most {CALLS} are sent at once (fixed)")]
     TooMany {
         /// How many they are.
         count: usize,

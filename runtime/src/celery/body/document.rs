@@ -119,7 +119,7 @@ impl Document {
     fn write(&self, id: Id, depth: usize, out: &mut Vec<u8>) -> Result<(), BodyError> {
         if out.len() as u64 > EXPANDED_BYTES {
             return Err(BodyError::too_large(format!(
-                "the body as JSON has more than {EXPANDED_BYTES} bytes; at most that are accepted"
+                "the body as JSON has more than {EXPANDED_BYTES} bytes, the most that are accepted (fixed)"
             )));
         }
         let deeper = || depth.checked_sub(1).ok_or_else(too_deep);
@@ -199,14 +199,14 @@ pub(super) fn wrapped(kind: &str, value: &str, out: &mut Vec<u8>) -> Result<(), 
 /// Too many values.
 pub(super) fn too_many() -> BodyError {
     BodyError::too_large(format!(
-        "the body holds more than {NODES} values; at most that are accepted"
+        "the body holds more than {NODES} values, the most that are accepted (fixed)"
     ))
 }
 
 /// Nested too deep.
 pub(super) fn too_deep() -> BodyError {
     BodyError::too_large(format!(
-        "the body is nested deeper than {DEPTH}, or holds itself"
+        "the body is nested deeper than {DEPTH} (fixed), or holds itself"
     ))
 }
 

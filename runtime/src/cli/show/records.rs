@@ -83,7 +83,7 @@ pub(crate) fn log(screen: &mut Screen, record: &Record) {
     let Some(log) = log_of(record) else {
         return;
     };
-    for line in log.lines {
+    for line in &log.lines {
         let level = format!("{:?}", line.level).to_lowercase();
         let fields = line
             .fields
@@ -92,12 +92,8 @@ pub(crate) fn log(screen: &mut Screen, record: &Record) {
             .collect::<String>();
         screen.line(Line::new().dim(format!("{level:<5} {}{fields}", line.message)));
     }
-    if log.dropped_lines > 0 {
-        let lines = human::count(log.dropped_lines, "line");
-        screen.line(Line::new().dim(format!(
-            "and {lines} more ({}) over the limit of the log",
-            human::size(log.dropped_bytes)
-        )));
+    if let Some(more) = log.dropped() {
+        screen.line(Line::new().dim(more));
     }
 }
 
@@ -272,7 +268,7 @@ mod tests {
             "SUCCESS in 14 ms (queue 1 ms, cpu 9 ms, peak 3.2 MiB)\n\
              {\"z\":1.10,\"a\":123456789012345678901234567890}\n\
              info  half \\u001b[2J page=3\n\
-             and 2 lines more (4 KiB) over the limit of the log\n"
+             2 more lines of 4096 bytes were dropped; limits.log_lines and limits.log make room\n"
         );
     }
 

@@ -113,14 +113,14 @@ fn written(done: io::Result<()>) -> Result<(), (u8, String)> {
 pub(super) fn limit_of(signal: Option<i32>, words: &str) -> Option<String> {
     match signal? {
         SIGXCPU => Some(format!(
-            "compiling it takes more than {CPU_SECONDS} s of CPU time"
+            "compiling it takes more than {CPU_SECONDS} s of CPU time (fixed)"
         )),
         SIGSYS => Some(
             "compiling it made the compiler ask the system for something that no compilation needs"
                 .to_owned(),
         ),
         SIGABRT if words.contains("memory allocation") => Some(format!(
-            "compiling it takes more than {} GiB of memory",
+            "compiling it takes more than {} GiB of memory (fixed)",
             ADDRESS_BYTES >> 30
         )),
         _ => None,

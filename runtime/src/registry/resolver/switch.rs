@@ -19,6 +19,8 @@ struct State {
     kills: HashMap<Aim, Arc<Kill>>,
     running: HashMap<u64, Run>,
     next: u64,
+    /// How often an order to hold tasks ended.
+    released: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -80,6 +82,12 @@ impl Resolver {
         kills
     }
 
+    /// Tells whenever tasks are held no longer.
+    #[must_use]
+    pub fn released(&self) -> watch::Receiver<u64> {
+        self.0.switch.lock().released.subscribe()
+    }
+
     /// Reads the kills if they changed, ends what they are about, and tells others:
     /// what [`Resolver::run`] does whenever the registry changes.
     ///
@@ -134,6 +142,11 @@ impl Switch {
         let lacks = |in_it: &HashMap<Aim, Arc<Kill>>, kill: &Kill| !in_it.contains_key(&kill.aim);
         let new = state.kills.values().filter(|kill| lacks(&before, kill));
         let new = new.cloned().collect();
+        // Held before, and not now: free, or refused.
+        let holds = |kill: &Arc<Kill>| state.kills.get(&kill.aim).is_some_and(|kill| kill.hold);
+        if before.values().any(|kill| kill.hold && !holds(kill)) {
+            state.released.send_modify(|times| *times += 1);
+        }
         let over = before.values().filter(|kill| lacks(&state.kills, kill));
         let over = over.cloned().collect();
         for run in state.running.values() {

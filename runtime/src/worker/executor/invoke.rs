@@ -7,6 +7,7 @@ use super::Attempt;
 use super::end;
 use super::leave::Left;
 use super::once;
+use super::pace::Pace;
 use super::shelf::{self, Shelf};
 use super::submitted::{self, Handed, Post};
 use crate::registry::{Kill, Loaded};
@@ -29,8 +30,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Shortest time between two stored progress updates.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
 /// How long is waited for a guest that was cut off, so that what it took is known (1 s): it
 /// is gone at its next tick, and the rest is a busy machine.
 const UNWINDS: Duration = Duration::from_secs(1);
@@ -87,7 +86,7 @@ async fn run(
     let interrupt = Interrupt::default();
     let (sender, mut progress) = watch::channel(None);
     let mut running = launch(crew, attempt, interrupt.clone(), sender, ways);
-    let mut next_update = Instant::now();
+    let mut pace = Pace::new();
     let mut killed_at = None;
     loop {
         tokio::select! {
@@ -99,15 +98,14 @@ async fn run(
             () = alive.lost(), if !attempt.code.task.at_most_once => return Err(Left::Lost),
             Ok(()) = progress.changed() => {
                 // A burst becomes one update: the latest, when its time has come.
-                let wait = tokio::time::sleep_until(next_update);
                 tokio::select! {
                     biased;
                     answer = running.end() => return ended(crew, attempt, answer),
                     () = watched.terminated() => return Ok(terminated(crew, attempt)),
                     kill = attempt.guard.ended() => return Err(stopped(attempt, &kill)),
-                    () = wait => {}
+                    () = pace.turn() => {}
                 }
-                next_update = Instant::now() + PROGRESS_EVERY;
+                pace.took();
                 let latest = progress.borrow_and_update().clone();
                 // Results that are away must not keep an order waiting.
                 tokio::select! {

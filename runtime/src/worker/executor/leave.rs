@@ -3,7 +3,6 @@
 mod refusal;
 
 use super::Attempt;
-use super::admit::waits;
 use super::builtin;
 use super::end::retry_of;
 use super::once;
@@ -17,6 +16,7 @@ use crate::task::{Exception, State, TaskId};
 use crate::worker::builtins::Work;
 use crate::worker::crew::Crew;
 use crate::worker::heartbeat::Alive;
+use crate::worker::holds;
 use crate::worker::patience::insist;
 use jiff::Timestamp;
 
@@ -118,9 +118,14 @@ impl Left {
     /// what it did is done.
     pub(super) fn killed(crew: &Crew, delivery: Delivery, request: Request, kill: &Kill) -> Self {
         match kill.hold {
-            true => waits(crew, delivery),
+            true => Self::held(crew, delivery, kill),
             false => Self::stopped(delivery, request, kill),
         }
+    }
+
+    /// A task that waits for the end of an order.
+    pub(super) fn held(crew: &Crew, delivery: Delivery, kill: &Kill) -> Self {
+        Self::parked(delivery, holds::until(crew, kill))
     }
 
     /// A task that was stopped, or that must not run: its caller is told, and nothing is

@@ -6,4 +6,5 @@ mod metering;
 mod onces;
 mod repeats;
 mod stand;
+mod steered;
 mod waits;

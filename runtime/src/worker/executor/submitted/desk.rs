@@ -5,7 +5,7 @@ use super::super::{Attempt, follow, record};
 use super::order::Order;
 use super::{Handed, Planned, plan};
 use crate::broker::BrokerError;
-use crate::policy::budget::Budget;
+use crate::policy::budget::{Budget, ROOT};
 use crate::worker::crew::Crew;
 use celeriac_sandbox::{Sender, Sending, Signature, SubmitError, When, Wish};
 use std::collections::HashMap;
@@ -117,7 +117,11 @@ impl Desk {
         wanted: Wanted,
     ) -> Result<String, SubmitError> {
         let mut budget = self.handed.budget;
-        let quota = || SubmitError::QuotaExceeded;
+        let quota = || {
+            SubmitError::QuotaExceeded(format!(
+                "what the task and all before it may send is used up; a task and all that follow from it send at most {ROOT} (fixed), a hundredth of what is left by each that is sent at once"
+            ))
+        };
         let mut planned = match wanted {
             Wanted::Replacement(signature) => {
                 let count = u32::try_from(signature.tasks.len()).unwrap_or(u32::MAX);
@@ -166,7 +170,7 @@ impl Desk {
 
 fn refused(error: BrokerError) -> SubmitError {
     match error {
-        BrokerError::TooLarge { .. } => SubmitError::TooLarge,
+        BrokerError::TooLarge { .. } => SubmitError::TooLarge(error.to_string()),
         BrokerError::Unavailable { .. }
         | BrokerError::LeaseLost { .. }
         | BrokerError::Misconfigured { .. } => SubmitError::Unavailable(error.to_string()),

@@ -492,6 +492,10 @@ impl Broker for Post {
         self.kept.dead_letters(queue, max).await
     }
 
+    async fn wake(&self, queue: &str, until: Timestamp) -> Result<u64, BrokerError> {
+        self.kept.wake(queue, until).await
+    }
+
     async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError> {
         self.kept.purge(queue, what).await
     }
