@@ -1,7 +1,10 @@
 //! Every outcome, judged.
 
 use super::*;
+use crate::defence::without;
+use crate::policy::admission::{self, Admission};
 use celeriac_sandbox::{Limit, LimitHit, Rejection, RetryPolicy, Trap};
+use jiff::Timestamp;
 
 fn plan(kinds: &[&str]) -> Plan {
     let policy = RetryPolicy {
@@ -139,6 +142,38 @@ fn a_requeue_is_bounded_by_the_deliveries() {
     assert_eq!(rejected(true, 4), "return");
     assert_eq!(rejected(true, 5), "celery.exceptions.Reject");
     assert_eq!(rejected(false, 1), "celery.exceptions.Reject");
+}
+
+#[test]
+fn without_counting_what_is_given_back_its_admission_refuses_it() {
+    let plan = plan(&[]);
+    let judged = |deliveries| {
+        let facts = Facts {
+            plan: &plan,
+            retries: 0,
+            deliveries,
+            max_deliveries: 5,
+            whose: "x",
+            dice: 0,
+        };
+        let (requeue, reason) = (true, "again".to_owned());
+        class(&judge(
+            Outcome::Reject(Rejection { requeue, reason }),
+            &facts,
+        ))
+    };
+    assert_eq!(judged(5), "celery.exceptions.Reject");
+    let _away = without(&[Defence::Returns]);
+    assert_eq!(judged(5), "return");
+    let admitted = admission::admit(&admission::Facts {
+        now: Timestamp::UNIX_EPOCH,
+        eta: None,
+        expires: None,
+        revoked: false,
+        deliveries: 6,
+        max_deliveries: 5,
+    });
+    assert!(matches!(admitted, Admission::Lost { .. }), "{admitted:?}");
 }
 
 #[test]

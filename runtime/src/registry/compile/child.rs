@@ -5,6 +5,7 @@
 
 use super::CODE_BYTES;
 use crate::confine;
+use crate::defence::{Defence, stands};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ const OPEN_FILES: u64 = 64;
 const NICE: i32 = 5;
 /// Signal of a process that used up its CPU time.
 const SIGXCPU: i32 = 24;
+/// Signal of a process that wrote a file beyond its largest size.
+const SIGXFSZ: i32 = 25;
 /// Signal of a process that asks the system for something else than memory and time.
 const SIGSYS: i32 = 31;
 /// Signal of a process that ends itself, as when it gets no memory.
@@ -61,16 +64,39 @@ pub fn compile_child(tell: bool) -> ExitCode {
 pub(in crate::registry) fn limit_this_process() -> io::Result<()> {
     let limits = [
         // The second ends what the signal at the first did not.
-        (Resource::Cpu, CPU_SECONDS, CPU_SECONDS + 2),
-        (Resource::As, ADDRESS_BYTES, ADDRESS_BYTES),
-        (Resource::Nofile, OPEN_FILES, OPEN_FILES),
+        (
+            Resource::Cpu,
+            CPU_SECONDS,
+            CPU_SECONDS + 2,
+            Defence::CompilerCpu,
+        ),
+        (
+            Resource::As,
+            ADDRESS_BYTES,
+            ADDRESS_BYTES,
+            Defence::CompilerMemory,
+        ),
+        (
+            Resource::Nofile,
+            OPEN_FILES,
+            OPEN_FILES,
+            Defence::CompilerFiles,
+        ),
         // Its output is a pipe; by hand it may be a file.
-        (Resource::Fsize, CODE_BYTES, CODE_BYTES),
-        (Resource::Core, 0, 0),
+        (
+            Resource::Fsize,
+            CODE_BYTES,
+            CODE_BYTES,
+            Defence::CompilerFileSize,
+        ),
+        (Resource::Core, 0, 0, Defence::Dumps),
         // One process, one thread.
-        (Resource::Nproc, 0, 0),
+        (Resource::Nproc, 0, 0, Defence::CompilerProcesses),
     ];
-    for (resource, soft, hard) in limits {
+    for (resource, soft, hard, defence) in limits {
+        if !stands(defence) {
+            continue;
+        }
         // A limit that is lower already cannot be raised again, and stays.
         let lowest = |most: u64| {
             getrlimit(resource)
@@ -114,6 +140,9 @@ pub(super) fn limit_of(signal: Option<i32>, words: &str) -> Option<String> {
     match signal? {
         SIGXCPU => Some(format!(
             "compiling it takes more than {CPU_SECONDS} s of CPU time"
+        )),
+        SIGXFSZ => Some(format!(
+            "it compiles to more than {CODE_BYTES} bytes of native code"
         )),
         SIGSYS => Some(
             "compiling it made the compiler ask the system for something that no compilation needs"
