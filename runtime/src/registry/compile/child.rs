@@ -15,10 +15,10 @@ pub(super) const REFUSED: u8 = 3;
 /// Exit code of trouble that has nothing to do with the component.
 pub(in crate::registry) const TROUBLE: u8 = 4;
 /// CPU time of one compilation, seconds (60): Python's component, the largest
-/// that is known, takes a third of it on a slow core.
+/// that is known, takes 11, and twice that on a slow core.
 const CPU_SECONDS: u64 = 60;
-/// Address space of the child, bytes (4 GiB): most of it is reserved by the
-/// allocator and never touched.
+/// Address space of the child, bytes (4 GiB): ten times what Python's component takes,
+/// for allocators reserve more than they touch.
 const ADDRESS_BYTES: u64 = 4 << 30;
 /// Open files of the child: its three pipes, and what the runtime opens.
 const OPEN_FILES: u64 = 64;

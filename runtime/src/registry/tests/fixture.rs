@@ -191,11 +191,16 @@ pub(crate) fn component(tasks: &[&str], text: &str) -> Bytes {
 
 /// Makes one whose tasks do something first, in WebAssembly text.
 pub(crate) fn component_that(does: &str, tasks: &[&str], text: &str) -> Bytes {
+    component_of(&core(does, tasks, text))
+}
+
+/// Makes one of a module in WebAssembly text.
+pub(crate) fn component_of(core: &str) -> Bytes {
     let mut resolve = wit_parser::Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let (package, _) = resolve.push_dir(&wit).unwrap();
     let world = resolve.select_world(&[package], Some("task")).unwrap();
-    let mut module = wat::parse_str(core(does, tasks, text)).unwrap();
+    let mut module = wat::parse_str(core).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let mut encoder = ComponentEncoder::default().module(&module).unwrap();
     encoder.encode().unwrap().into()
