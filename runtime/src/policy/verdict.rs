@@ -2,6 +2,7 @@
 
 use super::exception::{of_failure, of_limit, of_soft_limit, of_trap};
 use super::retry::{LONGEST_DELAY, Plan};
+use crate::defence::{Defence, stands};
 use crate::task::Exception;
 use bytes::Bytes;
 use celeriac_sandbox::{Failure, Interruption, Outcome, Rejection, Retry};
@@ -90,7 +91,8 @@ pub fn judge(outcome: Outcome, facts: &Facts<'_>) -> Verdict {
         Outcome::Failed(failure) => failed(&failure, facts),
         Outcome::Retry(retry) => asked(&retry, facts),
         Outcome::Reject(rejection)
-            if rejection.requeue && facts.deliveries < facts.max_deliveries =>
+            if rejection.requeue
+                && (facts.deliveries < facts.max_deliveries || !stands(Defence::Returns)) =>
         {
             Verdict::Return
         }

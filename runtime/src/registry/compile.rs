@@ -219,6 +219,9 @@ fn readable(words: &[u8]) -> String {
 }
 
 #[cfg(test)]
+mod children;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 

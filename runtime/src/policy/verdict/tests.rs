@@ -1,7 +1,10 @@
 //! Every outcome, judged.
 
 use super::*;
-use celeriac_sandbox::{Limit, LimitHit, RetryPolicy, Trap};
+use crate::defence::without;
+use crate::policy::admission::{self, Admission};
+use celeriac_sandbox::{Limit, LimitHit, Rejection, RetryPolicy, Trap};
+use jiff::Timestamp;
 
 fn plan(kinds: &[&str]) -> Plan {
     let policy = RetryPolicy {
@@ -197,6 +200,38 @@ fn the_soft_limit_says_its_value_and_what_raises_it() {
          raise it: #[task(soft_time_limit = \"…\")] in the module, at most what [tenants.default] soft allows; \
          a call can only lower it"
     );
+}
+
+#[test]
+fn without_counting_what_is_given_back_its_admission_refuses_it() {
+    let plan = plan(&[]);
+    let judged = |deliveries| {
+        let facts = Facts {
+            plan: &plan,
+            retries: 0,
+            deliveries,
+            max_deliveries: 5,
+            whose: "x",
+            dice: 0,
+        };
+        let (requeue, reason) = (true, "again".to_owned());
+        class(&judge(
+            Outcome::Reject(Rejection { requeue, reason }),
+            &facts,
+        ))
+    };
+    assert_eq!(judged(5), "celery.exceptions.Reject");
+    let _away = without(&[Defence::Returns]);
+    assert_eq!(judged(5), "return");
+    let admitted = admission::admit(&admission::Facts {
+        now: Timestamp::UNIX_EPOCH,
+        eta: None,
+        expires: None,
+        revoked: false,
+        deliveries: 6,
+        max_deliveries: 5,
+    });
+    assert!(matches!(admitted, Admission::Lost { .. }), "{admitted:?}");
 }
 
 #[test]

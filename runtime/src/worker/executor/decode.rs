@@ -5,6 +5,7 @@ use super::leave::Left;
 use crate::broker::{BODY_BYTES, Delivery};
 use crate::celery::body::is_plain;
 use crate::celery::{Malformed, Message, Request};
+use crate::defence::{Defence, stands};
 use crate::registry::{Kill, Loaded};
 use crate::task::{Accept, Exception, Format};
 use crate::worker::crew::Crew;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 /// into that where guests run: it may take as long as one.
 pub(super) async fn decode(crew: &Crew, delivery: Delivery) -> Result<(Delivery, Request), Left> {
     let bytes = delivery.message.body.len() as u64;
-    let read = if bytes > BODY_BYTES {
+    let read = if bytes > BODY_BYTES && stands(Defence::Fetched) {
         Err(too_large(&delivery, bytes))
     } else if is_plain(&delivery.message) {
         let settings = &crew.settings;

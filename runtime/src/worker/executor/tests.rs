@@ -3,6 +3,7 @@
 mod ends;
 mod kills;
 mod metering;
+mod needed;
 mod onces;
 mod repeats;
 mod stand;

@@ -22,6 +22,7 @@ use crate::worker::revocations::{Clerk, Revocations};
 use crate::worker::steering::Steering;
 use crate::worker::{Parts, Retries, Settings};
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -60,11 +61,13 @@ impl Stand {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(component(&["seven", "once"], ""), change).await
+    }
+
+    /// A worker whose module `m` is that component.
+    pub(super) async fn of(component: Bytes, change: impl FnOnce(&mut Settings)) -> Self {
         let house = House::open().await;
-        house
-            .push("m", &component(&["seven", "once"], ""))
-            .await
-            .unwrap();
+        house.push("m", &component).await.unwrap();
         let clock = house.clock.clone();
         let kept = Arc::new(EmbeddedResults::new(house.database.clone()));
         let results = Arc::new(Store::new(kept.clone()));
