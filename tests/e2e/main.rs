@@ -52,6 +52,7 @@ mod rabbitmq_server;
 mod rates;
 mod refusals;
 mod registry;
+mod replies;
 mod results_away;
 mod retry;
 mod revoke;

@@ -54,6 +54,13 @@ def request(self):
     return [told.timelimit, told.stamps, told.stamped_headers, told.reply_to]
 
 
+@app.task(name="py.progress", bind=True)
+def progress(self, steps):
+    for step in range(steps):
+        self.update_state(state="PROGRESS", meta={"current": step + 1, "total": steps})
+    return steps
+
+
 @app.task(name="py.boom")
 def boom(*args):
     raise LookupError("from Python")
