@@ -66,6 +66,7 @@ mod submit;
 mod submit_celery;
 mod timing;
 mod tutorial;
+mod typed;
 mod unheard;
 mod web;
 

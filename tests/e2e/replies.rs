@@ -13,10 +13,23 @@ fn assert_waited(stage: &Stage, release: &str, broker: &str) {
     assert_eq!(*success(&sum.json()), 5);
     let failed = called("py.boom", "[]", patience);
     assert_eq!(failed.code, 1, "{failed}");
-    assert_eq!(failure(&failed.json(), "builtins.LookupError"), "from Python");
+    assert_eq!(
+        failure(&failed.json(), "builtins.LookupError"),
+        "from Python"
+    );
     // Nobody takes from that queue.
-    let late = ["call", "py.add", "-Q", "nobody", "--wait", "--timeout", "1s"];
-    stage.run(&late).refused(6, &["PENDING", "for this call alone"]);
+    let late = [
+        "call",
+        "py.add",
+        "-Q",
+        "nobody",
+        "--wait",
+        "--timeout",
+        "1s",
+    ];
+    stage
+        .run(&late)
+        .refused(6, &["PENDING", "for this call alone"]);
     // Later there is nothing to look at, and that is said.
     let id = stage.send("py.add", &["-a", "[1, 1]"]);
     stage

@@ -5,6 +5,7 @@ use super::super::document::joined;
 use super::super::{Record, RunUsage};
 use super::tables::Tables;
 use super::unpickle::plain;
+use crate::celery::body;
 use crate::celery::result::Found;
 use crate::sql::{Kind, Link, SqlError, Value};
 use crate::task::{Exception, Fence, State, TaskId};
@@ -186,11 +187,18 @@ fn unknown(id: &TaskId, now: Timestamp) -> Record {
 /// Reads what stands in `result`: a pickle, or JSON.
 fn json(bytes: &[u8]) -> Option<String> {
     if bytes.first() == Some(&0x80) {
-        return plain(bytes);
+        // Without Python's own values, digits stay as they are.
+        return plain(bytes).or_else(|| typed(bytes));
     }
     let text = std::str::from_utf8(bytes).ok()?;
     let json: &RawValue = serde_json::from_str(text).ok()?;
     Some(json.get().to_owned())
+}
+
+/// Reads a pickle with dates, decimals and the like as kombu's marked values.
+fn typed(pickle: &[u8]) -> Option<String> {
+    let json = body::plain_pickle(pickle).ok()?;
+    String::from_utf8(json.into()).ok()
 }
 
 impl Meta {
