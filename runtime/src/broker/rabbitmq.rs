@@ -176,6 +176,12 @@ impl Broker for RabbitBroker {
         settle::settle(&session, self.clock.now(), delivery, settlement).await
     }
 
+    async fn confirm(&self, delivery: &Delivery) -> Result<(), BrokerError> {
+        let session = self.session_of(&delivery.receipt).await;
+        let session = session.ok_or_else(settle::unheard)?;
+        session.confirm().await.map_err(trouble)
+    }
+
     async fn reply(&self, to: &str, message: Message) -> Result<(), BrokerError> {
         let session = self.session().await?;
         session.reply(to, &message).await

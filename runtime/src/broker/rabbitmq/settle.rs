@@ -2,7 +2,7 @@
 
 use super::carry::Notes;
 use super::session::Session;
-use super::{BrokerError, Delivery, Settlement, again, dead};
+use super::{BrokerError, Delivery, SYSTEM, Settlement, again, dead};
 use jiff::Timestamp;
 
 /// Ends a delivery: what goes on is published first, then the delivery is acknowledged.
@@ -48,6 +48,15 @@ pub(super) async fn settle(
         Ok(())
     } else {
         Err(lost())
+    }
+}
+
+/// The connection ended before the server was known to have an acknowledgement.
+pub(super) fn unheard() -> BrokerError {
+    BrokerError::Unavailable {
+        system: SYSTEM,
+        reason: "the connection ended behind an acknowledgement".to_owned(),
+        source: None,
     }
 }
 
