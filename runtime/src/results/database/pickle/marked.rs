@@ -224,6 +224,7 @@ fn uuid(hex: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::unpickle::plain;
     use super::super::pickled;
     use crate::celery::body;
 
@@ -312,6 +313,38 @@ mod tests {
             let is_kept = pickled(&json).windows(8).any(|part| part == b"__type__");
             assert!(is_kept, "{json}");
         }
+    }
+
+    #[test]
+    fn whatever_json_is_written_is_read_back_as_one_value() {
+        let seeds = [
+            r#"[{"__type__":"datetime","__value__":"2030-01-02T03:04:05.000006+05:30"},1.10]"#,
+            r#"{"a":{"__type__":"uuid","__value__":{"hex":"123456789abcdef00123456789abcdef"}}}"#,
+            r#"{"__type__":"decimal","__value__":"-12.50e+3"}"#,
+            r#"{"__type__":"time","__value__":"23:59:59.999999-00:30"}"#,
+            r#"{"__type__":"base64","__value__":"AP8="}"#,
+        ];
+        let words: [&[u8]; 7] = [b"__type__", b"0", b"9", b"+", b".", b"date", b"\"\""];
+        let corpus = support::Corpus::new(seeds.map(|seed| seed.into()).to_vec(), &words);
+        let mut made = 0;
+        for script in support::scripts(5_000) {
+            let text = corpus.changed(&script);
+            let Ok(json) = std::str::from_utf8(&text) else {
+                continue;
+            };
+            if serde_json::from_str::<serde_json::Value>(json).is_err() {
+                continue;
+            }
+            let pickle = pickled(json);
+            let read = plain(&pickle).or_else(|| {
+                made += 1;
+                let read = body::plain_pickle(&pickle).ok()?;
+                String::from_utf8(read.to_vec()).ok()
+            });
+            let read = read.unwrap_or_else(|| panic!("{json} is lost"));
+            serde_json::from_str::<serde_json::Value>(&read).unwrap();
+        }
+        assert!(made > 50, "{made}");
     }
 
     #[test]

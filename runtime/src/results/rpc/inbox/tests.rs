@@ -146,3 +146,25 @@ async fn a_caller_hears_of_so_many_tasks_and_no_more() {
     drop(hearing);
     assert!(Inbox::expect(&inbox, vec![id("one-more")]).is_ok());
 }
+
+#[tokio::test]
+async fn any_bytes_are_a_reply_or_say_why_they_are_none() {
+    let (inbox, _send) = inbox().await;
+    let seeds = [
+        r#"{"status": "SUCCESS", "result": [1.10, "x"], "celeriac": {"bare": true}}"#,
+        r#"{"status": "FAILURE", "result": {"exc_type": "E", "exc_message": [1]}}"#,
+        r#"{"status": "PROGRESS", "result": {"current": 1}, "task_id": "a"}"#,
+    ];
+    let words: [&[u8]; 4] = [b"{", b"]", b"null", b"SUCCESS"];
+    let corpus = support::Corpus::new(seeds.map(|seed| seed.into()).to_vec(), &words);
+    for script in support::scripts(2_000) {
+        let hearing = Inbox::expect(&inbox, vec![id("a")]).unwrap();
+        let mut message = reply("a", "");
+        message.body = corpus.changed(&script).into();
+        inbox.take(&message);
+        // Something is known now, whatever it is.
+        assert!(!matches!(inbox.get(&id("a")).unwrap(), Ok(None)));
+        drop(hearing);
+        assert_eq!(inbox.tasks().held, 0);
+    }
+}
