@@ -53,7 +53,6 @@ mod rabbitmq_server;
 mod rates;
 mod refusals;
 mod registry;
-mod replies;
 mod results_away;
 mod retry;
 mod revoke;
@@ -67,7 +66,6 @@ mod submit;
 mod submit_celery;
 mod timing;
 mod tutorial;
-mod typed;
 mod unheard;
 mod web;
 
