@@ -34,12 +34,13 @@ pub use error::{CallFailed, ClientError};
 pub use handle::{Group, Handle};
 pub use send::{Again, CALLS};
 
-use super::clerk;
 use super::stores::{self, Files};
+use super::{clerk, facts, origin};
 use crate::broker::Broker;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Address;
+use crate::events::Events;
 use crate::policy::route;
 use crate::results::{Results, ResultsError};
 use crate::task::KnownQueues;
@@ -61,6 +62,7 @@ struct Inner {
     bus: Arc<dyn Bus>,
     /// Writes revocations down, where there is a place for them.
     clerk: Option<Clerk>,
+    events: Events,
     files: Files,
 }
 
@@ -120,6 +122,7 @@ impl Client {
             false => None,
         };
         Ok(Self(Arc::new(Inner {
+            events: events(&config, &clock),
             config,
             clock,
             broker,
@@ -139,6 +142,7 @@ impl Client {
             results: Arc::clone(parts.results),
             bus: Arc::clone(parts.bus),
             clerk: Some(parts.clerk),
+            events: events(parts.config, parts.clock),
             files: Files::default(),
         }))
     }
@@ -238,6 +242,12 @@ impl Client {
             }
         }
     }
+}
+
+/// Tells monitors what is sent, where that is wanted.
+fn events(config: &Config, clock: &Clock) -> Events {
+    let told = (false, config.publish.send_sent_event);
+    Events::telling(&origin(), facts::zone(), clock.clone(), told)
 }
 
 /// Tells whether revocations have a place that a client need not make.

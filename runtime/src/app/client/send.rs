@@ -4,7 +4,7 @@
 use super::{Client, ClientError, Group, Handle, TaskCall};
 use crate::app::origin;
 use crate::broker::{BrokerError, Outgoing};
-use crate::celery::Message;
+use crate::celery::{Message, event};
 use crate::config::check_queue;
 use crate::task::TaskId;
 use serde_json::json;
@@ -99,7 +99,7 @@ impl Client {
     }
 
     /// Publishes messages, trying as often as `[publish]` allows, and tells of each
-    /// further try. A try whose answer was lost leaves a second message of the same id,
+    /// further try; monitors are told of what was sent, where that is wanted. A try whose answer was lost leaves a second message of the same id,
     /// as with Celery; where results are kept, the record of the run makes it stale.
     ///
     /// # Errors
@@ -114,7 +114,15 @@ impl Client {
         loop {
             let error = match self.0.broker.publish(messages.clone()).await {
                 Err(error @ BrokerError::Unavailable { .. }) => error,
-                published => return published,
+                published => {
+                    published?;
+                    for sent in &messages {
+                        let event = || event::sent(&sent.message, &sent.queue);
+                        self.0.events.sent(event);
+                    }
+                    self.0.events.say_all(&*self.0.bus).await;
+                    return Ok(());
+                }
             };
             let Some(pause) = policy.pause(tries) else {
                 return Err(error);

@@ -52,6 +52,8 @@ struct Entry {
     wanted: usize,
     /// How often something was heard.
     times: u64,
+    /// At which of these times somebody looked last.
+    shown: u64,
     found: Found,
     bytes: usize,
     changed: Arc<Notify>,
@@ -140,15 +142,16 @@ impl Inbox {
     /// Returns what is known of a task, reading what has come; `None` where nobody
     /// expects it.
     pub(super) fn get(&self, id: &TaskId) -> Option<Result<Option<Record>, ResultsError>> {
-        let before = self.times(id)?;
         for _ in 0..READY {
             // One state at a time, so that whoever watches sees each.
-            if self.times(id) != Some(before) || !self.read_ready() {
+            if self.is_unseen(id)? || !self.read_ready() {
                 break;
             }
         }
-        let tasks = self.tasks();
-        Some(match &tasks.known.get(id)?.found {
+        let mut tasks = self.tasks();
+        let entry = tasks.known.get_mut(id)?;
+        entry.shown = entry.times;
+        Some(match &entry.found {
             Found::Nothing => Ok(None),
             Found::Known(record) => Ok(Some(Record::clone(record))),
             Found::Unreadable(reason) => Err(ResultsError::Malformed {
@@ -165,6 +168,12 @@ impl Inbox {
             inbox: Arc::clone(self),
             id: id.clone(),
         })
+    }
+
+    /// Tells whether something was heard of a task since somebody looked.
+    fn is_unseen(&self, id: &TaskId) -> Option<bool> {
+        let tasks = self.tasks();
+        tasks.known.get(id).map(|entry| entry.shown != entry.times)
     }
 
     /// How often something was heard of a task.

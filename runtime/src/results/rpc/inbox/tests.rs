@@ -56,6 +56,23 @@ async fn every_state_is_seen_in_its_order_and_the_end_holds() {
 }
 
 #[tokio::test]
+async fn what_a_watch_has_read_is_shown_before_more_is_read() {
+    let (inbox, send) = inbox().await;
+    let _hearing = Inbox::expect(&inbox, vec![id("a")]).unwrap();
+    let mut ear = inbox.ear(&id("a")).unwrap();
+    for state in ["ONE", "TWO", "SUCCESS"] {
+        send.send(told("a", state, "1")).unwrap();
+    }
+    let mut seen = Vec::new();
+    while seen.len() < 3 {
+        ear.changed().await.unwrap();
+        seen.extend(state(&inbox, "a").map(|state| state.to_string()));
+        seen.dedup();
+    }
+    assert_eq!(seen, ["ONE", "TWO", "SUCCESS"]);
+}
+
+#[tokio::test]
 async fn whoever_waits_hears_for_the_others_too() {
     let (inbox, send) = inbox().await;
     let _hearing = Inbox::expect(&inbox, vec![id("a"), id("b")]).unwrap();
