@@ -73,6 +73,11 @@ def values():
     }
 
 
+@app.task(name="py.complex")
+def complex_number():
+    return 1 + 2j
+
+
 @app.task(name="py.progress", bind=True)
 def progress(self, steps):
     for step in range(steps):

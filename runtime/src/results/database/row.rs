@@ -139,6 +139,15 @@ impl Row {
         joined(document, run)
     }
 
+    /// Tells whether a task succeeded with a result that cannot be read here.
+    pub(super) fn is_unread(&self, record: &Record) -> bool {
+        let run = self.run.as_ref();
+        let is_bare = run.is_some_and(|run| run.bare && run.record.state == record.state);
+        let stored = self.meta.as_ref().and_then(|meta| meta.result.as_ref());
+        let is_stored = stored.is_some_and(|stored| !stored.is_empty()) && !is_bare;
+        is_stored && record.state == State::Success && record.result.is_none()
+    }
+
     /// The record of Celery's row, with what ours knows of it.
     fn document(&self, id: &TaskId, meta: &Meta, now: Timestamp) -> Record {
         let state = meta.state.clone();
