@@ -51,12 +51,13 @@ pub(super) async fn settle(
     }
 }
 
-/// The connection ended before the server was known to have an acknowledgement.
-pub(super) fn unheard() -> BrokerError {
+/// Nobody knows whether the server has an acknowledgement.
+pub(super) fn unheard(error: Option<lapin::Error>) -> BrokerError {
+    let reason = error.as_ref().map(ToString::to_string);
     BrokerError::Unavailable {
         system: SYSTEM,
-        reason: "the connection ended behind an acknowledgement".to_owned(),
-        source: None,
+        reason: reason.unwrap_or_else(|| "the connection ended".to_owned()),
+        source: error.map(|error| Box::new(error) as _),
     }
 }
 
