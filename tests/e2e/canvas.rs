@@ -67,7 +67,7 @@ fn assert_chord_errors(seen: &Value) {
 /// Plays all scenes at the same time and checks what the clients saw.
 pub(crate) fn assert_all(release: &str, broker: &str, backend: &str) {
     let stage = beside(broker, backend);
-    let worker = stage.server(&["worker"]);
+    let worker = stage.server(&["worker", "-Q", "celery,late"]);
     let ask = |scene: &str| ask(release, scene, broker, backend);
     std::thread::scope(|scope| {
         for scene in ["chains", "links", "groups", "family", "chords"] {
