@@ -67,9 +67,9 @@ impl App {
         let data = files.open(&config.data, &clock).await?;
         let queues = KnownQueues::new(config.queues.clone());
         let broker = stores::broker(&config, &queues, &mut files, &clock).await?;
-        let results = stores::results(&config, &broker, &mut files, &clock).await?;
-        let (orders, shelves) = stores::orders(&config, &mut files, &clock).await?;
         let bus = stores::bus(&config, &mut files, &clock).await?;
+        let results = stores::results(&config, (&broker, &bus), &mut files, &clock).await?;
+        let (orders, shelves) = stores::orders(&config, &mut files, &clock).await?;
         Ok(Self {
             config,
             clock,
@@ -189,8 +189,15 @@ impl App {
         !matches!(self.config.result_backend, Address::Disabled | Address::Rpc)
     }
 
+    /// Tells whether somebody who calls a task can wait for its result.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        self.config.result_backend != Address::Disabled
+    }
+
     /// Closes the stores; what is queued is written first.
     pub async fn close(self) {
+        self.results.hush().await;
         self.files.close().await;
     }
 

@@ -261,6 +261,15 @@ pub trait Broker: Debug + Send + Sync {
     /// [`BrokerError::Unavailable`].
     async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BrokerError>;
 
+    /// Waits until the broker is known to have what a delivery was settled with, for
+    /// whoever must not see its message again. Nothing to do where settling is answered.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`]: nobody knows.
+    async fn confirm(&self, _delivery: &Delivery) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
     /// Sends a message to a queue that a caller made for itself. Where the queue is
     /// gone, so is the caller, and the message goes nowhere.
     ///

@@ -43,6 +43,7 @@ mod monitor;
 mod neighbours;
 mod once;
 mod options;
+mod pairs;
 mod parts;
 mod postgres;
 mod postgres_server;

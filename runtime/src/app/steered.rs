@@ -65,7 +65,8 @@ impl App {
     pub(super) fn events(&self) -> Events {
         let worker = &self.config.worker;
         let clock = self.clock.clone();
-        Events::new(&worker.hostname, facts::zone(), clock, worker.task_events)
+        let told = (worker.task_events, self.config.publish.send_sent_event);
+        Events::telling(&worker.hostname, facts::zone(), clock, told)
     }
 
     pub(super) fn control(

@@ -76,7 +76,7 @@ pub(crate) async fn run(
         .transpose()?;
     let app = options.open().await?;
     let called = async {
-        if args.wait && !app.keeps_results() {
+        if args.wait && !app.can_wait() {
             return Err(nowhere().into());
         }
         let client = app.client();
@@ -84,7 +84,12 @@ pub(crate) async fn run(
             Some(queue) => queue.as_str(),
             None => client.queue_of(&args.name),
         };
-        let call = prepare(&args, app.clock().now())?;
+        let mut call = prepare(&args, app.clock().now())?;
+        // Held until the end: where results are replies, it is what listens for them.
+        let _handle = match args.wait {
+            true => Some(client.expect(&mut call).await?),
+            false => None,
+        };
         let message = call.message(&origin());
         let outgoing = client.outgoing(queue, &call, message).map_err(refused)?;
         let mut again = |again: &Again<'_>| screen.note(&trying(again));
@@ -125,7 +130,7 @@ async fn wait(
         ended = result::wait(app, id, Some(queue), timeout, log, screen) => return ended,
         _ = tokio::signal::ctrl_c() => {}
     }
-    screen.note(&format!("the task goes on: celeriac result {id} --wait"));
+    screen.note(&format!("the task goes on; {}", result::again(app, id)));
     Ok(Exit::TimedOut)
 }
 

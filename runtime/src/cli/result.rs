@@ -111,9 +111,17 @@ pub(crate) async fn wait(
             screen.line(format!(
                 "{state}  not finished within the timeout; the task goes on"
             ));
-            screen.line(format!("look again: celeriac result {id} --wait"));
+            screen.line(again(app, id));
             Ok(Exit::TimedOut)
         }
+    }
+}
+
+/// Says how to look at a task later.
+pub(crate) fn again(app: &App, id: &TaskId) -> String {
+    match app.keeps_results() {
+        true => format!("look again: celeriac result {id} --wait"),
+        false => "its reply was for this call alone (rpc://) and cannot be looked at".to_owned(),
     }
 }
 

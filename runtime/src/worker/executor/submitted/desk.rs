@@ -1,7 +1,7 @@
 //! Where a running guest hands in what it submits. The guest waits on a thread
 //! for guests; the desk works on the threads that talk to brokers.
 
-use super::super::{Attempt, follow, record};
+use super::super::{Attempt, follow, record, tell};
 use super::order::Order;
 use super::{Handed, Planned, plan};
 use crate::broker::BrokerError;
@@ -151,9 +151,10 @@ impl Desk {
                 let sent = planned.messages.iter_mut();
                 sent.for_each(|sent| record::mark(&mut sent.message));
             }
-            let sent = crew.broker.publish(planned.messages).await;
+            let sent = crew.broker.publish(planned.messages.clone()).await;
             self.is_unheard |= sent.is_err();
             sent.map_err(refused)?;
+            tell::sent(crew, &planned.messages);
         }
         if let Some(rest) = planned.rest {
             let done = follow::carry_out(crew, &attempt.delivery, rest).await;
