@@ -3,7 +3,7 @@
 use super::*;
 use crate::defence::without;
 use crate::policy::admission::{self, Admission};
-use celeriac_sandbox::{Limit, LimitHit, Rejection, RetryPolicy, Trap};
+use celeriac_sandbox::{Limit, LimitHit, RetryPolicy, Trap};
 use jiff::Timestamp;
 
 fn plan(kinds: &[&str]) -> Plan {
@@ -212,6 +212,7 @@ fn without_counting_what_is_given_back_its_admission_refuses_it() {
             deliveries,
             max_deliveries: 5,
             whose: "x",
+            soft: None,
             dice: 0,
         };
         let (requeue, reason) = (true, "again".to_owned());

@@ -91,9 +91,12 @@ fn report(outcome: Outcome) -> FromCell {
                 level: Level::Info,
                 message: "counted".to_owned(),
                 fields: vec![("words".to_owned(), "2".to_owned())],
+                by_host: true,
             }],
             dropped_lines: 1,
             dropped_bytes: 80,
+            room_lines: 1,
+            room_bytes: 80,
         },
         progress: vec![progress()],
         submitted: Submitted {
@@ -153,7 +156,10 @@ async fn whatever_a_cell_says_is_read_within_bounds_or_not_at_all() {
             run: 2,
             progress: progress(),
         },
-        FromCell::Ended { run: 3 },
+        FromCell::Ended {
+            run: 3,
+            usage: Usage::default(),
+        },
         FromCell::Done {
             run: 4,
             end: Err(Trouble::Busy { slots: 64 }),
