@@ -3,7 +3,8 @@
 
 use crate::beside::{Beside, spelled};
 use crate::canvas::{assert_all, assert_mixed, database, files};
-use crate::{builtins, celery, stage, submit_celery, success};
+use crate::submit::celery as sending;
+use crate::{builtins, celery, stage, success};
 use serde_json::{Value, json};
 use support::{Postgres, Rabbit, Redis, Stage};
 
@@ -59,9 +60,9 @@ fn maps_starmaps_and_chunks_come_out_of_tables_and_folders() {
 
 #[test]
 fn the_children_of_a_task_are_seen_in_tables_and_folders() {
-    without_server(|broker, results| submit_celery::scenes("5.7", broker, results));
+    without_server(|broker, results| sending::scenes("5.7", broker, results));
     in_postgres(&Redis::start().url(0), |broker, results| {
-        submit_celery::scenes("5.7", broker, results);
+        sending::scenes("5.7", broker, results);
     });
 }
 

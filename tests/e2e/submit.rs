@@ -1,5 +1,7 @@
 //! Tasks that send other tasks.
 
+pub(crate) mod celery;
+
 use crate::{failure, stage, success};
 use serde_json::{Value, json};
 use support::{Letter, Stage, until};
