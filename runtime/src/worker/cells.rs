@@ -9,7 +9,9 @@ mod cell;
 mod ledger;
 mod post;
 mod run;
+mod runs;
 mod serve;
+mod weigh;
 mod wire;
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! One cell, from the side of its worker: a process, and the attempts that it runs.
 
-use super::wire::{self, Ask, FROM_CELL, FromCell, Order, ToCell, Trouble};
+use super::runs::{Event, Runs};
+use super::wire::{self, Answer, Order, ToCell};
 use crate::registry::{Digest, Loaded};
 use bytes::Bytes;
-use celeriac_sandbox::{Limits, Progress, Report, SandboxError};
+use celeriac_sandbox::SandboxError;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
@@ -14,19 +15,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Events of one run that wait (8): its guest waits for the answer to each but the last.
-const EVENTS: usize = 8;
 /// Most components of one cell (8): one for each version of a module that was pushed
 /// meanwhile. Then another cell takes its place, and the old code is freed.
 const CODES: usize = 8;
-/// How long a run may go on that was told to end (5 s): its guest is dropped at its next
-/// tick, and the rest is a busy machine.
-const OBEYS: Duration = Duration::from_secs(5);
 /// Most that is told of what a cell prints (64 KiB).
 const PRINTED: u64 = 64 << 10;
 
@@ -48,38 +43,12 @@ pub(super) struct Cell {
     kill: CancellationToken,
 }
 
-/// What is told of a run.
-#[derive(Debug)]
-pub(super) enum Event {
-    Ask(Ask),
-    Done(Result<Box<Report>, Trouble>),
-}
-
 /// A run of a cell; dropped, its guest ends.
 #[derive(Debug)]
 pub(super) struct Run {
     pub(super) number: u64,
     pub(super) events: mpsc::Receiver<Event>,
     cell: Arc<Cell>,
-}
-
-#[derive(Debug)]
-struct Entry {
-    events: mpsc::Sender<Event>,
-    progress: Option<watch::Sender<Option<Progress>>>,
-    limits: Limits,
-}
-
-/// The runs of a cell while it is there, and then why it is not.
-#[derive(Debug, Default)]
-struct Runs(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    entries: HashMap<u64, Entry>,
-    /// Runs that were to end, and when they were told so.
-    ending: HashMap<u64, Instant>,
-    gone: Option<String>,
 }
 
 impl Cell {
@@ -129,12 +98,12 @@ impl Cell {
     pub(super) fn takes(&self, digest: Digest) -> bool {
         let codes = unpoisoned(&self.codes);
         let has_room = codes.len() < CODES || codes.contains_key(&digest);
-        has_room && self.runs.lock().gone.is_none() && !self.kill.is_cancelled()
+        has_room && self.runs.why_gone().is_none() && !self.kill.is_cancelled()
     }
 
     /// Tells whether nothing runs in it.
     pub(super) fn is_idle(&self) -> bool {
-        self.runs.lock().entries.is_empty()
+        self.runs.is_empty()
     }
 
     /// Begins a run.
@@ -145,18 +114,12 @@ impl Cell {
     ) -> Result<Run, SandboxError> {
         order.run = self.next.fetch_add(1, Ordering::Relaxed);
         let number = order.run;
-        let (events, told) = mpsc::channel(EVENTS);
         let progress = order.facts.progress.take();
-        let entry = Entry {
-            events,
-            progress,
-            limits: order.limits.clone(),
-        };
-        self.runs.add(number, entry)?;
+        let events = self.runs.add(number, &order.limits, progress)?;
         // From here on its drop takes the entry away again.
         let run = Run {
             number,
-            events: told,
+            events,
             cell: Arc::clone(self),
         };
         let mut codes = unpoisoned(&self.codes);
@@ -184,17 +147,26 @@ impl Cell {
         let _gone = self.orders.send(order);
     }
 
+    /// Answers what a guest asked for.
+    pub(super) fn answer(&self, run: u64, answer: Answer) {
+        // Before it is told: it may ask again at once.
+        self.runs.answered(run);
+        self.say(ToCell::Answer { run, answer });
+    }
+
     /// Ends the process, and says why to all its runs.
-    pub(super) fn kill(&self, why: String) {
+    pub(super) fn kill(&self, why: &str) {
         self.runs.gone(why);
         self.kill.cancel();
     }
 
     /// Says why it is gone.
     pub(super) fn lost(&self) -> SandboxError {
-        let why = self.runs.lock().gone.clone();
         SandboxError::Lost {
-            reason: why.unwrap_or_else(|| "it was stopped".to_owned()),
+            reason: self
+                .runs
+                .why_gone()
+                .unwrap_or_else(|| "it was stopped".to_owned()),
         }
     }
 }
@@ -215,90 +187,8 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         let run = self.number;
-        let mut state = self.cell.runs.lock();
-        // An entry that is still there is a guest that still runs.
-        if state.entries.remove(&run).is_some() {
-            state.ending.insert(run, Instant::now());
+        if self.cell.runs.drop_one(run) {
             self.cell.say(ToCell::Cancel { run });
-        }
-    }
-}
-
-impl Runs {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        unpoisoned(&self.0)
-    }
-
-    fn add(&self, run: u64, entry: Entry) -> Result<(), SandboxError> {
-        let mut state = self.lock();
-        match &state.gone {
-            // It was not told of the run.
-            Some(reason) => Err(SandboxError::NotStarted {
-                reason: reason.clone(),
-            }),
-            None => {
-                state.entries.insert(run, entry);
-                Ok(())
-            }
-        }
-    }
-
-    /// The first reason stays. All runs hear that nothing follows.
-    fn gone(&self, why: String) {
-        let mut state = self.lock();
-        state.gone.get_or_insert(why);
-        state.entries.clear();
-    }
-
-    /// Passes on what a cell told; an error is what none of ours would tell.
-    fn told(&self, message: FromCell) -> Result<(), String> {
-        let mut state = self.lock();
-        let (run, event) = match message {
-            FromCell::Progress { run, progress } => {
-                // Of a run that was cancelled nobody wants to know.
-                if let Some(entry) = state.entries.get(&run) {
-                    progress.check(&entry.limits)?;
-                    let latest = entry.progress.as_ref();
-                    latest.map(|latest| latest.send_replace(Some(progress)));
-                }
-                return Ok(());
-            }
-            FromCell::Ended { run } => {
-                state.ending.remove(&run);
-                return Ok(());
-            }
-            FromCell::Ask { run, ask } => (run, Event::Ask(ask)),
-            FromCell::Done { run, end } => {
-                state.ending.remove(&run);
-                // It is over: its drop has nothing to cancel.
-                if let Some(entry) = state.entries.remove(&run) {
-                    let _nobody = entry.events.try_send(Event::Done(end));
-                }
-                return Ok(());
-            }
-        };
-        // Of a run that was cancelled nobody wants to know.
-        let Some(entry) = state.entries.get(&run) else {
-            return Ok(());
-        };
-        match entry.events.try_send(event) {
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                Err("it asks again before it was answered".to_owned())
-            }
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-        }
-    }
-}
-
-/// Waits until a run goes on that was to end: a kill or an order to terminate must hold
-/// even where the sandbox does not.
-async fn disobeys(runs: &Runs) {
-    loop {
-        tokio::time::sleep(OBEYS).await;
-        let state = runs.lock();
-        let late = |told: &Instant| told.elapsed() > OBEYS;
-        if state.ending.values().any(late) {
-            return;
         }
     }
 }
@@ -325,7 +215,7 @@ async fn watch_over(
             return "it has no standard output".to_owned();
         };
         loop {
-            let message = match wire::read(&mut stdout, FROM_CELL).await {
+            let message = match wire::read(&mut stdout, || runs.most()).await {
                 Ok(Some(message)) => message,
                 Ok(None) => return String::new(),
                 Err(error) => return format!("it said nonsense: {error}"),
@@ -338,7 +228,7 @@ async fn watch_over(
     let mut why = tokio::select! {
         why = told => why,
         () = kill.cancelled() => "it was killed".to_owned(),
-        () = disobeys(&runs) => "it did not end a run that it was told to end".to_owned(),
+        () = runs.disobeyed() => "it did not end a run that it was told to end".to_owned(),
     };
     if why.is_empty() {
         // Nothing more comes: it is about to end by itself, unless it only pretends.
@@ -349,7 +239,7 @@ async fn watch_over(
             Err(_) => "it closed its standard output".to_owned(),
         };
     }
-    runs.gone(why.clone());
+    runs.gone(&why);
     if let Err(error) = child.kill().await {
         tracing::error!(%error, group, "a process of guests cannot be killed");
     }

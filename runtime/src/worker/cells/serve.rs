@@ -5,7 +5,7 @@ use super::post::Post;
 use super::wire::{self, Answer, FromCell, Order, TO_CELL, ToCell, Trouble};
 use crate::confine::{self, Openings};
 use celeriac_sandbox::{
-    Component, Egress, EgressSettings, Engine, EngineSettings, Interrupt, SandboxError,
+    Component, Egress, EgressSettings, Engine, EngineSettings, Interrupt, Report, SandboxError,
 };
 use std::collections::HashMap;
 use std::io;
@@ -14,7 +14,8 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// Messages that wait to be told (64): whoever has more to tell waits.
 const TOLD: usize = 64;
@@ -64,7 +65,8 @@ struct Guest {
     interrupt: Interrupt,
     /// Where it waits for the answer to its wish.
     answer: Option<oneshot::Sender<Answer>>,
-    end: Option<AbortHandle>,
+    /// Ends it for nobody.
+    end: CancellationToken,
 }
 
 async fn work(attempts: u32) -> io::Result<()> {
@@ -104,7 +106,7 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
     let mut codes: HashMap<u32, Result<Component, String>> = HashMap::new();
     let mut guests = JoinSet::new();
     let mut egress = Egress::default();
-    while let Some(order) = wire::read(&mut stdin, TO_CELL).await? {
+    while let Some(order) = wire::read(&mut stdin, || TO_CELL).await? {
         while guests.try_join_next().is_some() {}
         match order {
             ToCell::Egress(settings) => {
@@ -126,13 +128,10 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
                 }
             }
             ToCell::Cancel { run } => {
-                let guest = unpoisoned(&floor.runs).remove(&run);
-                if let Some(end) = guest.and_then(|one| one.end) {
-                    end.abort();
+                // One that has ended is told of already.
+                if let Some(guest) = unpoisoned(&floor.runs).get(&run) {
+                    guest.end.cancel();
                 }
-                // Apart: whoever hears must not wait for somebody to be told.
-                let floor = Arc::clone(floor);
-                guests.spawn(async move { floor.tell(FromCell::Ended { run }).await });
             }
             ToCell::Answer { run, answer } => {
                 let mut runs = unpoisoned(&floor.runs);
@@ -168,20 +167,34 @@ fn begin(
     let run = order.run;
     let interrupt = Interrupt::default();
     order.facts.interrupt = interrupt.clone();
+    let end = CancellationToken::new();
     let guest = Guest {
         interrupt,
         answer: None,
-        end: None,
+        end: end.clone(),
     };
     unpoisoned(&floor.runs).insert(run, guest);
-    let end = guests.spawn(attempt(Arc::clone(floor), component, order));
-    if let Some(guest) = unpoisoned(&floor.runs).get_mut(&run) {
-        guest.end = Some(end);
-    }
+    let floor = Arc::clone(floor);
+    guests.spawn(async move {
+        let cancelled = end
+            .run_until_cancelled(attempt(&floor, component, order))
+            .await;
+        unpoisoned(&floor.runs).remove(&run);
+        // One of both, when its sandbox is gone and its place is free: nothing follows.
+        let last = match cancelled {
+            Some(end) => FromCell::Done { run, end },
+            None => FromCell::Ended { run },
+        };
+        floor.tell(last).await;
+    });
 }
 
-/// Runs one attempt, and tells how far it is and how it ended.
-async fn attempt(floor: Arc<Floor>, component: Result<Component, String>, order: Order) {
+/// Runs one attempt, tells how far it is, and returns how it ended.
+async fn attempt(
+    floor: &Arc<Floor>,
+    component: Result<Component, String>,
+    order: Order,
+) -> Result<Box<Report>, Trouble> {
     let Order {
         run,
         code: _,
@@ -192,7 +205,7 @@ async fn attempt(floor: Arc<Floor>, component: Result<Component, String>, order:
     } = order;
     let (progress, mut latest) = watch::channel(None);
     facts.progress = Some(progress);
-    let post = Arc::new(Post::new(Arc::clone(&floor), run));
+    let post = Arc::new(Post::new(Arc::clone(floor), run));
     facts.keeper = Some(post.clone());
     facts.sender = Some(post);
     let invoked = async {
@@ -214,15 +227,13 @@ async fn attempt(floor: Arc<Floor>, component: Result<Component, String>, order:
             }
         }
     };
-    unpoisoned(&floor.runs).remove(&run);
-    let end = match end {
+    match end {
         Ok(report) => Ok(Box::new(report)),
         Err(SandboxError::Busy { slots }) => Err(Trouble::Busy { slots }),
         Err(error) => Err(Trouble::Broken {
             reason: error.to_string(),
         }),
-    };
-    floor.tell(FromCell::Done { run, end }).await;
+    }
 }
 
 impl Floor {

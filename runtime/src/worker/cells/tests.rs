@@ -1,6 +1,6 @@
 //! Cells that lie, hang or die: a shell that says what an intruder would.
 
-use super::wire::{self, Ask, FromCell, ToCell};
+use super::wire::{self, Ask, FromCell, ToCell, Trouble};
 use super::{Cells, Program, Work};
 use crate::registry::tests::{House, component};
 use crate::registry::{Loaded, Resolution};
@@ -108,6 +108,8 @@ async fn what_was_not_granted_is_not_sent_whatever_the_cell_says() {
     let stand = Stand::new().await;
     let wish = Wish::Job(Job {
         task: "bank.pay".to_owned(),
+        args: Bytes::from_static(b"[]"),
+        kwargs: Bytes::from_static(b"{}"),
         ..Job::default()
     });
     let replacement = Signature {
@@ -127,6 +129,73 @@ async fn what_was_not_granted_is_not_sent_whatever_the_cell_says() {
         let frames = [FromCell::Ask { run: 0, ask }, done(b"1")];
         let reason = lost(stand.told(&frames).await);
         assert!(reason.starts_with("it asks without a grant"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_cell_that_speaks_of_runs_of_others_is_killed() {
+    let stand = Stand::new().await;
+    let FromCell::Done { end, .. } = done(b"1") else {
+        unreachable!()
+    };
+    let theirs = FromCell::Done { run: 1, end };
+    for frames in [
+        vec![theirs, done(b"1")],
+        vec![FromCell::Ended { run: 7 }, done(b"1")],
+    ] {
+        let reason = lost(stand.told(&frames).await);
+        assert_eq!(reason, "it spoke of a run that it does not have");
+    }
+    let reason = lost(stand.told(&[FromCell::Ended { run: 0 }]).await);
+    assert_eq!(reason, "it ended a run that nobody had told it to end");
+}
+
+/// Both cost a delivery, so that no message goes round without end.
+#[tokio::test]
+async fn a_cell_that_never_has_room_or_cannot_run_anything_is_lost() {
+    let stand = Stand::new().await;
+    let told = |end| [FromCell::Done { run: 0, end }];
+    let busy = told(Err(Trouble::Busy { slots: 1 }));
+    let reason = lost(stand.told(&busy).await);
+    assert_eq!(reason, "it had no room for a run, and none was there");
+    let reason = "x".repeat(1 << 20);
+    let broken = told(Err(Trouble::Broken { reason }));
+    let reason = lost(stand.told(&broken).await);
+    assert!(
+        reason.starts_with("it could not run a task: xxx"),
+        "{reason}"
+    );
+    assert_eq!(reason.len(), 300);
+}
+
+#[tokio::test]
+async fn a_cell_may_have_no_room_while_another_run_is_there() {
+    let stand = Stand::new().await;
+    let mut said = Vec::new();
+    let end = Err(Trouble::Busy { slots: 1 });
+    let second = FromCell::Done { run: 1, end };
+    wire::write(&mut said, &second).await.unwrap();
+    let file = stand.house.path().join("said");
+    std::fs::write(&file, said).unwrap();
+    let script = format!(
+        "exec 3<&0; : > {0}.heard; cat <&3 > {0}.heard & \
+         until grep -aq second {0}.heard; do :; done; cat {0}; wait",
+        file.display()
+    );
+    let cells = Cells::of(shell(&script));
+    let first = cells.invoke(&stand.code, work(Limits::default()));
+    let mut named = work(Limits::default());
+    named.facts.id = "second".to_owned();
+    let second = async {
+        tokio::task::yield_now().await;
+        cells.invoke(&stand.code, named).await
+    };
+    tokio::select! {
+        answer = first => panic!("{answer:?}"),
+        answer = second => assert!(
+            matches!(answer, Err(SandboxError::Busy { slots: 1 })),
+            "{answer:?}"
+        ),
     }
 }
 
