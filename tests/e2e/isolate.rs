@@ -14,7 +14,7 @@ fn apart() -> Stage {
 }
 
 /// The processes that run guests for a server.
-fn cells(server: &Server) -> Vec<u32> {
+pub(crate) fn cells(server: &Server) -> Vec<u32> {
     let ours = format!("\nPPid:\t{}\n", server.pid());
     let folders = fs::read_dir("/proc").expect("a Linux machine");
     let processes = folders.filter_map(|folder| {

@@ -34,6 +34,8 @@ mod hands;
 mod health;
 mod hostile_names;
 mod isolate;
+mod isolate_kill;
+mod isolate_network;
 mod kill;
 mod languages;
 mod limits;

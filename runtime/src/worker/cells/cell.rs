@@ -2,6 +2,7 @@
 
 use super::runs::{Event, Runs};
 use super::wire::{self, Answer, Order, ToCell};
+use crate::confine::Names;
 use crate::registry::{Digest, Loaded};
 use bytes::Bytes;
 use celeriac_sandbox::SandboxError;
@@ -40,6 +41,8 @@ pub(super) struct Cell {
     codes: Mutex<HashMap<Digest, u32>>,
     runs: Arc<Runs>,
     next: AtomicU64,
+    /// The names of hosts as it reads them, where it has a network at all.
+    names: Option<Names>,
     kill: CancellationToken,
 }
 
@@ -56,6 +59,7 @@ impl Cell {
     pub(super) fn start(
         program: &Program,
         group: &str,
+        network: bool,
         tasks: &mut JoinSet<()>,
         runtime: &tokio::runtime::Handle,
     ) -> io::Result<Arc<Self>> {
@@ -63,6 +67,7 @@ impl Cell {
         let mut child = Command::new(&program.path)
             .arg0("celeriac")
             .args(&program.arguments)
+            .args(network.then_some("--network"))
             // It needs nothing of ours: it runs what nobody vouches for.
             .env_clear()
             .current_dir("/")
@@ -73,12 +78,14 @@ impl Cell {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
+        let names = network.then(Names::now);
         let (orders, orders_out) = mpsc::unbounded_channel();
         let cell = Arc::new(Self {
             orders,
             codes: Mutex::default(),
             runs: Arc::default(),
             next: AtomicU64::new(0),
+            names,
             kill: CancellationToken::new(),
         });
         if let Some(stdin) = child.stdin.take() {
@@ -94,8 +101,16 @@ impl Cell {
         Ok(cell)
     }
 
+    /// Tells whether its guests can send by HTTP.
+    pub(super) fn has_network(&self) -> bool {
+        self.names.is_some()
+    }
+
     /// Tells whether it takes another run of this code.
     pub(super) fn takes(&self, digest: Digest) -> bool {
+        if self.names.as_ref().is_some_and(Names::are_old) {
+            return false;
+        }
         let codes = unpoisoned(&self.codes);
         let has_room = codes.len() < CODES || codes.contains_key(&digest);
         has_room && self.runs.why_gone().is_none() && !self.kill.is_cancelled()

@@ -2,14 +2,13 @@
 
 use super::cell::unpoisoned;
 use super::post::Post;
-use super::wire::{self, Answer, FromCell, Order, TO_CELL, ToCell, Trouble};
-use crate::confine::{self, Openings};
+use super::wire::{self, Answer, FromCell, Octets, Order, TO_CELL, ToCell, Trouble};
+use crate::confine;
 use celeriac_sandbox::{
-    Component, Egress, EgressSettings, Engine, EngineSettings, Interrupt, Report, SandboxError,
+    Component, Egress, Engine, EngineSettings, Interrupt, Report, SandboxError,
 };
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,14 +20,11 @@ use tokio_util::sync::CancellationToken;
 const TOLD: usize = 64;
 
 /// Runs guests for the worker on the other end of standard input and output, until that
-/// ends. The whole of the subcommand `celeriac cell`.
+/// ends; only with a network they may send by HTTP. The whole of the subcommand `celeriac cell`.
 #[must_use]
-pub fn serve(attempts: u32, threads: usize, folder: Option<PathBuf>) -> ExitCode {
-    // Before there are threads. Unlike its worker it opens no folder at all.
-    let _walls = confine::wall(&Openings {
-        reads: folder.into_iter().collect(),
-        ..Openings::default()
-    });
+pub fn serve(attempts: u32, threads: usize, network: bool) -> ExitCode {
+    // Before there are threads.
+    let _walls = confine::cell(network);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.max(1))
         .enable_all()
@@ -109,8 +105,12 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
     while let Some(order) = wire::read(&mut stdin, || TO_CELL).await? {
         while guests.try_join_next().is_some() {}
         match order {
-            ToCell::Egress(settings) => {
-                egress = prepared(settings);
+            ToCell::Egress {
+                settings,
+                authorities,
+            } => {
+                let authorities = authorities.into_iter().map(|Octets(one)| one);
+                egress = Egress::trusting(settings, authorities.collect());
             }
             ToCell::Load { code, artifact } => {
                 let component = engine.load(&artifact);
@@ -142,20 +142,6 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// Prepares HTTP. Without its own authorities a cell goes on: most guests need none, and
-/// those that do are told whom they cannot trust.
-fn prepared(settings: EgressSettings) -> Egress {
-    let without = EgressSettings {
-        ca_file: None,
-        ..settings.clone()
-    };
-    let prepared = Egress::new(settings).or_else(|error| {
-        tracing::error!(%error, "no authorities of the operator's for outgoing HTTP");
-        Egress::new(without)
-    });
-    prepared.unwrap_or_default()
 }
 
 fn begin(

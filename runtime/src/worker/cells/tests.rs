@@ -1,17 +1,20 @@
 //! Cells that lie, hang or die: a shell that says what an intruder would.
 
 use super::wire::{self, Ask, FromCell, ToCell, Trouble};
-use super::{Cells, Program, Work};
+use super::{CELLS, Cells, Program, Work};
 use crate::registry::tests::{House, component};
 use crate::registry::{Loaded, Resolution};
+use crate::task::TaskName;
 use bytes::Bytes;
 use celeriac_sandbox::{
     Attempt, Call, Grants, Job, Limits, Log, Outcome, Report, SandboxError, Signature, Submitted,
     Usage, When, Wish,
 };
+use futures::FutureExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 struct Stand {
     house: House,
@@ -33,7 +36,7 @@ impl Stand {
 
     /// Runs the task in cells of a shell script.
     async fn run(&self, script: &str, limits: Limits) -> Result<Report, SandboxError> {
-        let cells = Cells::of(shell(script));
+        let cells = cells_of(shell(script));
         cells.invoke(&self.code, work(limits)).await
     }
 
@@ -55,6 +58,10 @@ fn shell(script: &str) -> Program {
         path: Path::new("/bin/sh").to_owned(),
         arguments: ["-c", script].map(Into::into).into(),
     }
+}
+
+fn cells_of(program: Program) -> Cells {
+    Cells::of(program, Handle::current())
 }
 
 fn work(limits: Limits) -> Work {
@@ -182,7 +189,7 @@ async fn a_cell_may_have_no_room_while_another_run_is_there() {
          until grep -aq second {0}.heard; do :; done; cat {0}; wait",
         file.display()
     );
-    let cells = Cells::of(shell(&script));
+    let cells = cells_of(shell(&script));
     let first = cells.invoke(&stand.code, work(Limits::default()));
     let mut named = work(Limits::default());
     named.facts.id = "second".to_owned();
@@ -197,6 +204,58 @@ async fn a_cell_may_have_no_room_while_another_run_is_there() {
             "{answer:?}"
         ),
     }
+}
+
+/// The same component as so many modules.
+async fn modules(house: &House, count: usize) -> Vec<Arc<Loaded>> {
+    let tasks = component(&["seven"], "");
+    for number in 0..count {
+        house.push(&format!("m{number}"), &tasks).await.unwrap();
+    }
+    let resolver = house.registry.resolver("w@host").await.unwrap();
+    let mut codes = Vec::new();
+    for number in 0..count {
+        let name: TaskName = format!("m{number}.seven").parse().unwrap();
+        match resolver.resolve(&name).await.unwrap() {
+            Resolution::Known(code) => codes.push(code),
+            Resolution::Unknown => panic!("{name} was pushed"),
+        }
+    }
+    codes
+}
+
+#[tokio::test]
+async fn sixty_four_cells_are_the_most_and_one_that_does_nothing_makes_room() {
+    let house = House::open().await;
+    let codes = modules(&house, CELLS + 1).await;
+    let (last, first) = codes.split_last().unwrap();
+    let busy = cells_of(shell("exec 3>&1; exec cat > /dev/null"));
+    let mut runs: Vec<_> = first
+        .iter()
+        .map(|code| Box::pin(busy.invoke(code, work(Limits::default()))))
+        .collect();
+    for run in &mut runs {
+        assert!(run.now_or_never().is_none());
+    }
+    let answer = busy.invoke(last, work(Limits::default())).await;
+    assert!(
+        matches!(answer, Err(SandboxError::Busy { slots: 64 })),
+        "{answer:?}"
+    );
+    drop(runs);
+
+    let mut said = Vec::new();
+    wire::write(&mut said, &done(b"7")).await.unwrap();
+    let file = house.path().join("said");
+    std::fs::write(&file, said).unwrap();
+    let script = format!("cat {}; exec cat > /dev/null", file.display());
+    let idle = cells_of(shell(&script));
+    for code in &codes {
+        idle.invoke(code, work(Limits::default())).await.unwrap();
+        assert!(idle.cells.lock().unwrap().len() <= CELLS);
+    }
+    let groups = idle.cells.lock().unwrap();
+    assert!(!groups.contains_key("m0") && groups.contains_key("m64"));
 }
 
 #[tokio::test]
@@ -225,7 +284,7 @@ async fn a_cell_that_says_nonsense_dies_or_does_not_start_is_lost() {
         path: Path::new("/no/such/program").to_owned(),
         arguments: Vec::new(),
     };
-    let cells = Cells::of(nowhere);
+    let cells = cells_of(nowhere);
     let answer = cells.invoke(&stand.code, work(Limits::default())).await;
     assert!(
         matches!(answer, Err(SandboxError::NotStarted { .. })),
@@ -248,7 +307,7 @@ async fn a_cell_that_does_not_end_a_run_in_its_time_is_killed() {
 #[tokio::test]
 async fn a_cell_that_goes_on_with_what_it_was_told_to_end_is_killed() {
     let stand = Stand::new().await;
-    let cells = Cells::of(shell("exec 3>&1; exec cat > /dev/null"));
+    let cells = cells_of(shell("exec 3>&1; exec cat > /dev/null"));
     tokio::time::pause();
     let nobody = tokio::time::timeout(
         Duration::from_millis(1),

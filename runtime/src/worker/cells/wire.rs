@@ -52,8 +52,12 @@ impl Most {
 /// What a cell is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToCell {
-    /// How its guests send by HTTP; said first. What they may reach comes with each run.
-    Egress(EgressSettings),
+    /// How its guests send by HTTP, and the certificates of all whom they trust; said first,
+    /// where they send at all. What they may reach comes with each run.
+    Egress {
+        settings: EgressSettings,
+        authorities: Vec<Octets>,
+    },
     /// Native code, which runs from now on by this number.
     Load {
         code: u32,
@@ -306,6 +310,24 @@ mod tests {
             let wrong = refused(&framed(&message).await).await;
             assert!(wrong.contains("values"), "{wrong}");
         }
+    }
+
+    /// What the count is for.
+    #[tokio::test]
+    async fn without_counting_a_frame_takes_twenty_times_its_bytes() {
+        let keys = vec![String::new(); 100_000];
+        let ask = Ask::Get { keys };
+        let frame = framed(&FromCell::Ask { run: 0, ask }).await;
+        let told: FromCell = rmp_serde::from_slice(&frame[4..]).unwrap();
+        let FromCell::Ask {
+            ask: Ask::Get { keys },
+            ..
+        } = told
+        else {
+            panic!("{told:?}")
+        };
+        let taken = keys.capacity() * size_of::<String>();
+        assert!(taken > 20 * frame.len(), "{taken} of {}", frame.len());
     }
 
     /// What the limits allow in a report passes, whatever they are raised to.
