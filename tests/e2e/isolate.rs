@@ -1,5 +1,8 @@
 //! `--isolate`: the guests of each module in a process of their own.
 
+mod kill;
+mod network;
+
 use crate::{failure, stage, success};
 use serde_json::{Value, json};
 use std::fs;
@@ -14,7 +17,7 @@ fn apart() -> Stage {
 }
 
 /// The processes that run guests for a server.
-pub(crate) fn cells(server: &Server) -> Vec<u32> {
+fn cells(server: &Server) -> Vec<u32> {
     let ours = format!("\nPPid:\t{}\n", server.pid());
     let folders = fs::read_dir("/proc").expect("a Linux machine");
     let processes = folders.filter_map(|folder| {

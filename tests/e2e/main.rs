@@ -34,8 +34,6 @@ mod hands;
 mod health;
 mod hostile_names;
 mod isolate;
-mod isolate_kill;
-mod isolate_network;
 mod kill;
 mod languages;
 mod limits;

@@ -1,6 +1,6 @@
 //! What guests apart may reach: nothing, but for those that may send by HTTP.
 
-use crate::isolate::cells;
+use super::cells;
 use crate::{failure, stage, success};
 use serde_json::json;
 use support::{Certificates, Server, Site, Stage, until};
