@@ -4,7 +4,7 @@
 //! here the sandbox holds by itself, so that whatever fails is the work of an intruder.
 
 use crate::grants::Grants;
-use crate::invoke::{FRAMES, Report, check_json};
+use crate::invoke::{FRAMES, Report, Usage, check_json};
 use crate::limits::Limits;
 use crate::log::{FIELD_COST, Log};
 use crate::outcome::{Failure, Outcome};
@@ -12,6 +12,7 @@ use crate::submit::{
     HEADER_BYTES, HEADER_NAME_BYTES, HEADERS, HELD_BYTES, Job, KEY_BYTES, QUEUE_BYTES, SUBMITS,
     Signature, Submitted, TASK_BYTES, Wish, tasks_of,
 };
+use std::time::Duration;
 
 /// Bytes that the sandbox's own words may add to those of a guest (64 KiB).
 const WORDS: u64 = 64 << 10;
@@ -20,6 +21,8 @@ const ESCAPED: u64 = 8;
 /// Longest id of a task that was submitted, bytes.
 const ID_BYTES: usize = 255;
 
+/// How late a busy machine may notice that time is over (60 s).
+const LATE: Duration = Duration::from_secs(60);
 /// Bytes of a line of a log around its text, where it is written with its names.
 const LINE_BYTES: u64 = 48;
 /// Values of a line without its fields, and of a field: a list or map, names, members.
@@ -67,6 +70,7 @@ impl Report {
     /// What no sandbox with these limits and grants would report.
     pub fn check(&self, limits: &Limits, grants: &Grants) -> Result<(), String> {
         outcome(&self.outcome, limits)?;
+        usage(&self.usage, limits)?;
         log(&self.log, limits)?;
         submitted(&self.submitted, grants)?;
         match self.progress.is_empty() {
@@ -174,6 +178,22 @@ fn outcome(outcome: &Outcome, limits: &Limits) -> Result<(), String> {
     }
 }
 
+/// Checks what an attempt says that it took, which is counted and shown: it may be less than
+/// it was, and not more than the limits allow.
+fn usage(usage: &Usage, limits: &Limits) -> Result<(), String> {
+    let over = |spent: Duration, limit: Duration| spent > limit.saturating_add(LATE);
+    if over(usage.wall, limits.wall) || over(usage.cpu, limits.cpu) {
+        return Err(format!(
+            "{:?} of time, {:?} of it computing",
+            usage.wall, usage.cpu
+        ));
+    }
+    match usage.memory_peak_bytes > limits.memory {
+        true => Err(format!("{} bytes of memory", usage.memory_peak_bytes)),
+        false => Ok(()),
+    }
+}
+
 fn log(log: &Log, limits: &Limits) -> Result<(), String> {
     let texts = || {
         log.lines.iter().flat_map(|line| {
@@ -220,7 +240,6 @@ fn submitted(submitted: &Submitted, grants: &Grants) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::invoke::Usage;
     use crate::log::{Level, Line};
     use crate::outcome::Rejection;
     use crate::submit::Submission;
@@ -313,6 +332,29 @@ mod tests {
             tasks: vec!["mail.send".to_owned()],
         });
         assert!(wrong(&report).contains("names other tasks"));
+    }
+
+    #[test]
+    fn more_time_or_memory_than_there_is_is_an_intruders() {
+        let mut report = returned("1");
+        let limits = Limits::default();
+        report.usage = Usage {
+            wall: limits.wall,
+            cpu: limits.cpu,
+            memory_peak_bytes: limits.memory,
+            ..Usage::default()
+        };
+        assert_eq!(report.check(&limits, &Grants::default()), Ok(()));
+        report.usage.memory_peak_bytes += 1;
+        assert_eq!(wrong(&report), "67108865 bytes of memory");
+        for (wall, cpu) in [
+            (Duration::MAX, Duration::ZERO),
+            (Duration::ZERO, Duration::MAX),
+        ] {
+            report.usage.wall = wall;
+            report.usage.cpu = cpu;
+            assert!(wrong(&report).contains("of it computing"));
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! One cell, from the side of its worker: a process, and the attempts that it runs.
 
 use super::runs::{Event, Runs};
-use super::wire::{self, Answer, Order, ToCell};
+use super::wire::{self, Order, ToCell};
 use crate::confine::Names;
 use crate::registry::{Digest, Loaded};
 use bytes::Bytes;
@@ -36,7 +36,7 @@ pub(super) struct Program {
 /// A process that runs guests.
 #[derive(Debug)]
 pub(super) struct Cell {
-    /// Without a bound: each run adds a few, and runs have one.
+    /// Without a bound: each run adds four at most, and ends only when it was told.
     orders: mpsc::UnboundedSender<ToCell>,
     codes: Mutex<HashMap<Digest, u32>>,
     runs: Arc<Runs>,
@@ -89,7 +89,7 @@ impl Cell {
             kill: CancellationToken::new(),
         });
         if let Some(stdin) = child.stdin.take() {
-            tasks.spawn_on(give(stdin, orders_out), runtime);
+            tasks.spawn_on(give(stdin, orders_out, Arc::clone(&cell.runs)), runtime);
         }
         if let Some(stderr) = child.stderr.take() {
             tasks.spawn_on(repeat(stderr, group.to_owned()), runtime);
@@ -162,13 +162,6 @@ impl Cell {
         let _gone = self.orders.send(order);
     }
 
-    /// Answers what a guest asked for.
-    pub(super) fn answer(&self, run: u64, answer: Answer) {
-        // Before it is told: it may ask again at once.
-        self.runs.answered(run);
-        self.say(ToCell::Answer { run, answer });
-    }
-
     /// Ends the process, and says why to all its runs.
     pub(super) fn kill(&self, why: &str) {
         self.runs.gone(why);
@@ -208,8 +201,10 @@ impl Drop for Run {
     }
 }
 
-async fn give(mut stdin: ChildStdin, mut orders: mpsc::UnboundedReceiver<ToCell>) {
+async fn give(mut stdin: ChildStdin, mut orders: mpsc::UnboundedReceiver<ToCell>, runs: Arc<Runs>) {
     while let Some(order) = orders.recv().await {
+        // Before it has it all: it may answer at once.
+        runs.says(&order);
         // Whoever reads its answers sees how it ended.
         if wire::write(&mut stdin, &order).await.is_err() {
             return;

@@ -37,7 +37,7 @@ pub(super) async fn run(
             answer = answered(asked.as_mut()) => {
                 asked = None;
                 ledger.answered(&answer);
-                cell.answer(run.number, answer);
+                cell.say(ToCell::Answer { run: run.number, answer });
                 continue;
             }
             reason = interrupt.wait(), if !told => {

@@ -1,7 +1,7 @@
 //! The runs of one cell, as its worker knows them: what the cell says is held against them.
 
 use super::cell::unpoisoned;
-use super::wire::{Ask, FromCell, Most, Trouble};
+use super::wire::{Ask, FromCell, Most, ToCell, Trouble};
 use celeriac_sandbox::{Limits, Progress, Report, SandboxError};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
@@ -31,8 +31,8 @@ pub(super) struct Runs(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     entries: HashMap<u64, Entry>,
-    /// Runs that were to end for nobody, and when they were told so.
-    ending: HashMap<u64, Instant>,
+    /// Runs that are to end for nobody.
+    ending: HashMap<u64, Ending>,
     /// What a frame may be, by the limits of all runs that were ever begun.
     most: Most,
     gone: Option<String>,
@@ -43,8 +43,18 @@ struct Entry {
     events: mpsc::Sender<Event>,
     progress: Option<watch::Sender<Option<Progress>>>,
     limits: Limits,
+    /// Whether the cell was told of it. One that reads nothing would else end run after run,
+    /// while what it is to be told piles up.
+    told: bool,
     /// Whether its guest waits for an answer.
     asks: bool,
+}
+
+#[derive(Debug)]
+struct Ending {
+    since: Instant,
+    /// As before.
+    told: bool,
 }
 
 impl Runs {
@@ -70,6 +80,7 @@ impl Runs {
             events,
             progress,
             limits: limits.clone(),
+            told: false,
             asks: false,
         };
         state.most = state.most.or(Most::of(limits));
@@ -80,17 +91,35 @@ impl Runs {
     /// Notes that nobody waits for a run any more, and tells whether it still runs.
     pub(super) fn drop_one(&self, run: u64) -> bool {
         let mut state = self.lock();
-        let runs = state.entries.remove(&run).is_some();
-        if runs {
-            state.ending.insert(run, Instant::now());
-        }
-        runs
+        let Some(Entry { told, .. }) = state.entries.remove(&run) else {
+            return false;
+        };
+        let since = Instant::now();
+        state.ending.insert(run, Ending { since, told });
+        true
     }
 
-    /// Notes that a guest has its answer, and may ask again.
-    pub(super) fn answered(&self, run: u64) {
-        if let Some(entry) = self.lock().entries.get_mut(&run) {
-            entry.asks = false;
+    /// Notes what the cell is being told: it may speak of a run, and its guest may ask again.
+    pub(super) fn says(&self, order: &ToCell) {
+        let mut state = self.lock();
+        match order {
+            ToCell::Run(order) => {
+                let State {
+                    entries, ending, ..
+                } = &mut *state;
+                let entry = entries.get_mut(&order.run).map(|entry| &mut entry.told);
+                let told = entry.or(ending.get_mut(&order.run).map(|ending| &mut ending.told));
+                told.map(|told| *told = true);
+            }
+            ToCell::Answer { run, .. } => {
+                if let Some(entry) = state.entries.get_mut(run) {
+                    entry.asks = false;
+                }
+            }
+            ToCell::Egress { .. }
+            | ToCell::Load { .. }
+            | ToCell::Interrupt { .. }
+            | ToCell::Cancel { .. } => {}
         }
     }
 
@@ -124,14 +153,15 @@ impl Runs {
         let mut state = self.lock();
         let run = message.run();
         let ends = message.ends();
-        if state.ending.contains_key(&run) {
+        if let Some(Ending { told: true, .. }) = state.ending.get(&run) {
             // Of a run that was cancelled nobody wants to know more.
             if ends {
                 state.ending.remove(&run);
             }
             return Ok(());
         }
-        let Some(entry) = state.entries.get_mut(&run) else {
+        let entry = state.entries.get_mut(&run);
+        let Some(entry) = entry.filter(|entry| entry.told) else {
             return Err("it spoke of a run that it does not have".to_owned());
         };
         let event = match message {
@@ -169,7 +199,7 @@ impl Runs {
         loop {
             tokio::time::sleep(OBEYS).await;
             let state = self.lock();
-            let late = |told: &Instant| told.elapsed() > OBEYS;
+            let late = |one: &Ending| one.since.elapsed() > OBEYS;
             if state.ending.values().any(late) {
                 return;
             }
@@ -180,6 +210,9 @@ impl Runs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::worker::cells::wire::{Answer, Kept, Order};
+    use bytes::Bytes;
+    use celeriac_sandbox::{Attempt, Call, Grants};
 
     const NOT_ITS_OWN: &str = "it spoke of a run that it does not have";
 
@@ -201,9 +234,30 @@ mod tests {
         FromCell::Done { run, end }
     }
 
+    fn order(run: u64) -> ToCell {
+        ToCell::Run(Box::new(Order {
+            run,
+            code: 0,
+            call: Call {
+                task: "t".to_owned(),
+                args: Bytes::new(),
+                kwargs: Bytes::new(),
+            },
+            limits: Limits::default(),
+            grants: Grants::default(),
+            facts: Attempt::default(),
+        }))
+    }
+
+    fn answer(run: u64) -> ToCell {
+        let answer = Answer::Kept(Ok(Kept::Done));
+        ToCell::Answer { run, answer }
+    }
+
     fn runs() -> (Runs, mpsc::Receiver<Event>) {
         let runs = Runs::default();
         let events = runs.add(1, &Limits::default(), None).unwrap();
+        runs.says(&order(1));
         (runs, events)
     }
 
@@ -258,8 +312,20 @@ mod tests {
         assert_eq!(again, "it asked again before it was answered");
         assert!(events.try_recv().is_ok());
         assert!(runs.told(ask(1)).is_err(), "it was taken, not answered");
-        runs.answered(1);
+        runs.says(&answer(1));
         assert_eq!(runs.told(ask(1)), Ok(()));
+    }
+
+    #[test]
+    fn a_cell_that_reads_nothing_ends_no_run_that_it_was_not_told_of() {
+        let (runs, _events) = runs();
+        let _second = runs.add(2, &Limits::default(), None).unwrap();
+        assert_eq!(runs.told(done(2)).unwrap_err(), NOT_ITS_OWN);
+        assert!(runs.drop_one(2));
+        let ended = FromCell::Ended { run: 2 };
+        assert_eq!(runs.told(ended).unwrap_err(), NOT_ITS_OWN);
+        runs.says(&order(2));
+        assert_eq!(runs.told(FromCell::Ended { run: 2 }), Ok(()));
     }
 
     #[test]

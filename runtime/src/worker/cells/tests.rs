@@ -48,9 +48,20 @@ impl Stand {
         }
         let file = self.house.path().join("said");
         std::fs::write(&file, said).unwrap();
-        let script = format!("cat {}; exec cat > /dev/null", file.display());
-        self.run(&script, Limits::default()).await
+        self.run(&says(&file, NOBODY), Limits::default()).await
     }
+}
+
+/// The id of tasks that have no other.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+/// A cell that says what is in a file, once it was told of a run of this id.
+fn says(file: &Path, id: &str) -> String {
+    format!(
+        "heard={0}.$$; exec 3<&0; : > $heard; cat <&3 > $heard & \
+         until grep -aq {id} $heard; do :; done; cat {0}; wait",
+        file.display()
+    )
 }
 
 fn shell(script: &str) -> Program {
@@ -184,11 +195,7 @@ async fn a_cell_may_have_no_room_while_another_run_is_there() {
     wire::write(&mut said, &second).await.unwrap();
     let file = stand.house.path().join("said");
     std::fs::write(&file, said).unwrap();
-    let script = format!(
-        "exec 3<&0; : > {0}.heard; cat <&3 > {0}.heard & \
-         until grep -aq second {0}.heard; do :; done; cat {0}; wait",
-        file.display()
-    );
+    let script = says(&file, "second");
     let cells = cells_of(shell(&script));
     let first = cells.invoke(&stand.code, work(Limits::default()));
     let mut named = work(Limits::default());
@@ -248,8 +255,7 @@ async fn sixty_four_cells_are_the_most_and_one_that_does_nothing_makes_room() {
     wire::write(&mut said, &done(b"7")).await.unwrap();
     let file = house.path().join("said");
     std::fs::write(&file, said).unwrap();
-    let script = format!("cat {}; exec cat > /dev/null", file.display());
-    let idle = cells_of(shell(&script));
+    let idle = cells_of(shell(&says(&file, NOBODY)));
     for code in &codes {
         idle.invoke(code, work(Limits::default())).await.unwrap();
         assert!(idle.cells.lock().unwrap().len() <= CELLS);
