@@ -119,14 +119,9 @@ fn shape(job: &Job) -> Result<(), String> {
         && optional(&job.key, KEY_BYTES)
         && part(job.headers.len(), HEADERS)
         && job.headers.iter().all(header);
-    let mut texts = job.headers.iter().flat_map(|(name, value)| [name, value]);
-    if !fits
-        || [&job.task]
-            .into_iter()
-            .chain(&job.queue)
-            .chain(&mut texts)
-            .any(commands)
-    {
+    let headers = job.headers.iter().flat_map(|(name, value)| [name, value]);
+    let mut texts = headers.chain(&job.queue).chain([&job.task]);
+    if !fits || texts.any(|text| text.contains(char::is_control)) {
         return Err("a job that no sandbox makes".to_owned());
     }
     for (arguments, open) in [(&job.args, b'['), (&job.kwargs, b'{')] {
@@ -137,10 +132,6 @@ fn shape(job: &Job) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-fn commands(text: &String) -> bool {
-    text.contains(char::is_control)
 }
 
 fn outcome(outcome: &Outcome, limits: &Limits) -> Result<(), String> {

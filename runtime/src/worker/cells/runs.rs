@@ -104,12 +104,12 @@ impl Runs {
         let mut state = self.lock();
         match order {
             ToCell::Run(order) => {
-                let State {
-                    entries, ending, ..
-                } = &mut *state;
-                let entry = entries.get_mut(&order.run).map(|entry| &mut entry.told);
-                let told = entry.or(ending.get_mut(&order.run).map(|ending| &mut ending.told));
-                told.map(|told| *told = true);
+                let run = order.run;
+                if let Some(entry) = state.entries.get_mut(&run) {
+                    entry.told = true;
+                } else if let Some(ending) = state.ending.get_mut(&run) {
+                    ending.told = true;
+                }
             }
             ToCell::Answer { run, .. } => {
                 if let Some(entry) = state.entries.get_mut(run) {
