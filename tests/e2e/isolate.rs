@@ -1,5 +1,8 @@
 //! `--isolate`: the guests of each module in a process of their own.
 
+mod kill;
+mod network;
+
 use crate::{failure, stage, success};
 use serde_json::{Value, json};
 use std::fs;

@@ -1,6 +1,6 @@
 //! Frames as no cell of ours and no worker would write them.
 
-use super::wire::{self, Answer, Ask, FROM_CELL, FromCell, Kept, Order, ToCell, Trouble};
+use super::wire::{self, Answer, Ask, FromCell, Kept, Most, Octets, Order, ToCell, Trouble};
 use bytes::Bytes;
 use celeriac_sandbox::{
     Attempt, Call, EgressSettings, Failure, Grants, Interruption, Job, KeepError, Level, Limits,
@@ -40,7 +40,8 @@ async fn written(message: &impl Serialize) -> Vec<u8> {
 /// Reads a frame as both sides do.
 async fn read<T: DeserializeOwned>(frame: &[u8]) -> Option<T> {
     let mut from = frame;
-    wire::read(&mut from, FROM_CELL).await.ok().flatten()
+    let most = || Most::of(&Limits::default());
+    wire::read(&mut from, most).await.ok().flatten()
 }
 
 /// Whatever is read can be written, and is then read as the same.
@@ -195,7 +196,10 @@ async fn whatever_a_worker_says_is_read_within_bounds_or_not_at_all() {
     ];
     let answers = answers.map(|answer| ToCell::Answer { run: 1, answer });
     let others = [
-        ToCell::Egress(EgressSettings::default()),
+        ToCell::Egress {
+            settings: EgressSettings::default(),
+            authorities: vec![Octets(Bytes::from_static(b"\x30\x82"))],
+        },
         ToCell::Load {
             code: 1,
             artifact: Bytes::from_static(b"\x7fELF"),
