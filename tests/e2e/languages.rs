@@ -4,12 +4,13 @@
 use crate::{failure, stage, success};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use support::Stage;
+use support::{Stage, until};
 
 /// The names of the components, what each makes of a text, and the class of its failure.
-fn languages() -> [(&'static str, Value, &'static str); 3] {
+fn languages() -> [(&'static str, Value, &'static str); 4] {
     let counted = json!({"a": 2, "b": 1});
     [
+        ("rust", counted.clone(), "builtins.ValueError"),
         ("c", json!(3), "builtins.ArithmeticError"),
         ("javascript", counted.clone(), "builtins.TypeError"),
         ("python", counted, "builtins.ValueError"),
@@ -46,6 +47,20 @@ fn assert_works(stage: &Stage, language: &str, words: &Value, class: &str) {
         failure(&ended, class).contains("as it was told to"),
         "{ended}"
     );
+    assert_stops(stage, language);
+}
+
+/// Checks that a task tells how far it is, and stops when it is asked to.
+fn assert_stops(stage: &Stage, language: &str) {
+    let id = stage.send(&format!("{language}.waits"), &[]);
+    let seen = until("its progress is seen", || {
+        Some(stage.stored(&id)).filter(|stored| stored["state"] == "PROGRESS")
+    });
+    let progress = json!({"current": 1, "total": 2, "message": "waiting"});
+    assert_eq!(seen["result"], progress, "{language}");
+    stage.json(&["revoke", &id, "--terminate"]);
+    let ended = stage.ended(&id);
+    assert_eq!(ended["state"], "REVOKED", "{language}: {ended}");
 }
 
 /// One test, because compiling Python takes ten seconds.

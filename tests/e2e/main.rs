@@ -43,6 +43,7 @@ mod monitor;
 mod neighbours;
 mod once;
 mod options;
+mod pairs;
 mod parts;
 mod postgres;
 mod postgres_server;
@@ -64,8 +65,10 @@ mod stores;
 mod submit;
 mod submit_celery;
 mod timing;
+mod told_limits;
 mod tutorial;
 mod unheard;
+mod uploads;
 mod web;
 mod web_map;
 

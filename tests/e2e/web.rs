@@ -45,6 +45,30 @@ fn a_denied_request_is_logged_with_the_line_that_would_allow_it_and_the_line_doe
 }
 
 #[test]
+fn whoever_pushes_sees_what_the_module_can_reach_and_whoever_calls_what_it_misses() {
+    let stage = granted("http = [\"api.example.com\"]\nscratch = \"1MiB\"", "");
+    let _dev = stage.dev();
+    let pushed = stage.push("web");
+    assert_eq!(
+        pushed["can_reach"],
+        json!(["http:api.example.com", "scratch"])
+    );
+    let file = stage.component("web").display().to_string();
+    let again = stage.run(&["push", &file, "--name", "web"]).good();
+    let line = "asks for: nothing    can reach: http:api.example.com, scratch\n";
+    assert!(again.out.contains(line), "{again:?}");
+    let called = stage.run(&[
+        "call",
+        "web.fetch",
+        "-a",
+        r#"["https://example.org/"]"#,
+        "--wait",
+    ]);
+    let line = r#"[grants."web"] http = ["api.example.com", "example.org"]"#;
+    called.refused(1, &[line]);
+}
+
+#[test]
 fn a_name_is_looked_up_by_the_machine() {
     let site = Site::plain("hello");
     let url = site.url("localhost");

@@ -26,6 +26,7 @@ mod canvas;
     reason = "what the captures hold is also evidence, which is not looked at here"
 )]
 mod capture;
+mod configuration;
 mod documents;
 mod envelopes;
 mod names;

@@ -7,10 +7,10 @@ use celeriac_harness::{Limit, Outcome, mib, ms};
 use celeriac_sandbox::{Attempt, Call, Component, Engine, EngineSettings, Grants, Limits};
 use std::cell::Cell;
 
-/// Loads the hostile component into an engine of the test's own.
-pub(crate) fn load() -> Component {
-    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/hostile");
-    let built = celeriac_build::Guest::new(folder)
+/// Loads a component of this folder into an engine of the test's own.
+pub(crate) fn load(name: &str) -> Component {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/");
+    let built = celeriac_build::Guest::new(format!("{folder}{name}"))
         .quiet(true)
         .build()
         .expect("the guest builds");
@@ -38,7 +38,7 @@ async fn invoke(component: &Component, task: &str, limits: &Limits) -> Outcome {
 /// One thread for all: whoever holds it, holds everybody.
 #[tokio::test(flavor = "current_thread")]
 async fn neighbours_on_the_same_thread_finish_while_a_guest_spins() {
-    let component = load();
+    let component = load("hostile");
     let limits = Limits {
         cpu: ms(1_000),
         ..Limits::default()
@@ -65,7 +65,7 @@ async fn neighbours_on_the_same_thread_finish_while_a_guest_spins() {
 
 #[tokio::test(flavor = "current_thread")]
 async fn a_guest_is_gone_as_soon_as_its_future_is_dropped() {
-    let component = load();
+    let component = load("hostile");
     for task in ["spin", "sleep_in_context", "sleep_in_wasi", "flood_log"] {
         let limits = Limits::default();
         let endless = invoke(&component, task, &limits);

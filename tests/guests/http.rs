@@ -1,8 +1,7 @@
 //! Guests that send requests by HTTP, over the real engine.
 
+use crate::servers::{endless, hello, measure, serve, silent};
 use celeriac_harness::{Capability, Limit, Module, Outcome, Run, Target, TaskCall, Use, json, ms};
-use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
 
 fn web(task: &str) -> TaskCall {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/guests/web");
@@ -11,81 +10,6 @@ fn web(task: &str) -> TaskCall {
 
 fn http(run: &Run) -> Use {
     run.usage().uses.of(Capability::Http)
-}
-
-/// Serves every connection by `answer`, and returns the URL.
-fn serve(answer: fn(&mut TcpStream) -> std::io::Result<()>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("it has an address");
-    std::thread::spawn(move || {
-        for stream in listener.incoming().flatten() {
-            std::thread::spawn(move || {
-                let mut stream = stream;
-                // A guest may have ended meanwhile.
-                drop(answer(&mut stream));
-            });
-        }
-    });
-    format!("http://{address}")
-}
-
-/// Reads a request to the end of its head.
-fn head(stream: &mut TcpStream) -> std::io::Result<String> {
-    let (mut head, mut byte) = (Vec::new(), [0]);
-    while !head.ends_with(b"\r\n\r\n") {
-        stream.read_exact(&mut byte)?;
-        head.extend(byte);
-    }
-    Ok(String::from_utf8_lossy(&head).into_owned())
-}
-
-/// Says hello.
-fn hello(stream: &mut TcpStream) -> std::io::Result<()> {
-    head(stream)?;
-    let text = "HTTP/1.1 200 OK\r\nx-from: here\r\nkeep-alive: x\r\ncontent-length: 5\r\n\r\nhello";
-    stream.write_all(text.as_bytes())
-}
-
-/// Says how many bytes of a chunked body came.
-fn measure(stream: &mut TcpStream) -> std::io::Result<()> {
-    head(stream)?;
-    let mut size = 0;
-    loop {
-        let (mut line, mut byte) = (Vec::new(), [0]);
-        while !line.ends_with(b"\r\n") {
-            stream.read_exact(&mut byte)?;
-            line.extend(byte);
-        }
-        let text = String::from_utf8_lossy(&line);
-        let length = usize::from_str_radix(text.trim(), 16).expect("a length");
-        let mut chunk = vec![0; length + 2];
-        stream.read_exact(&mut chunk)?;
-        if length == 0 {
-            break;
-        }
-        size += length;
-    }
-    let size = size.to_string();
-    let length = size.len();
-    write!(
-        stream,
-        "HTTP/1.1 201 Created\r\ncontent-length: {length}\r\n\r\n{size}"
-    )
-}
-
-/// Writes without end.
-fn endless(stream: &mut TcpStream) -> std::io::Result<()> {
-    head(stream)?;
-    stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n")?;
-    loop {
-        stream.write_all(&[b'x'; 65_536])?;
-    }
-}
-
-/// Says nothing.
-fn silent(stream: &mut TcpStream) -> std::io::Result<()> {
-    while stream.read(&mut [0; 1024])? > 0 {}
-    Ok(())
 }
 
 /// Lets a task reach a server of the test.

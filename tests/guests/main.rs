@@ -11,20 +11,25 @@
     reason = "a test reports by panicking"
 )]
 
+mod abandoned;
+mod beside;
 mod bystanders;
 mod clocks;
 mod describing;
 mod endings;
+mod granted;
 mod http;
 mod limits;
 mod metering;
 mod outcomes;
 mod output;
+mod parties;
 mod pool;
 mod raw;
 mod reach;
 mod results;
 mod sections;
+mod servers;
 mod sockets;
 mod stores;
 mod uploads;

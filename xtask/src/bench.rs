@@ -16,19 +16,50 @@ use crate::{guests, python};
 const ECHO: &str = "tasks/text";
 /// The example whose tasks `add` and `total` the canvases are made of.
 const NUMBERS: &str = "tasks/numbers";
+/// Guests that do their worst.
+const HOSTILE: &str = "tests/guests/hostile";
+/// Guests that send requests.
+const WEB: &str = "tests/guests/web";
 
 /// What stands in the README after a measured table.
 const END: &str = "<!-- measured: end -->\n";
 
-/// The benchmarks whose tables `--write` puts into the README.
-const WRITTEN: [&str; 2] = ["brokers", "canvas"];
+/// A benchmark whose table `--write` puts into the README.
+struct Written {
+    name: &'static str,
+    package: &'static str,
+    guests: &'static [&'static str],
+    /// Whether it needs the servers, and Celery's programs.
+    celery: bool,
+}
+
+const WRITTEN: [Written; 3] = [
+    Written {
+        name: "neighbours",
+        package: "celeriac-sandbox",
+        guests: &[ECHO, HOSTILE, WEB],
+        celery: false,
+    },
+    Written {
+        name: "brokers",
+        package: "celeriac",
+        guests: &[ECHO],
+        celery: true,
+    },
+    Written {
+        name: "canvas",
+        package: "celeriac",
+        guests: &[NUMBERS],
+        celery: true,
+    },
+];
 
 /// Runs `cargo xtask bench`.
 pub(crate) fn run(flags: &Flags) -> Result<()> {
     let mut steps = Steps::default();
     steps.run("guest toolchain", guests::toolchain)?;
-    let chosen = |name: &str| flags.has(&format!("--{name}"));
-    let all = !WRITTEN.iter().any(|name| chosen(name));
+    let chosen = |one: &Written| flags.has(&format!("--{}", one.name));
+    let all = !WRITTEN.iter().any(chosen);
     if all {
         let (wasip2, unknown) = steps.run("guests", || {
             Ok((build(ECHO, Target::Wasip2)?, build(ECHO, Target::Unknown)?))
@@ -40,35 +71,41 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
             bench("celeriac", "embedded", &[&wasip2])
         })?;
     }
-    steps.run("servers and Celery", python::ensure)?;
-    for (name, example) in WRITTEN.into_iter().zip([ECHO, NUMBERS]) {
-        if all || chosen(name) {
-            let component = build(example, Target::Wasip2)?;
-            steps.run(name, || measure(name, &component, flags.has("--write")))?;
-        }
+    let measured = || WRITTEN.iter().filter(|one| all || chosen(one));
+    if measured().any(|one| one.celery) {
+        steps.run("servers and Celery", python::ensure)?;
+    }
+    for one in measured() {
+        steps.run(one.name, || one.measure(flags.has("--write")))?;
     }
     steps.report();
     Ok(())
 }
 
-/// Measures beside Celery's programs; the table goes into the README if that is asked for.
-fn measure(name: &str, component: &str, write: bool) -> Result<()> {
-    if !write {
-        return bench("celeriac", name, &[component]);
-    }
-    let mut table = String::new();
-    let command = command("celeriac", name, &[component])?;
-    let well = watch(command, Stream::Output, |line| {
-        if line.starts_with('|') {
-            table.push_str(line.trim_end());
-            table.push('\n');
+impl Written {
+    /// Measures; the table goes into the README if that is asked for.
+    fn measure(&self, write: bool) -> Result<()> {
+        let components = self.guests.iter().map(|guest| build(guest, Target::Wasip2));
+        let components = components.collect::<Result<Vec<_>>>()?;
+        let components: Vec<&str> = components.iter().map(String::as_str).collect();
+        let name = self.name;
+        if !write {
+            return bench(self.package, name, &components);
         }
-    })?;
-    ensure!(well && !table.is_empty(), "the benchmark made no table");
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    let readme = written(&readme, name, &table)?;
-    fs::write(&path, readme).with_context(|| path.display().to_string())
+        let mut table = String::new();
+        let command = command(self.package, name, &components)?;
+        let well = watch(command, Stream::Output, |line| {
+            if line.starts_with('|') {
+                table.push_str(line.trim_end());
+                table.push('\n');
+            }
+        })?;
+        ensure!(well && !table.is_empty(), "the benchmark made no table");
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+        let readme = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let readme = written(&readme, name, &table)?;
+        fs::write(&path, readme).with_context(|| path.display().to_string())
+    }
 }
 
 /// Returns what stands in the README before the table of a benchmark.
@@ -156,8 +193,8 @@ mod tests {
     fn the_readme_has_a_place_for_each_table() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
         let readme = fs::read_to_string(path).unwrap();
-        for name in WRITTEN {
-            written(&readme, name, "").unwrap();
+        for one in &WRITTEN {
+            written(&readme, one.name, "").unwrap();
         }
     }
 }

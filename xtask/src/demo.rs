@@ -22,6 +22,12 @@ use crate::steps::{Steps, cargo, run as to_end};
 use cast::{CAST, MODULES};
 use stage::Stage;
 
+/// The tasks that were sent, and the worker's memory before that, MiB.
+struct Called {
+    ids: Vec<(&'static cast::Part, String)>,
+    before: f64,
+}
+
 /// Runs `cargo xtask demo`.
 pub(crate) fn run(_: &Flags) -> Result<()> {
     let mut steps = Steps::default();
@@ -37,7 +43,7 @@ pub(crate) fn run(_: &Flags) -> Result<()> {
         .run("push", || push(&stage, &target))
         .and_then(|()| steps.run("refuse", || uploads::refused(&stage, &target)))
         .and_then(|()| steps.run("call", || call(&stage)))
-        .and_then(|ids| steps.run("what became of them", || results(&stage, &ids)));
+        .and_then(|called| steps.run("what became of them", || results(&stage, &called)));
     let folder = stage.folder().to_owned();
     stage.close()?;
     shown?;
@@ -55,6 +61,9 @@ pub(crate) fn run(_: &Flags) -> Result<()> {
 
 fn push(stage: &Stage, target: &Path) -> Result<()> {
     for module in MODULES {
+        if module == "hostile" {
+            say("# a component like any other, as far as can be seen before it runs:");
+        }
         let file = target
             .join("guests/components")
             .join(format!("{module}.wasm"));
@@ -66,22 +75,28 @@ fn push(stage: &Stage, target: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Sends every task; the one with progress is watched while the others run.
-fn call(stage: &Stage) -> Result<Vec<(&'static cast::Part, String)>> {
+/// Sends the attacks first, so that the others have to work beside them; the one with
+/// progress is watched meanwhile.
+fn call(stage: &Stage) -> Result<Called> {
+    let before = stage.memory()?;
     let mut ids = Vec::new();
-    for part in CAST.iter().filter(|part| !part.watched) {
-        ids.push((part, send(stage, part)?));
+    let unwatched = || CAST.iter().filter(|part| !part.watched);
+    for hostile in [true, false] {
+        for part in unwatched().filter(|part| part.attack.is_some() == hostile) {
+            ids.push((part, send(stage, part)?));
+        }
     }
+    let attacks = unwatched().filter(|part| part.attack.is_some()).count();
     say(&format!(
-        "{} tasks are on their way; meanwhile, live:",
-        ids.len()
+        "{attacks} attacks are on their way, and {} honest tasks; meanwhile one more, live:",
+        ids.len() - attacks
     ));
     for part in CAST.iter().filter(|part| part.watched) {
         let id = send(stage, part)?;
         stage.show(&["result", &id, "--wait"])?;
         ids.push((part, id));
     }
-    Ok(ids)
+    Ok(Called { ids, before })
 }
 
 fn send(stage: &Stage, part: &cast::Part) -> Result<String> {
@@ -97,10 +112,10 @@ fn send(stage: &Stage, part: &cast::Part) -> Result<String> {
     Ok(id.with_context(|| format!("no id in {sent}"))?.to_owned())
 }
 
-fn results(stage: &Stage, ids: &[(&cast::Part, String)]) -> Result<()> {
-    let mut rows = Vec::new();
+fn results(stage: &Stage, called: &Called) -> Result<()> {
+    let (mut honest, mut attacks) = (Vec::new(), Vec::new());
     let mut wrong = Vec::new();
-    for (part, id) in ids {
+    for (part, id) in &called.ids {
         let answer = stage.ask(&["result", id, "--wait", "--timeout", "60s", "--json"])?;
         if !part.expected.fits(&answer) {
             wrong.push(format!("{}: {answer}", part.task));
@@ -108,9 +123,19 @@ fn results(stage: &Stage, ids: &[(&cast::Part, String)]) -> Result<()> {
         if let Some(file) = picture(stage, &answer)? {
             say(&format!("wrote {}", file.display()));
         }
+        let rows = match part.attack {
+            Some(_) => &mut attacks,
+            None => &mut honest,
+        };
         rows.push(table::row(part, &answer));
     }
-    say(&table::draw(&rows));
+    say(&format!("\n{}", table::draw("honest task", &honest)));
+    say(&format!("\n{}", table::draw("attack", &attacks)));
+    let (before, after) = (called.before, stage.memory()?);
+    say(&format!(
+        "\neach attack ended in its own sandbox; the worker is the process that it was, \
+         with {before:.1} MiB before them and {after:.1} MiB now"
+    ));
     ensure!(wrong.is_empty(), "not as expected:\n{}", wrong.join("\n"));
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! What an attempt is given: the call, the facts about it, and a way to
 //! interrupt it.
 
+use crate::bill::Bill;
 use crate::egress::Egress;
 use crate::keep::Keeper;
 use crate::log::Level;
@@ -67,6 +68,9 @@ pub struct Attempt {
     /// Who keeps the key-value store of the guest's module; `None` keeps nothing.
     #[serde(skip)]
     pub keeper: Option<Arc<dyn Keeper>>,
+    /// Where what it takes is added up, even if it is cut off.
+    #[serde(skip)]
+    pub bill: Bill,
     /// How many progress updates the report repeats (0): for tests.
     pub keep_progress: usize,
 }
@@ -89,6 +93,7 @@ impl Default for Attempt {
             egress: Egress::default(),
             http_used: Use::default(),
             keeper: None,
+            bill: Bill::default(),
             keep_progress: 0,
         }
     }

@@ -32,13 +32,11 @@ pub struct Grant {
 /// tasks of the same module: a task that sends itself is how a fork bomb begins.
 #[must_use]
 pub fn of(granted: &Granted, module: &str, task: &str) -> Grants {
-    let full = format!("{module}.{task}");
-    let is_for = |whom: &str| match whom.strip_suffix('*') {
-        Some(beginning) => full.starts_with(beginning),
-        None => whom == module || whom == full,
-    };
     let mut grants = Grants::at(format!("[grants.{module:?}]"));
-    for (_, grant) in granted.iter().filter(|(whom, _)| is_for(whom)) {
+    for (_, grant) in granted
+        .iter()
+        .filter(|(whom, _)| is_for(whom, module, task))
+    {
         grants.submit.extend_from_slice(&grant.submit);
         grants.http.hosts.extend_from_slice(&grant.http.hosts);
         grants.http.private.extend_from_slice(&grant.http.private);
@@ -52,6 +50,17 @@ pub fn of(granted: &Granted, module: &str, task: &str) -> Grants {
     once(&mut grants.http.hosts);
     once(&mut grants.http.private);
     grants
+}
+
+/// Tells whether what is granted to somebody is for a task: its module, the task, or a
+/// beginning of its name.
+#[must_use]
+pub fn is_for(whom: &str, module: &str, task: &str) -> bool {
+    let rest = || whom.strip_prefix(module)?.strip_prefix('.');
+    match whom.strip_suffix('*') {
+        Some(beginning) => format!("{module}.{task}").starts_with(beginning),
+        None => whom == module || rest() == Some(task),
+    }
 }
 
 /// Keeps one of each.

@@ -13,6 +13,8 @@ mod serve;
 mod wire;
 
 #[cfg(test)]
+mod frames;
+#[cfg(test)]
 mod tests;
 
 pub use serve::serve;

@@ -36,11 +36,12 @@ static task_info info_of(const char *name, const char *doc, size_t params, const
 
 void exports_celeriac_task_manifest_describe(exports_celeriac_task_manifest_list_task_info_t *ret) {
   const char *add[] = {"a", "b"}, *words[] = {"text"};
-  ret->len = 3;
+  ret->len = 4;
   ret->ptr = calloc(ret->len, sizeof(task_info));
   ret->ptr[0] = info_of("add", "Adds two numbers.", 2, add);
   ret->ptr[1] = info_of("words", "Counts the words.", 1, words);
   ret->ptr[2] = info_of("fails", "Fails.", 0, NULL);
+  ret->ptr[3] = info_of("waits", "Tells how far it is, and waits until it is asked to stop.", 0, NULL);
 }
 
 // The arguments are a JSON array; these tasks read no more of JSON than they need.
@@ -68,6 +69,15 @@ static void words(const char *args, char *result, size_t room) {
   celeriac_task_log_emit(CELERIAC_TASK_LOG_LEVEL_INFO, &line, &fields);
 }
 
+// Says whether it was asked to stop, and why.
+static bool waits(celeriac_task_context_interruption_t *reason) {
+  uint64_t total = 2;
+  task_string_t message;
+  task_string_set(&message, "waiting");
+  celeriac_task_progress_update(1, &total, &message);
+  return celeriac_task_context_wait(600000, reason);
+}
+
 bool exports_celeriac_task_handler_run(call *asked, payload *ret, outcome_error *err) {
   char result[64] = "null";
   char *task = strndup((const char *)asked->task.ptr, asked->task.len);
@@ -77,6 +87,9 @@ bool exports_celeriac_task_handler_run(call *asked, payload *ret, outcome_error 
     add(args, result, sizeof result);
   } else if (!strcmp(task, "words")) {
     words(args, result, sizeof result);
+  } else if (!strcmp(task, "waits")) {
+    failed = waits(&err->val.interrupted);
+    err->tag = CELERIAC_TASK_TYPES_OUTCOME_ERROR_INTERRUPTED;
   } else {
     failed = true;
     memset(err, 0, sizeof *err);

@@ -3,6 +3,7 @@
 // They do what an honest task does and no more: the bounds of an upload and of a
 // run must have room for the engine beside it.
 
+import context from "celeriac:task/context@0.1.0";
 import log from "celeriac:task/log@0.1.0";
 import progress from "celeriac:task/progress@0.1.0";
 
@@ -16,7 +17,6 @@ function words(text) {
     counted[word] = (counted[word] ?? 0) + 1;
   }
   log.emit("info", "counted", [["words", String(Object.keys(counted).length)]]);
-  progress.update(1, 1, "counted");
   return counted;
 }
 
@@ -25,10 +25,19 @@ function fails() {
   throw new TypeError("as it was told to");
 }
 
+/** Tells how far it is, and waits until it is asked to stop. */
+function waits() {
+  progress.update(1, 2, "waiting");
+  const reason = context.wait(600000);
+  if (reason != null) throw { tag: "interrupted", val: reason };
+  return null;
+}
+
 const tasks = {
   add: { run: add, doc: "Adds two numbers.", params: ["a", "b"] },
   words: { run: words, doc: "Counts how often each word occurs.", params: ["text"] },
   fails: { run: fails, doc: "Fails with an exception.", params: [] },
+  waits: { run: waits, doc: "Tells how far it is, and waits until it is asked to stop.", params: [] },
 };
 
 const param = (name) => ({
@@ -69,6 +78,7 @@ export const handler = {
     try {
       result = run(...args);
     } catch (error) {
+      if (error.tag === "interrupted") throw error;
       const failure = { kind: error.name, message: error.message, trace: null, retryable: null };
       throw { tag: "failure", val: failure };
     }

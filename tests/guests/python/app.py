@@ -9,8 +9,14 @@ from collections import Counter
 
 from componentize_py_types import Err
 from wit_world.exports.manifest import Limits, Param, ParamKind, TaskInfo
-from wit_world.imports import log, progress
-from wit_world.imports.types import Call, Failure, OutcomeError_Failure, Payload
+from wit_world.imports import context, log, progress
+from wit_world.imports.types import (
+    Call,
+    Failure,
+    OutcomeError_Failure,
+    OutcomeError_Interrupted,
+    Payload,
+)
 
 
 def add(a, b):
@@ -22,7 +28,6 @@ def words(text):
     """Counts how often each word occurs."""
     counted = Counter(text.split())
     log.emit(log.Level.INFO, "counted", [("words", str(len(counted)))])
-    progress.update(1, 1, "counted")
     return counted
 
 
@@ -31,7 +36,20 @@ def fails():
     raise ValueError("as it was told to")
 
 
-TASKS = {"add": (add, ["a", "b"]), "words": (words, ["text"]), "fails": (fails, [])}
+def waits():
+    """Tells how far it is, and waits until it is asked to stop."""
+    progress.update(1, 2, "waiting")
+    reason = context.wait(600_000)
+    if reason is not None:
+        raise Err(OutcomeError_Interrupted(reason))
+
+
+TASKS = {
+    "add": (add, ["a", "b"]),
+    "words": (words, ["text"]),
+    "fails": (fails, []),
+    "waits": (waits, []),
+}
 
 
 class Manifest:
@@ -44,6 +62,8 @@ class Handler:
         task, _ = TASKS[call.task]
         try:
             result = task(*json.loads(call.args.data), **json.loads(call.kwargs.data))
+        except Err:
+            raise
         except Exception as error:
             failure = Failure(type(error).__name__, str(error), None, None)
             raise Err(OutcomeError_Failure(failure)) from error

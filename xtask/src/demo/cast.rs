@@ -19,6 +19,8 @@ pub(super) struct Part {
     pub(super) expected: Expected,
     /// Whether its progress is shown live.
     pub(super) watched: bool,
+    /// What a hostile one does; of an honest one nothing is said.
+    pub(super) attack: Option<&'static str>,
 }
 
 /// Where the positional arguments come from.
@@ -37,6 +39,8 @@ pub(super) enum Input {
 pub(super) enum Expected {
     /// It succeeds.
     Success,
+    /// It succeeds with this result, as JSON.
+    Result(&'static str),
     /// It fails with an exception of this class.
     Class(&'static str),
 }
@@ -47,6 +51,14 @@ const fn part(task: &'static str, input: Input, expected: Expected) -> Part {
         input,
         expected,
         watched: false,
+        attack: None,
+    }
+}
+
+const fn attack(task: &'static str, does: &'static str, expected: Expected) -> Part {
+    Part {
+        attack: Some(does),
+        ..part(task, NONE, expected)
     }
 }
 
@@ -90,22 +102,6 @@ pub(super) const CAST: &[Part] = &[
         Input::Json(r#"["obsolete"]"#),
         Expected::Class("Reject"),
     ),
-    part("hostile.spin", NONE, Expected::Class("TimeLimitExceeded")),
-    part("hostile.eat_memory", NONE, Expected::Class("MemoryError")),
-    part("hostile.recurse", NONE, Expected::Class("Trap")),
-    part("hostile.panic", NONE, Expected::Class("Trap")),
-    part("hostile.exit_1", NONE, Expected::Class("Exited")),
-    part(
-        "hostile.result_over_its_limit",
-        NONE,
-        Expected::Class("LimitExceeded"),
-    ),
-    part("hostile.not_json", NONE, Expected::Class("EncodeError")),
-    part(
-        "hostile.sleep_in_wasi",
-        NONE,
-        Expected::Class("TimeLimitExceeded"),
-    ),
     part("nobody.home", NONE, Expected::Class("NotRegistered")),
     Part {
         watched: true,
@@ -115,6 +111,62 @@ pub(super) const CAST: &[Part] = &[
             Expected::Success,
         )
     },
+    attack(
+        "hostile.spin",
+        "loops for ever",
+        Expected::Class("TimeLimitExceeded"),
+    ),
+    attack(
+        "hostile.sleep_in_wasi",
+        "sleeps for an hour",
+        Expected::Class("TimeLimitExceeded"),
+    ),
+    attack(
+        "hostile.eat_memory",
+        "wants memory without end",
+        Expected::Class("MemoryError"),
+    ),
+    attack(
+        "hostile.recurse",
+        "calls itself without end",
+        Expected::Class("Trap"),
+    ),
+    attack(
+        "hostile.read_a_file",
+        "reads /etc/passwd",
+        Expected::Class("OSError"),
+    ),
+    attack(
+        "hostile.open_a_socket",
+        "connects to port 22",
+        Expected::Class("OSError"),
+    ),
+    attack(
+        "hostile.hoard_jobs",
+        "has the host keep things without end",
+        Expected::Class("Trap"),
+    ),
+    attack(
+        "hostile.submit_bomb",
+        "sends itself 100,000 times",
+        Expected::Result("0"),
+    ),
+    attack(
+        "hostile.result_over_its_limit",
+        "returns 5 MiB",
+        Expected::Class("LimitExceeded"),
+    ),
+    attack(
+        "hostile.not_json",
+        "returns half a document",
+        Expected::Class("EncodeError"),
+    ),
+    attack("hostile.panic", "panics", Expected::Class("Trap")),
+    attack(
+        "hostile.exit_1",
+        "exits and returns nothing",
+        Expected::Class("Exited"),
+    ),
 ];
 
 impl Input {
@@ -153,6 +205,10 @@ impl Expected {
     pub(super) fn fits(&self, answer: &Value) -> bool {
         match self {
             Self::Success => answer.get("state") == Some(&json!("SUCCESS")),
+            Self::Result(text) => {
+                Self::Success.fits(answer)
+                    && answer.get("result").map(Value::to_string).as_deref() == Some(*text)
+            }
             Self::Class(class) => answer.pointer("/exception/class") == Some(&json!(class)),
         }
     }

@@ -102,6 +102,16 @@ impl Stage {
         })
     }
 
+    /// Returns the worker's own memory, MiB; guests are in processes of their own.
+    pub(super) fn memory(&self) -> Result<f64> {
+        let file = format!("/proc/{}/status", self.worker.id());
+        let status = std::fs::read_to_string(&file).context(file)?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        let kib: f64 = kib.context("the worker tells no memory")?.parse()?;
+        Ok(kib / 1024.0)
+    }
+
     /// Stops the worker as an operator would, and waits for its end.
     pub(super) fn close(mut self) -> Result<()> {
         let pid = self.worker.id().to_string();

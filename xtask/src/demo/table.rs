@@ -4,12 +4,18 @@ use serde_json::Value;
 
 use super::cast::Part;
 
-const HEAD: [&str; 6] = ["task", "state", "wall", "cpu", "peak memory", "result"];
+/// The columns after the task: `waited` is the time in the queue.
+const HEAD: [&str; 6] = ["state", "waited", "ran", "cpu", "peak memory", "result"];
 /// Widest cell, characters.
 const WIDTH: usize = 58;
+/// Widest cell of the task, characters.
+const TASK_WIDTH: usize = 60;
+
+/// The cells of one task.
+pub(super) type Row = [String; 7];
 
 /// Makes the row of one task.
-pub(super) fn row(part: &Part, answer: &Value) -> [String; 6] {
+pub(super) fn row(part: &Part, answer: &Value) -> Row {
     let number = |path: &str| answer.pointer(path).and_then(Value::as_f64).unwrap_or(0.0);
     let text = |path: &str| {
         answer
@@ -32,9 +38,14 @@ pub(super) fn row(part: &Part, answer: &Value) -> [String; 6] {
             .map(Value::to_string)
             .unwrap_or_default(),
     };
+    let task = match part.attack {
+        Some(does) => format!("{does} ({})", part.task),
+        None => format!("{} {}", part.task, part.input.shown()),
+    };
     [
-        cut(&format!("{} {}", part.task, part.input.shown()), 44),
+        cut(&task, TASK_WIDTH),
         text("/state"),
+        time(number("/usage/queue_wait_ms") * 1e3),
         time(number("/usage/run_us")),
         time(number("/usage/cpu_us")),
         format!(
@@ -45,20 +56,21 @@ pub(super) fn row(part: &Part, answer: &Value) -> [String; 6] {
     ]
 }
 
-/// Draws the rows under their heading.
-pub(super) fn draw(rows: &[[String; 6]]) -> String {
-    let head = HEAD.map(str::to_owned);
+/// Draws the rows under their heading, which begins with what the first column has.
+pub(super) fn draw(what: &str, rows: &[Row]) -> String {
+    let [state, waited, ran, cpu, memory, result] = HEAD.map(str::to_owned);
+    let head = [what.to_owned(), state, waited, ran, cpu, memory, result];
     let width = |column: usize| {
         let cells = std::iter::once(&head)
             .chain(rows)
             .filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..HEAD.len()).map(width).collect();
-    let line = |row: &[String; 6]| {
+    let widths: Vec<usize> = (0..head.len()).map(width).collect();
+    let line = |row: &Row| {
         let cells = row.iter().zip(&widths).enumerate();
         let cells = cells.map(|(column, (cell, width))| match column {
-            2..=4 => format!("{cell:>width$}"),
+            2..=5 => format!("{cell:>width$}"),
             _ => format!("{cell:<width$}"),
         });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
@@ -98,8 +110,10 @@ mod tests {
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
-        let row = |task: &str| [task, "SUCCESS", "1 us", "1 us", "0.1 MiB", "4"].map(str::to_owned);
-        let table = draw(&[row("a"), row("text.word_count")]);
+        let row = |task: &str| {
+            [task, "SUCCESS", "1 us", "1 us", "1 us", "0.1 MiB", "4"].map(str::to_owned)
+        };
+        let table = draw("task", &[row("a"), row("text.word_count")]);
         let starts: Vec<_> = table
             .lines()
             .filter_map(|line| line.find("SUCCESS"))

@@ -18,6 +18,7 @@ pub(super) fn refused(stage: &Stage, target: &Path) -> Result<()> {
     let text = target.join("guests/components/text.wasm");
     let whole = std::fs::read(&text).with_context(|| text.display().to_string())?;
     let half = whole.get(..whole.len() / 2).unwrap_or_default().to_vec();
+    say("uploads of strangers; nothing of them runs before it was looked at:");
     for (what, name, bytes, words) in [
         (
             "machine code",

@@ -14,8 +14,11 @@ mod uploads;
 #[expect(dead_code, reason = "the tests of guests use all of it")]
 mod raw;
 
-use super::{Defence, without};
-use crate::{Attempt, Call, Component, Engine, EngineSettings, Grants, Limit, Limits, Outcome};
+use super::Defence;
+use super::away::without;
+use crate::{
+    Attempt, Bill, Call, Component, Engine, EngineSettings, Grants, Limit, Limits, Outcome,
+};
 use crate::{Report, Sender, Sending, Signature, When, Wish, compile};
 use bytes::Bytes;
 use raw::Raw;

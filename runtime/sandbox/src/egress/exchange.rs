@@ -147,7 +147,7 @@ impl Session {
         }
         if error.is_parse_too_large() {
             self.tell(&format!(
-                "the headers of an answer by HTTP are larger than {HEADER_BYTES} bytes"
+                "the headers of an answer by HTTP are larger than {HEADER_BYTES} bytes (fixed)"
             ));
             return Error::HttpResponseHeaderSectionSize(u32::try_from(HEADER_BYTES).ok());
         }

@@ -6,7 +6,7 @@ use super::policy::Target;
 use super::{Egress, EgressLimits, HttpGrant, HttpUse};
 use crate::defence::{Defence, stands};
 use crate::grants::Injection;
-use crate::log::{Level, LogBook};
+use crate::log::LogBook;
 use crate::uses::Use;
 use hyper::Method;
 use std::net::IpAddr;
@@ -221,7 +221,7 @@ impl Session {
     /// Writes a line into the log of the attempt.
     pub(super) fn tell(&self, words: &str) {
         let grant = ("grant".to_owned(), "http".to_owned());
-        self.log.emit(Level::Warn, words, &[grant]);
+        self.log.warn(words, &[grant]);
     }
 
     /// Tells that a name waits for the lookups of others to end.

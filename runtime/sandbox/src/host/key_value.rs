@@ -214,7 +214,7 @@ fn check_key(key: &str) -> Answer<(), Error> {
         return Ok(());
     }
     Err(Error::Other(format!(
-        "a key has 1 to {KEY_VALUE_KEY_BYTES} bytes, not {}",
+        "a key has 1 to {KEY_VALUE_KEY_BYTES} bytes (fixed), not {}",
         key.len()
     )))
 }
@@ -224,7 +224,7 @@ fn check_value(bytes: usize) -> Answer<(), Error> {
         return Ok(());
     }
     Err(Error::Other(format!(
-        "a value has at most {KEY_VALUE_VALUE_BYTES} bytes, not {bytes}"
+        "a value has at most {KEY_VALUE_VALUE_BYTES} bytes (fixed), not {bytes}"
     )))
 }
 
@@ -233,6 +233,6 @@ fn check_batch(keys: usize) -> Answer<(), Error> {
         return Ok(());
     }
     Err(Error::Other(format!(
-        "one call names at most {KEY_VALUE_BATCH} keys, not {keys}"
+        "one call names at most {KEY_VALUE_BATCH} keys (fixed), not {keys}"
     )))
 }

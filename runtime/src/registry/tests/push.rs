@@ -1,6 +1,7 @@
 use super::{House, component, name};
 use crate::database::SqliteConnection;
 use crate::database::{DatabaseError, Statement};
+use crate::defence::{Defence, without};
 use crate::registry::rows::{MODULES, Publish, Published};
 use crate::registry::{Digest, PushStep, RegistryError};
 use bytes::Bytes;
@@ -152,6 +153,28 @@ async fn a_refusal_of_the_compiler_is_remembered_for_an_hour() {
     assert_eq!(house.compilations(), 0);
     house.clock.advance(Duration::from_secs(60));
     assert_eq!(house.push("reports", &bytes).await.unwrap().version, 1);
+}
+
+#[tokio::test]
+async fn without_a_memory_for_refusals_each_push_of_a_bomb_is_compiled_again() {
+    let house = House::open().await;
+    let count = house.path().join("compilations");
+    let script = format!(
+        "echo compile >> {}; echo too deep >&2; exit 3",
+        count.display()
+    );
+    let broken = house.beside_with(&script).await;
+    let bomb = component(&["run"], "");
+    let push = async || {
+        for _ in 0..5 {
+            let refused = broken.push("reports", &bomb).await.unwrap_err();
+            assert!(refused.to_string().contains("too deep"), "{refused}");
+        }
+        house.compilations()
+    };
+    assert_eq!(push().await, 1);
+    let _away = without(&[Defence::Remembering]);
+    assert_eq!(push().await, 6);
 }
 
 #[tokio::test]

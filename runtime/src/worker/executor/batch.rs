@@ -103,7 +103,7 @@ fn read(kwargs: &[u8], spreads: bool) -> Result<Batch, String> {
     let items = items.ok_or("takes a list of items")?;
     if items.len() > CALLS {
         return Err(format!(
-            "takes at most {CALLS} items; send more in several chunks"
+            "takes at most {CALLS} items (fixed); send more in several chunks"
         ));
     }
     let mut calls = Vec::with_capacity(items.len());
@@ -199,6 +199,10 @@ impl Whole {
         whole.log.lines.extend(log.lines);
         whole.log.dropped_lines += log.dropped_lines;
         whole.log.dropped_bytes += log.dropped_bytes;
+        if log.dropped_lines > 0 {
+            whole.log.room_lines = u64::from(self.limits.log_lines);
+            whole.log.room_bytes = self.limits.log_bytes;
+        }
         for submission in &mut submitted.on_success {
             submission.index = submission.index.saturating_add(first);
         }
@@ -255,7 +259,7 @@ impl Whole {
         self.ends(match json.is_some_and(|json| json.is_result()) {
             true => Outcome::Returned(Bytes::from(results)),
             false => Outcome::BadResult {
-                reason: "the list of all results is nested more than 128 deep".to_owned(),
+                reason: "the list of all results is nested more than 128 deep (fixed)".to_owned(),
             },
         })
     }

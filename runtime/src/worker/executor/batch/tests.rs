@@ -187,6 +187,7 @@ async fn cpu_time_and_log_are_for_all_calls_together() {
                 level: celeriac_sandbox::Level::Info,
                 message: "four".to_owned(),
                 fields: Vec::new(),
+                by_host: false,
             });
             report
         },
