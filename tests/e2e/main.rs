@@ -70,7 +70,6 @@ mod tutorial;
 mod unheard;
 mod uploads;
 mod web;
-mod web_map;
 
 use ended::{class, failure, message, success};
 use std::path::Path;

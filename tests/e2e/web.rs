@@ -1,5 +1,7 @@
 //! Tasks that send requests by HTTP, by grants of the configuration.
 
+mod map;
+
 use crate::{failure, stage, success};
 use serde_json::{Value, json};
 use support::{Certificates, Redis, Site, Stage};
