@@ -1,5 +1,6 @@
 //! `--isolate`: the guests of each module in a process of their own.
 
+mod grants;
 mod kill;
 mod network;
 

@@ -323,6 +323,34 @@ mod tests {
         }
     }
 
+    /// Bytes of this process that were in memory at once, at most.
+    fn highest() -> usize {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        kib.parse::<usize>().unwrap() << 10
+    }
+
+    #[tokio::test]
+    async fn twenty_mebibytes_of_empty_texts_take_little_more_than_themselves() {
+        const TEXTS: u32 = 20 << 20;
+        let ask = Ask::Get { keys: Vec::new() };
+        let mut frame = framed(&FromCell::Ask { run: 0, ask }).await;
+        // In place of the empty list at its end.
+        assert_eq!(frame.pop(), Some(0x90));
+        frame.push(0xdd);
+        frame.extend(TEXTS.to_be_bytes());
+        frame.resize(frame.len() + TEXTS as usize, 0xa0);
+        let bytes = u32::try_from(frame.len() - 4).unwrap();
+        frame[..4].copy_from_slice(&bytes.to_le_bytes());
+        let before = highest();
+        let wrong = refused(&frame).await;
+        assert!(wrong.contains("values"), "{wrong}");
+        // Decoded it would be half a gigabyte, and as much again while the list grows.
+        let grown = highest() - before;
+        assert!(grown < 80 << 20, "{grown}");
+    }
+
     /// What the count is for.
     #[tokio::test]
     async fn without_counting_a_frame_takes_twenty_times_its_bytes() {
