@@ -37,9 +37,10 @@ mod tests {
     async fn two_updates_a_second_are_passed_on_and_the_last_of_them_is_one() {
         let (sender, mut progress) = watch::channel(0);
         let guest = async {
+            let mut steps = tokio::time::interval(Duration::from_millis(10));
             for number in 1..=1_000 {
+                steps.tick().await;
                 sender.send_replace(number);
-                tokio::time::sleep(Duration::from_millis(10)).await;
             }
             drop(sender);
         };
