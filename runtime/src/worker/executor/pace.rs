@@ -37,9 +37,9 @@ mod tests {
     async fn two_updates_a_second_are_passed_on_and_the_last_of_them_is_one() {
         let (sender, mut progress) = watch::channel(0);
         let guest = async {
-            let mut steps = tokio::time::interval(Duration::from_millis(10));
+            let mut every = tokio::time::interval(Duration::from_millis(10));
             for number in 1..=1_000 {
-                steps.tick().await;
+                every.tick().await;
                 sender.send_replace(number);
             }
             drop(sender);
