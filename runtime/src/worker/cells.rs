@@ -13,8 +13,6 @@ mod serve;
 mod wire;
 
 #[cfg(test)]
-mod frames;
-#[cfg(test)]
 mod tests;
 
 pub use serve::serve;
