@@ -1,5 +1,6 @@
 //! The whole of a process, put together from its configuration.
 
+mod by_hand;
 pub mod client;
 mod confined;
 mod egress;
@@ -13,6 +14,7 @@ mod steered;
 mod stores;
 mod work;
 
+pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
 pub use work::Started;
@@ -65,9 +67,9 @@ impl App {
         let data = files.open(&config.data, &clock).await?;
         let queues = KnownQueues::new(config.queues.clone());
         let broker = stores::broker(&config, &queues, &mut files, &clock).await?;
-        let results = stores::results(&config, &broker, &mut files, &clock).await?;
-        let (orders, shelves) = stores::orders(&config, &mut files, &clock).await?;
         let bus = stores::bus(&config, &mut files, &clock).await?;
+        let results = stores::results(&config, (&broker, &bus), &mut files, &clock).await?;
+        let (orders, shelves) = stores::orders(&config, &mut files, &clock).await?;
         Ok(Self {
             config,
             clock,
@@ -126,16 +128,17 @@ impl App {
         route::queue(&self.config.routes, task)
     }
 
-    /// Returns the tasks that the operator lets tasks of a module send.
+    /// Lists all that the operator grants to tasks of a module, each once.
     #[must_use]
-    pub fn may_submit<'a>(
-        &self,
-        module: &str,
-        tasks: impl Iterator<Item = &'a str>,
-    ) -> Vec<String> {
+    pub fn reach(&self, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
         let granted = self.grants(&BTreeMap::new());
-        let all = tasks.flat_map(|task| grants::of(&granted, module, task).submit);
-        all.collect::<BTreeSet<_>>().into_iter().collect()
+        let mut all = Vec::new();
+        let mut seen = BTreeSet::new();
+        for task in tasks {
+            let reach = grants::of(&granted, module, &task.name);
+            all.extend(reach.reach().filter(|one| seen.insert(one.clone())));
+        }
+        all
     }
 
     /// Tells for everything that tasks of a module want whether all that want it have it.
@@ -186,8 +189,15 @@ impl App {
         !matches!(self.config.result_backend, Address::Disabled | Address::Rpc)
     }
 
+    /// Tells whether somebody who calls a task can wait for its result.
+    #[must_use]
+    pub fn can_wait(&self) -> bool {
+        self.config.result_backend != Address::Disabled
+    }
+
     /// Closes the stores; what is queued is written first.
     pub async fn close(self) {
+        self.results.hush().await;
         self.files.close().await;
     }
 

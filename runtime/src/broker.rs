@@ -17,6 +17,7 @@ mod search;
 pub use search::{Found, LOOKED_AT, Looked, Place, Purge, Reach, is_of};
 
 use crate::celery::Message;
+use crate::defence::{Defence, stands};
 use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -53,6 +54,8 @@ pub struct Profile {
     pub zero_first: bool,
     /// Whether what is not due waits where our own workers alone look.
     pub parks_apart: bool,
+    /// Whether [`Broker::wake`] makes ready what is not due.
+    pub wakes: bool,
 }
 
 /// A message to publish.
@@ -80,7 +83,7 @@ impl Outgoing {
 /// Refuses what is over [`BODY_BYTES`].
 fn check_size(bytes: usize) -> Result<(), BrokerError> {
     let (bytes, allowed) = (u64::try_from(bytes).unwrap_or(u64::MAX), BODY_BYTES);
-    match bytes > allowed {
+    match bytes > allowed && stands(Defence::Published) {
         true => Err(BrokerError::TooLarge { bytes, allowed }),
         false => Ok(()),
     }
@@ -192,7 +195,7 @@ pub enum BrokerError {
     },
     /// Refuse the message.
     #[error(
-        "a message of {bytes} bytes is over the limit of {allowed}; send less, or a reference to the data"
+        "a message of {bytes} bytes is over the limit of {allowed} (fixed); send less, or a reference to the data"
     )]
     TooLarge {
         /// Size of the body.
@@ -258,6 +261,15 @@ pub trait Broker: Debug + Send + Sync {
     /// [`BrokerError::Unavailable`].
     async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BrokerError>;
 
+    /// Waits until the broker is known to have what a delivery was settled with, for
+    /// whoever must not see its message again. Nothing to do where settling is answered.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`]: nobody knows.
+    async fn confirm(&self, _delivery: &Delivery) -> Result<(), BrokerError> {
+        Ok(())
+    }
+
     /// Sends a message to a queue that a caller made for itself. Where the queue is
     /// gone, so is the caller, and the message goes nowhere.
     ///
@@ -291,6 +303,16 @@ pub trait Broker: Debug + Send + Sync {
     /// [`BrokerError::Unavailable`].
     async fn find(&self, _id: &str, _queues: &[String]) -> Result<Looked, BrokerError> {
         Ok(Looked::nowhere())
+    }
+
+    /// Makes ready at once what is due until `until`: whoever takes such a message looks
+    /// by itself whether it is too early. Returns how many those were; where
+    /// [`Profile::wakes`] says that it cannot, it does nothing.
+    ///
+    /// # Errors
+    /// [`BrokerError::Unavailable`].
+    async fn wake(&self, _queue: &str, _until: Timestamp) -> Result<u64, BrokerError> {
+        Ok(0)
     }
 
     /// Removes messages of a queue, at most those that were there at the beginning, and

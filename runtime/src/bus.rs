@@ -1,8 +1,9 @@
 //! The bus seam: what workers and monitors say to each other beside the queues.
 //!
 //! Events and remote control are broadcast: who does not listen misses them, and
-//! nothing is kept. So nothing that a task depends on may travel here. Drivers
-//! know neither commands nor tasks; they carry messages.
+//! nothing is kept. So nothing that a task depends on may travel here. Replies to a
+//! caller alone (`rpc://`) are heard here as well; those wait in a queue of the caller's.
+//! Drivers know neither commands nor tasks; they carry messages.
 
 pub mod embedded;
 pub mod rabbitmq;
@@ -43,6 +44,9 @@ pub enum For {
     Requests(String),
     /// Events of all.
     Events,
+    /// Replies, as the caller that has this queue for itself. What came while nobody
+    /// listened is there still, for a while; a message may come twice.
+    Replies(String),
 }
 
 /// A request, and how long to wait for answers.
@@ -95,13 +99,27 @@ pub trait Bus: Debug + Send + Sync {
     /// # Errors
     /// [`BusError::Unavailable`].
     async fn ask(&self, ask: Ask) -> Result<Vec<Message>, BusError>;
+
+    /// Removes the queue of [`For::Replies`], with what is in it.
+    ///
+    /// # Errors
+    /// [`BusError::Unavailable`].
+    async fn forget(&self, _queue: &str) -> Result<(), BusError> {
+        Ok(())
+    }
 }
 
 /// Listens for ever: a lost connection is opened again, after pauses that grow.
 /// What is sent meanwhile is missed.
 #[must_use]
 pub fn follow(bus: Arc<dyn Bus>, what: For) -> Heard {
-    let state = (bus, what, None::<Heard>, FIRST);
+    follow_on(bus, what, None)
+}
+
+/// Goes on listening as [`follow`] does, from where somebody has begun.
+#[must_use]
+pub fn follow_on(bus: Arc<dyn Bus>, what: For, begun: Option<Heard>) -> Heard {
+    let state = (bus, what, begun, FIRST);
     stream::unfold(state, async |(bus, what, mut heard, mut pause)| {
         loop {
             if let Some(listening) = &mut heard {

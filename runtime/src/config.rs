@@ -33,7 +33,7 @@ pub use address::{
 };
 pub use confine::Confine;
 pub use error::ConfigError;
-pub use grants::{Grant, InjectLine, StoreGrant};
+pub use grants::{Grant, InjectLine, StoreGrant, grant};
 pub use hostname::machine;
 pub use http::HttpConfig;
 pub use publish::PublishConfig;

@@ -15,6 +15,7 @@ pub use files::Openings;
 pub use user::{UserError, become_user, is_root};
 pub use walls::{Wall, Walls};
 
+use crate::defence::{Defence, stands};
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
@@ -39,7 +40,9 @@ pub fn cage() -> Walls {
     dumps(&mut walls);
     files::cage(&mut walls);
     // The last: it allows none of the calls above.
-    walls.put(Wall::Calls, calls::cage());
+    if stands(Defence::Calls) {
+        walls.put(Wall::Calls, calls::cage());
+    }
     walls
 }
 
@@ -59,13 +62,18 @@ pub fn wall(openings: &Openings) -> Walls {
     privileges(powers, &mut walls);
     dumps(&mut walls);
     files::wall(openings, &mut walls);
-    walls.put(Wall::Calls, calls::wall());
+    if stands(Defence::Calls) {
+        walls.put(Wall::Calls, calls::wall());
+    }
     walls
 }
 
 /// Takes all powers of root but `keep`, and keeps whatever is started from here from gaining
 /// any, by set-user-id bits or otherwise.
 fn privileges(keep: CapabilitySet, walls: &mut Walls) {
+    if !stands(Defence::Privileges) {
+        return;
+    }
     let lower = || {
         set_no_new_privs(true)?;
         let now = capabilities(None)?;
@@ -82,6 +90,9 @@ fn privileges(keep: CapabilitySet, walls: &mut Walls) {
 
 /// The memory is in no core dump, and no process of the same user reads it.
 fn dumps(walls: &mut Walls) {
+    if !stands(Defence::Dumps) {
+        return;
+    }
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),

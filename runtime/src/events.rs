@@ -42,6 +42,7 @@ struct Inner {
     clock: Clock,
     lamport: Lamport,
     enabled: AtomicBool,
+    tells_sent: bool,
     buffer: Buffer,
     beat: Notify,
 }
@@ -60,6 +61,17 @@ impl Events {
     /// machine; events of tasks are told where `enabled`.
     #[must_use]
     pub fn new(hostname: &str, zone: TimeZone, clock: Clock, enabled: bool) -> Self {
+        Self::telling(hostname, zone, clock, (enabled, false))
+    }
+
+    /// As [`Events::new`], and tells of the messages that are sent where that is wanted.
+    #[must_use]
+    pub fn telling(
+        hostname: &str,
+        zone: TimeZone,
+        clock: Clock,
+        (enabled, tells_sent): (bool, bool),
+    ) -> Self {
         Self(Arc::new(Inner {
             sender: Sender {
                 hostname: hostname.to_owned(),
@@ -70,6 +82,7 @@ impl Events {
             clock,
             lamport: Lamport::default(),
             enabled: AtomicBool::new(enabled),
+            tells_sent,
             buffer: Buffer::default(),
             beat: Notify::new(),
         }))
@@ -106,10 +119,26 @@ impl Events {
     /// Tells something of a task, where that is switched on; it never waits.
     pub fn task(&self, event: impl FnOnce() -> Event) {
         if self.is_enabled() {
-            let event = event();
-            let weight = event.weight();
-            self.0.buffer.push(self.document(event), weight);
+            self.push(event());
         }
+    }
+
+    /// Tells of a message that was sent, where that is wanted: as with Celery, whether or
+    /// not events of tasks are. It never waits.
+    pub fn sent(&self, event: impl FnOnce() -> Event) {
+        if self.0.tells_sent {
+            self.push(event());
+        }
+    }
+
+    fn push(&self, event: Event) {
+        let weight = event.weight();
+        self.0.buffer.push(self.document(event), weight);
+    }
+
+    /// Tells what waits; what the bus does not take now waits on.
+    pub async fn say_all(&self, bus: &dyn Bus) {
+        while !self.0.buffer.is_empty() && self.flush(bus).await {}
     }
 
     /// Returns how many events were dropped because nobody took them.
@@ -177,7 +206,7 @@ impl Events {
                 }
             }
         }
-        while !self.0.buffer.is_empty() && self.flush(bus).await {}
+        self.say_all(bus).await;
         self.say(bus, "worker-offline", pulse()).await;
     }
 

@@ -12,6 +12,7 @@
 //! | layer | module | what it holds |
 //! |---|---|---|
 //! | words | [`task`] | ids, names, states, exceptions, the fence of a run |
+//! | | `defence` | names of the defences, which only tests can take away |
 //! | leaves | [`clock`] | what time it is; tests set it |
 //! | | [`confine`] | walls around this process |
 //! | | [`shutdown`] | the two phases of a stop |
@@ -36,6 +37,8 @@
 //! | | [`client`] | calls tasks from programs |
 
 pub mod task;
+
+mod defence;
 
 pub mod clock;
 pub mod confine;

@@ -6,6 +6,7 @@ pub mod budget;
 pub mod canvas;
 pub mod exception;
 pub mod grants;
+pub mod hold;
 pub mod limits;
 pub mod rate;
 pub mod retry;

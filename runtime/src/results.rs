@@ -27,6 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use chord::{Expect, JoinPart, Joined, Joining};
 use jiff::Timestamp;
+pub use rpc::Hearing;
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::time::Duration;
@@ -106,7 +107,8 @@ pub struct Write {
     /// What the run used.
     pub usage: RunUsage,
     /// The attempt's log, a JSON object of `lines`, `dropped_lines` and
-    /// `dropped_bytes`; `None` when it is empty.
+    /// `dropped_bytes`, with `room_lines` and `room_bytes` where something was dropped;
+    /// `None` when it is empty.
     pub log: Option<String>,
     /// How long the record is kept from now; `None` is for ever.
     pub keep: Option<Duration>,
@@ -311,6 +313,19 @@ pub trait Results: Debug + Send + Sync {
     async fn expect(&self, _chord: Expect) -> Result<(), ResultsError> {
         Ok(())
     }
+
+    /// Makes ready to hear what becomes of tasks that are about to be called, where that
+    /// goes to their caller alone: their messages have to name the queue. Nothing where
+    /// results are kept.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`], also where too many are waited for.
+    async fn hear(&self, _ids: Vec<TaskId>) -> Result<Option<Hearing>, ResultsError> {
+        Ok(None)
+    }
+
+    /// Ends what [`Results::hear`] began.
+    async fn hush(&self) {}
 
     /// Counts a part of a chord, once however often it is told, and returns all of them
     /// to whoever is to send the body. Nothing where parts are not counted.

@@ -10,7 +10,7 @@ mod metrics;
 mod plain;
 
 pub use attempt::{ATTEMPT_TARGET, AttemptEvent};
-pub use metrics::{InFlight, Metrics, OTHER, TASK_LABELS};
+pub use metrics::{Granted, InFlight, Metrics, OTHER, Spent, TASK_LABELS};
 pub use plain::{one_line, plain};
 
 use std::backtrace::{Backtrace, BacktraceStatus};

@@ -11,6 +11,7 @@ mod crew;
 mod executor;
 mod guests;
 mod heartbeat;
+mod holds;
 mod patience;
 pub mod rates;
 pub mod revocations;
@@ -167,6 +168,7 @@ pub async fn run(parts: Parts, shutdown: Shutdown) -> Result<Drained, WorkerErro
     }
     let mut beside = JoinSet::new();
     beside.spawn(revocations::follow(crew.clone()));
+    beside.spawn(holds::follow(crew.clone()));
     let beat = heartbeat::start(&crew);
     consumer::consume(&crew).await;
     beside.shutdown().await;

@@ -43,8 +43,13 @@ impl fmt::Display for SubmitError {
         match self {
             Self::Denied(reason) => write!(f, "not sent: {reason}"),
             Self::UnknownTask => f.write_str("not sent: the worker knows no such task"),
-            Self::QuotaExceeded => f.write_str("not sent: enough tasks were sent already"),
-            Self::TooLarge => f.write_str("not sent: it is too large for a message"),
+            Self::QuotaExceeded => f.write_str(
+                "not sent: one attempt sends at most 100 tasks, and a task and all that follow from it 10000 (fixed; \
+                 the log of the attempt says which)",
+            ),
+            Self::TooLarge => f.write_str(
+                "not sent: it is too large (the log of the attempt names the limit, its value and what raises it)",
+            ),
             Self::Unavailable(reason) => write!(f, "not sent: {reason}"),
             Self::Invalid(reason) => write!(f, "not sent: {reason}"),
         }

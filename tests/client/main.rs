@@ -5,6 +5,7 @@
 
 mod options;
 mod python;
+mod replies;
 
 use celeriac::client::{Client, TaskCall};
 use std::path::Path;

@@ -5,7 +5,7 @@ use celeriac::celery::TaskCall;
 use celeriac::client::{CallFailed, Json, State};
 use celeriac::clock::{Clock, after};
 use std::time::Duration;
-use support::{Rabbit, Redis, until};
+use support::{Postgres, Rabbit, Redis, until};
 
 async fn assert_called(release: &str, broker: &str, results: &str) {
     let _worker = python(release).worker(broker, results, "celery");
@@ -57,6 +57,15 @@ async fn a_python_worker_of_the_oldest_release_is_called_through_rabbitmq() {
 async fn results_of_a_python_worker_come_back_out_of_a_sqlite_file() {
     let (rabbit, stage) = (Rabbit::start(), stage());
     let results = format!("db+sqlite:///{}", stage.path("results.sqlite").display());
+    assert_called("5.7", &rabbit.url(), &results).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn results_of_a_python_worker_come_back_out_of_a_postgres_database() {
+    let (rabbit, postgres) = (Rabbit::start(), Postgres::start());
+    let results = postgres
+        .url()
+        .replace("postgresql", "db+postgresql+psycopg");
     assert_called("5.7", &rabbit.url(), &results).await;
 }
 

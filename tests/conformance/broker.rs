@@ -50,6 +50,7 @@ behaviours! {
     holds_a_message_until_it_is_due,
     a_waiting_fetch_wakes_when_a_message_becomes_due,
     parks_a_delivery_without_counting_it,
+    wakes_what_is_due_soon_and_nothing_else,
     requeues_a_delivery_without_counting_it,
     returns_a_delivery_and_counts_it,
     redelivers_after_lease_expiry_and_counts_it,

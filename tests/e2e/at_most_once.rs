@@ -1,7 +1,7 @@
 //! Tasks for which a second run is worse than none.
 
 use crate::{failure, stage, success};
-use support::until;
+use support::{Proxy, Rabbit, until};
 
 fn paying(stage: &support::Stage, id: &str) {
     until("paying", || {
@@ -43,4 +43,33 @@ fn its_caller_hears_of_a_stop_that_ended_it() {
     paying(&stage, &id);
     assert_eq!(dev.stop().code, Some(0));
     failure(&stage.stored(&id), "billiard.exceptions.WorkerLostError");
+}
+
+/// What asks RabbitMQ whether it has all that was said: class 60, method 10, `basic.qos`.
+const CONFIRM: &str = "\0<\0\n";
+
+#[test]
+fn one_whose_acknowledgement_rabbitmq_did_not_confirm_never_runs_and_is_told_of() {
+    let rabbit = Rabbit::start();
+    let way = Proxy::to(rabbit.port());
+    let stage = stage();
+    let results = format!("sqlite://{}", stage.path("results").display());
+    let stage = stage
+        .with("broker", &rabbit.url_through(way.port()))
+        .with("result_backend", &results)
+        .with("worker.consumer_timeout", "2h");
+    stage.push("odd");
+    let worker = stage.server(&["worker"]);
+    let direct = rabbit.url();
+    let call = || stage.send("odd.pays", &["-a", "[0]", "-b", &direct]);
+    assert_eq!(*success(&stage.ended(&call())), 1);
+    way.lose_answer_to(CONFIRM);
+    let unheard = stage.ended(&call());
+    let told = failure(&unheard, "billiard.exceptions.WorkerLostError");
+    assert!(told.contains("did not answer"), "{told}");
+    assert!(!way.is_to_lose());
+    // The next comes through another connection.
+    assert_eq!(*success(&stage.ended(&call())), 1);
+    assert_eq!(unheard["usage"]["run_us"], 0, "{unheard}");
+    assert_eq!(worker.stop().code, Some(0));
 }

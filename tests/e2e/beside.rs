@@ -11,7 +11,7 @@ pub(crate) struct Beside {
     pub(crate) stage: Stage,
     pub(crate) backend: String,
     _rabbit: Option<Rabbit>,
-    broker: String,
+    pub(crate) broker: String,
     postgres: Option<Postgres>,
 }
 

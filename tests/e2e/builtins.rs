@@ -32,7 +32,7 @@ fn files(stage: &Stage) -> String {
     format!("file://{}", folder.display())
 }
 
-fn assert_calls(broker: &str, backend: &str) {
+pub(crate) fn assert_calls(broker: &str, backend: &str) {
     let (stage, backend) = beside(broker, |_| backend.to_owned());
     let worker = stage.server(&["worker"]);
     for release in ["5.4", "5.7"] {

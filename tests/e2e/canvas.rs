@@ -65,9 +65,9 @@ fn assert_chord_errors(seen: &Value) {
 }
 
 /// Plays all scenes at the same time and checks what the clients saw.
-fn assert_all(release: &str, broker: &str, backend: &str) {
+pub(crate) fn assert_all(release: &str, broker: &str, backend: &str) {
     let stage = beside(broker, backend);
-    let worker = stage.server(&["worker"]);
+    let worker = stage.server(&["worker", "-Q", "celery,late"]);
     let ask = |scene: &str| ask(release, scene, broker, backend);
     std::thread::scope(|scope| {
         for scene in ["chains", "links", "groups", "family", "chords"] {
@@ -106,11 +106,11 @@ fn uncounted(make: impl Fn(&Path) -> String) {
     }
 }
 
-fn database(folder: &Path) -> String {
+pub(crate) fn database(folder: &Path) -> String {
     format!("db+sqlite:///{}", folder.join("results.sqlite").display())
 }
 
-fn files(folder: &Path) -> String {
+pub(crate) fn files(folder: &Path) -> String {
     format!("file://{}", folder.display())
 }
 
@@ -141,7 +141,7 @@ fn what_follows_a_task_is_answered_to_those_who_wait_for_replies() {
     }
 }
 
-fn assert_mixed(release: &str, broker: &str, backend: &str) {
+pub(crate) fn assert_mixed(release: &str, broker: &str, backend: &str) {
     let stage = beside(broker, backend).with("worker.unknown_task", "forward:python");
     let ours = stage.server(&["worker"]);
     let _theirs = celery::python(release).worker(broker, backend, "python");

@@ -1,5 +1,7 @@
 //! Every way in which a hostile guest ends, seen by its caller; the worker lives.
 
+mod told;
+
 use crate::{class, failure, stage, success};
 use support::{Stage, until};
 

@@ -1,6 +1,10 @@
 //! What runs take: in results, in `celeriac run`, in the event of each attempt, in metrics.
 
-use crate::{stage, success};
+mod by_hand;
+mod cut_off;
+mod grants_counted;
+
+use crate::{celery, stage, success};
 use serde_json::{Value, json};
 use support::{Redis, Server, Stage, until};
 
@@ -105,4 +109,46 @@ fn a_run_by_hand_tells_what_it_took() {
         told.out.contains("9 B in, 5 B out, 0 host calls\n"),
         "{told}"
     );
+}
+
+#[test]
+fn a_library_of_prometheus_reads_what_runs_took() {
+    let stage = stage();
+    let dev = stage.dev();
+    stage.push("text");
+    let runs = [0, 1].map(|_| stage.call("text.echo", r#"["abc"]"#));
+    let listen = dev.banner()["listen"].as_str().expect("an address");
+    let page = format!("http://{listen}/metrics");
+    let families = until("both runs are counted", || {
+        let families = celery::python("5.7").run("metrics.py", &[&page]);
+        let calls = &families["celeriac_task_memory_peak_bytes"]["samples"];
+        let count = calls.as_array()?.iter().find(|one| {
+            let name = one[0].as_str().unwrap_or_default();
+            name.ends_with("_count") && one[2].as_f64() == Some(2.0)
+        });
+        count.map(|_| families.clone())
+    });
+    for (name, kind) in [
+        ("celeriac_cpu_seconds", "counter"),
+        ("celeriac_task_memory_peak_bytes", "histogram"),
+        ("celeriac_task_bytes", "counter"),
+        ("celeriac_task_host_calls", "counter"),
+    ] {
+        assert_eq!(families[name]["type"], kind, "{name}: {families}");
+    }
+    let bytes = families["celeriac_task_bytes"]["samples"].as_array();
+    for (direction, field) in [("in", "bytes_in"), ("out", "bytes_out")] {
+        let labels = json!({"task": "text.echo", "direction": direction});
+        let mut samples = bytes.into_iter().flatten();
+        let sample = samples.find(|one| one[0] == "celeriac_task_bytes_total" && one[1] == labels);
+        let sum: f64 = runs
+            .iter()
+            .filter_map(|run| run["usage"][field].as_f64())
+            .sum();
+        assert_eq!(
+            sample.and_then(|one| one[2].as_f64()),
+            Some(sum),
+            "{direction}: {families}"
+        );
+    }
 }

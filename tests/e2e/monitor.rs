@@ -3,7 +3,9 @@
 use crate::{celery, stage};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
+use std::process::Stdio;
 use support::{Rabbit, Redis, Server, Stage, until};
 
 const NODE: &str = "w1@example";
@@ -300,5 +302,47 @@ fn a_python_worker_hears_what_our_command_revokes() {
         until("it is known there", || {
             inspect("revoked").out.contains(&id).then_some(())
         });
+    });
+}
+
+#[test]
+fn what_clients_and_workers_send_is_told_where_that_is_wanted_over_both_brokers() {
+    on_both_brokers(|stage, _| {
+        stage.write("celeriac.toml", "[publish]\nsend_sent_event = true\n");
+        // As with Celery, whether or not events of tasks are told.
+        let _worker = stage.server(&["worker", "-n", NODE]);
+        let mut listening = stage.command(&["events", "--json"]);
+        let mut listening = listening.stdout(Stdio::piped()).spawn().expect("it starts");
+        let lines = BufReader::new(listening.stdout.take().expect("an output")).lines();
+        let (mut id, mut told) = (None, Vec::new());
+        for line in lines {
+            let event: Value = serde_json::from_str(&line.expect("a line")).expect("an event");
+            if id.is_none() {
+                id = Some(stage.send("flaky.fails_until", &["-a", "[1, 10]"]));
+            }
+            if !event["type"]
+                .as_str()
+                .expect("a text")
+                .starts_with("worker-")
+            {
+                told.push(event);
+            }
+            if told.len() == 2 {
+                break;
+            }
+        }
+        listening.kill().expect("it runs");
+        listening.wait().expect("a child of ours");
+        assert_members(&told);
+        for (event, retries) in told.iter().zip([0, 1]) {
+            assert_eq!(event["type"], "task-sent");
+            assert_eq!(
+                (&event["uuid"], &event["retries"]),
+                (&json!(id), &json!(retries))
+            );
+            assert_eq!(event["routing_key"], "celery");
+        }
+        let [client, worker] = [0, 1].map(|at| told[at]["hostname"].as_str().expect("a name"));
+        assert!(client.starts_with("gen") && worker == NODE, "{told:?}");
     });
 }

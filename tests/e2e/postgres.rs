@@ -1,5 +1,7 @@
 //! Real Celery clients and results in a Postgres database.
 
+mod server;
+
 use crate::backends::{
     assert_all_but_children, assert_everything, assert_tells_its_call, both_releases,
 };

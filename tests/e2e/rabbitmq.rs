@@ -1,5 +1,7 @@
 //! Real Celery clients and workers beside ours, over a real RabbitMQ.
 
+mod server;
+
 use crate::{celery, failure, stage, success};
 use serde_json::{Value, json};
 use support::{Proxy, Rabbit, Redis, Stage, until};

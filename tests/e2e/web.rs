@@ -1,5 +1,7 @@
 //! Tasks that send requests by HTTP, by grants of the configuration.
 
+mod map;
+
 use crate::{failure, stage, success};
 use serde_json::{Value, json};
 use support::{Certificates, Redis, Site, Stage};
@@ -42,6 +44,30 @@ fn a_denied_request_is_logged_with_the_line_that_would_allow_it_and_the_line_doe
         *success(&stored),
         json!([200, {"content-length": "5"}, "hello"])
     );
+}
+
+#[test]
+fn whoever_pushes_sees_what_the_module_can_reach_and_whoever_calls_what_it_misses() {
+    let stage = granted("http = [\"api.example.com\"]\nscratch = \"1MiB\"", "");
+    let _dev = stage.dev();
+    let pushed = stage.push("web");
+    assert_eq!(
+        pushed["can_reach"],
+        json!(["http:api.example.com", "scratch"])
+    );
+    let file = stage.component("web").display().to_string();
+    let again = stage.run(&["push", &file, "--name", "web"]).good();
+    let line = "asks for: nothing    can reach: http:api.example.com, scratch\n";
+    assert!(again.out.contains(line), "{again:?}");
+    let called = stage.run(&[
+        "call",
+        "web.fetch",
+        "-a",
+        r#"["https://example.org/"]"#,
+        "--wait",
+    ]);
+    let line = r#"[grants."web"] http = ["api.example.com", "example.org"]"#;
+    called.refused(1, &[line]);
 }
 
 #[test]

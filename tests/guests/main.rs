@@ -14,6 +14,7 @@
 mod abandoned;
 mod beside;
 mod bystanders;
+mod clocks;
 mod describing;
 mod endings;
 mod granted;
@@ -29,6 +30,7 @@ mod reach;
 mod results;
 mod sections;
 mod servers;
+mod sockets;
 mod stores;
 mod uploads;
 

@@ -103,14 +103,20 @@ fn sizes_and_names_beyond_the_limits_are_refused() {
         ("keep_a_batch", "kept"),
         (
             "keep_a_large_batch",
-            "one call names at most 100 keys, not 101",
+            "one call names at most 100 keys (fixed), not 101",
         ),
         (
             "keep_a_large_value",
-            "a value has at most 65536 bytes, not 65537",
+            "a value has at most 65536 bytes (fixed), not 65537",
         ),
-        ("keep_a_large_key", "a key has 1 to 512 bytes, not 513"),
-        ("keep_an_empty_key", "a key has 1 to 512 bytes, not 0"),
+        (
+            "keep_a_large_key",
+            "a key has 1 to 512 bytes (fixed), not 513",
+        ),
+        (
+            "keep_an_empty_key",
+            "a key has 1 to 512 bytes (fixed), not 0",
+        ),
         ("open_another_bucket", "no such store"),
     ] {
         let call = hostile().task(task);

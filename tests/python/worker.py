@@ -1,8 +1,11 @@
 """A Python worker: `celery -A worker worker`."""
 
+import datetime
+import decimal
 import json
 import os
 import time
+import uuid
 
 from celery import Celery
 
@@ -52,6 +55,34 @@ def echo(value):
 def request(self):
     told = self.request
     return [told.timelimit, told.stamps, told.stamped_headers, told.reply_to]
+
+
+@app.task(name="py.values")
+def values():
+    paris = datetime.timezone(datetime.timedelta(hours=1))
+    return {
+        "moment": datetime.datetime(2030, 1, 2, 3, 4, 5, 678901, tzinfo=datetime.timezone.utc),
+        "there": datetime.datetime(2030, 1, 2, 3, 4, 5, tzinfo=paris),
+        "naive": datetime.datetime(2030, 1, 2, 3, 4, 5),
+        "day": datetime.date(2028, 2, 29),
+        "time": datetime.time(23, 59, 59, 500000),
+        "price": decimal.Decimal("-12.50"),
+        "id": uuid.UUID("123456789abcdef00123456789abcdef"),
+        "bytes": b"\x00\xff",
+        "list": [1, 2.5, None],
+    }
+
+
+@app.task(name="py.complex")
+def complex_number():
+    return 1 + 2j
+
+
+@app.task(name="py.progress", bind=True)
+def progress(self, steps):
+    for step in range(steps):
+        self.update_state(state="PROGRESS", meta={"current": step + 1, "total": steps})
+    return steps
 
 
 @app.task(name="py.boom")

@@ -1,11 +1,13 @@
 //! What an attempt is given: the call, the facts about it, and a way to
 //! interrupt it.
 
+use crate::bill::Bill;
 use crate::egress::Egress;
 use crate::keep::Keeper;
 use crate::log::Level;
 use crate::outcome::Interruption;
 use crate::submit::Sender;
+use crate::uses::Use;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,9 +62,15 @@ pub struct Attempt {
     /// How what it sends by HTTP is sent, within its grants.
     #[serde(skip)]
     pub egress: Egress,
+    /// What earlier calls of the same attempt did by HTTP (nothing): its limits there are
+    /// for all calls together.
+    pub http_used: Use,
     /// Who keeps the key-value store of the guest's module; `None` keeps nothing.
     #[serde(skip)]
     pub keeper: Option<Arc<dyn Keeper>>,
+    /// Where what it takes is added up, even if it is cut off.
+    #[serde(skip)]
+    pub bill: Bill,
     /// How many progress updates the report repeats (0): for tests.
     pub keep_progress: usize,
 }
@@ -83,7 +91,9 @@ impl Default for Attempt {
             progress: None,
             sender: None,
             egress: Egress::default(),
+            http_used: Use::default(),
             keeper: None,
+            bill: Bill::default(),
             keep_progress: 0,
         }
     }

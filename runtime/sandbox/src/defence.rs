@@ -48,6 +48,44 @@ pub(crate) enum Defence {
     Grants,
     /// An attempt sends a hundred tasks.
     Quota,
+    /// Hosts are reached by HTTP only where they are granted.
+    Hosts,
+    /// Special addresses are connected to only where they are granted.
+    Addresses,
+    /// The worker's own servers are connected to only where they are granted alone.
+    Own,
+    /// This machine is reached at none of its addresses without a grant.
+    Here,
+    /// What is connected to is the address that was judged. There is nothing to leave out:
+    /// without it, a test looks the name up again.
+    #[cfg(test)]
+    Pinned,
+    /// Lookups of names are shared out among attempts and modules.
+    Lookups,
+    /// An attempt makes so many requests.
+    Requests,
+    /// So many requests of an attempt are under way at once.
+    InFlight,
+    /// An attempt sends so many bytes by HTTP.
+    BytesOut,
+    /// An attempt receives so many bytes by HTTP.
+    BytesIn,
+    /// The headers of an answer have a limit.
+    AnswerHeaders,
+    /// The headers of a request have a limit.
+    RequestHeaders,
+    /// Headers of the connection are not for guests.
+    Forbidden,
+    /// A connection has its time.
+    ConnectTime,
+    /// An answer has its time to begin and to go on.
+    Silence,
+    /// The key-value store of a module has its room.
+    Room,
+    /// A value has a largest size.
+    ValueSize,
+    /// The scratch files of an attempt have their room.
+    Scratch,
 }
 
 /// Tells whether a defence is in its place.
@@ -57,7 +95,7 @@ pub(crate) const fn stands(_: Defence) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) use away::stands;
+pub(crate) use away::{stands, without};
 
 /// Taking defences away, in tests.
 #[cfg(test)]
@@ -75,7 +113,7 @@ mod away {
 
     /// Puts the defences back when dropped.
     #[must_use]
-    pub(super) struct Away;
+    pub(crate) struct Away;
 
     impl Drop for Away {
         fn drop(&mut self) {
@@ -84,7 +122,7 @@ mod away {
     }
 
     /// Takes defences away from what this thread does.
-    pub(super) fn without(defences: &[Defence]) -> Away {
+    pub(crate) fn without(defences: &[Defence]) -> Away {
         AWAY.with_borrow_mut(|away| away.extend_from_slice(defences));
         Away
     }

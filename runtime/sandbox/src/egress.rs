@@ -3,7 +3,7 @@
 //!
 //! The path of one request: [`policy`] reads where it goes and compares it with
 //! the grant; [`session`] counts it and gives it a place among those under way;
-//! [`resolve`] looks the name up once; [`connect`] drops every [`address`] that is
+//! [`resolve`] looks the name up once, when [`lookups`] has a turn for it; [`connect`] drops every [`address`] that is
 //! not of the public internet, connects to one that is left, and speaks TLS with
 //! the name; [`exchange`] sends the request and [`body`] hands the answer over.
 //! All of it ends with the attempt. Redirects are not followed: a guest that does
@@ -13,6 +13,7 @@ mod address;
 mod body;
 mod connect;
 mod exchange;
+mod lookups;
 mod policy;
 mod resolve;
 mod session;

@@ -66,7 +66,7 @@ pub enum Refusal {
     #[error("the file is empty; build a component with `celeriac build`")]
     Empty,
     /// The file is larger than an upload may be.
-    #[error("the file has {bytes} bytes; an upload may have {allowed}")]
+    #[error("the file has {bytes} bytes; an upload may have {allowed} (fixed)")]
     TooLarge {
         /// Its size.
         bytes: u64,
@@ -105,7 +105,7 @@ pub enum Refusal {
     #[error("it does not fit celeriac:task@0.1\n{}", lines(.0))]
     World(Vec<Difference>),
     /// The component needs more of something than the sandbox gives anybody.
-    #[error("the component needs {wanted} {what}; at most {allowed} are given")]
+    #[error("the component needs {wanted} {what}; at most {allowed} are given (fixed)")]
     TooMuch {
         /// What.
         what: &'static str,

@@ -82,7 +82,10 @@ impl Host {
             outbox: Outbox::new(Arc::clone(&grants), limits.arguments_bytes),
             uses: Uses::default(),
             calls: 0,
-            scratch: Scratch::new(grants.scratch),
+            scratch: Scratch::new(match stands(Defence::Scratch) {
+                true => grants.scratch,
+                false => u64::MAX,
+            }),
             grants,
             deadlines,
             attempt,

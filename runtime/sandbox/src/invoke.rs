@@ -10,6 +10,7 @@ pub(crate) use json::check_json;
 pub(crate) use tally::{Exceeded, Tally};
 
 use crate::attempt::{Attempt, Call, Progress};
+use crate::bill::Open;
 use crate::bindings::celeriac::task::types as shared;
 use crate::bindings::exports::celeriac::task::handler as wire;
 use crate::component::Component;
@@ -87,6 +88,9 @@ pub(crate) struct Armed<'a> {
     pub(crate) inner: Store<Host>,
     pub(crate) meter: Arc<Meter>,
     deadlines: Deadlines,
+    arguments: u64,
+    /// What it takes goes here, when it ends or is cut off.
+    bill: Option<Open>,
     _live: Live<'a>,
 }
 
@@ -111,6 +115,7 @@ impl Component {
             return Ok(refused(Limit::Arguments, limits.arguments_bytes, wanted));
         }
         let mut store = arm(self, limits, grants.clone(), attempt);
+        store.arguments = wanted;
         let answer = {
             let inner = &mut store.inner;
             let run = async {
@@ -129,12 +134,26 @@ impl Component {
                 Fault::Host(error) => return Err(error),
             },
         };
-        Ok(store.report(outcome, wanted))
+        Ok(store.report(outcome))
     }
 }
 
 impl Armed<'_> {
-    fn report(mut self, outcome: Outcome, arguments: u64) -> Report {
+    fn report(mut self, outcome: Outcome) -> Report {
+        let result = outcome.result().map_or(0, |result| result.len() as u64);
+        let usage = self.ends(result);
+        let host = self.inner.data_mut();
+        Report {
+            outcome,
+            usage,
+            log: host.log.finish(),
+            progress: host.progress.take(),
+            submitted: host.outbox.take(),
+        }
+    }
+
+    /// Adds up what it took, and puts that on its bill.
+    fn ends(&mut self, result: u64) -> Usage {
         let host = self.inner.data_mut();
         let denied = Use {
             denied: host.outbox.denied(),
@@ -144,21 +163,27 @@ impl Armed<'_> {
         host.uses.count(Capability::Http, host.http_use());
         host.uses.count(Capability::Secrets, host.secrets_sent());
         let (bytes_in, bytes_out) = host.uses.bytes();
-        let result = outcome.result().map_or(0, |result| result.len() as u64);
-        Report {
-            outcome,
-            usage: Usage {
-                wall: self.deadlines.started.elapsed(),
-                cpu: self.meter.finished(),
-                memory_peak_bytes: host.tally.peak(),
-                bytes_in: bytes_in.saturating_add(arguments),
-                bytes_out: bytes_out.saturating_add(result),
-                host_calls: host.calls,
-                uses: host.uses,
-            },
-            log: host.log.finish(),
-            progress: host.progress.take(),
-            submitted: host.outbox.take(),
+        let usage = Usage {
+            wall: self.deadlines.started.elapsed(),
+            cpu: self.meter.finished(),
+            memory_peak_bytes: host.tally.peak(),
+            bytes_in: bytes_in.saturating_add(self.arguments),
+            bytes_out: bytes_out.saturating_add(result),
+            host_calls: host.calls,
+            uses: host.uses,
+        };
+        if let Some(bill) = self.bill.take() {
+            bill.close(&usage);
+        }
+        usage
+    }
+}
+
+impl Drop for Armed<'_> {
+    /// Nobody waits for its report: it was cut off, or the host is in trouble.
+    fn drop(&mut self) {
+        if self.bill.is_some() {
+            self.ends(0);
         }
     }
 }
@@ -172,6 +197,7 @@ pub(crate) fn arm<'a>(
     attempt: Attempt,
 ) -> Armed<'a> {
     let engine = component.engine();
+    let bill = attempt.bill.open();
     let deadlines = Deadlines::new(limits.wall, limits.soft);
     let mut store = Store::new(
         engine.wasmtime(),
@@ -213,6 +239,8 @@ pub(crate) fn arm<'a>(
         inner: store,
         meter,
         deadlines,
+        arguments: 0,
+        bill: Some(bill),
         _live: engine.live(),
     }
 }

@@ -1,6 +1,10 @@
 //! The key-value store of a module, as a guest's host sees it. What it is kept in is
 //! the business of whoever runs the attempt.
 
+mod drawer;
+
+pub use drawer::Drawer;
+
 use serde::{Deserialize, Serialize};
 use std::fmt::Debug;
 use std::pin::Pin;

@@ -10,6 +10,7 @@
 //! ([`SandboxError`]). They never share a type.
 
 mod attempt;
+mod bill;
 mod bindings;
 mod compile;
 mod component;
@@ -35,6 +36,7 @@ mod uses;
 mod vouch;
 
 pub use attempt::{Attempt, Call, Interrupt, Progress};
+pub use bill::{Bill, Open};
 pub use compile::{compatibility, compile};
 pub use component::Component;
 pub use egress::{Egress, EgressLimits, EgressSettings, HostPattern, HttpGrant, Network};
@@ -44,8 +46,8 @@ pub use grants::{Grants, Injection, NAME_BYTES, Secret, VALUE_BYTES, Want};
 pub use inspect::{Difference, UPLOAD_BYTES, inspect};
 pub use invoke::{Report, Usage};
 pub use keep::{
-    KEY_VALUE_BATCH, KEY_VALUE_KEY_BYTES, KEY_VALUE_KEYS, KEY_VALUE_PAGE, KEY_VALUE_VALUE_BYTES,
-    KeepError, Keeper, Keeping, Room,
+    Drawer, KEY_VALUE_BATCH, KEY_VALUE_KEY_BYTES, KEY_VALUE_KEYS, KEY_VALUE_PAGE,
+    KEY_VALUE_VALUE_BYTES, KeepError, Keeper, Keeping, Room,
 };
 pub use limits::Limits;
 pub use log::{Level, Line, Log};

@@ -40,6 +40,9 @@ pub struct Line {
     /// Names and values, likewise escaped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<(String, String)>,
+    /// Whether the host says it, such as a denial, and not the guest.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_host: bool,
 }
 
 /// The log of an attempt.
@@ -51,6 +54,39 @@ pub struct Log {
     pub dropped_lines: u64,
     /// Their bytes.
     pub dropped_bytes: u64,
+    /// How many lines there was room for; told where some were dropped.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub room_lines: u64,
+    /// How many bytes there was room for, likewise.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub room_bytes: u64,
+}
+
+impl Log {
+    /// Says what found no room, how much room there was, and what makes more.
+    #[must_use]
+    pub fn dropped(&self) -> Option<String> {
+        let (lines, bytes) = (self.dropped_lines, self.dropped_bytes);
+        let (room, most) = (self.room_lines, self.room_bytes);
+        match (lines, room + most) {
+            (0, _) => None,
+            // Its worker did not tell.
+            (_, 0) => Some(format!(
+                "{lines} more lines of {bytes} bytes were dropped; limits.log_lines and limits.log make room"
+            )),
+            _ => Some(format!(
+                "{lines} more lines of {bytes} bytes were dropped; there is room for limits.log_lines = {room} and limits.log = {most} bytes"
+            )),
+        }
+    }
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands over a reference"
+)]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// The log while the attempt runs. Clones are one log.
@@ -62,6 +98,7 @@ struct Book {
     log: Log,
     bytes_left: u64,
     lines_left: u32,
+    room: (u64, u64),
     lowest: Level,
     partial: [String; 2],
     tail: String,
@@ -81,6 +118,7 @@ impl LogBook {
             log: Log::default(),
             bytes_left: limits.log_bytes,
             lines_left: limits.log_lines,
+            room: (u64::from(limits.log_lines), limits.log_bytes),
             lowest,
             partial: [String::new(), String::new()],
             tail: String::new(),
@@ -109,6 +147,16 @@ impl LogBook {
         }
     }
 
+    /// Writes what the host has to say, a warning that no guest can imitate.
+    pub(crate) fn warn(&self, message: &str, fields: &[(String, String)]) {
+        let mut book = self.book();
+        let before = book.log.lines.len();
+        book.push(Level::Warn, message, fields);
+        for line in book.log.lines.iter_mut().skip(before) {
+            line.by_host = true;
+        }
+    }
+
     pub(crate) fn write(&self, stream: Stream, bytes: &[u8]) {
         self.book().write(stream, bytes);
     }
@@ -128,6 +176,9 @@ impl LogBook {
         let mut book = self.book();
         for stream in [Stream::Out, Stream::Err] {
             book.end_line(stream);
+        }
+        if book.log.dropped_lines > 0 {
+            (book.log.room_lines, book.log.room_bytes) = book.room;
         }
         std::mem::take(&mut book.log)
     }
@@ -152,6 +203,7 @@ impl Book {
                 .iter()
                 .map(|(name, value)| (escape(name), escape(value)))
                 .collect(),
+            by_host: false,
         });
     }
 
@@ -317,6 +369,27 @@ mod tests {
             log.last_words(),
             Some(("panicked at lib.rs: bang".to_owned(), true))
         );
+    }
+
+    #[test]
+    fn what_was_dropped_is_told_with_the_limits_and_their_keys() {
+        let log = book(10, 2);
+        for text in ["one", "two", "three", "four"] {
+            log.emit(Level::Info, text, &[]);
+        }
+        assert_eq!(
+            log.finish().dropped().as_deref(),
+            Some(
+                "2 more lines of 9 bytes were dropped; there is room for limits.log_lines = 2 and limits.log = 10 bytes"
+            )
+        );
+        let log = book(1_000, 100);
+        log.emit(Level::Info, "one", &[]);
+        assert_eq!(log.finish().dropped(), None);
+        let old: Log =
+            serde_json::from_str(r#"{"lines": [], "dropped_lines": 1, "dropped_bytes": 7}"#)
+                .unwrap();
+        assert!(old.dropped().unwrap().ends_with("limits.log make room"));
     }
 
     #[test]

@@ -134,7 +134,7 @@ pub(crate) fn check(tasks: Vec<TaskInfo>) -> Result<Vec<TaskInfo>, Refusal> {
     if tasks.is_empty() || tasks.len() > TASKS {
         return Err(Refusal::Description {
             reason: format!(
-                "it describes {} tasks; it must be 1 to {TASKS}",
+                "it describes {} tasks; it must be 1 to {TASKS} (fixed)",
                 tasks.len()
             ),
         });
@@ -174,7 +174,7 @@ fn check_task(task: &TaskInfo) -> Result<(), Refusal> {
         .map(|(name, value)| name.len() + value.len())
         .sum::<usize>();
     if bytes > INFO_BYTES {
-        let problem = format!("it says {bytes} bytes about itself; at most {INFO_BYTES}");
+        let problem = format!("it says {bytes} bytes about itself; at most {INFO_BYTES} (fixed)");
         return Err(described(task, &problem));
     }
     for text in texts {

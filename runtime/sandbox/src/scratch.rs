@@ -105,7 +105,7 @@ impl Scratch {
             is_a_name(name)?;
             if self.files.len() >= SCRATCH_FILES {
                 return Err(ScratchError::Full(format!(
-                    "an attempt has at most {SCRATCH_FILES} scratch files"
+                    "an attempt has at most {SCRATCH_FILES} scratch files (fixed)"
                 )));
             }
         }
@@ -185,7 +185,7 @@ fn fits_a_call(bytes: usize) -> Result<(), ScratchError> {
         return Ok(());
     }
     Err(ScratchError::Invalid(format!(
-        "one call reads or writes at most {SCRATCH_CALL_BYTES} bytes, not {bytes}"
+        "one call reads or writes at most {SCRATCH_CALL_BYTES} bytes (fixed), not {bytes}"
     )))
 }
 

@@ -147,12 +147,55 @@ pub enum SubmitError {
     Denied(String),
     /// There is no such task.
     UnknownTask,
-    /// Enough was submitted.
-    QuotaExceeded,
-    /// It is over a limit of size.
-    TooLarge,
+    /// Enough was submitted; the text says how much that is.
+    QuotaExceeded(String),
+    /// It is over a limit of size; the text says which, and what raises it.
+    TooLarge(String),
     /// It cannot be published just now; the text says why.
     Unavailable(String),
+}
+
+impl SubmitError {
+    /// More tasks than one attempt may send.
+    #[must_use]
+    pub fn too_many(tasks: u32) -> Self {
+        Self::QuotaExceeded(format!(
+            "it would be {tasks} tasks of this attempt; one attempt sends at most {SUBMITS} (fixed)"
+        ))
+    }
+
+    /// More bytes than are held for one attempt.
+    #[must_use]
+    pub fn too_much() -> Self {
+        Self::TooLarge(format!(
+            "what an attempt has in the making and for its success has at most {HELD_BYTES} bytes together (fixed)"
+        ))
+    }
+
+    /// Something is longer than it may ever be.
+    pub(crate) fn too_long(what: &str, bytes: usize, most: usize) -> Self {
+        Self::TooLarge(format!(
+            "{what} has {bytes} bytes; at most {most} are allowed (fixed)"
+        ))
+    }
+
+    /// Arguments, or a whole signature, over the limit of arguments.
+    pub(crate) fn arguments(what: &str, bytes: u64, most: u64) -> Self {
+        Self::TooLarge(format!(
+            "{what} {bytes} bytes; limits.arguments allows {most}"
+        ))
+    }
+
+    /// What its author reads in the log of the attempt: the guest is told no more than
+    /// which kind it is.
+    pub(crate) fn note(&self) -> Option<&str> {
+        match self {
+            Self::Denied(reason) | Self::QuotaExceeded(reason) | Self::TooLarge(reason) => {
+                Some(reason)
+            }
+            Self::UnknownTask | Self::Unavailable(_) => None,
+        }
+    }
 }
 
 /// What a [`Sender`] answers with.

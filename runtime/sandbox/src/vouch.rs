@@ -4,16 +4,22 @@
 //! here the sandbox holds by itself, so that whatever fails is the work of an intruder.
 
 use crate::grants::Grants;
-use crate::invoke::{Report, check_json};
+use crate::invoke::{Report, Usage, check_json};
 use crate::limits::Limits;
 use crate::log::Log;
 use crate::outcome::{Failure, Outcome};
 use crate::submit::{HELD_BYTES, SUBMITS, Signature, Submitted, Wish, tasks_of};
+use std::time::Duration;
 
 /// Bytes that the sandbox's own words may add to those of a guest (64 KiB).
 const WORDS: u64 = 64 << 10;
 /// How many bytes one byte of a log becomes when it is escaped, at most.
 const ESCAPED: u64 = 8;
+/// How long after its time limit an attempt may end (10 s): its process may be busy.
+const LATE: Duration = Duration::from_secs(10);
+/// Most bytes or calls of one attempt (2^50): more than any machine carries in the longest
+/// time limit.
+const COUNT: u64 = 1 << 50;
 /// Longest id of a task that was submitted, bytes.
 const ID_BYTES: usize = 255;
 
@@ -26,9 +32,35 @@ impl Report {
         outcome(&self.outcome, limits)?;
         log(&self.log, limits)?;
         submitted(&self.submitted, grants)?;
+        self.usage.check(limits)?;
         match self.progress.is_empty() {
             true => Ok(()),
             false => Err("progress that nobody asked for".to_owned()),
+        }
+    }
+}
+
+impl Usage {
+    /// Checks what another process says that an attempt took: whoever adds it up must not
+    /// be led by one attempt to a sum that stands for nothing.
+    ///
+    /// # Errors
+    /// What no attempt with these limits takes.
+    pub fn check(&self, limits: &Limits) -> Result<(), String> {
+        let longest = limits.wall.saturating_add(LATE);
+        if self.wall > longest || self.cpu > longest {
+            let (wall, cpu) = (self.wall.as_secs(), self.cpu.as_secs());
+            return Err(format!("{wall} s with {cpu} s of CPU time"));
+        }
+        if self.memory_peak_bytes > limits.memory {
+            return Err(format!("a memory of {} bytes", self.memory_peak_bytes));
+        }
+        let used = self.uses.iter();
+        let used = used.flat_map(|(_, used)| [used.calls, used.denied]);
+        let counts = [self.bytes_in, self.bytes_out, self.host_calls];
+        match used.chain(counts).find(|count| *count > COUNT) {
+            Some(count) => Err(format!("a count of {count}")),
+            None => Ok(()),
         }
     }
 }
@@ -136,10 +168,10 @@ fn submitted(submitted: &Submitted, grants: &Grants) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::invoke::Usage;
     use crate::log::{Level, Line};
     use crate::outcome::Rejection;
     use crate::submit::{Job, Submission};
+    use crate::uses::{Capability, Use};
     use bytes::Bytes;
 
     fn report(outcome: Outcome) -> Report {
@@ -171,6 +203,7 @@ mod tests {
             level: Level::Info,
             message: "two\nlines\t".to_owned(),
             fields: vec![("a".to_owned(), "b".to_owned())],
+            by_host: false,
         });
         let limits = Limits::default();
         assert_eq!(good.check(&limits, &Grants::default()), Ok(()));
@@ -198,11 +231,35 @@ mod tests {
             level: Level::Info,
             message: message.to_owned(),
             fields: Vec::new(),
+            by_host: false,
         };
         report.log.lines = vec![line("\u{1b}[2J")];
         assert_eq!(wrong(&report), "control characters in the log");
         report.log.lines = vec![line(""); 3_000];
         assert_eq!(wrong(&report), "a log of 3000 lines");
+    }
+
+    #[test]
+    fn a_cost_that_nobody_can_run_up_is_an_intruders() {
+        let took = |change: fn(&mut Usage)| {
+            let mut report = returned("1");
+            change(&mut report.usage);
+            report
+        };
+        let century = |usage: &mut Usage| usage.cpu = Duration::from_secs(100 << 25);
+        assert!(wrong(&took(century)).contains("s of CPU time"));
+        let memory = |usage: &mut Usage| usage.memory_peak_bytes = 1 << 40;
+        assert_eq!(wrong(&took(memory)), "a memory of 1099511627776 bytes");
+        let calls = |usage: &mut Usage| usage.host_calls = u64::MAX;
+        assert!(wrong(&took(calls)).starts_with("a count of 1844"));
+        let denied = |usage: &mut Usage| {
+            let many = Use {
+                denied: u64::MAX,
+                ..Use::default()
+            };
+            usage.uses.count(Capability::Http, many);
+        };
+        assert!(wrong(&took(denied)).starts_with("a count of 1844"));
     }
 
     #[test]

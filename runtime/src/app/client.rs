@@ -18,8 +18,8 @@
 //! ```
 //!
 //! It sends what Celery's own clients send, with time limits, stamps and links. Results
-//! are read where workers keep them; replies (`rpc://`) are not waited for, though a call
-//! may name the queue to send them to.
+//! are read where workers keep them. With `rpc://` for results they come as replies, to
+//! this client alone and as long as somebody holds the [`Handle`] of the task.
 
 mod error;
 mod handle;
@@ -34,12 +34,13 @@ pub use error::{CallFailed, ClientError};
 pub use handle::{Group, Handle};
 pub use send::{Again, CALLS};
 
-use super::clerk;
 use super::stores::{self, Files};
+use super::{clerk, facts, origin};
 use crate::broker::Broker;
 use crate::bus::Bus;
 use crate::clock::Clock;
 use crate::config::Address;
+use crate::events::Events;
 use crate::policy::route;
 use crate::results::{Results, ResultsError};
 use crate::task::KnownQueues;
@@ -61,6 +62,7 @@ struct Inner {
     bus: Arc<dyn Bus>,
     /// Writes revocations down, where there is a place for them.
     clerk: Option<Clerk>,
+    events: Events,
     files: Files,
 }
 
@@ -108,8 +110,8 @@ impl Client {
         let (clock, mut files) = (Clock::System, Files::default());
         let queues = KnownQueues::new(config.queues.clone());
         let broker = stores::broker(&config, &queues, &mut files, &clock).await?;
-        let results = stores::results(&config, &broker, &mut files, &clock).await?;
         let bus = stores::bus(&config, &mut files, &clock).await?;
+        let results = stores::results(&config, (&broker, &bus), &mut files, &clock).await?;
         let name = "client";
         let clerk = match has_place(&config) {
             true => {
@@ -120,6 +122,7 @@ impl Client {
             false => None,
         };
         Ok(Self(Arc::new(Inner {
+            events: events(&config, &clock),
             config,
             clock,
             broker,
@@ -139,18 +142,53 @@ impl Client {
             results: Arc::clone(parts.results),
             bus: Arc::clone(parts.bus),
             clerk: Some(parts.clerk),
+            events: events(parts.config, parts.clock),
             files: Files::default(),
         }))
     }
 
-    /// Returns the handle of a task that was called before, by whomever.
+    /// Returns the handle of a task that was called before, by whomever. With `rpc://`,
+    /// it knows of nothing that came to others.
     #[must_use]
     pub fn handle(&self, id: TaskId) -> Handle {
-        Handle::new(self.clone(), id)
+        Handle::new(self.clone(), id, None)
+    }
+
+    /// Returns the handle of a call that something else sends, such as one that is linked
+    /// to another call. Where results are replies, the call asks for them from now on,
+    /// unless it names another queue for them: make its signature of it afterwards.
+    ///
+    /// # Errors
+    /// [`ClientError::Results`] where nothing can be heard.
+    pub async fn expect(&self, call: &mut TaskCall) -> Result<Handle, ClientError> {
+        let mut handles = self.hear(std::slice::from_mut(call)).await?;
+        let handle = handles.pop();
+        Ok(handle.unwrap_or_else(|| self.handle(call.id.clone())))
+    }
+
+    /// Makes ready to hear of calls, and returns their handles.
+    async fn hear(&self, calls: &mut [TaskCall]) -> Result<Vec<Handle>, ClientError> {
+        let heard = calls.iter().filter(|call| call.reply_to.is_none());
+        let ids: Vec<_> = heard.map(|call| call.id.clone()).collect();
+        let hearing = match ids.is_empty() {
+            true => None,
+            false => self.0.results.hear(ids).await?.map(Arc::new),
+        };
+        let handles = calls.iter_mut().map(|call| {
+            let mut hearing = hearing.clone();
+            match (&call.reply_to, &hearing) {
+                (None, Some(hearing)) => call.reply_to = Some(hearing.queue().to_owned()),
+                (Some(_), _) => hearing = None,
+                (None, None) => {}
+            }
+            Handle::new(self.clone(), call.id.clone(), hearing)
+        });
+        Ok(handles.collect())
     }
 
     /// Closes what it opened; what is queued is written first.
     pub async fn close(self) {
+        self.0.results.hush().await;
         self.0.files.close().await;
     }
 
@@ -160,7 +198,7 @@ impl Client {
         route::queue(&self.0.config.routes, task)
     }
 
-    /// Tells whether there is a place for results.
+    /// Tells whether there is a place for results; with `rpc://` there is none.
     #[must_use]
     pub fn keeps_results(&self) -> bool {
         !matches!(
@@ -204,6 +242,12 @@ impl Client {
             }
         }
     }
+}
+
+/// Tells monitors what is sent, where that is wanted.
+fn events(config: &Config, clock: &Clock) -> Events {
+    let told = (false, config.publish.send_sent_event);
+    Events::telling(&origin(), facts::zone(), clock.clone(), told)
 }
 
 /// Tells whether revocations have a place that a client need not make.

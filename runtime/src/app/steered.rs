@@ -2,7 +2,7 @@
 //! control, events, grants.
 
 use super::{App, facts};
-use crate::config::Address;
+use crate::config::{Address, Config};
 use crate::control::Control;
 use crate::events::{Events, Pulse};
 use crate::policy::grants::{Grant, Granted};
@@ -65,7 +65,8 @@ impl App {
     pub(super) fn events(&self) -> Events {
         let worker = &self.config.worker;
         let clock = self.clock.clone();
-        Events::new(&worker.hostname, facts::zone(), clock, worker.task_events)
+        let told = (worker.task_events, self.config.publish.send_sent_event);
+        Events::telling(&worker.hostname, facts::zone(), clock, told)
     }
 
     pub(super) fn control(
@@ -109,35 +110,40 @@ impl App {
         served.spawn(async move { control.run(end).await });
     }
 
-    /// Returns what is granted to whom. Whoever only looks whether has no secrets: each is
-    /// empty then.
+    /// Returns what is granted to whom.
     pub(super) fn grants(&self, secrets: &BTreeMap<String, Secret>) -> Granted {
-        let value = |name: &String| {
-            let value = self.config.values.get(name)?;
-            Some((name.clone(), value.as_str().into()))
-        };
-        let secret = |name: &String| {
-            let secret = secrets.get(name).cloned();
-            (name.clone(), secret.unwrap_or_else(|| Secret::new("")))
-        };
-        let grants = self.config.grants.iter();
-        let grants = grants.map(|(whom, given)| {
-            let stores = &given.stores;
-            let grant = Grant {
-                submit: given.submit.clone(),
-                http: given.http.clone(),
-                values: stores.config.iter().filter_map(value).collect(),
-                secrets: stores.secrets.iter().map(secret).collect(),
-                inject: stores
-                    .inject
-                    .iter()
-                    .map(|line| line.fill(secrets))
-                    .collect(),
-                key_value: stores.key_value,
-                scratch: stores.scratch,
-            };
-            (whom.clone(), grant)
-        });
-        grants.collect()
+        granted(&self.config, secrets)
     }
+}
+
+/// Returns what is granted to whom. Whoever only looks whether has no secrets: each is
+/// empty then.
+pub(super) fn granted(config: &Config, secrets: &BTreeMap<String, Secret>) -> Granted {
+    let value = |name: &String| {
+        let value = config.values.get(name)?;
+        Some((name.clone(), value.as_str().into()))
+    };
+    let secret = |name: &String| {
+        let secret = secrets.get(name).cloned();
+        (name.clone(), secret.unwrap_or_else(|| Secret::new("")))
+    };
+    let grants = config.grants.iter();
+    let grants = grants.map(|(whom, given)| {
+        let stores = &given.stores;
+        let grant = Grant {
+            submit: given.submit.clone(),
+            http: given.http.clone(),
+            values: stores.config.iter().filter_map(value).collect(),
+            secrets: stores.secrets.iter().map(secret).collect(),
+            inject: stores
+                .inject
+                .iter()
+                .map(|line| line.fill(secrets))
+                .collect(),
+            key_value: stores.key_value,
+            scratch: stores.scratch,
+        };
+        (whom.clone(), grant)
+    });
+    grants.collect()
 }

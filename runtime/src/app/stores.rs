@@ -6,10 +6,10 @@ use crate::broker::Broker;
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::rabbitmq::RabbitBroker;
 use crate::broker::redis::{RedisBroker, Settings};
-use crate::bus::Bus;
 use crate::bus::embedded::EmbeddedBus;
 use crate::bus::rabbitmq::RabbitBus;
 use crate::bus::redis::RedisBus;
+use crate::bus::{self, Bus, For};
 use crate::celery::Message;
 use crate::clock::Clock;
 use crate::config::{Address, AmqpUrl, Config, RedisUrl, SentinelOptions, SentinelUrl};
@@ -143,7 +143,7 @@ fn amqp_server(url: &AmqpUrl) -> Result<AmqpServer, StartError> {
 /// Opens the result backend.
 pub(super) async fn results(
     config: &Config,
-    broker: &Arc<dyn Broker>,
+    (broker, bus): (&Arc<dyn Broker>, &Arc<dyn Bus>),
     files: &mut Files,
     clock: &Clock,
 ) -> Result<Arc<dyn Results>, StartError> {
@@ -175,8 +175,12 @@ pub(super) async fn results(
             return Err(StartError::NoReplies);
         }
         Address::Rpc => {
-            let replies = Box::new(ThroughBroker(Arc::clone(broker)));
-            Arc::new(RpcResults::new(replies, clock.clone()))
+            let replies = Box::new(ThroughBroker {
+                broker: Arc::clone(broker),
+                bus: Arc::clone(bus),
+            });
+            let results = RpcResults::new(replies, clock.clone());
+            Arc::new(results.with_accepted(config.accept_content.clone()))
         }
         // A broker's address is refused for results where it is read.
         Address::Amqp(_) | Address::Disabled => Arc::new(DisabledResults),
@@ -249,19 +253,37 @@ pub(super) async fn orders(
     Ok((Arc::clone(&place) as _, place))
 }
 
-/// Sends results the way that messages go.
+/// Sends results the way that messages go, and hears them beside it.
 #[derive(Debug)]
-struct ThroughBroker(Arc<dyn Broker>);
+struct ThroughBroker {
+    broker: Arc<dyn Broker>,
+    bus: Arc<dyn Bus>,
+}
 
 #[async_trait]
 impl Replies for ThroughBroker {
     async fn reply(&self, to: &str, message: Message) -> Result<(), ResultsError> {
-        let sent = self.0.reply(to, message).await;
-        sent.map_err(|error| ResultsError::Unavailable {
-            system: rpc::SYSTEM,
-            reason: error.to_string(),
-            source: Some(Box::new(error)),
-        })
+        let sent = self.broker.reply(to, message).await;
+        sent.map_err(unheard)
+    }
+
+    async fn listen(&self, queue: &str) -> Result<rpc::Heard, ResultsError> {
+        let what = For::Replies(queue.to_owned());
+        // The queue is there before anything is called.
+        let begun = self.bus.listen(&what).await.map_err(unheard)?;
+        Ok(bus::follow_on(Arc::clone(&self.bus), what, Some(begun)))
+    }
+
+    async fn forget(&self, queue: &str) -> Result<(), ResultsError> {
+        self.bus.forget(queue).await.map_err(unheard)
+    }
+}
+
+fn unheard(error: impl std::error::Error + Send + Sync + 'static) -> ResultsError {
+    ResultsError::Unavailable {
+        system: rpc::SYSTEM,
+        reason: error.to_string(),
+        source: Some(Box::new(error)),
     }
 }
 

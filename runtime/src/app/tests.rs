@@ -1,5 +1,7 @@
 //! The stores of a configuration.
 
+mod pages;
+
 use super::*;
 use crate::config::RawConfig;
 use std::path::Path;

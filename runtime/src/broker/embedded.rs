@@ -13,6 +13,7 @@ mod publish;
 mod purge;
 mod settle;
 mod take;
+mod wake;
 
 use super::{
     Broker, BrokerError, DeadLetter, Delivery, Depth, IDLE, Looked, Outgoing, Profile, Purge,
@@ -105,6 +106,7 @@ impl Broker for EmbeddedBroker {
             native_delay: true,
             zero_first: false,
             parks_apart: false,
+            wakes: true,
         }
     }
 
@@ -123,7 +125,7 @@ impl Broker for EmbeddedBroker {
     async fn fetch(&self, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
         if queues.len() > FETCH_QUEUES {
             let reason = format!(
-                "{} queues are too many for one worker; at most {FETCH_QUEUES}",
+                "{} queues are too many for one worker; at most {FETCH_QUEUES} (fixed)",
                 queues.len()
             );
             return Err(BrokerError::Misconfigured {
@@ -219,6 +221,22 @@ impl Broker for EmbeddedBroker {
             found,
             reach: Reach::All(names.collect()),
         })
+    }
+
+    async fn wake(&self, queue: &str, until: Timestamp) -> Result<u64, BrokerError> {
+        let mut woken = 0;
+        loop {
+            let some = wake::Wake {
+                queue: queue.to_owned(),
+                now: self.db.clock().now_ms(),
+                until: milliseconds(until),
+            };
+            let some = self.db.write(some).await.map_err(unavailable)?;
+            if some == 0 {
+                return Ok(woken);
+            }
+            woken += some;
+        }
     }
 
     async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError> {

@@ -135,6 +135,7 @@ impl Broker for RabbitBroker {
             native_delay: true,
             zero_first: false,
             parks_apart: false,
+            wakes: false,
         }
     }
 
@@ -174,6 +175,14 @@ impl Broker for RabbitBroker {
         let session = self.session_of(&delivery.receipt).await;
         let session = session.ok_or_else(|| settle::lost(delivery))?;
         settle::settle(&session, self.clock.now(), delivery, settlement).await
+    }
+
+    async fn confirm(&self, delivery: &Delivery) -> Result<(), BrokerError> {
+        let session = self.session_of(&delivery.receipt).await;
+        let session = session.ok_or_else(|| settle::unheard(None))?;
+        // Whatever went wrong: the acknowledgement may have arrived.
+        let confirmed = session.confirm().await;
+        confirmed.map_err(|error| settle::unheard(Some(error)))
     }
 
     async fn reply(&self, to: &str, message: Message) -> Result<(), BrokerError> {

@@ -19,6 +19,7 @@ mod script;
 mod settle;
 mod take;
 mod wait;
+mod wake;
 
 use super::{
     Broker, BrokerError, DeadLetter, Delivery, Depth, IDLE, Looked, Outgoing, Profile, Purge,
@@ -158,6 +159,7 @@ impl Broker for RedisBroker {
             native_delay: true,
             zero_first: true,
             parks_apart: true,
+            wakes: true,
         }
     }
 
@@ -215,6 +217,10 @@ impl Broker for RedisBroker {
         names.extend(queues.iter().cloned());
         let names: Vec<String> = names.into_iter().collect();
         find::look(&self.inner, id, &names).await
+    }
+
+    async fn wake(&self, queue: &str, until: Timestamp) -> Result<u64, BrokerError> {
+        wake::wake(&self.inner, queue, until).await
     }
 
     async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError> {

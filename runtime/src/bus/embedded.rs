@@ -130,6 +130,8 @@ impl Bus for EmbeddedBus {
         let place = match what {
             For::Requests(_) => Place::of(REQUESTS, ""),
             For::Events => Place::of(EVENTS, ""),
+            // Where these messages are, all who call share a place for results.
+            For::Replies(_) => return Err(no_replies()),
         };
         let ear = self.ear(place).await.map_err(trouble)?;
         let heard = stream::unfold(ear, async |mut ear| {
@@ -155,6 +157,14 @@ impl Bus for EmbeddedBus {
             // Who answered, answered.
             Ok(Ok(())) | Err(_) => Ok(answers),
         }
+    }
+}
+
+fn no_replies() -> BusError {
+    BusError::Unavailable {
+        system: SYSTEM,
+        reason: "the embedded broker carries no replies; results are in its file".to_owned(),
+        source: None,
     }
 }
 

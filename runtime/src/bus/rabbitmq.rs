@@ -1,6 +1,8 @@
 //! The bus in RabbitMQ, in the exchanges and queues that Celery declares, on a
 //! connection of its own: what is broadcast must not hold up messages.
 
+mod replies;
+
 use super::{ANSWERS, Ask, Bus, BusError, For, Heard, To};
 use crate::amqp::{ANSWER, AmqpServer, channel, in_time, short, table};
 use crate::celery::broadcast::{self, EVENTS, REQUESTS, answers, mailbox};
@@ -177,6 +179,7 @@ impl Bus for RabbitBus {
                 self.consume(&queue, (EVENTS, "#"), (expires, Some(ttl)))
                     .await?
             }
+            For::Replies(queue) => return self.replies(queue).await,
         };
         // The channel lives as long as somebody listens.
         let heard = consumer
@@ -209,6 +212,10 @@ impl Bus for RabbitBus {
         let closed = in_time(ANSWER, channel.close(200, "OK".into())).await;
         closed.map_err(trouble)?;
         Ok(answers)
+    }
+
+    async fn forget(&self, queue: &str) -> Result<(), BusError> {
+        self.forget_replies(queue).await
     }
 }
 
@@ -251,7 +258,13 @@ fn message(pushed: Delivery) -> Message {
         content_type: text(properties.content_type().as_ref()),
         content_encoding: text(properties.content_encoding().as_ref()),
         headers,
-        properties: Properties::default(),
+        properties: Properties {
+            correlation_id: properties
+                .correlation_id()
+                .as_ref()
+                .map(ToString::to_string),
+            ..Properties::default()
+        },
         body: pushed.data.into(),
     }
 }

@@ -1,6 +1,8 @@
 //! The bus in Redis, as kombu's transport has it: publish and subscribe for
 //! events and requests, a list per client for answers.
 
+mod replies;
+
 use super::{ANSWERS, Ask, Bus, BusError, For, Heard, To};
 use crate::celery::Message;
 use crate::celery::broadcast::{self, EVENTS, HEARD_BYTES, REQUESTS, envelope};
@@ -134,6 +136,10 @@ impl Bus for RedisBus {
     }
 
     async fn listen(&self, what: &For) -> Result<Heard, BusError> {
+        if let For::Replies(queue) = what {
+            let list = format!("{}{queue}", self.prefix);
+            return replies::listen(&self.server, list).await.map_err(trouble);
+        }
         let mut listener = self.server.listener().await.map_err(trouble)?;
         match what {
             For::Requests(_) => {
@@ -144,6 +150,7 @@ impl Bus for RedisBus {
                 let all = format!("{}/*", escaped(&self.channel(EVENTS, "")));
                 listener.psubscribe(all).await
             }
+            For::Replies(_) => Ok(()),
         }
         .map_err(trouble)?;
         let heard = listener.into_on_message().filter_map(async |heard| {
@@ -176,6 +183,15 @@ impl Bus for RedisBus {
             .await
             .map_err(trouble)?;
         answers
+    }
+
+    async fn forget(&self, queue: &str) -> Result<(), BusError> {
+        let list = format!("{}{queue}", self.prefix);
+        cmd("DEL")
+            .arg(list)
+            .query_async::<()>(&mut self.server.shared())
+            .await
+            .map_err(trouble)
     }
 }
 

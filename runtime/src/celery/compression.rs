@@ -6,6 +6,7 @@ mod xz;
 
 use super::body::BodyError;
 use super::message::Message;
+use crate::defence::{Defence, stands};
 use bytes::Bytes;
 use ruzstd::decoding::StreamingDecoder;
 use serde_json::Value;
@@ -79,7 +80,7 @@ pub(super) fn expand(kind: &Value, body: &[u8]) -> Result<Bytes, BodyError> {
     match expanded {
         Ok(Some(bytes)) => Ok(bytes.into()),
         Ok(None) => Err(BodyError::too_large(format!(
-            "the body expands to more than {EXPANDED_BYTES} bytes ({name}); at most that are accepted"
+            "the body expands to more than {EXPANDED_BYTES} bytes ({name}), the most that are accepted (fixed)"
         ))),
         Err(error) => Err(BodyError::Malformed {
             reason: format!("the body is not {name}: {error}"),
@@ -89,9 +90,13 @@ pub(super) fn expand(kind: &Value, body: &[u8]) -> Result<Bytes, BodyError> {
 
 /// Reads all there is; `None` where that is too much.
 fn drain(reader: impl Read) -> io::Result<Option<Vec<u8>>> {
+    let most = match stands(Defence::Expansion) {
+        true => EXPANDED_BYTES,
+        false => u64::MAX - 1,
+    };
     let mut bytes = Vec::new();
-    reader.take(EXPANDED_BYTES + 1).read_to_end(&mut bytes)?;
-    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= EXPANDED_BYTES))
+    reader.take(most + 1).read_to_end(&mut bytes)?;
+    Ok(Some(bytes).filter(|bytes| bytes.len() as u64 <= most))
 }
 
 fn brotli(body: &[u8]) -> io::Result<Option<Vec<u8>>> {

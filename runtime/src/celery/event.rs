@@ -64,6 +64,28 @@ impl Event {
     }
 }
 
+/// Returns what is told of a message of a task that was sent to a queue.
+#[must_use]
+pub fn sent(message: &Message, queue: &str) -> Event {
+    let header = |name: &str| message.headers.get(name).cloned().unwrap_or(Value::Null);
+    let own = json!({
+        "uuid": header("id"),
+        "root_id": header("root_id"),
+        "parent_id": header("parent_id"),
+        "name": header("task"),
+        "args": header("argsrepr"),
+        "kwargs": header("kwargsrepr"),
+        "retries": header("retries"),
+        "eta": header("eta"),
+        "expires": header("expires"),
+        "queue": queue,
+        // The exchange that leads to each queue by its name.
+        "exchange": "",
+        "routing_key": queue,
+    });
+    Event::new("task-sent", own)
+}
+
 /// Writes one event, or several as a list.
 #[must_use]
 pub fn message(document: &Value, sender: &Sender) -> Message {

@@ -37,7 +37,8 @@ pub(crate) async fn run(
         return toolchain(screen).await;
     }
     let built = local::build(&args.folder, args.target, screen).await?;
-    let module = local::load(&built.component, options, screen).await?;
+    let (config, _) = options.read(Vec::new())?;
+    let module = local::load(&built.component, &config, screen).await?;
     screen.document(&json!({
         "component": built.component,
         "bytes": built.bytes,

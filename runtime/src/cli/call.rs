@@ -76,7 +76,7 @@ pub(crate) async fn run(
         .transpose()?;
     let app = options.open().await?;
     let called = async {
-        if args.wait && !app.keeps_results() {
+        if args.wait && !app.can_wait() {
             return Err(nowhere().into());
         }
         let client = app.client();
@@ -84,7 +84,12 @@ pub(crate) async fn run(
             Some(queue) => queue.as_str(),
             None => client.queue_of(&args.name),
         };
-        let call = prepare(&args, app.clock().now())?;
+        let mut call = prepare(&args, app.clock().now())?;
+        // Held until the end: where results are replies, it is what listens for them.
+        let _handle = match args.wait {
+            true => Some(client.expect(&mut call).await?),
+            false => None,
+        };
         let message = call.message(&origin());
         let outgoing = client.outgoing(queue, &call, message).map_err(refused)?;
         let mut again = |again: &Again<'_>| screen.note(&trying(again));
@@ -125,7 +130,7 @@ async fn wait(
         ended = result::wait(app, id, Some(queue), timeout, log, screen) => return ended,
         _ = tokio::signal::ctrl_c() => {}
     }
-    screen.note(&format!("the task goes on: celeriac result {id} --wait"));
+    screen.note(&format!("the task goes on; {}", result::again(app, id)));
     Ok(Exit::TimedOut)
 }
 
@@ -207,8 +212,9 @@ fn read(flag: &str, name: &str, source: impl Read) -> anyhow::Result<String> {
         .read_to_string(&mut text)
         .with_context(|| format!("{flag}: cannot read {name:?}"))?;
     if text.len() as u64 > ARGUMENTS {
-        let what =
-            format!("{flag}: {name:?} is over the {ARGUMENTS} bytes that a message may have");
+        let what = format!(
+            "{flag}: {name:?} is over the {ARGUMENTS} bytes that a message may have (fixed)"
+        );
         return Err(Problem::new(Exit::Refused, what).into());
     }
     Ok(text)

@@ -126,9 +126,7 @@ pub(crate) fn usage(usage: &Usage) -> String {
 /// Says what an attempt carried, and what it did with grants:
 /// `12 B in, 2 B out, 3 host calls; submit 2 times, denied once`.
 pub(crate) fn carried(usage: &Usage) -> String {
-    let (into, out) = (human::size(usage.bytes_in), human::size(usage.bytes_out));
-    let calls = human::count(usage.host_calls, "host call");
-    let mut text = format!("{into} in, {out} out, {calls}");
+    let mut text = show::carried(usage.bytes_in, usage.bytes_out, usage.host_calls);
     for (capability, used) in usage.uses.iter() {
         text.push_str(&format!(
             "; {}",

@@ -2,9 +2,9 @@
 //! `test` and `run` share.
 
 use super::exit::{Exit, Problem};
-use super::options::Options;
 use super::screen::Screen;
 use crate::config::Config;
+use crate::task::ModuleName;
 use anyhow::Context as _;
 use bytes::Bytes;
 use celeriac_build::{Built, Guest, Target};
@@ -45,8 +45,7 @@ pub(crate) async fn build(folder: &Path, target: Target, screen: &Screen) -> any
 ///
 /// # Errors
 /// When it cannot be read, or a worker would refuse it.
-pub(crate) async fn load(path: &Path, options: &Options, screen: &Screen) -> anyhow::Result<Local> {
-    let (config, _) = options.read(Vec::new())?;
+pub(crate) async fn load(path: &Path, config: &Config, screen: &Screen) -> anyhow::Result<Local> {
     let spinner = screen.spinner(format!("compiling {}", path.display()));
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {path:?}"))?;
     let refused =
@@ -60,14 +59,11 @@ pub(crate) async fn load(path: &Path, options: &Options, screen: &Screen) -> any
     let component = Engine::new(&settings)?.load(&artifact)?;
     let tasks = component.describe().await.map_err(refused)?;
     drop(spinner);
-    let Config {
-        limits, ceiling, ..
-    } = config;
     Ok(Local {
         component,
         tasks,
-        defaults: limits,
-        ceiling,
+        defaults: config.limits.clone(),
+        ceiling: config.ceiling.clone(),
     })
 }
 
@@ -110,15 +106,15 @@ impl Local {
         Err(Problem::new(Exit::NotFound, format!("there is no task '{name}'")).hint(hint))
     }
 
-    /// Runs one attempt of a task under the limits it asks for.
+    /// Runs one attempt of a task, with what it is granted, under the limits it asks for.
     ///
     /// # Errors
     /// When the sandbox itself is in trouble.
     pub(crate) async fn run(
         &self,
         task: &TaskInfo,
-        args: String,
-        kwargs: String,
+        (args, kwargs): (String, String),
+        grants: &Grants,
         attempt: Attempt,
     ) -> anyhow::Result<Report> {
         let call = Call {
@@ -126,9 +122,8 @@ impl Local {
             args: Bytes::from(args),
             kwargs: Bytes::from(kwargs),
         };
-        let grants = Grants::default();
         let limits = self.limits(task);
-        let report = self.component.invoke(&call, &limits, &grants, attempt);
+        let report = self.component.invoke(&call, &limits, grants, attempt);
         Ok(report.await?)
     }
 
@@ -155,6 +150,13 @@ impl Local {
             ..given.clone()
         }
     }
+}
+
+/// Returns the name of the module that a component is likely to be pushed as: that of its
+/// file.
+pub(crate) fn module(component: &Path) -> Option<ModuleName> {
+    let stem = component.file_stem()?.to_str()?;
+    stem.trim_end_matches(".unknown").parse().ok()
 }
 
 /// Returns the last part of a path, as people call what is there.

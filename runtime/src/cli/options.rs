@@ -67,6 +67,17 @@ impl Options {
         Ok(Config::check(self.lay_over(raw, more))?)
     }
 
+    /// Reads the configuration, changed before it is checked.
+    pub(crate) fn read_changed(
+        &self,
+        change: impl FnOnce(&mut RawConfig),
+    ) -> anyhow::Result<Config> {
+        let raw = config::read(self.config.as_deref(), variables())?;
+        let mut raw = self.lay_over(raw, Vec::new());
+        change(&mut raw);
+        Ok(Config::check(raw)?.0)
+    }
+
     fn lay_over(&self, mut raw: RawConfig, more: Vec<Override>) -> RawConfig {
         let own = [
             ("data", "--data", self.data.clone()),

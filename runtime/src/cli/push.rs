@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON: {\"module\", \"version\", \"digest\", \"bytes\", \"tasks\", \"asks_for\", \
-    \"wants\": [{\"want\", \"granted\", \"line\"}], \"imports\", \"unchanged\", \"live\": {\"workers\", \"live\", \"after_ms\"}}.";
+    \"wants\": [{\"want\", \"granted\", \"line\"}], \"can_reach\", \"imports\", \"unchanged\", \"live\": {\"workers\", \"live\", \"after_ms\"}}.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -47,12 +47,8 @@ pub(crate) async fn run(
     let app = options.open().await?;
     let pushed = push(&app, &name, component, screen).await;
     let reach = pushed.as_ref().map(|(pushed, _)| {
-        let tasks = pushed.tasks.iter().map(|task| task.name.as_str());
-        let module = pushed.module.as_str();
-        (
-            app.may_submit(module, tasks),
-            app.wants(module, &pushed.tasks),
-        )
+        let (module, tasks) = (pushed.module.as_str(), &pushed.tasks);
+        (app.reach(module, tasks), app.wants(module, tasks))
     });
     app.close().await;
     let (reach, wants) = reach.unwrap_or_default();
@@ -126,6 +122,7 @@ fn print(
         "tasks": pushed.tasks,
         "asks_for": pushed.asks_for,
         "wants": wants.iter().map(|(want, found)| want_json(want, found)).collect::<Vec<_>>(),
+        "can_reach": reach,
         "imports": pushed.imports,
         "unchanged": pushed.unchanged,
         "live": live_json(live),
@@ -149,14 +146,11 @@ fn print(
             }
         }
     }
-    let asks_for = match pushed.asks_for.is_empty() {
-        true => "nothing".to_owned(),
-        false => pushed.asks_for.join(", "),
-    };
-    let reach = match reach {
+    let listed = |all: &[String]| match all {
         [] => "nothing".to_owned(),
-        tasks => format!("tasks {}", tasks.join(", ")),
+        all => all.join(", "),
     };
+    let (asks_for, reach) = (listed(&pushed.asks_for), listed(reach));
     screen.line(format!("asks for: {asks_for}    can reach: {reach}"));
     for (want, found) in wants {
         screen.line(format!("  {}", want_line(want, found)));

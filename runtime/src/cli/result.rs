@@ -20,7 +20,7 @@ pub(crate) const JSON: &str = "JSON: {\"id\", \"state\"}, and once something is 
     {\"class\", \"module\", \"message\", \"trace\"}, \"retries\", \"deliveries\", \"due\", \"worker\", \
     \"usage\": {\"queue_wait_ms\", \"run_us\", \"cpu_us\", \"memory_peak_bytes\", \"bytes_in\", \"bytes_out\", \"host_calls\", \
     \"uses\": {GRANT: {\"calls\", \"denied\", \"bytes_in\", \"bytes_out\"}}}, \
-    \"log\": {\"lines\", \"dropped_lines\", \"dropped_bytes\"}, \"written_at\".";
+    \"log\": {\"lines\", \"dropped_lines\", \"dropped_bytes\", \"room_lines\", \"room_bytes\"}, \"written_at\".";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -111,9 +111,17 @@ pub(crate) async fn wait(
             screen.line(format!(
                 "{state}  not finished within the timeout; the task goes on"
             ));
-            screen.line(format!("look again: celeriac result {id} --wait"));
+            screen.line(again(app, id));
             Ok(Exit::TimedOut)
         }
+    }
+}
+
+/// Says how to look at a task later.
+pub(crate) fn again(app: &App, id: &TaskId) -> String {
+    match app.keeps_results() {
+        true => format!("look again: celeriac result {id} --wait"),
+        false => "its reply was for this call alone (rpc://) and cannot be looked at".to_owned(),
     }
 }
 
@@ -165,13 +173,16 @@ fn progress(spinner: &Spinner, record: &Record) {
 
 fn told(record: &Record, log: bool, screen: &mut Screen) -> Exit {
     show::record(screen, record);
-    if log {
-        show::log(screen, record);
-    }
-    match record.state {
+    let exit = match record.state {
         State::Failure | State::Revoked => Exit::Failed,
         State::Success | State::Started | State::Retry | State::Custom(_) => Exit::Done,
+    };
+    if log {
+        show::log(screen, record);
+    } else if exit == Exit::Failed {
+        show::warnings(screen, record);
     }
+    exit
 }
 
 #[cfg(test)]

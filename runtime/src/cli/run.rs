@@ -1,20 +1,26 @@
 //! `celeriac run`: one task, here and now, without a broker.
 
+mod given;
+
 use super::call::json_argument;
-use super::ending::{carried, document, ending, headline, is_success};
-use super::exit::Exit;
-use super::local::{self, Local};
+use super::ending::{Document, carried, document, ending, headline, is_success};
+use super::exit::{Exit, Problem};
+use super::local;
+use super::modules::module_name;
 use super::options::Options;
 use super::screen::{Line, Screen};
+use crate::config;
+use crate::task::ModuleName;
 use celeriac_build::Target;
 use celeriac_sandbox::{Attempt, Progress, Report, TaskInfo};
+use serde::Serialize;
 use serde_json::Value;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::sync::watch;
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON: {\"task\", \"outcome\", \"result\", \"kind\", \"message\", \"wall_ms\", \"cpu_ms\", \
-    \"memory_peak_bytes\", \"bytes_in\", \"bytes_out\", \"host_calls\", \"uses\": {GRANT: {\"calls\", \"denied\", \"bytes_in\", \"bytes_out\"}}, \"log\", \"dropped_lines\", \"progress\"}.";
+    \"memory_peak_bytes\", \"bytes_in\", \"bytes_out\", \"host_calls\", \"uses\": {GRANT: {\"calls\", \"denied\", \"bytes_in\", \"bytes_out\"}}, \"log\", \"dropped_lines\", \"progress\", \"submitted\": [{\"when\", \"tasks\", \"args\", \"kwargs\"}]}.";
 
 /// Progress updates that the document repeats; a task may send millions.
 const PROGRESS_KEPT: usize = 100;
@@ -31,6 +37,13 @@ pub(crate) struct Args {
     /// Keyword arguments: a JSON object, @FILE, or @- for standard input
     #[arg(short = 'k', long, value_name = "JSON", default_value = "{}")]
     kwargs: String,
+    /// Name of the module, whose grants of celeriac.toml it gets [default: that of the file]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Grant it something more, as a key of [grants.NAME] does: http=HOST, http_private=NETWORK,
+    /// config=NAME, secrets=NAME, inject=LINE, submit=TASK, key_value=SIZE, scratch=SIZE
+    #[arg(long, value_name = "KEY=VALUE", value_parser = given::pair)]
+    grant: Vec<given::Pair>,
     /// How often the task was retried before
     #[arg(long, default_value_t = 0)]
     retries: u32,
@@ -46,7 +59,7 @@ pub(crate) async fn run(
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     let positional = json_argument("-a", &args.args, "array", '[')?;
-    let named = json_argument("-k", &args.kwargs, "object", '{')?;
+    let keywords = json_argument("-k", &args.kwargs, "object", '{')?;
     let file = match args.file.is_dir() {
         true => {
             local::build(&args.file, args.target, screen)
@@ -55,17 +68,30 @@ pub(crate) async fn run(
         }
         false => args.file,
     };
-    let module = local::load(&file, options, screen).await?;
+    let name = named(args.name.as_deref(), &file, !args.grant.is_empty())?;
+    let config = options.read_changed(|raw| {
+        for (key, value) in args.grant {
+            let whom = name.as_ref().map_or("", ModuleName::as_str);
+            config::grant(raw, whom, &key, "--grant", value);
+        }
+    })?;
+    let module = local::load(&file, &config, screen).await?;
     let task = module.task(args.task.as_deref())?;
     let (progress, told) = watch::channel(None);
-    let attempt = Attempt {
+    let mut attempt = Attempt {
         retries: args.retries,
         progress: Some(progress),
         keep_progress: PROGRESS_KEPT,
         ..Attempt::default()
     };
-    let report = watched(&module, task, (positional, named), attempt, told, screen).await?;
-    print(task, &report, screen);
+    let (grants, outbox) = given::give(&config, name.as_ref(), &task.name, &mut attempt)?;
+    let call = (positional, keywords);
+    let run = module.run(task, call, &grants, attempt);
+    let report = watched(&task.name, run, told, screen).await?;
+    print(task, &report, &outbox.take(), screen);
+    if let Some(hint) = given::hint(&report.usage.uses, name.as_ref()) {
+        screen.line(Line::new().dim(hint));
+    }
     Ok(match is_success(&report) {
         true => Exit::Done,
         false => Exit::Failed,
@@ -74,15 +100,13 @@ pub(crate) async fn run(
 
 /// Runs the task while its progress is shown.
 async fn watched(
-    module: &Local,
-    task: &TaskInfo,
-    (args, kwargs): (String, String),
-    attempt: Attempt,
+    task: &str,
+    run: impl Future<Output = anyhow::Result<Report>>,
     mut told: watch::Receiver<Option<Progress>>,
     screen: &Screen,
 ) -> anyhow::Result<Report> {
-    let spinner = screen.spinner(format!("running {}", task.name));
-    let mut run = Box::pin(module.run(task, args, kwargs, attempt));
+    let spinner = screen.spinner(format!("running {task}"));
+    let mut run = Box::pin(run);
     loop {
         tokio::select! {
             report = &mut run => return report,
@@ -109,8 +133,33 @@ fn show_step(step: &Progress, spinner: &super::screen::Spinner) {
     }
 }
 
-fn print(task: &TaskInfo, report: &Report, screen: &mut Screen) {
-    screen.document(&document(&task.name, report));
+/// The document of a run by hand.
+#[derive(Serialize)]
+struct Shown<'a> {
+    #[serde(flatten)]
+    run: Document<'a>,
+    submitted: &'a [given::Sent],
+}
+
+/// Returns the name of the module whose grants a task gets, if there is one.
+fn named(wanted: Option<&str>, file: &Path, must_be: bool) -> Result<Option<ModuleName>, Problem> {
+    if let Some(name) = wanted {
+        return module_name(name).map(Some);
+    }
+    match local::module(file) {
+        None if must_be => {
+            let problem = Problem::usage(format!("{file:?} is not named like a module"));
+            Err(problem.hint("--name NAME says which module it is to be"))
+        }
+        name => Ok(name),
+    }
+}
+
+fn print(task: &TaskInfo, report: &Report, submitted: &[given::Sent], screen: &mut Screen) {
+    screen.document(&Shown {
+        run: document(&task.name, report),
+        submitted,
+    });
     for line in &report.log.lines {
         let level = format!("{:?}", line.level).to_lowercase();
         let fields: String = line
@@ -120,9 +169,18 @@ fn print(task: &TaskInfo, report: &Report, screen: &mut Screen) {
             .collect();
         screen.line(Line::new().dim(format!("{level:<5} {}{fields}", line.message)));
     }
-    if report.log.dropped_lines > 0 {
-        let more = format!("{} more lines found no room", report.log.dropped_lines);
+    if let Some(more) = report.log.dropped() {
         screen.line(Line::new().dim(more));
+    }
+    for sent in submitted {
+        let json = [&sent.args, &sent.kwargs].map(|json| json.as_ref().map(|json| json.get()));
+        let json: String = json
+            .iter()
+            .flatten()
+            .map(|json| format!(" {json}"))
+            .collect();
+        let (when, tasks) = (sent.when, sent.tasks.join(", "));
+        screen.line(Line::new().dim(format!("would send {when}: {tasks}{json}")));
     }
     screen.line(headline(report));
     screen.line(Line::new().dim(carried(&report.usage)));

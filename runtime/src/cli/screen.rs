@@ -343,6 +343,7 @@ fn put(out: &mut dyn Write, text: &str) {
 pub(crate) mod tests {
     use super::*;
     use crate::cli::exit::Problem;
+    use crate::defence::{Defence, without};
     use std::sync::{Arc, Mutex};
 
     /// What was printed: standard output and standard error.
@@ -402,6 +403,20 @@ pub(crate) mod tests {
         );
         assert_eq!(printed.err(), "n\\u009b1m\n");
         assert!(beside(&"\u{1b}".repeat(500)).len() <= BESIDE);
+    }
+
+    #[test]
+    fn without_escapes_where_it_is_shown_what_a_message_says_commands_the_terminal() {
+        let name = "x\u{1b}]0;owned\u{7}";
+        let shown = || {
+            let (mut screen, printed) = screen(false);
+            screen.line(Line::new().text(name));
+            printed.out()
+        };
+        assert_eq!(shown(), "x\\u001b]0;owned\\u0007\n");
+        // What guests write was escaped when it came in; what messages and files say was not.
+        let _away = without(&[Defence::Shown]);
+        assert_eq!(shown(), format!("{name}\n"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod modules;
 mod records;
 
 pub(crate) use modules::{MENTIONED, asked, more, signature, task_names, tasks};
-pub(crate) use records::{document, log, record, used_grant};
+pub(crate) use records::{carried, document, log, record, used, used_grant, warnings};
 
 use crate::registry::Digest;
 use crate::telemetry::human;

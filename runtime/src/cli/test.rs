@@ -9,14 +9,14 @@ use super::screen::{Line, Screen};
 use crate::telemetry::human;
 use anyhow::Context as _;
 use celeriac_build::Target;
-use celeriac_sandbox::{Attempt, Report};
+use celeriac_sandbox::{Attempt, Grants, Report};
 use serde::Serialize;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON: {\"passed\", \"failed\", \"cases\": [{\"name\", \"passed\", \"problems\", \"run\"}]}; \
-    run as `celeriac run`.";
+    run as `celeriac run`, without \"submitted\".";
 
 /// Most cases of one crate: beyond it, something generates them.
 const CASES: usize = 10_000;
@@ -53,7 +53,8 @@ pub(crate) async fn run(
 ) -> anyhow::Result<Exit> {
     let cases = find(&args.path.join("cases"), &args.names)?;
     let built = local::build(&args.path, args.target, screen).await?;
-    let module = local::load(&built.component, options, screen).await?;
+    let (config, _) = options.read(Vec::new())?;
+    let module = local::load(&built.component, &config, screen).await?;
     let name = stem(&built.component).replace(".unknown", "");
     screen.line(format!(
         "built {name} ({}) in {}",
@@ -141,9 +142,8 @@ async fn run_case(path: &Path, module: &Local, screen: &Screen) -> anyhow::Resul
         retries: case.retries,
         ..Attempt::default()
     };
-    let report = module
-        .run(task, case.args.clone(), case.kwargs.clone(), attempt)
-        .await?;
+    let call = (case.args.clone(), case.kwargs.clone());
+    let report = module.run(task, call, &Grants::default(), attempt).await?;
     ran.task.clone_from(&task.name);
     ran.problems = case.judge(&report);
     ran.report = Some(report);

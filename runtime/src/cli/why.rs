@@ -24,7 +24,7 @@ use std::time::Duration;
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON: {\"id\", \"place\", \"why\", \"more\", \"state\", \"task\", \"queue\", \"ahead\", \"until\", \"since\", \"worker\", \
-    \"retries\", \"max_retries\", \"exception\", \"taken_by\", \"looked_in\"}, where \"place\" is over, running, in_hand, \
+    \"retries\", \"max_retries\", \"exception\", \"usage\", \"taken_by\", \"looked_in\"}, where \"place\" is over, running, in_hand, \
     parked, ready, leased, dead or unknown, and what is not known is null.";
 
 #[derive(Debug, clap::Args)]

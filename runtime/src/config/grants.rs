@@ -8,6 +8,7 @@ pub use inject::InjectLine;
 pub use stores::StoreGrant;
 
 use super::error::ConfigError;
+use super::raw::RawConfig;
 use super::reader::Reader;
 use super::routes::check_pattern;
 use super::secrets::{self, SecretSource};
@@ -64,6 +65,16 @@ pub(super) fn read(reader: &mut Reader) -> Result<Read, ConfigError> {
     Ok((grants, values, secrets))
 }
 
+/// Grants somebody something by a flag, beside what is granted to them: `key` is one of
+/// a section.
+pub fn grant(raw: &mut RawConfig, whom: &str, key: &str, flag: &'static str, value: String) {
+    let path = format!("grants.{whom}.{key}");
+    match key {
+        "key_value" | "scratch" => raw.set_flag(&path, flag, value),
+        _ => raw.add_flag(&path, flag, value),
+    }
+}
+
 fn sections(
     reader: &mut Reader,
     named: &Named<'_>,
@@ -102,7 +113,7 @@ fn submit(reader: &mut Reader, whom: &String) -> Result<Vec<String>, ConfigError
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Config, RawConfig};
+    use super::super::Config;
     use super::*;
     use std::path::Path;
 
@@ -119,6 +130,33 @@ mod tests {
         let grants = grants(text).unwrap();
         assert_eq!(grants["images"].submit, ["images.*", "mail.send"]);
         assert_eq!(grants["shop.*"].submit, ["*"]);
+    }
+
+    #[test]
+    fn a_flag_grants_beside_what_is_granted() {
+        let text = "[grants.\"shop.eu\"]\nsubmit = [\"a.b\"]\nscratch = \"1MiB\"\n";
+        let granted = |pairs: &[(&str, &str)]| {
+            let mut raw = RawConfig::default();
+            raw.read_text(Path::new("c.toml"), text).unwrap();
+            for (key, value) in pairs {
+                grant(&mut raw, "shop.eu", key, "--grant", (*value).to_owned());
+            }
+            let checked = Config::check(raw).map_err(|error| error.to_string());
+            checked.map(|(mut config, _)| config.grants.remove("shop.eu").unwrap())
+        };
+        let pairs = [("submit", "c.*"), ("http", "a.test"), ("http", "b.test")];
+        let given = granted(&pairs).unwrap();
+        assert_eq!(given.submit, ["a.b", "c.*"]);
+        assert_eq!((given.http.hosts.len(), given.stores.scratch), (2, 1 << 20));
+        let given = granted(&[("scratch", "2MiB")]).unwrap();
+        assert_eq!(given.stores.scratch, 2 << 20);
+        let error = granted(&[("htp", "a.test")]).unwrap_err();
+        assert!(error.contains("grants.shop.eu.http"), "{error}");
+        let error = granted(&[("config", "CITY")]).unwrap_err();
+        assert!(
+            error.contains("\"CITY\" in [values]") && error.contains("--grant"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub struct PublishConfig {
     pub interval_step: Duration,
     /// The longest pause.
     pub interval_max: Duration,
+    /// Whether monitors are told of each message, as with Celery's
+    /// `task_send_sent_event`; a worker tells of its own too.
+    pub send_sent_event: bool,
 }
 
 impl PublishConfig {
@@ -34,6 +37,7 @@ impl PublishConfig {
         let interval_start = time("interval_start", 0)?;
         let interval_step = time("interval_step", 200)?;
         let interval_max = time("interval_max", 1_000)?;
+        let send_sent_event = reader.flag("publish.send_sent_event", false)?;
         let max_retries = reader.number("publish.max_retries", 3, 0..=RETRIES)?;
         if interval_start > interval_max {
             // The place to look at is where a person wrote something.
@@ -59,6 +63,7 @@ impl PublishConfig {
             interval_start,
             interval_step,
             interval_max,
+            send_sent_event,
         })
     }
 
@@ -113,6 +118,7 @@ mod tests {
             interval_start: Duration::MAX,
             interval_step: Duration::MAX,
             interval_max: PAUSE,
+            send_sent_event: false,
         };
         assert_eq!(publish.pause(u32::MAX - 1), Some(PAUSE));
     }

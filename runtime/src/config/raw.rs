@@ -171,6 +171,25 @@ impl RawConfig {
         self.insert(key.to_owned(), RawValue::Text(value), Source::Flag(flag));
     }
 
+    /// Adds an item to the list of a key by a flag.
+    pub fn add_flag(&mut self, key: &str, flag: &'static str, item: String) {
+        let of = |table: &'static str| Some((table, key.strip_prefix(table)?.strip_prefix('.')?));
+        let known = match TABLES.into_iter().find_map(of) {
+            Some((table, name)) => self.tables.get(table).and_then(|table| table.get(name)),
+            None => self.values.get(key),
+        };
+        let mut items = match known.map(|written| &written.value) {
+            None => Vec::new(),
+            Some(RawValue::List(items)) => items.clone(),
+            // So lists are written in the environment.
+            Some(RawValue::Text(text)) => text.split(',').map(str::to_owned).collect(),
+            // It is refused when it is read.
+            Some(RawValue::Integer(_) | RawValue::Bool(_) | RawValue::Other(_)) => return,
+        };
+        items.push(item);
+        self.insert(key.to_owned(), RawValue::List(items), Source::Flag(flag));
+    }
+
     /// Takes the value of a key out.
     pub(super) fn take(&mut self, key: &str) -> Option<Written> {
         self.values.remove(key)

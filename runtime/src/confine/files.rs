@@ -1,6 +1,7 @@
 //! What Landlock keeps: files, programs, TCP ports, and other processes.
 
 use super::walls::{Wall, Walls};
+use crate::defence::{Defence, stands};
 use landlock::{
     ABI, Access as _, AccessFs, AccessNet, BitFlags, Compatible as _, LandlockStatus, NetPort,
     PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreated, RulesetCreatedAttr as _,
@@ -72,6 +73,9 @@ pub struct Openings {
 
 /// Takes every file, port and foreign process.
 pub(super) fn cage(walls: &mut Walls) {
+    if !stands(Defence::Landlock) {
+        return;
+    }
     let everything = || {
         rules(AccessNet::BindTcp | AccessNet::ConnectTcp)?
             .restrict_self()
@@ -82,6 +86,9 @@ pub(super) fn cage(walls: &mut Walls) {
 
 /// Takes every file, port and foreign process but what is open.
 pub(super) fn wall(openings: &Openings, walls: &mut Walls) {
+    if !stands(Defence::Landlock) {
+        return;
+    }
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
     let write = read | kept();
     let rest = || {

@@ -34,7 +34,7 @@ async fn order(
     terminate: bool,
 ) -> Result<Vec<String>, String> {
     if targets.len() > REVOKED {
-        let words = format!("at most {REVOKED} tasks are revoked at once");
+        let words = format!("at most {REVOKED} tasks are revoked at once (fixed)");
         return Err(repr::exception("ValueError", &words));
     }
     let revocations = &control.steering.revocations;

@@ -1,5 +1,6 @@
 //! Whether a message may be run at all: decided before an attempt is spent.
 
+use crate::defence::{Defence, stands};
 use crate::task::Exception;
 use jiff::Timestamp;
 use std::time::Duration;
@@ -58,9 +59,11 @@ pub fn admit(facts: &Facts) -> Admission {
     if facts.revoked {
         return Admission::Revoked;
     }
-    if facts.deliveries > facts.max_deliveries {
+    if facts.deliveries > facts.max_deliveries && stands(Defence::Deliveries) {
         let times = facts.max_deliveries;
-        let reason = format!("its worker was lost {times} times while it ran; not tried again");
+        let reason = format!(
+            "its worker was lost {times} times while it ran; not tried again (worker.max_deliveries = {times})"
+        );
         return Admission::Lost {
             exception: Exception::new("billiard.exceptions", "WorkerLostError", reason.clone()),
             reason,

@@ -14,6 +14,7 @@
 //! again (their ids say so). Retries that send other tasks each time are bounded
 //! by the number of retries.
 
+use crate::defence::{Defence, stands};
 use celeriac_sandbox::SUBMITS;
 
 /// Tasks that a task without a budget and all its descendants may send (10,000).
@@ -42,13 +43,19 @@ impl Budget {
     /// may send; `None` when there is not enough left.
     pub fn now(&mut self, count: u32) -> Option<u32> {
         let price = count.checked_mul(self.share.saturating_add(1))?;
-        self.left = self.left.checked_sub(price)?;
+        self.take(price)?;
         Some(self.share)
     }
 
     /// Takes `count` tasks that are sent later; `None` when there is not enough.
     pub fn later(&mut self, count: u32) -> Option<()> {
-        self.left = self.left.checked_sub(count)?;
+        self.take(count)
+    }
+
+    fn take(&mut self, price: u32) -> Option<()> {
+        if stands(Defence::Budget) {
+            self.left = self.left.checked_sub(price)?;
+        }
         Some(())
     }
 
@@ -62,6 +69,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::defence::without;
     use proptest::prelude::*;
 
     #[test]
@@ -92,6 +100,27 @@ mod tests {
             sent += 1;
         }
         assert_eq!(sent, ROOT);
+    }
+
+    #[test]
+    fn without_a_budget_a_task_sends_its_successor_without_end() {
+        let successors = |most: u32| {
+            let mut left = ROOT;
+            (0..most)
+                .take_while(|_| {
+                    let mut budget = Budget::new(Some(u64::from(left)));
+                    let sent = budget.later(1).is_some();
+                    left = budget.shared(1);
+                    sent
+                })
+                .count()
+        };
+        assert_eq!(successors(5 * ROOT), 10_000);
+        let _away = without(&[Defence::Budget]);
+        // The hundred tasks of an attempt are counted by the sandbox; each of them begins anew.
+        assert_eq!(successors(5 * ROOT), 50_000);
+        let mut child = Budget::new(Some(0));
+        assert!((0..1_000).all(|_| child.now(1).is_some()));
     }
 
     #[test]

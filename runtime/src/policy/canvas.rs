@@ -176,11 +176,11 @@ pub enum CanvasError {
     )]
     NoBackend,
     /// It is nested too deep.
-    #[error("signatures are nested more than {DEPTH} deep; make them flatter")]
+    #[error("signatures are nested more than {DEPTH} deep (fixed); make them flatter")]
     Deep,
     /// No broker takes its message.
     #[error(
-        "the message of {task} would have {bytes} bytes with what follows it; {allowed} are allowed: pass references instead of data"
+        "the message of {task} would have {bytes} bytes with what follows it; {allowed} are allowed (fixed): pass references instead of data"
     )]
     TooLarge {
         /// The task.
@@ -191,7 +191,7 @@ pub enum CanvasError {
         allowed: u64,
     },
     /// It stands for too many messages.
-    #[error("more than {MESSAGES} messages would follow; send them in several groups")]
+    #[error("more than {MESSAGES} messages would follow (fixed); send them in several groups")]
     Many,
 }
 

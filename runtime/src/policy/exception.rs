@@ -62,19 +62,40 @@ pub fn of_failure(failure: &Failure) -> Exception {
     }
 }
 
+/// What a call may do about the limits of time.
+const LOWERED: &str = "; a call can only lower it";
+
+/// Says how a task raises a limit of its own.
+fn asked(attribute: &str, key: &str) -> String {
+    format!(
+        "#[task({attribute} = \"…\")] in the module, at most what [tenants.default] {key} allows"
+    )
+}
+
+/// The exception of a task that ended because it was asked to, its soft limit being over.
+#[must_use]
+pub fn of_soft_limit(soft: Option<Duration>, whose: &str) -> Exception {
+    let of = soft.map(|soft| {
+        let ms = u64::try_from(soft.as_millis()).unwrap_or(u64::MAX);
+        format!(" of {}", shown(Limit::Wall, ms))
+    });
+    let of = of.unwrap_or_default();
+    let raise = asked("soft_time_limit", "soft");
+    Exception::new(
+        "billiard.exceptions",
+        "SoftTimeLimitExceeded",
+        format!("soft time limit{of} reached ({whose})\nraise it: {raise}{LOWERED}"),
+    )
+}
+
 /// The exception of a limit. `whose` says which task of which module it was.
 #[must_use]
 pub fn of_limit(hit: &LimitHit, whose: &str) -> Exception {
-    let asked = |attribute: &str, key: &str| {
-        format!(
-            "#[task({attribute} = \"…\")] in the module, at most what [tenants.default] {key} allows"
-        )
-    };
     let (module, class, raise) = match hit.limit {
         Limit::Wall => (
             "billiard.exceptions",
             "TimeLimitExceeded",
-            asked("time_limit", "wall"),
+            asked("time_limit", "wall") + LOWERED,
         ),
         Limit::Cpu => (
             "billiard.exceptions",

@@ -32,13 +32,11 @@ pub struct Grant {
 /// tasks of the same module: a task that sends itself is how a fork bomb begins.
 #[must_use]
 pub fn of(granted: &Granted, module: &str, task: &str) -> Grants {
-    let full = format!("{module}.{task}");
-    let is_for = |whom: &str| match whom.strip_suffix('*') {
-        Some(beginning) => full.starts_with(beginning),
-        None => whom == module || whom == full,
-    };
     let mut grants = Grants::at(format!("[grants.{module:?}]"));
-    for (_, grant) in granted.iter().filter(|(whom, _)| is_for(whom)) {
+    for (_, grant) in granted
+        .iter()
+        .filter(|(whom, _)| is_for(whom, module, task))
+    {
         grants.submit.extend_from_slice(&grant.submit);
         grants.http.hosts.extend_from_slice(&grant.http.hosts);
         grants.http.private.extend_from_slice(&grant.http.private);
@@ -52,6 +50,17 @@ pub fn of(granted: &Granted, module: &str, task: &str) -> Grants {
     once(&mut grants.http.hosts);
     once(&mut grants.http.private);
     grants
+}
+
+/// Tells whether what is granted to somebody is for a task: its module, the task, or a
+/// beginning of its name.
+#[must_use]
+pub fn is_for(whom: &str, module: &str, task: &str) -> bool {
+    let rest = || whom.strip_prefix(module)?.strip_prefix('.');
+    match whom.strip_suffix('*') {
+        Some(beginning) => format!("{module}.{task}").starts_with(beginning),
+        None => whom == module || rest() == Some(task),
+    }
 }
 
 /// Keeps one of each.
@@ -123,6 +132,29 @@ mod tests {
         assert!(grants.submit.is_empty() && grants.http == HttpGrant::default());
         assert_eq!(grants.place, "[grants.\"images\"]");
     }
+    /// Names are all there is: a secret that is given to everybody is everybody's.
+    #[test]
+    fn a_secret_is_for_those_whose_section_names_it_and_one_for_all_is_for_all() {
+        let with = |name: &str| Grant {
+            secrets: [(name.to_owned(), Secret::new("text"))].into(),
+            ..Grant::default()
+        };
+        let mut granted = Granted::from([
+            ("shop".to_owned(), with("PAY")),
+            ("mail.send".to_owned(), with("SMTP")),
+        ]);
+        let has = |granted: &Granted, module, task| {
+            let names = of(granted, module, task).secrets.into_keys();
+            names.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(has(&granted, "shop", "buy"), "PAY");
+        assert_eq!(has(&granted, "mail", "send"), "SMTP");
+        assert_eq!(has(&granted, "mail", "list"), "");
+        assert_eq!(has(&granted, "evil", "run"), "");
+        granted.insert("*".to_owned(), with("PAY"));
+        assert_eq!(has(&granted, "evil", "run"), "PAY");
+    }
+
     #[test]
     fn values_and_secrets_add_up_and_the_larger_room_counts() {
         let grant = |name: &str, room: u64| Grant {

@@ -1,10 +1,11 @@
 //! What we decide about what the guest did.
 
-use super::exception::{of_failure, of_limit, of_trap};
+use super::exception::{of_failure, of_limit, of_soft_limit, of_trap};
 use super::retry::{LONGEST_DELAY, Plan};
+use crate::defence::{Defence, stands};
 use crate::task::Exception;
 use bytes::Bytes;
-use celeriac_sandbox::{Failure, Interruption, Outcome, Retry};
+use celeriac_sandbox::{Failure, Interruption, Outcome, Rejection, Retry};
 use std::time::Duration;
 
 /// What follows from an attempt.
@@ -66,6 +67,8 @@ pub struct Facts<'a> {
     pub deliveries: u32,
     /// Deliveries after which a message is not given back.
     pub max_deliveries: u32,
+    /// The soft time limit of the attempt.
+    pub soft: Option<Duration>,
     /// Which task of which module it was, for people.
     pub whose: &'a str,
     /// A random number for the jitter of a delay.
@@ -88,14 +91,12 @@ pub fn judge(outcome: Outcome, facts: &Facts<'_>) -> Verdict {
         Outcome::Failed(failure) => failed(&failure, facts),
         Outcome::Retry(retry) => asked(&retry, facts),
         Outcome::Reject(rejection)
-            if rejection.requeue && facts.deliveries < facts.max_deliveries =>
+            if rejection.requeue
+                && (facts.deliveries < facts.max_deliveries || !stands(Defence::Returns)) =>
         {
             Verdict::Return
         }
-        Outcome::Reject(rejection) => Verdict::Reject {
-            exception: Exception::new("celery.exceptions", "Reject", rejection.reason.clone()),
-            reason: format!("rejected: {}", rejection.reason),
-        },
+        Outcome::Reject(rejection) => rejected(&rejection, facts),
         Outcome::Ignore => Verdict::Ignore,
         Outcome::Interrupted { claimed, raised } => interrupted(claimed, raised, facts),
         Outcome::LimitHit(hit) => repeated(of_limit(&hit, facts.whose), facts),
@@ -116,21 +117,61 @@ fn failed(failure: &Failure, facts: &Facts<'_>) -> Verdict {
     let again = failure
         .retryable
         .unwrap_or_else(|| facts.plan.covers(&failure.kind));
-    let exception = of_failure(failure);
-    if again && facts.retries < facts.plan.max_retries {
-        later(None, exception, facts)
-    } else {
-        Verdict::Fail(exception)
-    }
+    once_more(again, of_failure(failure), facts)
 }
 
 /// What the host noticed is final unless the plan covers its class.
 fn repeated(exception: Exception, facts: &Facts<'_>) -> Verdict {
-    let again = facts.plan.covers(&exception.class) && facts.retries < facts.plan.max_retries;
-    if again {
-        later(None, exception, facts)
-    } else {
-        Verdict::Fail(exception)
+    once_more(facts.plan.covers(&exception.class), exception, facts)
+}
+
+/// Repeats what another try may mend while there are retries left, and says so where
+/// there are none.
+fn once_more(again: bool, exception: Exception, facts: &Facts<'_>) -> Verdict {
+    match (again, facts.retries < facts.plan.max_retries) {
+        (true, true) => later(None, exception, facts),
+        (true, false) => Verdict::Fail(noted(exception, &gave_up(facts.plan.max_retries, facts))),
+        (false, _) => Verdict::Fail(exception),
+    }
+}
+
+/// A dead letter; one that its task would have given back says why it was not.
+fn rejected(rejection: &Rejection, facts: &Facts<'_>) -> Verdict {
+    let exception = Exception::new("celery.exceptions", "Reject", rejection.reason.clone());
+    let reason = format!("rejected: {}", rejection.reason);
+    if !rejection.requeue {
+        return Verdict::Reject { exception, reason };
+    }
+    let note = format!(
+        "not given back again after {} deliveries: worker.max_deliveries = {}",
+        facts.deliveries, facts.max_deliveries
+    );
+    Verdict::Reject {
+        reason: format!("{reason} ({note})"),
+        exception: noted(exception, &note),
+    }
+}
+
+/// Says how often it was tried again, and what raises that.
+fn gave_up(most: u32, facts: &Facts<'_>) -> String {
+    let times = match most {
+        1 => "1 retry".to_owned(),
+        most => format!("{most} retries"),
+    };
+    match most < facts.plan.max_retries {
+        true => format!("gave up after {times}, as many as the task asked for"),
+        false => format!(
+            "gave up after {times}; #[task(max_retries = …)] or worker.max_retries raises it, at most to tenants.default.max_retries"
+        ),
+    }
+}
+
+/// Adds a line to the trace: the class and the text stay what callers know.
+fn noted(exception: Exception, note: &str) -> Exception {
+    let trace = exception.trace.as_deref().map(|trace| format!("{trace}\n"));
+    Exception {
+        trace: Some(trace.unwrap_or_default() + note),
+        ..exception
     }
 }
 
@@ -143,20 +184,16 @@ fn asked(retry: &Retry, facts: &Facts<'_>) -> Verdict {
         return later(retry.countdown, exception, facts);
     }
     let plain = retry.reason.kind == "Retry" || retry.reason.kind.is_empty();
+    let note = gave_up(most, facts);
     if !plain {
-        return Verdict::Fail(exception);
+        return Verdict::Fail(noted(exception, &note));
     }
-    let times = if most == 1 {
-        "1 retry".to_owned()
-    } else {
-        format!("{most} retries")
-    };
     Verdict::Fail(Exception {
         trace: exception.trace,
         ..Exception::new(
             "celery.exceptions",
             "MaxRetriesExceededError",
-            format!("{} (gave up after {times})", exception.message),
+            format!("{} ({note})", exception.message),
         )
     })
 }
@@ -179,14 +216,7 @@ fn interrupted(claimed: Interruption, raised: Option<Interruption>, facts: &Fact
             "TaskRevokedError",
             "terminated",
         )),
-        Some(Interruption::SoftLimit) => repeated(
-            Exception::new(
-                "billiard.exceptions",
-                "SoftTimeLimitExceeded",
-                format!("soft time limit reached ({})", facts.whose),
-            ),
-            facts,
-        ),
+        Some(Interruption::SoftLimit) => repeated(of_soft_limit(facts.soft, facts.whose), facts),
         None => Verdict::Fail(Exception::new(
             "builtins",
             "RuntimeError",

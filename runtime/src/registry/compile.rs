@@ -145,7 +145,7 @@ impl Compiler {
         if too_much {
             child.kill().await.map_err(|source| self.not_run(source))?;
             let reason = format!(
-                "it compiles to more than {} bytes of native code",
+                "it compiles to more than {} bytes of native code (fixed)",
                 self.code_bytes
             );
             return Err(CompileError::Refused { reason });
@@ -217,6 +217,9 @@ fn readable(words: &[u8]) -> String {
         .collect();
     clean.trim().to_owned()
 }
+
+#[cfg(test)]
+mod children;
 
 #[cfg(test)]
 mod tests {

@@ -12,6 +12,7 @@ use super::rows;
 use super::seal::Sealer;
 use super::turn;
 use crate::database::Database;
+use crate::defence::{Defence, stands};
 use bytes::Bytes;
 use celeriac_sandbox::{Component, Engine, SandboxError, UPLOAD_BYTES};
 use std::collections::HashMap;
@@ -194,6 +195,7 @@ impl Components {
         };
         let now = self.database.clock().now_ms();
         if let Some(known) = rows::refusal(&self.database, digest, &self.compatibility, now).await?
+            && stands(Defence::Remembering)
         {
             return Err(refused(known.reason, Some(known.ago)));
         }

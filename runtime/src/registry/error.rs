@@ -70,14 +70,14 @@ pub enum RegistryError {
         kill: Box<Kill>,
     },
     /// Give a shorter reason.
-    #[error("the reason is not one line of at most {most} characters")]
+    #[error("the reason is not one line of at most {most} characters (fixed)")]
     Reason {
         /// The limit.
         most: usize,
     },
     /// End a kill first.
     #[error(
-        "{most} kills are in force, the most there can be; end one with `celeriac kill --undo`, or kill a whole module"
+        "{most} kills are in force, the most there can be (fixed); end one with `celeriac kill --undo`, or kill a whole module"
     )]
     KillsFull {
         /// The limit.
@@ -85,7 +85,7 @@ pub enum RegistryError {
     },
     /// Remove a module first.
     #[error(
-        "there are {most} modules already, the most there can be; remove one with `celeriac remove NAME`"
+        "there are {most} modules already, the most there can be (fixed); remove one with `celeriac remove NAME`"
     )]
     Full {
         /// The limit.

@@ -6,6 +6,7 @@
 //! memory that are loaded.
 
 use super::digest::Digest;
+use crate::defence::{Defence, stands};
 use std::fmt;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
@@ -77,7 +78,8 @@ impl Sealer {
     pub(super) fn open_sealed<'a>(&self, digest: Digest, sealed: &'a [u8]) -> Option<&'a [u8]> {
         let (seal, code) = sealed.split_first_chunk::<{ blake3::OUT_LEN }>()?;
         // blake3 compares hashes in constant time.
-        (self.mac(digest, code) == blake3::Hash::from_bytes(*seal)).then_some(code)
+        let is_ours = self.mac(digest, code) == blake3::Hash::from_bytes(*seal);
+        (is_ours || !stands(Defence::Seal)).then_some(code)
     }
 
     fn mac(&self, digest: Digest, code: &[u8]) -> blake3::Hash {

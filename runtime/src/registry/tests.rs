@@ -8,4 +8,4 @@ mod kills;
 mod pointers;
 mod push;
 
-pub(crate) use fixture::{House, component, name};
+pub(crate) use fixture::{House, component, component_of, component_that, name};

@@ -139,8 +139,14 @@ impl Results for DatabaseResults {
                 row::find(link, tables, &[id], true).await
             })
             .await?;
-        let found = rows.into_values().next();
-        Ok(found.and_then(|row| Some(row.recorded(id, now)?.record)))
+        let Some(row) = rows.into_values().next() else {
+            return Ok(None);
+        };
+        let record = row.recorded(id, now).map(|recorded| recorded.record);
+        match record {
+            Some(record) if row.is_unread(&record) => Err(unread(id)),
+            record => Ok(record),
+        }
     }
 
     async fn watch(&self, _id: &TaskId) -> Result<Box<dyn Watch>, ResultsError> {
@@ -188,6 +194,16 @@ impl From<SqlError> for ResultsError {
 /// Ids are their callers' choice; Celery's column takes 155 characters.
 fn fits(id: &TaskId) -> Result<(), ResultsError> {
     tables::fits("task id", id.as_str(), tables::NAME)
+}
+
+/// A Python worker returned what only Python can make again.
+fn unread(id: &TaskId) -> ResultsError {
+    ResultsError::Malformed {
+        system: SYSTEM,
+        reason: format!(
+            "the result of task {id} is no plain data; have the task return numbers, texts, lists, dictionaries, dates, decimals, UUIDs or bytes"
+        ),
+    }
 }
 
 fn confused() -> ResultsError {

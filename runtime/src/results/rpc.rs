@@ -2,17 +2,24 @@
 //!
 //! Every state goes to the queue that the caller named in `reply_to`. Nothing is kept,
 //! so a message that is delivered twice runs twice: the worker promises what its broker
-//! promises.
+//! promises. A caller hears of its own tasks through an [`inbox`].
+
+mod inbox;
+
+pub use inbox::Hearing;
 
 use super::document::document;
 use super::{Begun, Record, Results, ResultsError, Start, Watch, Write, Written};
 use crate::celery::{Message, Properties};
 use crate::clock::Clock;
-use crate::task::{Fence, TaskId};
+use crate::task::{Accept, Fence, TaskId};
 use async_trait::async_trait;
+use futures::stream::BoxStream;
+use inbox::Inbox;
 use jiff::Timestamp;
 use serde_json::Map;
 use std::fmt::Debug;
+use std::sync::Arc;
 
 /// The driver's name.
 pub const SYSTEM: &str = "rpc";
@@ -25,20 +32,49 @@ pub trait Replies: Debug + Send + Sync {
     /// # Errors
     /// [`ResultsError::Unavailable`].
     async fn reply(&self, to: &str, message: Message) -> Result<(), ResultsError>;
+
+    /// Makes a queue for one caller and listens to it, for ever: a lost connection is
+    /// opened again. A message may come twice.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn listen(&self, queue: &str) -> Result<Heard, ResultsError>;
+
+    /// Removes such a queue.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn forget(&self, queue: &str) -> Result<(), ResultsError>;
 }
+
+/// Replies as they come.
+pub type Heard = BoxStream<'static, Message>;
 
 /// Sends results through the broker.
 #[derive(Debug)]
 pub struct RpcResults {
     replies: Box<dyn Replies>,
     clock: Clock,
+    inbox: Arc<Inbox>,
 }
 
 impl RpcResults {
     /// Sends this way.
     #[must_use]
     pub fn new(replies: Box<dyn Replies>, clock: Clock) -> Self {
-        Self { replies, clock }
+        let inbox = Arc::new(Inbox::new(clock.clone(), Accept::default()));
+        Self {
+            replies,
+            clock,
+            inbox,
+        }
+    }
+
+    /// Reads replies in these formats.
+    #[must_use]
+    pub fn with_accepted(self, accept: Accept) -> Self {
+        let inbox = Arc::new(Inbox::new(self.clock.clone(), accept));
+        Self { inbox, ..self }
     }
 }
 
@@ -80,12 +116,24 @@ impl Results for RpcResults {
         Ok(Written::Stored)
     }
 
-    async fn get(&self, _id: &TaskId) -> Result<Option<Record>, ResultsError> {
-        Err(nothing_kept())
+    async fn get(&self, id: &TaskId) -> Result<Option<Record>, ResultsError> {
+        self.inbox.get(id).ok_or_else(nothing_kept)?
     }
 
-    async fn watch(&self, _id: &TaskId) -> Result<Box<dyn Watch>, ResultsError> {
-        Err(nothing_kept())
+    async fn watch(&self, id: &TaskId) -> Result<Box<dyn Watch>, ResultsError> {
+        let ear = self.inbox.ear(id).ok_or_else(nothing_kept)?;
+        Ok(Box::new(ear))
+    }
+
+    async fn hear(&self, ids: Vec<TaskId>) -> Result<Option<Hearing>, ResultsError> {
+        self.inbox.open(&*self.replies).await?;
+        Inbox::expect(&self.inbox, ids).map(Some)
+    }
+
+    async fn hush(&self) {
+        if let Err(error) = self.inbox.close(&*self.replies).await {
+            tracing::debug!(%error, "the queue of replies is left to its time");
+        }
     }
 
     async fn sweep(&self) -> Result<u64, ResultsError> {
@@ -96,7 +144,7 @@ impl Results for RpcResults {
 fn nothing_kept() -> ResultsError {
     ResultsError::Misconfigured {
         system: SYSTEM,
-        reason: "results go to their callers alone; name another --result-backend to look at them"
+        reason: "results go to their callers alone, and this task was not called from here; name another --result-backend to look at them"
             .to_owned(),
     }
 }
@@ -106,7 +154,8 @@ mod tests {
     use super::super::{Reply, RunUsage};
     use super::*;
     use crate::task::State;
-    use std::sync::{Arc, Mutex};
+    use futures::StreamExt as _;
+    use std::sync::Mutex;
 
     /// Remembers what was sent, and to whom.
     #[derive(Debug, Clone, Default)]
@@ -116,6 +165,14 @@ mod tests {
     impl Replies for Sent {
         async fn reply(&self, to: &str, message: Message) -> Result<(), ResultsError> {
             self.0.lock().unwrap().push((to.to_owned(), message));
+            Ok(())
+        }
+
+        async fn listen(&self, _queue: &str) -> Result<Heard, ResultsError> {
+            Ok(futures::stream::pending().boxed())
+        }
+
+        async fn forget(&self, _queue: &str) -> Result<(), ResultsError> {
             Ok(())
         }
     }

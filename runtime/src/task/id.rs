@@ -23,7 +23,7 @@ pub enum TaskIdError {
     #[error("a task id cannot be empty")]
     Empty,
     /// It is too long.
-    #[error("a task id of {bytes} bytes is too long; at most {TASK_ID_BYTES}")]
+    #[error("a task id of {bytes} bytes is too long; at most {TASK_ID_BYTES} are allowed (fixed)")]
     TooLong {
         /// Its length.
         bytes: usize,

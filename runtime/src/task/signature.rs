@@ -110,7 +110,9 @@ impl Signature {
         let args = part(wire.args, "[]", '[')?;
         // None of them is dropped later, where they are taken apart.
         if args.as_str().len() > LONG && args.items().is_none() {
-            return Err(wrong("it has more than 2097152 arguments".to_owned()));
+            return Err(wrong(
+                "it has more than 2097152 arguments (fixed)".to_owned(),
+            ));
         }
         Ok(Self {
             args,

@@ -49,32 +49,44 @@ pub struct AttemptEvent<'a> {
     pub grants_denied: &'a str,
 }
 
-impl AttemptEvent<'_> {
-    /// Logs it, at level debug: a failing task is never an operator's error.
-    pub fn emit(&self) {
+/// Logs an event at a level, which the macros of `tracing` want to know beforehand.
+macro_rules! told {
+    ($event:expr, $level:ident) => {{
+        let event = $event;
         let ms = |span: Duration| span.as_secs_f64() * 1e3;
-        tracing::debug!(
+        tracing::$level!(
             target: ATTEMPT_TARGET,
             // `field::QUEUE`: the macro takes no constant in the first place.
-            queue = self.queue,
-            { field::TASK_ID } = self.id,
-            { field::TASK_NAME } = self.task,
-            { field::TASK_ATTEMPT } = self.retries,
-            { field::TASK_STATE } = self.state,
-            { field::TENANT_ID } = self.tenant,
-            { field::COMPONENT_DIGEST } = self.digest,
-            { field::OUTCOME } = self.outcome,
-            { field::VERDICT } = self.verdict,
-            { field::SETTLEMENT } = self.settlement,
-            { field::QUEUE_WAIT_MS } = ms(self.queue_wait),
-            { field::RUN_MS } = ms(self.run),
-            { field::CPU_MS } = ms(self.cpu),
-            { field::MEMORY_PEAK_BYTES } = self.memory_peak_bytes,
-            { field::BYTES_IN } = self.bytes_in,
-            { field::BYTES_OUT } = self.bytes_out,
-            { field::HOST_CALLS } = self.host_calls,
-            { field::GRANTS_USED } = self.grants_used,
-            { field::GRANTS_DENIED } = self.grants_denied,
+            queue = event.queue,
+            { field::TASK_ID } = event.id,
+            { field::TASK_NAME } = event.task,
+            { field::TASK_ATTEMPT } = event.retries,
+            { field::TASK_STATE } = event.state,
+            { field::TENANT_ID } = event.tenant,
+            { field::COMPONENT_DIGEST } = event.digest,
+            { field::OUTCOME } = event.outcome,
+            { field::VERDICT } = event.verdict,
+            { field::SETTLEMENT } = event.settlement,
+            { field::QUEUE_WAIT_MS } = ms(event.queue_wait),
+            { field::RUN_MS } = ms(event.run),
+            { field::CPU_MS } = ms(event.cpu),
+            { field::MEMORY_PEAK_BYTES } = event.memory_peak_bytes,
+            { field::BYTES_IN } = event.bytes_in,
+            { field::BYTES_OUT } = event.bytes_out,
+            { field::HOST_CALLS } = event.host_calls,
+            { field::GRANTS_USED } = event.grants_used,
+            { field::GRANTS_DENIED } = event.grants_denied,
         );
+    }};
+}
+
+impl AttemptEvent<'_> {
+    /// Logs it, at level debug: a failing task is never an operator's error. One that wanted
+    /// what it is not granted is told at level info: somebody may be trying doors.
+    pub fn emit(&self) {
+        match self.grants_denied {
+            "" => told!(self, debug),
+            _ => told!(self, info),
+        }
     }
 }

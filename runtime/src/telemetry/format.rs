@@ -79,15 +79,29 @@ impl Lines {
             Style::new().dim(),
             one_line(fields.get(field::TASK_ID)).into_owned(),
         );
-        format!("{state} {task}{}  {id}", cost(fields))
+        format!("{state} {task}{}{}  {id}", cost(fields), grants(fields))
     }
 }
 
-/// Says what an attempt took, as far as it is known: a guest that was cut off
-/// told nothing of its CPU time and memory, and what did not run took nothing.
+/// Says what an attempt did with its grants, if anything: `  used http:1  denied submit:2`.
+fn grants(fields: &Fields) -> String {
+    let told = [
+        ("used", field::GRANTS_USED),
+        ("denied", field::GRANTS_DENIED),
+    ];
+    let told = told.map(|(word, name)| match fields.get(name) {
+        "" => String::new(),
+        list => format!("  {word} {}", one_line(list)),
+    });
+    told.concat()
+}
+
+/// Says what an attempt took, as far as it is known: what did not run took nothing, and
+/// of a guest that died with its process only the time is known.
 fn cost(fields: &Fields) -> String {
     let run = fields.millis(field::RUN_MS);
-    if fields.get(field::OUTCOME).is_empty() {
+    let is_unknown = fields.millis(field::CPU_MS).is_zero();
+    if fields.get(field::OUTCOME).is_empty() && is_unknown {
         return match run.is_zero() {
             true => String::new(),
             false => format!("  {}", human::span(run)),
@@ -202,7 +216,7 @@ mod tests {
         bytes_in: 7,
         bytes_out: 2,
         host_calls: 3,
-        grants_used: "submit:3",
+        grants_used: "",
         grants_denied: "",
     };
 
@@ -211,6 +225,20 @@ mod tests {
         assert_eq!(
             lines(|| EVENT.emit()),
             "SUCCESS  images.thumbnail\\u001b[2J  14 ms  cpu 9 ms  peak 3.2 MiB  7f3a"
+        );
+    }
+
+    #[test]
+    fn grants_that_were_used_or_missed_are_in_the_line() {
+        let event = AttemptEvent {
+            task: "images.resize",
+            grants_used: "submit:3 http:1",
+            grants_denied: "scratch:2",
+            ..EVENT
+        };
+        assert_eq!(
+            lines(|| event.emit()),
+            "SUCCESS  images.resize  14 ms  cpu 9 ms  peak 3.2 MiB  used submit:3 http:1  denied scratch:2  7f3a"
         );
     }
 
@@ -230,6 +258,16 @@ mod tests {
             run: Duration::ZERO,
             ..cut_off
         };
+        let killed = AttemptEvent {
+            state: "FAILURE",
+            cpu: Duration::from_millis(2_000),
+            memory_peak_bytes: 3_355_444,
+            ..cut_off
+        };
+        assert_eq!(
+            lines(|| killed.emit()),
+            "FAILURE  images.resize  2.1 s  cpu 2 s  peak 3.2 MiB  7f3a"
+        );
         assert_eq!(
             lines(|| cut_off.emit()),
             "GIVEN_BACK images.resize  2.1 s  7f3a"

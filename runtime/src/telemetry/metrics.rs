@@ -1,5 +1,9 @@
 //! Metrics, in Prometheus' form.
 
+mod usage;
+
+pub use usage::{Granted, Spent};
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -8,10 +12,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::time::Instant;
+use usage::Usage;
 
 /// Most task names among the labels (1,000); others count as [`OTHER`]. Each
 /// name costs a few time series for ever.
@@ -57,16 +61,6 @@ struct Refused {
     limit: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Spent {
-    task: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Grant {
-    grant: &'static str,
-}
-
 type Histograms = Family<Run, Histogram, fn() -> Histogram>;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -82,9 +76,7 @@ pub struct Metrics {
     run: Histograms,
     in_flight: Gauge,
     refusals: Family<Refused, Counter>,
-    cpu: Family<Spent, Counter<f64, AtomicU64>>,
-    grants_used: Family<Grant, Counter>,
-    grants_denied: Family<Grant, Counter>,
+    usage: Usage,
     events_dropped: Counter,
     walls: Family<Standing, Gauge>,
     tasks: RwLock<BTreeSet<String>>,
@@ -117,9 +109,7 @@ impl Metrics {
             run: Family::new_with_constructor(histogram),
             in_flight: Gauge::default(),
             refusals: Family::default(),
-            cpu: Family::default(),
-            grants_used: Family::default(),
-            grants_denied: Family::default(),
+            usage: Usage::default(),
             events_dropped: Counter::default(),
             walls: Family::default(),
             tasks: RwLock::default(),
@@ -151,21 +141,7 @@ impl Metrics {
             "Attempts ended by a limit of the sandbox",
             self.refusals.clone(),
         );
-        registry.register(
-            "cpu_seconds",
-            "CPU time of attempts in the sandbox",
-            self.cpu.clone(),
-        );
-        registry.register(
-            "grants_used",
-            "Uses of what tasks are granted",
-            self.grants_used.clone(),
-        );
-        registry.register(
-            "grants_denied",
-            "Wishes of tasks that no grant covers",
-            self.grants_denied.clone(),
-        );
+        self.usage.register(registry);
         registry.register(
             "events_dropped",
             "Events that no monitor got because too many waited",
@@ -223,20 +199,14 @@ impl Metrics {
         self.run.get_or_create(&labels).observe(run.as_secs_f64());
     }
 
-    /// Counts the CPU time of an attempt, see [`Metrics::settled`] for `task`.
-    pub fn spent(&self, task: &str, cpu: Duration) {
-        let task = self.task_label(task);
-        let spent = self.cpu.get_or_create(&Spent { task });
-        spent.inc_by(cpu.as_secs_f64());
+    /// Counts what an attempt took, see [`Metrics::settled`] for `task`.
+    pub fn spent(&self, task: &str, spent: &Spent) {
+        self.usage.spent(self.task_label(task), spent);
     }
 
     /// Counts what an attempt did with a grant, one of the sandbox's names.
-    pub fn granted(&self, grant: &'static str, used: u64, denied: u64) {
-        for (family, times) in [(&self.grants_used, used), (&self.grants_denied, denied)] {
-            if times > 0 {
-                family.get_or_create(&Grant { grant }).inc_by(times);
-            }
-        }
+    pub fn granted(&self, grant: &'static str, granted: &Granted) {
+        self.usage.granted(grant, granted);
     }
 
     /// Counts an attempt that a limit ended; `limit` is one of the sandbox's names.
@@ -326,10 +296,33 @@ mod tests {
         metrics.settled("celery", "text.word_count", "SUCCESS", MS, 2 * MS);
         metrics.refused("memory");
         metrics.wall("files", true);
-        metrics.spent("text.word_count", 500 * MS);
-        metrics.spent("text.word_count", 250 * MS);
-        metrics.granted("submit", 3, 0);
-        metrics.granted("http", 0, 2);
+        let spent = Spent {
+            cpu: 250 * MS,
+            memory_peak_bytes: 1 << 20,
+            bytes_in: 100,
+            bytes_out: 7,
+            host_calls: 2,
+        };
+        metrics.spent("text.word_count", &spent);
+        metrics.spent(
+            "text.word_count",
+            &Spent {
+                cpu: 500 * MS,
+                ..spent
+            },
+        );
+        let http = Granted {
+            used: 3,
+            denied: 2,
+            bytes_in: 50,
+            bytes_out: 5,
+        };
+        metrics.granted("http", &http);
+        let submit = Granted {
+            used: 3,
+            ..Granted::default()
+        };
+        metrics.granted("submit", &submit);
         let guard = metrics.in_flight(1);
         let text = metrics.encode();
         for line in [
@@ -340,12 +333,24 @@ mod tests {
             "celeriac_sandbox_refusals_total{limit=\"memory\"} 1",
             "celeriac_confinement{wall=\"files\"} 1",
             "celeriac_cpu_seconds_total{task=\"text.word_count\"} 0.75",
+            "celeriac_task_memory_peak_bytes_sum{task=\"text.word_count\"} 2097152.0",
+            "celeriac_task_memory_peak_bytes_bucket{le=\"1048576.0\",task=\"text.word_count\"} 2",
+            "celeriac_task_bytes_total{task=\"text.word_count\",direction=\"in\"} 200",
+            "celeriac_task_bytes_total{task=\"text.word_count\",direction=\"out\"} 14",
+            "celeriac_task_host_calls_total{task=\"text.word_count\"} 4",
             "celeriac_grants_used_total{grant=\"submit\"} 3",
+            "celeriac_grants_bytes_total{grant=\"http\",direction=\"in\"} 50",
+            "celeriac_grants_bytes_total{grant=\"http\",direction=\"out\"} 5",
             "celeriac_grants_denied_total{grant=\"http\"} 2",
         ] {
             assert!(text.lines().any(|other| other == line), "{line}\n{text}");
         }
-        assert!(!text.contains("grants_denied_total{grant=\"submit\"}"));
+        for nothing in [
+            "denied_total{grant=\"submit\"",
+            "bytes_total{grant=\"submit\"",
+        ] {
+            assert!(!text.contains(nothing), "{nothing}");
+        }
         assert!(text.ends_with("# EOF\n"));
         drop(guard);
         assert_eq!(metrics.running(), 0);
@@ -356,6 +361,7 @@ mod tests {
         let metrics = Metrics::new();
         for n in 0..TASK_LABELS + 50 {
             metrics.settled("celery", &format!("m.t{n}"), "SUCCESS", MS, MS);
+            metrics.spent(&format!("m.t{n}"), &Spent::default());
         }
         metrics.settled("celery", "m.t0", "MY STATE", MS, MS);
         let text = metrics.encode();
@@ -364,6 +370,11 @@ mod tests {
             .filter(|line| line.starts_with("celeriac_tasks_settled_total"))
             .count();
         assert_eq!(series, TASK_LABELS + 2);
+        let calls = text
+            .lines()
+            .filter(|line| line.starts_with("celeriac_task_host_calls_total"))
+            .count();
+        assert_eq!(calls, TASK_LABELS + 1);
         assert!(text.contains("task=\"other\",state=\"SUCCESS\"} 50"));
         assert!(text.contains("task=\"m.t0\",state=\"other\"} 1"));
     }

@@ -1,5 +1,6 @@
 //! Text that cannot command a terminal, nor pass for a line of its own.
 
+use crate::defence::{Defence, stands};
 use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -24,7 +25,7 @@ pub fn one_line(text: &str) -> Cow<'_, str> {
 }
 
 fn written_out(text: &str, is_out: impl Fn(char) -> bool) -> Cow<'_, str> {
-    if !text.chars().any(&is_out) {
+    if !text.chars().any(&is_out) || !stands(Defence::Shown) {
         return Cow::Borrowed(text);
     }
     let mut safe = String::with_capacity(text.len() + 16);

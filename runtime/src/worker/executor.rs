@@ -15,6 +15,7 @@ mod invoke;
 mod judge;
 mod leave;
 mod once;
+mod pace;
 mod record;
 mod report;
 mod shelf;
@@ -40,7 +41,7 @@ use crate::policy::retry::Plan;
 use crate::registry::{Guarded, Loaded};
 use crate::task::Fence;
 use batch::Batch;
-use celeriac_sandbox::{Grants, Limits};
+use celeriac_sandbox::{Bill, Grants, Limits};
 use jiff::Timestamp;
 use leave::Left;
 use report::Story;
@@ -59,6 +60,8 @@ pub(super) struct Attempt {
     fence: Fence,
     started: Timestamp,
     whose: String,
+    /// What its guest takes, wherever it ends.
+    bill: Bill,
     /// The calls of `celery.map` and `celery.starmap`, where it is one of them.
     batch: Option<Arc<Batch>>,
 }
@@ -145,6 +148,7 @@ impl Attempt {
             delivery,
             request,
             code,
+            bill: Bill::default(),
             batch: None,
         }
     }

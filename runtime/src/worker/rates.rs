@@ -36,7 +36,9 @@ pub struct Rates {
 
 /// More rates were changed than are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the rates of {CHANGED} tasks were changed already; write this one into [tasks]")]
+#[error(
+    "the rates of {CHANGED} tasks were changed already, the most that can be (fixed); write this one into [tasks]"
+)]
 pub struct TooManyRates;
 
 impl Rates {

@@ -40,7 +40,9 @@ pub struct Steering {
 
 /// More tasks have time limits of their own than are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{TIME_LIMITS} tasks have time limits of their own; restart the worker to forget them")]
+#[error(
+    "{TIME_LIMITS} tasks have time limits of their own, the most that can (fixed); restart the worker to forget them"
+)]
 pub struct TooManyLimits;
 
 impl Steering {

@@ -1,14 +1,13 @@
 //! One call in the making: the arguments and the circumstances of a run.
 
 use crate::host::host;
-use crate::kept::Kept;
 use crate::module::Module;
 use crate::run::Run;
 use crate::submitted::Outbox;
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, Egress, EgressLimits, EgressSettings, Grants, Interrupt, Interruption, Keeper,
-    Limits, Report, SandboxError, Secret, Sender,
+    Attempt, Call, Drawer, Egress, EgressLimits, EgressSettings, Grants, Interrupt, Interruption,
+    Keeper, Limits, Report, SandboxError, Secret, Sender,
 };
 use serde_json::{Map, Value};
 use std::convert::Infallible;
@@ -31,7 +30,7 @@ pub struct TaskCall {
     interrupt: Option<(Duration, Interruption)>,
     http_limits: EgressLimits,
     grants: Grants,
-    kept: Kept,
+    kept: Drawer,
 }
 
 impl TaskCall {
@@ -54,7 +53,7 @@ impl TaskCall {
             interrupt: None,
             http_limits: EgressLimits::default(),
             grants: Grants::default(),
-            kept: Kept::default(),
+            kept: Drawer::default(),
         }
     }
 
@@ -241,7 +240,7 @@ impl TaskCall {
         };
         let outbox = Arc::new(Outbox::default());
         // A call may be cloned and run again, each time with what was put there.
-        let kept = Arc::new(self.kept.copy());
+        let kept = Arc::new(self.kept.clone());
         match host.runtime.block_on(self.invoke(&outbox, &kept)) {
             Ok(report) => Run::new(name, limits, report, (outbox.take(), kept.take())),
             Err(error) => panic!("{name}: {error}"),
@@ -251,7 +250,7 @@ impl TaskCall {
     async fn invoke(
         mut self,
         outbox: &Arc<Outbox>,
-        kept: &Arc<Kept>,
+        kept: &Arc<Drawer>,
     ) -> Result<Report, SandboxError> {
         // A call that was cloned and ran already may have raised its own.
         let interrupt = Interrupt::default();

@@ -22,7 +22,6 @@ mod build;
 mod call;
 mod error;
 mod host;
-mod kept;
 mod macros;
 mod module;
 mod report;

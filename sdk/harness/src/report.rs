@@ -46,8 +46,8 @@ pub(crate) fn account(name: &str, wanted: &str, report: &Report) -> String {
         }
         text.push('\n');
     }
-    if log.dropped_lines > 0 {
-        let _ = writeln!(text, "    {} more lines found no room", log.dropped_lines);
+    if let Some(more) = log.dropped() {
+        let _ = writeln!(text, "    {more}");
     }
     text
 }

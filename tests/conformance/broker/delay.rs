@@ -71,3 +71,37 @@ pub(crate) async fn parks_a_delivery_without_counting_it(stage: BrokerStage) {
     assert_eq!(second[0].deliveries, 1);
     stage.assert_moment(second[0].ready_at, due);
 }
+
+pub(crate) async fn wakes_what_is_due_soon_and_nothing_else(stage: BrokerStage) {
+    for name in ["soon", "later"] {
+        stage.publish(outgoing(name)).await;
+    }
+    let now = stage.clock.now();
+    for delivery in stage.take(2).await {
+        let seconds = match names(std::slice::from_ref(&delivery))[0] {
+            "soon" => 60,
+            _ => 61,
+        };
+        let due = after(now, Duration::from_secs(seconds));
+        let parked = Settlement::Park(due);
+        stage.broker.settle(&delivery, parked).await.unwrap();
+    }
+    let until = after(now, Duration::from_secs(60));
+    let wakes = stage.broker.profile().wakes;
+    let mut waiting = Box::pin(stage.take(1));
+    // Let it look and find nothing before it is woken.
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), &mut waiting)
+            .await
+            .is_err()
+    );
+    let woken = stage.other.wake("q", until).await.unwrap();
+    assert_eq!(woken, u64::from(wakes));
+    assert_eq!(stage.other.wake("q", until).await.unwrap(), 0);
+    if wakes {
+        let taken = tokio::time::timeout(PATIENCE, waiting).await.unwrap();
+        assert_eq!(names(&taken), ["soon"]);
+        assert_eq!(taken[0].deliveries, 1);
+        stage.assert_holds("q", [0, 1, 1, 0]).await;
+    }
+}

@@ -32,8 +32,9 @@ enum Layer {
 use Layer::{Config, Edge, Engine, Leaf, Policy, Root, Seam, Store, Wire, Words};
 
 /// Every top-level module and its layer.
-const MODULES: [(&str, Layer); 26] = [
+const MODULES: [(&str, Layer); 27] = [
     ("task", Words),
+    ("defence", Words),
     ("tenant", Words),
     ("clock", Leaf),
     ("confine", Leaf),

@@ -12,7 +12,12 @@ use super::source::Source;
 use super::tokens::Token;
 
 /// The pages whose tables name tests, in a last column with one of [`HEADS`].
-const PAGES: [&str; 3] = ["docs/celery.md", "SECURITY.md", "ARCHITECTURE.md"];
+const PAGES: [&str; 4] = [
+    "docs/celery.md",
+    "docs/limits.md",
+    "SECURITY.md",
+    "ARCHITECTURE.md",
+];
 
 /// How the column that names tests is called.
 const HEADS: [&str; 2] = ["test", "held by"];

@@ -3,9 +3,11 @@
 //! Every test runs one attack twice. With all defences the attack ends as it
 //! must; without one it succeeds, or comes to the wall that its assertion names.
 
+mod headers;
 mod meanwhile;
 mod outgoing;
 mod runs;
+mod stores;
 mod uploads;
 
 #[path = "../../../../tests/guests/raw.rs"]
@@ -14,7 +16,9 @@ mod raw;
 
 use super::Defence;
 use super::away::without;
-use crate::{Attempt, Call, Component, Engine, EngineSettings, Grants, Limit, Limits, Outcome};
+use crate::{
+    Attempt, Bill, Call, Component, Engine, EngineSettings, Grants, Limit, Limits, Outcome,
+};
 use crate::{Report, Sender, Sending, Signature, When, Wish, compile};
 use bytes::Bytes;
 use raw::Raw;

@@ -7,9 +7,11 @@ use super::policy::{Host, Target};
 use super::session::Session;
 use super::tls;
 use super::wire::Wire;
+use crate::defence::{Defence, stands};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -32,7 +34,7 @@ pub(super) enum Connection {
 pub(super) async fn connect(
     session: &Arc<Session>,
     target: &Target,
-    limit: std::time::Duration,
+    limit: Duration,
 ) -> Result<Connection, Error> {
     let connecting = async {
         let wire = Wire::new(open(session, target).await?, Arc::clone(session));
@@ -42,7 +44,10 @@ pub(super) async fn connect(
         }
         Ok(Connection::Plain(wire))
     };
-    let limit = session.within(limit.min(session.limits().connect));
+    let limit = match stands(Defence::ConnectTime) {
+        true => session.within(limit.min(session.limits().connect)),
+        false => session.within(Duration::MAX),
+    };
     match tokio::time::timeout(limit, connecting).await {
         Ok(connection) => connection,
         Err(_) => Err(Error::ConnectionTimeout),
@@ -51,6 +56,8 @@ pub(super) async fn connect(
 
 async fn open(session: &Session, target: &Target) -> Result<TcpStream, Error> {
     let addresses = judged(session, target).await?;
+    #[cfg(test)]
+    let addresses = super::tests::pinned(session, target, addresses).await;
     let mut last = Error::DestinationNotFound;
     for address in addresses.into_iter().take(TRIES) {
         let stream = match TcpStream::connect(address).await {
@@ -65,7 +72,7 @@ async fn open(session: &Session, target: &Target) -> Result<TcpStream, Error> {
         let is_here = stream
             .local_addr()
             .is_ok_and(|own| own.ip() == address.ip());
-        if is_here && !session.is_granted(address.ip(), false) {
+        if is_here && !session.is_granted(address.ip(), false) && stands(Defence::Here) {
             return Err(session.deny_address(target, address.ip(), HERE));
         }
         return Ok(stream);
@@ -75,7 +82,11 @@ async fn open(session: &Session, target: &Target) -> Result<TcpStream, Error> {
 
 /// Returns the addresses of a target that may be connected to.
 async fn judged(session: &Session, target: &Target) -> Result<Vec<SocketAddr>, Error> {
-    let found = session.egress.0.resolver.addresses(&target.host).await;
+    if matches!(target.host, Host::Name(_)) && session.asker.is_busy() {
+        session.tell_of_lookups();
+    }
+    let resolver = &session.egress.0.resolver;
+    let found = resolver.addresses(&target.host, Some(&session.asker)).await;
     let found = found.map_err(|error| {
         session.tell(&format!("no address of {}: {error}", target.host));
         Error::DnsError {
@@ -83,9 +94,10 @@ async fn judged(session: &Session, target: &Target) -> Result<Vec<SocketAddr>, E
             info_code: None,
         }
     })?;
+    let own = own(&session.egress, target.port).await;
     let (mut good, mut denied) = (Vec::new(), None);
     for ip in found {
-        match refusal(session, ip, target.port).await {
+        match refusal(session, ip, own.as_deref()) {
             None => good.push(SocketAddr::new(ip, target.port)),
             Some(what) => denied = denied.or(Some((ip, what))),
         }
@@ -96,33 +108,30 @@ async fn judged(session: &Session, target: &Target) -> Result<Vec<SocketAddr>, E
     }
 }
 
-/// Says what an address is that this attempt may not connect to.
-async fn refusal(session: &Session, ip: IpAddr, port: u16) -> Option<&'static str> {
-    if is_own(&session.egress, ip, port).await {
+/// Says what an address is that this attempt may not connect to. `own` are the addresses
+/// of the worker's own servers at the port; without them, any may be one.
+fn refusal(session: &Session, ip: IpAddr, own: Option<&[IpAddr]>) -> Option<&'static str> {
+    let is_own = own.is_none_or(|own| own.contains(&canonical(ip)));
+    if is_own && stands(Defence::Own) {
         return (!session.is_granted(ip, true)).then_some(OWN);
     }
-    special(ip).filter(|_| !session.is_granted(ip, false))
+    special(ip).filter(|_| !session.is_granted(ip, false) && stands(Defence::Addresses))
 }
 
-/// Tells whether a server of the worker's own is there.
-async fn is_own(egress: &Egress, ip: IpAddr, port: u16) -> bool {
-    for (host, own_port) in &egress.0.settings.own {
-        if *own_port != port {
-            continue;
-        }
+/// Returns the addresses of the worker's own servers at a port; `None` where one of them
+/// cannot be looked up now: any address may be the one the worker is connected to.
+async fn own(egress: &Egress, port: u16) -> Option<Vec<IpAddr>> {
+    let mut all = Vec::new();
+    let own = egress.0.settings.own.iter();
+    for (host, _) in own.filter(|(_, own_port)| *own_port == port) {
         let host = match host.parse() {
             Ok(ip) => Host::Address(ip),
             Err(_) => Host::Name(host.clone()),
         };
-        // A name that cannot be looked up now may be the one the worker is connected to.
-        let Ok(own) = egress.0.resolver.addresses(&host).await else {
-            return true;
-        };
-        if own.iter().any(|own| canonical(*own) == canonical(ip)) {
-            return true;
-        }
+        let found = egress.0.resolver.addresses(&host, None).await.ok()?;
+        all.extend(found.into_iter().map(canonical));
     }
-    false
+    Some(all)
 }
 
 async fn secure(

@@ -6,6 +6,7 @@ use super::connect::{Connection, connect};
 use super::policy::Target;
 use super::session::Session;
 use super::wire::Spent;
+use crate::defence::{Defence, stands};
 use futures_util::FutureExt as _;
 use http_body_util::BodyExt as _;
 use hyper::client::conn::http1;
@@ -42,7 +43,7 @@ impl Session {
         async move { session.carry(admitted?, request, options).await }
     }
 
-    async fn carry(
+    pub(super) async fn carry(
         self: Arc<Self>,
         target: Target,
         request: Request<WasiBody>,
@@ -60,7 +61,7 @@ impl Session {
         Ok(begun)
     }
 
-    async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+    pub(super) async fn exchange<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         self: &Arc<Self>,
         stream: S,
         request: Request<WasiBody>,
@@ -68,13 +69,16 @@ impl Session {
         slot: OwnedSemaphorePermit,
     ) -> Result<Begun, Error> {
         let mut http = http1::Builder::new();
-        http.max_buf_size(HEADER_BYTES);
+        if stands(Defence::AnswerHeaders) {
+            http.max_buf_size(HEADER_BYTES);
+        }
         let (mut sender, connection) = http
             .handshake(TokioIo::new(stream))
             .await
             .map_err(|error| self.explain(&error))?;
         let mut connection = Box::pin(connection.fuse());
-        let limit = self.within(options.first_byte_timeout.unwrap_or(SILENCE));
+        let first_byte = patience(options.first_byte_timeout);
+        let limit = self.within(first_byte);
         let answer = tokio::time::timeout(limit, async {
             let mut answer = Box::pin(sender.send_request(request));
             tokio::select! {
@@ -89,7 +93,7 @@ impl Session {
             Ok(answer) => answer.map_err(|error| self.explain(&error))?,
             Err(_) => return Err(Error::ConnectionReadTimeout),
         };
-        let silence = options.between_bytes_timeout.unwrap_or(SILENCE);
+        let silence = patience(options.between_bytes_timeout);
         let session = Arc::clone(self);
         let answer = answer.map(|body| Answer::new(body, session, silence).boxed_unsync());
         let rest = async move {
@@ -143,7 +147,7 @@ impl Session {
         }
         if error.is_parse_too_large() {
             self.tell(&format!(
-                "the headers of an answer by HTTP are larger than {HEADER_BYTES} bytes"
+                "the headers of an answer by HTTP are larger than {HEADER_BYTES} bytes (fixed)"
             ));
             return Error::HttpResponseHeaderSectionSize(u32::try_from(HEADER_BYTES).ok());
         }
@@ -157,6 +161,14 @@ impl Session {
             return Error::HttpResponseIncomplete;
         }
         Error::ConnectionTerminated
+    }
+}
+
+/// Returns how long an answer may be silent, by what the guest says.
+fn patience(said: Option<Duration>) -> Duration {
+    match stands(Defence::Silence) {
+        true => said.unwrap_or(SILENCE),
+        false => Duration::MAX,
     }
 }
 

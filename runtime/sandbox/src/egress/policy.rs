@@ -99,6 +99,19 @@ fn is_label(label: &str) -> bool {
 }
 
 impl HostPattern {
+    /// Returns the scheme, the host and the port where it stands for one server alone,
+    /// each as requests name it: `None` for names below another.
+    #[must_use]
+    pub fn server(&self) -> Option<(&'static str, String, u16)> {
+        let Target {
+            is_secure,
+            host,
+            port,
+        } = &self.target;
+        let scheme = if *is_secure { "https" } else { "http" };
+        (!self.is_suffix).then(|| (scheme, host.to_string(), *port))
+    }
+
     /// Tells whether it stands for a target.
     pub(super) fn fits(&self, target: &Target) -> bool {
         let own = &self.target;
@@ -217,6 +230,7 @@ mod tests {
             ("http://api.example.com", "http://api.example.com:80"),
             ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
             ("http://[::1]:8080", "http://[0:0::1]:8080"),
+            ("[2001:DB8:0::1]:8443", "https://[2001:db8::1]:8443"),
         ] {
             assert!(fits(text, url), "{text} {url}");
         }

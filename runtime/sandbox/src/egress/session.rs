@@ -1,10 +1,13 @@
 //! What one attempt does by HTTP: its grant, its counts and its log.
 
 use super::address::Network;
+use super::lookups::{Asker, LOOKUPS_OF_ATTEMPT};
 use super::policy::Target;
 use super::{Egress, EgressLimits, HttpGrant, HttpUse};
+use crate::defence::{Defence, stands};
 use crate::grants::Injection;
-use crate::log::{Level, LogBook};
+use crate::log::LogBook;
+use crate::uses::Use;
 use hyper::Method;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -29,14 +32,23 @@ pub(crate) struct Session {
     log: LogBook,
     deadline: Instant,
     slots: Arc<Semaphore>,
+    /// Whom lookups of names are for.
+    pub(super) asker: Asker,
     requests: AtomicU64,
     denied: AtomicU64,
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     /// Headers with secrets that were sent.
     pub(super) secrets: AtomicU64,
+    /// What was done before, by earlier calls of the same attempt; the counts above go on
+    /// from it.
+    before: HttpUse,
+    /// Whether the limit of requests was told already.
+    is_told_requests: AtomicBool,
     /// Whether a limit of bytes was told already.
     is_told: AtomicBool,
+    /// Whether the limit of lookups was told already.
+    is_told_lookups: AtomicBool,
 }
 
 /// A direction in which bytes go.
@@ -55,18 +67,25 @@ impl Session {
         deadline: Instant,
     ) -> Self {
         Self {
+            asker: Asker::new(&place),
             grant,
             inject: Vec::new(),
             place,
             log,
             deadline,
-            slots: Arc::new(Semaphore::new(egress.0.settings.limits.concurrent)),
+            slots: Arc::new(Semaphore::new(match stands(Defence::InFlight) {
+                true => egress.0.settings.limits.concurrent,
+                false => Semaphore::MAX_PERMITS,
+            })),
             requests: AtomicU64::new(0),
             denied: AtomicU64::new(0),
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             secrets: AtomicU64::new(0),
+            before: HttpUse::default(),
+            is_told_requests: AtomicBool::new(false),
             is_told: AtomicBool::new(false),
+            is_told_lookups: AtomicBool::new(false),
             egress,
         }
     }
@@ -74,6 +93,21 @@ impl Session {
     /// Adds headers to requests for some servers.
     pub(crate) fn with_headers(mut self, inject: Vec<Injection>) -> Self {
         self.inject = inject;
+        self
+    }
+
+    /// Goes on from what earlier calls of the same attempt used.
+    pub(crate) fn after(mut self, earlier: Use) -> Self {
+        self.before = HttpUse {
+            requests: earlier.calls.saturating_add(earlier.denied),
+            denied: earlier.denied,
+            bytes_in: earlier.bytes_in,
+            bytes_out: earlier.bytes_out,
+        };
+        self.requests = AtomicU64::new(self.before.requests);
+        self.denied = AtomicU64::new(self.before.denied);
+        self.bytes_in = AtomicU64::new(self.before.bytes_in);
+        self.bytes_out = AtomicU64::new(self.before.bytes_out);
         self
     }
 
@@ -90,14 +124,15 @@ impl Session {
         self.secrets.load(Ordering::Relaxed)
     }
 
-    /// Returns what was done so far.
+    /// Returns what was done so far, without what was before it.
     pub(crate) fn used(&self) -> HttpUse {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        let since =
+            |count: &AtomicU64, before| count.load(Ordering::Relaxed).saturating_sub(before);
         HttpUse {
-            requests: read(&self.requests),
-            denied: read(&self.denied),
-            bytes_in: read(&self.bytes_in),
-            bytes_out: read(&self.bytes_out),
+            requests: since(&self.requests, self.before.requests),
+            denied: since(&self.denied, self.before.denied),
+            bytes_in: since(&self.bytes_in, self.before.bytes_in),
+            bytes_out: since(&self.bytes_out, self.before.bytes_out),
         }
     }
 
@@ -119,9 +154,9 @@ impl Session {
     ) -> Result<Target, Error> {
         let before = self.requests.fetch_add(1, Ordering::Relaxed);
         let most = self.limits().requests;
-        if before >= most {
+        if before >= most && stands(Defence::Requests) {
             self.denied.fetch_add(1, Ordering::Relaxed);
-            if before == most {
+            if !self.is_told_requests.swap(true, Ordering::Relaxed) {
                 self.tell(&format!(
                     "no more than {most} requests by HTTP for one attempt; http.requests in the operator's configuration raises it"
                 ));
@@ -134,7 +169,8 @@ impl Session {
             return Err(Error::HttpRequestMethodInvalid);
         }
         let target = Target::read(scheme, authority).ok_or(Error::HttpRequestUriInvalid)?;
-        if self.grant.hosts.iter().any(|host| host.fits(&target)) {
+        let is_granted = self.grant.hosts.iter().any(|host| host.fits(&target));
+        if is_granted || !stands(Defence::Hosts) {
             return Ok(target);
         }
         let granted = self.grant.hosts.iter().map(ToString::to_string);
@@ -184,7 +220,16 @@ impl Session {
     /// Writes a line into the log of the attempt.
     pub(super) fn tell(&self, words: &str) {
         let grant = ("grant".to_owned(), "http".to_owned());
-        self.log.emit(Level::Warn, words, &[grant]);
+        self.log.warn(words, &[grant]);
+    }
+
+    /// Tells that a name waits for the lookups of others to end.
+    pub(super) fn tell_of_lookups(&self) {
+        if !self.is_told_lookups.swap(true, Ordering::Relaxed) {
+            self.tell(&format!(
+                "{LOOKUPS_OF_ATTEMPT} names are being looked up, the most at once for one attempt, those included that it gave up; this is fixed, and a further name waits"
+            ));
+        }
     }
 
     /// Waits for a place among the requests under way.
@@ -202,6 +247,13 @@ impl Session {
 
     /// Returns how many more bytes may go a way.
     pub(super) fn left(&self, way: Way) -> u64 {
+        let defence = match way {
+            Way::In => Defence::BytesIn,
+            Way::Out => Defence::BytesOut,
+        };
+        if !stands(defence) {
+            return u64::MAX;
+        }
         let (count, most) = self.bytes(way);
         most.saturating_sub(count.load(Ordering::Relaxed))
     }

@@ -4,10 +4,16 @@
 mod bounds;
 mod denied;
 mod granted;
+mod lookups;
+mod needed;
+mod times;
 
+use super::policy::Target;
 use super::{Egress, EgressLimits, EgressSettings, HttpGrant, Resolver, Session, Trust};
+use crate::defence::{Defence, stands, without};
 use crate::limits::Limits;
 use crate::log::{Level, LogBook};
+use crate::uses::Use;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::Request;
@@ -15,7 +21,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, mpsc};
+use std::sync::{Arc, Condvar, Mutex, mpsc};
 use std::time::{Duration, Instant};
 use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 
@@ -24,11 +30,22 @@ use wasmtime_wasi_http::{Error, RequestOptions, WasiBody};
 pub(super) struct Table {
     names: Mutex<BTreeMap<String, Vec<Vec<IpAddr>>>>,
     lookups: Arc<AtomicUsize>,
+    /// Whether names that begin with `slow` have an answer by now.
+    is_open: Mutex<bool>,
+    opened: Condvar,
 }
 
 impl Table {
     pub(super) fn addresses(&self, name: &str) -> Vec<IpAddr> {
         self.lookups.fetch_add(1, Ordering::Relaxed);
+        if name.starts_with("slow") {
+            let is_open = self.is_open.lock().unwrap();
+            drop(
+                self.opened
+                    .wait_while(is_open, |is_open| !*is_open)
+                    .unwrap(),
+            );
+        }
         let mut names = self.names.lock().unwrap();
         let Some(answers) = names.get_mut(name) else {
             return Vec::new();
@@ -38,6 +55,12 @@ impl Table {
             _ => answers.remove(0),
         }
     }
+
+    /// Lets slow names have their answers.
+    fn open(&self) {
+        *self.is_open.lock().unwrap() = true;
+        self.opened.notify_all();
+    }
 }
 
 /// An attempt in the making.
@@ -46,6 +69,7 @@ struct Setup {
     grant: HttpGrant,
     table: Table,
     wall: Duration,
+    earlier: Use,
 }
 
 /// An attempt whose guest may reach `hosts`.
@@ -59,6 +83,7 @@ fn may(hosts: &[&str]) -> Setup {
         },
         table: Table::default(),
         wall: Duration::from_secs(60),
+        earlier: Use::default(),
     }
 }
 
@@ -84,13 +109,21 @@ impl Setup {
         self
     }
 
-    fn open(self) -> Guest {
+    fn open(mut self) -> Guest {
+        let (settings, table) = (self.settings.clone(), std::mem::take(&mut self.table));
+        let lookups = Arc::clone(&table.lookups);
+        let resolver = Resolver::table(Arc::new(table));
+        let egress = Egress::over(settings, resolver, Trust::default());
+        self.join(&egress, "web", lookups)
+    }
+
+    /// Opens an attempt of a module beside others.
+    fn join(self, egress: &Egress, module: &str, lookups: Arc<AtomicUsize>) -> Guest {
         let log = LogBook::new(&Limits::default(), Level::Debug);
-        let lookups = Arc::clone(&self.table.lookups);
-        let egress = Egress::over(self.settings, Resolver::Table(self.table), Trust::default());
         let deadline = Instant::now() + self.wall;
-        let place = "[grants.\"web\"]".to_owned();
-        let session = Session::new(egress, self.grant, place, log.clone(), deadline);
+        let place = format!("[grants.{module:?}]");
+        let session = Session::new(egress.clone(), self.grant, place, log.clone(), deadline);
+        let session = session.after(self.earlier);
         Guest {
             session: Arc::new(session),
             log,
@@ -149,7 +182,15 @@ impl Server {
     /// Answers every connection by `answer`, which may write for as long as somebody
     /// reads.
     fn new(answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::at("127.0.0.1", answer)
+    }
+
+    /// Does so at an address.
+    fn at(
+        ip: &str,
+        answer: impl Fn(&mut TcpStream) -> std::io::Result<()> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((ip, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         let (tell, heads) = mpsc::channel();
         let answer = Arc::new(answer);
@@ -175,6 +216,21 @@ impl Server {
     fn url(&self) -> String {
         format!("http://{}", self.address)
     }
+}
+
+/// Connects to whatever a name has for an address by now, where that defence is away.
+pub(super) async fn pinned(
+    session: &Session,
+    target: &Target,
+    judged: Vec<SocketAddr>,
+) -> Vec<SocketAddr> {
+    if stands(Defence::Pinned) {
+        return judged;
+    }
+    let resolver = &session.egress.0.resolver;
+    let again = resolver.addresses(&target.host, None).await.unwrap();
+    let again = again.into_iter();
+    again.map(|ip| SocketAddr::new(ip, target.port)).collect()
 }
 
 /// Reads the head of a request.

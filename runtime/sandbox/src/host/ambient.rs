@@ -23,7 +23,7 @@ impl Ambient for Host {
 
     fn random_bytes(&mut self, len: u32) -> Result<Vec<u8>> {
         if len > RANDOM_BYTES && stands(Defence::Random) {
-            bail!("{len} random bytes in one call; at most {RANDOM_BYTES}");
+            bail!("{len} random bytes in one call; at most {RANDOM_BYTES} (fixed)");
         }
         let mut bytes = vec![0; len as usize];
         getrandom::fill(&mut bytes)

@@ -28,11 +28,11 @@ impl Canvas for Host {
 impl Host {
     async fn hand_over(&mut self, json: Vec<u8>) -> std::result::Result<(), SubmitError> {
         let signature = self.outbox.replacement(json);
-        self.note_denial(signature.as_ref().err());
-        let signature = signature?;
+        let signature = self.noted(signature)?;
         let sender = self.attempt.sender.as_ref().map(Arc::clone);
         let sender = sender.ok_or_else(nobody)?;
-        sender.replace(&signature).await?;
+        let answer = sender.replace(&signature).await;
+        self.noted(answer)?;
         let bytes = signature.json.len() as u64;
         self.uses.count(Capability::Submit, Use::call(0, bytes));
         self.outbox.replace(signature);

@@ -3,6 +3,7 @@
 use super::Host;
 use crate::attempt::Attempt;
 use crate::cpu::Deadlines;
+use crate::defence::{Defence, stands};
 use crate::egress::{HEADER_BYTES, HttpUse, Session};
 use crate::grants::Grants;
 use crate::log::LogBook;
@@ -59,7 +60,9 @@ impl Http {
         let grants = &self.grants;
         self.open.get_or_insert_with(|| {
             let mut ctx = WasiHttpCtx::new();
-            ctx.set_field_size_limit(HEADER_BYTES);
+            if stands(Defence::RequestHeaders) {
+                ctx.set_field_size_limit(HEADER_BYTES);
+            }
             let session = Session::new(
                 attempt.egress.clone(),
                 grants.http.clone(),
@@ -67,7 +70,8 @@ impl Http {
                 log.clone(),
                 deadlines.hard,
             )
-            .with_headers(grants.inject.clone());
+            .with_headers(grants.inject.clone())
+            .after(attempt.http_used);
             (ctx, Hooks(Arc::new(session)))
         })
     }
@@ -126,6 +130,9 @@ impl WasiHttpView for Host {
 
 impl WasiHttpHooks for Hooks {
     fn forbidden_header_filter(&mut self) -> ForbiddenHeaderFilter {
+        if !stands(Defence::Forbidden) {
+            return Arc::new(|_| false);
+        }
         Arc::new(|name| DEFAULT_FORBIDDEN_HEADERS.contains(name) || FORBIDDEN.contains(name))
     }
 

@@ -5,6 +5,7 @@
 
 use super::Host;
 use crate::bindings::drafts::wasi::keyvalue::{atomics, batch, store};
+use crate::defence::{Defence, stands};
 use crate::keep::{
     KEY_VALUE_BATCH, KEY_VALUE_KEY_BYTES, KEY_VALUE_KEYS, KEY_VALUE_PAGE, KEY_VALUE_VALUE_BYTES,
     KeepError, Keeper, Room,
@@ -32,9 +33,15 @@ impl Host {
             self.denied(Capability::KeyValue, denial);
             return Err(Error::AccessDenied);
         }
-        let room = Room {
-            bytes: self.grants.key_value,
-            keys: KEY_VALUE_KEYS,
+        let room = match stands(Defence::Room) {
+            true => Room {
+                bytes: self.grants.key_value,
+                keys: KEY_VALUE_KEYS,
+            },
+            false => Room {
+                bytes: u64::MAX,
+                keys: u64::MAX,
+            },
         };
         let keeper = self.attempt.keeper.as_ref().map(Arc::clone);
         let keeper = keeper.ok_or_else(|| Error::Other("nothing is kept here".to_owned()))?;
@@ -207,17 +214,17 @@ fn check_key(key: &str) -> Answer<(), Error> {
         return Ok(());
     }
     Err(Error::Other(format!(
-        "a key has 1 to {KEY_VALUE_KEY_BYTES} bytes, not {}",
+        "a key has 1 to {KEY_VALUE_KEY_BYTES} bytes (fixed), not {}",
         key.len()
     )))
 }
 
 fn check_value(bytes: usize) -> Answer<(), Error> {
-    if bytes <= KEY_VALUE_VALUE_BYTES {
+    if bytes <= KEY_VALUE_VALUE_BYTES || !stands(Defence::ValueSize) {
         return Ok(());
     }
     Err(Error::Other(format!(
-        "a value has at most {KEY_VALUE_VALUE_BYTES} bytes, not {bytes}"
+        "a value has at most {KEY_VALUE_VALUE_BYTES} bytes (fixed), not {bytes}"
     )))
 }
 
@@ -226,6 +233,6 @@ fn check_batch(keys: usize) -> Answer<(), Error> {
         return Ok(());
     }
     Err(Error::Other(format!(
-        "one call names at most {KEY_VALUE_BATCH} keys, not {keys}"
+        "one call names at most {KEY_VALUE_BATCH} keys (fixed), not {keys}"
     )))
 }

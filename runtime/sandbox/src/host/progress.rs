@@ -5,7 +5,7 @@ use crate::attempt::{Attempt, Progress};
 use crate::bindings::celeriac::task::progress::Host as Wire;
 use crate::defence::{Defence, stands};
 use crate::limits::Limits;
-use crate::log::escape;
+use crate::log::{Level, escape};
 use tokio::sync::watch;
 use wasmtime::Result;
 
@@ -24,6 +24,7 @@ pub(crate) struct Board {
     kept: Vec<Progress>,
     keep: usize,
     bytes: u64,
+    is_told: bool,
 }
 
 impl Board {
@@ -33,6 +34,7 @@ impl Board {
             kept: Vec::new(),
             keep: attempt.keep_progress,
             bytes: limits.progress_bytes,
+            is_told: false,
         }
     }
 
@@ -40,10 +42,12 @@ impl Board {
         std::mem::take(&mut self.kept)
     }
 
-    fn put(&mut self, progress: Progress) {
-        let is_large = (progress.state.len() + progress.meta.len()) as u64 > self.bytes;
-        if is_large && stands(Defence::Progress) {
-            return;
+    /// Keeps progress; what is too large is dropped, and the first time there is something
+    /// to say about it.
+    fn put(&mut self, progress: Progress) -> Option<String> {
+        let bytes = (progress.state.len() + progress.meta.len()) as u64;
+        if bytes > self.bytes && stands(Defence::Progress) {
+            return self.dropped(bytes);
         }
         if self.kept.len() < self.keep {
             self.kept.push(progress.clone());
@@ -51,6 +55,17 @@ impl Board {
         if let Some(latest) = &self.latest {
             latest.send_replace(Some(progress));
         }
+        None
+    }
+
+    fn dropped(&mut self, bytes: u64) -> Option<String> {
+        let is_first = !std::mem::replace(&mut self.is_told, true);
+        let most = self.bytes;
+        is_first.then(|| {
+            format!(
+                "progress of {bytes} bytes was dropped, as all of more than limits.progress = {most} bytes"
+            )
+        })
     }
 }
 
@@ -81,6 +96,14 @@ fn is_state(state: &str) -> bool {
     is_name && !RESERVED.contains(&state) && state != "IGNORED"
 }
 
+impl Host {
+    fn told(&mut self, progress: Progress) {
+        if let Some(note) = self.progress.put(progress) {
+            self.log.emit(Level::Warn, &note, &[]);
+        }
+    }
+}
+
 impl Wire for Host {
     fn update(&mut self, current: u64, total: Option<u64>, message: Option<String>) -> Result<()> {
         let meta = serde_json::json!({
@@ -88,7 +111,7 @@ impl Wire for Host {
             "total": total,
             "message": message.as_deref().map(escape),
         });
-        self.progress.put(Progress {
+        self.told(Progress {
             state: "PROGRESS".to_owned(),
             meta: meta.to_string(),
         });
@@ -96,10 +119,43 @@ impl Wire for Host {
     }
 
     fn set_state(&mut self, state: String, meta: String) -> Result<()> {
+        // What is too large is not read.
         let is_small = (meta.len() as u64) <= self.progress.bytes;
-        if is_state(&state) && is_small && crate::invoke::check_json(meta.as_bytes()).is_ok() {
-            self.progress.put(Progress { state, meta });
+        if is_state(&state) && (!is_small || crate::invoke::check_json(meta.as_bytes()).is_ok()) {
+            self.told(Progress { state, meta });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_over_its_limit_is_dropped_and_told_once() {
+        let limits = Limits {
+            progress_bytes: 20,
+            ..Limits::default()
+        };
+        let (sender, seen) = watch::channel(None);
+        let attempt = Attempt {
+            progress: Some(sender),
+            ..Attempt::default()
+        };
+        let mut board = Board::new(&limits, &attempt);
+        let progress = |bytes: usize| Progress {
+            state: "PROGRESS".to_owned(),
+            meta: "7".repeat(bytes),
+        };
+        assert_eq!(board.put(progress(12)), None);
+        assert_eq!(
+            board.put(progress(13)).as_deref(),
+            Some(
+                "progress of 21 bytes was dropped, as all of more than limits.progress = 20 bytes"
+            )
+        );
+        assert_eq!(board.put(progress(14)), None);
+        assert_eq!(*seen.borrow(), Some(progress(12)));
     }
 }

@@ -1,7 +1,6 @@
 //! What a guest reads and keeps beside its own memory, counted.
 
 use super::Host;
-use crate::log::Level;
 use crate::uses::{Capability, Use};
 
 impl Host {
@@ -24,7 +23,7 @@ impl Host {
     /// the missing grant even if the guest says nothing.
     pub(super) fn denied(&mut self, what: Capability, denial: String) -> String {
         self.uses.turn_down(what);
-        self.log.emit(Level::Warn, &denial, &[]);
+        self.log.warn(&denial, &[]);
         denial
     }
 }

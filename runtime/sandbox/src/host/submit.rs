@@ -5,7 +5,6 @@ use super::Host;
 use crate::bindings::celeriac::task::submit as wire;
 use crate::bindings::celeriac::task::submit::{Host as Submit, HostJob};
 use crate::bindings::celeriac::task::types::PayloadResult;
-use crate::log::Level;
 use crate::submit::{Draft, Step, SubmitError, When};
 use crate::uses::{Capability, Use};
 use std::sync::Arc;
@@ -87,14 +86,14 @@ impl Host {
         step: std::result::Result<Step, SubmitError>,
         when: When,
     ) -> std::result::Result<String, SubmitError> {
-        self.note_denial(step.as_ref().err());
-        let (wish, index) = match step? {
+        let (wish, index) = match self.noted(step)? {
             Step::Known(id) => return Ok(id),
             Step::Send(wish, index) => (wish, index),
         };
         let sender = self.attempt.sender.as_ref().map(Arc::clone);
         let sender = sender.ok_or_else(nobody)?;
-        let id = sender.send(&wish, when, index).await?;
+        let id = sender.send(&wish, when, index).await;
+        let id = self.noted(id)?;
         self.uses
             .count(Capability::Submit, Use::call(0, wish.bytes()));
         self.outbox.accepted(&id, wish, when, index);
@@ -103,12 +102,17 @@ impl Host {
 }
 
 impl Host {
-    /// Writes a denial into the log of the attempt, where its author finds the missing
-    /// grant even if the guest says nothing.
-    pub(super) fn note_denial(&mut self, error: Option<&SubmitError>) {
-        if let Some(SubmitError::Denied(reason)) = error {
-            self.log.emit(Level::Warn, reason, &[]);
+    /// Writes a denial or a limit into the log of the attempt, where its author finds what
+    /// is missing even if the guest says nothing. The same one is written once in a row.
+    pub(super) fn noted<T>(
+        &mut self,
+        answer: std::result::Result<T, SubmitError>,
+    ) -> std::result::Result<T, SubmitError> {
+        let note = answer.as_ref().err().and_then(SubmitError::note);
+        if let Some(note) = note.filter(|note| self.outbox.is_news(note)) {
+            self.log.warn(note, &[]);
         }
+        answer
     }
 }
 
@@ -128,8 +132,8 @@ pub(super) fn wire_error(error: SubmitError) -> wire::SubmitError {
     match error {
         SubmitError::Denied(reason) => wire::SubmitError::Denied(reason),
         SubmitError::UnknownTask => wire::SubmitError::UnknownTask,
-        SubmitError::QuotaExceeded => wire::SubmitError::QuotaExceeded,
-        SubmitError::TooLarge => wire::SubmitError::TooLarge,
+        SubmitError::QuotaExceeded(_) => wire::SubmitError::QuotaExceeded,
+        SubmitError::TooLarge(_) => wire::SubmitError::TooLarge,
         SubmitError::Unavailable(reason) => wire::SubmitError::Unavailable(reason),
     }
 }

@@ -63,7 +63,7 @@ pub(crate) fn reported(error: wire::OutcomeError, limits: &Limits, host: &Host) 
         }),
         wire::OutcomeError::Reject(rejection) => Outcome::Reject(Rejection {
             requeue: rejection.requeue,
-            reason: cut(&rejection.reason, limits.failure_bytes),
+            reason: told(&rejection.reason, limits.failure_bytes, limits),
         }),
         wire::OutcomeError::Ignore => Outcome::Ignore,
         wire::OutcomeError::Failure(said) => Outcome::Failed(failure(said, limits)),
@@ -79,17 +79,33 @@ pub(crate) fn reported(error: wire::OutcomeError, limits: &Limits, host: &Host) 
 }
 
 fn failure(said: shared::Failure, limits: &Limits) -> Failure {
-    let mut left = limits.failure_bytes;
+    let kind = cut(&said.kind, limits.failure_bytes);
+    let mut left = limits.failure_bytes.saturating_sub(kind.len() as u64);
     let mut take = |text: &str| {
-        let text = cut(text, left);
+        let text = told(text, left, limits);
         left = left.saturating_sub(text.len() as u64);
         text
     };
     Failure {
-        kind: take(&said.kind),
+        kind,
         message: take(&said.message),
         trace: said.trace.as_deref().map(take),
         retryable: said.retryable,
+    }
+}
+
+/// Escapes a text for people and cuts it to so many bytes; what was cut says so.
+fn told(text: &str, most: u64, limits: &Limits) -> String {
+    let whole = cut(text, most);
+    let is_whole = text.len() as u64 <= most && escape(text).len() as u64 <= most;
+    if is_whole {
+        return whole;
+    }
+    let (bytes, allowed) = (text.len(), limits.failure_bytes);
+    let note = format!(" … cut: {bytes} bytes, and limits.failure = {allowed} bytes");
+    match most.checked_sub(note.len() as u64) {
+        Some(room) => cut(text, room) + &note,
+        None => whole,
     }
 }
 
@@ -165,7 +181,7 @@ fn trapped(
     let (message, panicked) = words.unwrap_or((escape(&cause), false));
     Outcome::Trapped(Trap {
         code,
-        message: cut(&message, limits.failure_bytes),
+        message: told(&message, limits.failure_bytes, limits),
         panicked,
         frames: frames(error),
     })
@@ -207,6 +223,31 @@ mod tests {
         assert_eq!(cut("ää", 3), "ä");
         assert_eq!(cut("\u{1b}x", 100), "\\u{1b}x");
         assert_eq!(cut("abc", 0), "");
+    }
+
+    #[test]
+    fn a_failure_that_is_cut_says_so_within_its_limit() {
+        let limits = Limits {
+            failure_bytes: 1_024,
+            ..Limits::default()
+        };
+        let said = |message: &str| shared::Failure {
+            kind: "ValueError".to_owned(),
+            message: message.to_owned(),
+            trace: Some("x".repeat(100)),
+            retryable: None,
+        };
+        let short = failure(said("no"), &limits);
+        assert_eq!(short.message, "no");
+        assert_eq!(short.trace.as_deref(), Some("x".repeat(100).as_str()));
+        // Escaped it would be too long.
+        for (text, bytes) in [("y".repeat(2_000), 2_000), ("\u{7}".repeat(500), 500)] {
+            let long = failure(said(&text), &limits);
+            let note = format!(" … cut: {bytes} bytes, and limits.failure = 1024 bytes");
+            assert!(long.message.ends_with(&note), "{}", long.message);
+            let all = long.kind.len() + long.message.len() + long.trace.unwrap().len();
+            assert!(all <= 1_024, "{all}");
+        }
     }
 
     #[test]

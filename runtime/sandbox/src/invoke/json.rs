@@ -72,7 +72,7 @@ fn check_depth(bytes: &[u8]) -> Result<(), String> {
             _ => {}
         }
         if depth > DEPTH {
-            return Err(format!("nested deeper than {DEPTH} at byte {at}"));
+            return Err(format!("nested deeper than {DEPTH} (fixed) at byte {at}"));
         }
     }
     Ok(())

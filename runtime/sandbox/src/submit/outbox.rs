@@ -37,6 +37,8 @@ pub(crate) struct Outbox {
     submitted: Submitted,
     /// Names that no grant covers.
     denied: u64,
+    /// What its author was told last.
+    noted: String,
 }
 
 /// What becomes of something that is submitted.
@@ -59,7 +61,19 @@ impl Outbox {
             keys: HashMap::new(),
             submitted: Submitted::default(),
             denied: 0,
+            noted: String::new(),
         }
+    }
+
+    /// Tells whether a note is another than the last one: a loop that is refused for ever
+    /// must not fill the log.
+    pub(crate) fn is_news(&mut self, note: &str) -> bool {
+        let is_news = self.noted != note;
+        if is_news {
+            self.noted.clear();
+            self.noted.push_str(note);
+        }
+        is_news
     }
 
     /// Begins a job. What is over a limit is not kept, and told when the job is
@@ -71,9 +85,22 @@ impl Outbox {
             held: 0,
         };
         let bytes = (args.len() + kwargs.len()) as u64;
-        let large = task.len() > TASK_BYTES || bytes > self.arguments_bytes;
-        if large || !self.hold(&mut draft, bytes + task.len() as u64) {
-            draft.wrong = Some(SubmitError::TooLarge);
+        let large = if task.len() > TASK_BYTES {
+            Some(SubmitError::too_long(
+                "the name of a task",
+                task.len(),
+                TASK_BYTES,
+            ))
+        } else if bytes > self.arguments_bytes {
+            let most = self.arguments_bytes;
+            Some(SubmitError::arguments("the arguments have", bytes, most))
+        } else if !self.hold(&mut draft, bytes + task.len() as u64) {
+            Some(SubmitError::too_much())
+        } else {
+            None
+        };
+        if large.is_some() {
+            draft.wrong = large;
             return draft;
         }
         if task.is_empty() || task.chars().any(char::is_control) {
@@ -99,8 +126,11 @@ impl Outbox {
 
     /// Sets a queue.
     pub(crate) fn queue(&mut self, draft: &mut Draft, queue: String) {
-        if queue.len() > QUEUE_BYTES || !self.hold(draft, queue.len() as u64) {
-            draft.wrong.get_or_insert(SubmitError::TooLarge);
+        let (bytes, most) = (queue.len(), QUEUE_BYTES);
+        if bytes > most {
+            draft.over(SubmitError::too_long("the name of a queue", bytes, most));
+        } else if !self.hold(draft, bytes as u64) {
+            draft.over(SubmitError::too_much());
         } else if queue.is_empty() || queue.chars().any(|c| c == ',' || c.is_control()) {
             draft.refuse("a queue's name has no commas and no control characters");
         } else {
@@ -110,8 +140,11 @@ impl Outbox {
 
     /// Sets an idempotency key.
     pub(crate) fn key(&mut self, draft: &mut Draft, key: String) {
-        if key.len() > KEY_BYTES || !self.hold(draft, key.len() as u64) {
-            draft.wrong.get_or_insert(SubmitError::TooLarge);
+        let (bytes, most) = (key.len(), KEY_BYTES);
+        if bytes > most {
+            draft.over(SubmitError::too_long("an idempotency key", bytes, most));
+        } else if !self.hold(draft, bytes as u64) {
+            draft.over(SubmitError::too_much());
         } else {
             draft.job.key = Some(key);
         }
@@ -120,9 +153,17 @@ impl Outbox {
     /// Adds a header.
     pub(crate) fn header(&mut self, draft: &mut Draft, name: String, value: String) {
         let full = draft.job.headers.len() >= HEADERS && !draft.job.headers.contains_key(&name);
-        let large = full || name.len() > HEADER_NAME_BYTES || value.len() > HEADER_BYTES;
-        if large || !self.hold(draft, (name.len() + value.len()) as u64) {
-            draft.wrong.get_or_insert(SubmitError::TooLarge);
+        let (named, bytes) = (name.len(), value.len());
+        if full {
+            let text = format!("a job has at most {HEADERS} headers (fixed)");
+            draft.over(SubmitError::TooLarge(text));
+        } else if named > HEADER_NAME_BYTES {
+            let what = "the name of a header";
+            draft.over(SubmitError::too_long(what, named, HEADER_NAME_BYTES));
+        } else if bytes > HEADER_BYTES {
+            draft.over(SubmitError::too_long("a header", bytes, HEADER_BYTES));
+        } else if !self.hold(draft, (named + bytes) as u64) {
+            draft.over(SubmitError::too_much());
         } else if name.is_empty() || name.chars().chain(value.chars()).any(char::is_control) {
             draft.refuse("a header has a name, and no control characters");
         } else {
@@ -159,10 +200,11 @@ impl Outbox {
     pub(crate) fn replacement(&mut self, json: Vec<u8>) -> Result<Signature, SubmitError> {
         let signature = self.read(json)?;
         let count = Wish::Signature(signature.clone()).count();
-        if self.count.saturating_add(count) > SUBMITS {
-            return Err(SubmitError::QuotaExceeded);
+        let count = self.count.saturating_add(count);
+        match count > SUBMITS {
+            true => Err(SubmitError::too_many(count)),
+            false => Ok(signature),
         }
-        Ok(signature)
     }
 
     /// Keeps what takes over, in place of an earlier one.
@@ -199,10 +241,10 @@ impl Outbox {
     fn admit(&mut self, wish: Wish, when: When) -> Result<Step, SubmitError> {
         let count = self.count.saturating_add(wish.count());
         if count > SUBMITS && stands(Defence::Quota) {
-            return Err(SubmitError::QuotaExceeded);
+            return Err(SubmitError::too_many(count));
         }
         if when == When::OnSuccess && self.held.saturating_add(wish.bytes()) > HELD_BYTES {
-            return Err(SubmitError::TooLarge);
+            return Err(SubmitError::too_much());
         }
         let index = self.indexes;
         self.indexes = self.indexes.saturating_add(1);
@@ -210,8 +252,9 @@ impl Outbox {
     }
 
     fn read(&mut self, json: Vec<u8>) -> Result<Signature, SubmitError> {
-        if json.len() as u64 > self.arguments_bytes {
-            return Err(SubmitError::TooLarge);
+        let (bytes, most) = (json.len() as u64, self.arguments_bytes);
+        if bytes > most {
+            return Err(SubmitError::arguments("the signature has", bytes, most));
         }
         check_json(&json).map_err(|reason| {
             SubmitError::Denied(format!("the signature is not JSON: {reason}"))
@@ -251,6 +294,11 @@ impl Draft {
 
     pub(crate) fn priority(&mut self, priority: u8) {
         self.job.priority = Some(priority.min(PRIORITY));
+    }
+
+    /// Remembers the first limit that it is over.
+    fn over(&mut self, limit: SubmitError) {
+        self.wrong.get_or_insert(limit);
     }
 
     fn refuse(&mut self, reason: &str) {

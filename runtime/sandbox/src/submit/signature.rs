@@ -68,7 +68,9 @@ struct Found {
 impl Found {
     fn signature(&mut self, raw: &RawValue, depth: u32) -> Result<(), SubmitError> {
         if depth > NESTING {
-            return Err(wrong(&format!("it is nested deeper than {NESTING}")));
+            return Err(wrong(&format!(
+                "it is nested deeper than {NESTING} (fixed)"
+            )));
         }
         let document: Document<'_> = parse(raw)?;
         let (task, kind) = (document.task.as_ref(), document.subtask_type.as_deref());
@@ -119,7 +121,9 @@ impl Found {
         }
         let all: Vec<&RawValue> = parse(raw)?;
         if all.len() > self.most {
-            return Err(SubmitError::QuotaExceeded);
+            return Err(SubmitError::too_many(
+                u32::try_from(all.len()).unwrap_or(u32::MAX),
+            ));
         }
         all.into_iter()
             .try_for_each(|raw| self.signature(raw, depth + 1))
@@ -127,13 +131,15 @@ impl Found {
 
     fn name(&mut self, name: &str) -> Result<(), SubmitError> {
         if name.len() > TASK_BYTES {
-            return Err(SubmitError::TooLarge);
+            let what = "the name of a task";
+            return Err(SubmitError::too_long(what, name.len(), TASK_BYTES));
         }
         if name.is_empty() || name.chars().any(char::is_control) {
             return Err(wrong("a task in it has no name"));
         }
         if self.names.len() >= self.most {
-            return Err(SubmitError::QuotaExceeded);
+            let more = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
+            return Err(SubmitError::too_many(more.saturating_add(1)));
         }
         self.names.push(name.to_owned());
         Ok(())
@@ -180,7 +186,7 @@ mod tests {
             json!({"task": "celery.group", "subtask_type": "group", "kwargs": {"tasks": tasks}})
         };
         assert_eq!(names(&group(100)).unwrap().len(), 100);
-        assert_eq!(names(&group(101)), Err(SubmitError::QuotaExceeded));
+        assert_eq!(names(&group(101)), Err(SubmitError::too_many(101)));
     }
 
     #[test]

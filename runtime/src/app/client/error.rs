@@ -22,6 +22,9 @@ pub enum ClientError {
     /// The broker; what was published may have been sent all the same.
     #[error(transparent)]
     Broker(#[from] BrokerError),
+    /// Replies cannot be heard, so nothing was sent.
+    #[error(transparent)]
+    Results(#[from] ResultsError),
     /// Workers were not told.
     #[error(transparent)]
     Bus(#[from] BusError),
@@ -37,7 +40,7 @@ pub enum ClientError {
         reason: String,
     },
     /// They are too many at once.
-    #[error("{count} calls are too many for one group; at most {CALLS}")]
+    #[error("{count} calls are too many for one group; at most {CALLS} are sent at once (fixed)")]
     TooMany {
         /// How many they are.
         count: usize,
@@ -60,7 +63,7 @@ pub enum CallFailed {
         /// Its last known state; `None` where nothing is stored.
         state: Option<State>,
     },
-    /// No results are kept that could be waited for.
+    /// No results are kept that could be waited for, and it was not called from here.
     #[error("no results are kept here; name the result backend that the workers use")]
     NoResults,
     /// What is stored as its result is no JSON.

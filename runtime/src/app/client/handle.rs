@@ -1,8 +1,9 @@
 //! Called tasks, and waiting for them.
 
 use super::{CallFailed, Client, ClientError};
-use crate::results::{Record, ResultsError};
+use crate::results::{Hearing, Record, ResultsError};
 use crate::task::{Exception, Json, State, TaskId};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -14,11 +15,17 @@ const LONGEST: Duration = Duration::from_secs(100 * 365 * 86_400);
 pub struct Handle {
     client: Client,
     id: TaskId,
+    /// Where results are replies: as long as it is there, they are listened for.
+    hearing: Option<Arc<Hearing>>,
 }
 
 impl Handle {
-    pub(super) fn new(client: Client, id: TaskId) -> Self {
-        Self { client, id }
+    pub(super) fn new(client: Client, id: TaskId, hearing: Option<Arc<Hearing>>) -> Self {
+        Self {
+            client,
+            id,
+            hearing,
+        }
     }
 
     /// Returns the id of the task.
@@ -55,7 +62,7 @@ impl Handle {
     }
 
     async fn get_until(&self, deadline: Option<Instant>) -> Result<Json, CallFailed> {
-        if !self.client.keeps_results() {
+        if !self.client.keeps_results() && self.hearing.is_none() {
             return Err(CallFailed::NoResults);
         }
         let record = self.client.wait(&self.id, deadline, &mut |_| ()).await?;

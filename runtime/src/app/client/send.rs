@@ -4,7 +4,7 @@
 use super::{Client, ClientError, Group, Handle, TaskCall};
 use crate::app::origin;
 use crate::broker::{BrokerError, Outgoing};
-use crate::celery::Message;
+use crate::celery::{Message, event};
 use crate::config::check_queue;
 use crate::task::TaskId;
 use serde_json::json;
@@ -41,10 +41,11 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`], and where no queue may have that name.
-    pub async fn call_in(&self, queue: &str, call: TaskCall) -> Result<Handle, ClientError> {
+    pub async fn call_in(&self, queue: &str, mut call: TaskCall) -> Result<Handle, ClientError> {
+        let handle = self.expect(&mut call).await?;
         let outgoing = self.outgoing(queue, &call, call.message(&origin()))?;
         self.publish(vec![outgoing], &mut tell).await?;
-        Ok(self.handle(call.id))
+        Ok(handle)
     }
 
     /// Calls tasks together, as a group of Celery's: each runs as soon as a worker is
@@ -52,11 +53,12 @@ impl Client {
     ///
     /// # Errors
     /// As [`Client::call`], and where they are over [`CALLS`]. Then some may be sent.
-    pub async fn group(&self, calls: Vec<TaskCall>) -> Result<Group, ClientError> {
+    pub async fn group(&self, mut calls: Vec<TaskCall>) -> Result<Group, ClientError> {
         if calls.len() > CALLS {
             let count = calls.len();
             return Err(ClientError::TooMany { count });
         }
+        let handles = self.hear(&mut calls).await?;
         let (id, origin) = (TaskId::random(), origin());
         let mut all = Vec::with_capacity(calls.len());
         for (place, call) in calls.iter().enumerate() {
@@ -68,8 +70,7 @@ impl Client {
             all.push(self.outgoing(queue, call, message)?);
         }
         self.publish(all, &mut tell).await?;
-        let members = calls.into_iter().map(|call| self.handle(call.id));
-        Ok(Group::new(id, members.collect()))
+        Ok(Group::new(id, handles))
     }
 
     /// Makes the message of a call ready for a queue.
@@ -98,7 +99,7 @@ impl Client {
     }
 
     /// Publishes messages, trying as often as `[publish]` allows, and tells of each
-    /// further try. A try whose answer was lost leaves a second message of the same id,
+    /// further try; monitors are told of what was sent, where that is wanted. A try whose answer was lost leaves a second message of the same id,
     /// as with Celery; where results are kept, the record of the run makes it stale.
     ///
     /// # Errors
@@ -113,7 +114,15 @@ impl Client {
         loop {
             let error = match self.0.broker.publish(messages.clone()).await {
                 Err(error @ BrokerError::Unavailable { .. }) => error,
-                published => return published,
+                published => {
+                    published?;
+                    for sent in &messages {
+                        let event = || event::sent(&sent.message, &sent.queue);
+                        self.0.events.sent(event);
+                    }
+                    self.0.events.say_all(&*self.0.bus).await;
+                    return Ok(());
+                }
             };
             let Some(pause) = policy.pause(tries) else {
                 return Err(error);

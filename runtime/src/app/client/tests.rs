@@ -150,7 +150,7 @@ async fn the_calls_of_a_group_bear_its_id_and_their_places() {
     let refused = client.group(many).await.unwrap_err().to_string();
     assert_eq!(
         refused,
-        "10001 calls are too many for one group; at most 10000"
+        "10001 calls are too many for one group; at most 10000 are sent at once (fixed)"
     );
     client.close().await;
 }

@@ -226,6 +226,7 @@ async fn no_query_of_the_main_path_reads_a_whole_table() {
         take::QUERIES
             .into_iter()
             .chain(settle::QUERIES)
+            .chain(wake::QUERIES)
             .map(str::to_owned),
     );
     for query in queries {

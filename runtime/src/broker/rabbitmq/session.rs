@@ -42,6 +42,7 @@ pub(super) struct Session {
     pub(super) number: i64,
     connection: Connection,
     consuming: Channel,
+    prefetch: u16,
     publishing: Mutex<Option<Channel>>,
     pub(super) inbox: Mutex<Inbox>,
     pub(super) held: Held,
@@ -65,13 +66,12 @@ impl Session {
     ) -> Result<Self, Error> {
         let connection = server.connect().await?;
         let consuming = channel(&connection).await?;
-        // For each consumer: quorum queues know no limit of a whole channel.
-        let qos = consuming.basic_qos(prefetch, BasicQosOptions { global: false });
-        in_time(ANSWER, qos).await?;
+        limit(&consuming, prefetch).await?;
         Ok(Self {
             number,
             connection,
             consuming,
+            prefetch,
             publishing: Mutex::default(),
             inbox: Mutex::default(),
             held: Held::default(),
@@ -105,6 +105,13 @@ impl Session {
 
     pub(super) fn consuming(&self) -> &Channel {
         &self.consuming
+    }
+
+    /// Waits until the server has done all that was said on the channel of deliveries.
+    /// Acknowledgements are not answered (AMQP 0-9-1), but a channel is served in order,
+    /// and this request for what holds already is answered.
+    pub(super) async fn confirm(&self) -> Result<(), Error> {
+        limit(&self.consuming, self.prefetch).await
     }
 
     /// How many bytes headers may have: they go in one frame, beside the other properties.
@@ -258,6 +265,13 @@ impl Session {
         *publishing = Some(opened.clone());
         Ok(opened)
     }
+}
+
+/// Says how many messages are pushed at most, for each consumer: quorum queues know no
+/// limit of a whole channel.
+async fn limit(channel: &Channel, prefetch: u16) -> Result<(), Error> {
+    let said = channel.basic_qos(prefetch, BasicQosOptions { global: false });
+    in_time(ANSWER, said).await
 }
 
 fn misnamed(error: crate::amqp::TooLong) -> BrokerError {

@@ -2,7 +2,7 @@
 
 use super::carry::Notes;
 use super::session::Session;
-use super::{BrokerError, Delivery, Settlement, again, dead};
+use super::{BrokerError, Delivery, SYSTEM, Settlement, again, dead};
 use jiff::Timestamp;
 
 /// Ends a delivery: what goes on is published first, then the delivery is acknowledged.
@@ -48,6 +48,16 @@ pub(super) async fn settle(
         Ok(())
     } else {
         Err(lost())
+    }
+}
+
+/// Nobody knows whether the server has an acknowledgement.
+pub(super) fn unheard(error: Option<lapin::Error>) -> BrokerError {
+    let reason = error.as_ref().map(ToString::to_string);
+    BrokerError::Unavailable {
+        system: SYSTEM,
+        reason: reason.unwrap_or_else(|| "the connection ended".to_owned()),
+        source: error.map(|error| Box::new(error) as _),
     }
 }
 

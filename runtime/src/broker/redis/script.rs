@@ -219,6 +219,19 @@ return {seen, false, false}
     )
 });
 
+/// Makes parked messages due.
+/// Keys: parked. Arguments: now (ms), the latest that is woken (ms), most messages.
+/// Answer: how many.
+pub(super) static WAKE: LazyLock<Script> = LazyLock::new(|| {
+    Script::new(
+        r"
+local soon = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[1], ARGV[2], 'LIMIT', 0, ARGV[3])
+for i = 1, #soon do redis.call('ZADD', KEYS[1], 'XX', ARGV[1], soon[i]) end
+return #soon
+",
+    )
+});
+
 /// Removes messages.
 /// Keys: list or sorted set. Arguments: LLEN or ZCARD, as its kind is; most messages.
 /// Answer: how many, and those of them that may have a key.

@@ -5,6 +5,7 @@
 
 use super::typed::Typed;
 use super::{BodyError, EXPANDED_BYTES, number};
+use crate::defence::{Defence, stands};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -42,7 +43,7 @@ pub(super) struct Document {
 impl Document {
     /// Adds a value.
     pub(super) fn add(&mut self, node: Node) -> Result<Id, BodyError> {
-        if self.nodes.len() >= NODES {
+        if self.nodes.len() >= NODES && stands(Defence::Values) {
             return Err(too_many());
         }
         let id = Id::try_from(self.nodes.len()).map_err(|_| too_many())?;
@@ -117,12 +118,15 @@ impl Document {
     /// Writes a value; the depth that is left bounds the recursion, also where a value
     /// holds itself.
     fn write(&self, id: Id, depth: usize, out: &mut Vec<u8>) -> Result<(), BodyError> {
-        if out.len() as u64 > EXPANDED_BYTES {
+        if out.len() as u64 > EXPANDED_BYTES && stands(Defence::Expansion) {
             return Err(BodyError::too_large(format!(
-                "the body as JSON has more than {EXPANDED_BYTES} bytes; at most that are accepted"
+                "the body as JSON has more than {EXPANDED_BYTES} bytes, the most that are accepted (fixed)"
             )));
         }
-        let deeper = || depth.checked_sub(1).ok_or_else(too_deep);
+        let deeper = || match stands(Defence::Depth) {
+            true => depth.checked_sub(1).ok_or_else(too_deep),
+            false => Ok(depth),
+        };
         match self.get(id).unwrap_or(&Node::Null) {
             Node::Null => out.extend_from_slice(b"null"),
             Node::Bool(true) => out.extend_from_slice(b"true"),
@@ -199,20 +203,26 @@ pub(super) fn wrapped(kind: &str, value: &str, out: &mut Vec<u8>) -> Result<(), 
 /// Too many values.
 pub(super) fn too_many() -> BodyError {
     BodyError::too_large(format!(
-        "the body holds more than {NODES} values; at most that are accepted"
+        "the body holds more than {NODES} values, the most that are accepted (fixed)"
     ))
 }
 
 /// Nested too deep.
 pub(super) fn too_deep() -> BodyError {
     BodyError::too_large(format!(
-        "the body is nested deeper than {DEPTH}, or holds itself"
+        "the body is nested deeper than {DEPTH} (fixed), or holds itself"
     ))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::defence::without;
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::Command;
+
+    /// Tells the program of the tests that it is the one which ends.
+    const WITHIN: &str = "CELERIAC_TEST_WITHIN";
 
     fn json(document: &Document) -> Result<String, BodyError> {
         document.json().map(|json| String::from_utf8(json).unwrap())
@@ -256,10 +266,47 @@ mod tests {
     }
 
     #[test]
+    fn without_a_largest_expansion_a_value_is_as_long_as_it_multiplies_itself() {
+        let mut document = Document::default();
+        let mut last = document.text(&"lol".repeat(30)).unwrap();
+        for _ in 0..6 {
+            last = document.add(Node::List(vec![last; 10])).unwrap();
+        }
+        let document = document.with_root(last);
+        assert!(document.json().is_err());
+        let _away = without(&[Defence::Expansion]);
+        assert!(document.json().unwrap().len() as u64 > EXPANDED_BYTES);
+    }
+
+    #[test]
+    fn without_a_depth_a_value_within_itself_ends_the_process() {
+        let own =
+            "celery::body::document::tests::without_a_depth_a_value_within_itself_ends_the_process";
+        let mut document = Document::default();
+        let root = document.add(Node::List(vec![0])).unwrap();
+        let document = document.with_root(root);
+        if std::env::var_os(WITHIN).is_some() {
+            let _away = without(&[Defence::Depth]);
+            let _never = document.json();
+            return;
+        }
+        assert!(document.json().is_err());
+        let process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", own])
+            .env(WITHIN, "1")
+            .output()
+            .unwrap();
+        // Its stack is all, and that of other tasks with it.
+        assert!(process.status.signal().is_some(), "{process:?}");
+    }
+
+    #[test]
     fn the_number_of_values_has_an_end() {
         let mut document = Document::default();
         let error = (0..=NODES).find_map(|_| document.add(Node::Null).err());
         assert_eq!(error, Some(too_many()));
+        let _away = without(&[Defence::Values]);
+        assert!(document.add(Node::Null).is_ok());
     }
 
     #[test]

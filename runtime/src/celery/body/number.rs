@@ -91,7 +91,7 @@ pub(super) fn whole(text: &str) -> Option<Result<String, BodyError>> {
 
 fn too_long() -> BodyError {
     BodyError::too_large(format!(
-        "a whole number has more than {DIGITS} digits; send it as text"
+        "a whole number has more than {DIGITS} digits (fixed); send it as text"
     ))
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::defence::without;
 use proptest::prelude::*;
 use serde_json::json;
 use std::io::Write as _;
@@ -20,6 +21,21 @@ fn a_deflated_bomb_ends_at_the_limit() {
         assert!(bomb.len() < 1 << 20);
         assert!(refusal("application/x-gzip", &bomb).contains("67108864"));
     }
+}
+
+#[test]
+fn without_a_largest_expansion_a_few_bytes_become_as_much_as_they_say() {
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    let zeros = vec![0; 1 << 20];
+    let mebibytes = (EXPANDED_BYTES >> 20) + 8;
+    for _ in 0..mebibytes {
+        zlib.write_all(&zeros).unwrap();
+    }
+    let bomb = zlib.finish().unwrap();
+    assert!(refusal("gzip", &bomb).contains("67108864"));
+    let _away = without(&[Defence::Expansion]);
+    let expanded = expand(&json!("gzip"), &bomb).unwrap();
+    assert_eq!(expanded.len() as u64, mebibytes << 20);
 }
 
 #[test]

@@ -166,12 +166,16 @@ impl TaskCall {
         Ok(())
     }
 
-    /// Returns the signature of this call, to be linked to another. It keeps the id, so
-    /// that its result can be waited for; of its other options it has none.
+    /// Returns the signature of this call, to be linked to another. It keeps the id and
+    /// the queue for replies, so that its result can be waited for; of its other options
+    /// it has none.
     #[must_use]
     pub fn signature(&self) -> String {
         let (task, id) = (Value::from(self.task.as_str()), self.id.as_str());
-        let (args, kwargs, options) = (&self.args, &self.kwargs, json!({"task_id": id}));
+        let (args, kwargs, mut options) = (&self.args, &self.kwargs, json!({"task_id": id}));
+        if let (Some(options), Some(to)) = (options.as_object_mut(), &self.reply_to) {
+            options.insert("reply_to".to_owned(), Value::from(to.as_str()));
+        }
         format!(
             r#"{{"task": {task}, "args": {args}, "kwargs": {kwargs}, "options": {options}, "subtask_type": null, "immutable": false}}"#
         )

@@ -100,7 +100,7 @@ impl Document<'_> {
             let value = text.and_then(|text| serde_json::from_str(text).ok());
             let value = value.ok_or_else(|| {
                 Wrong::decode(format!(
-                    "the member {name} of the body has more than {MEMBER_BYTES} bytes or is nested too deep"
+                    "the member {name} of the body has more than {MEMBER_BYTES} bytes (fixed) or is nested too deep"
                 ))
             })?;
             headers.insert(name.to_owned(), value);

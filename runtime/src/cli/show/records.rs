@@ -10,6 +10,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use std::time::Duration;
 
+/// Warnings of the host that are shown without being asked for: a task that misses more
+/// grants has a log.
+const WARNINGS: usize = 3;
+
 /// Shows a record: one line about the state, then the result or the failure.
 pub(crate) fn record(screen: &mut Screen, record: &Record) {
     match &record.state {
@@ -24,6 +28,9 @@ pub(crate) fn record(screen: &mut Screen, record: &Record) {
             grants(screen, &record.usage);
             if let Some(exception) = &record.exception {
                 failure(screen, exception);
+            }
+            if record.usage.run_us > 0 {
+                screen.line(Line::new().dim(used(&record.usage).trim_start()));
             }
         }
         State::Retry => {
@@ -54,16 +61,29 @@ pub(crate) fn record(screen: &mut Screen, record: &Record) {
     }
 }
 
+fn log_of(record: &Record) -> Option<Log> {
+    serde_json::from_str(record.log.as_deref()?).ok()
+}
+
+/// Shows what the host wrote into the log of the last attempt, such as the grant that a
+/// task misses: each text once, and the first few of them.
+pub(crate) fn warnings(screen: &mut Screen, record: &Record) {
+    let lines = log_of(record).unwrap_or_default().lines;
+    let mut shown: Vec<String> = Vec::new();
+    for line in lines.into_iter().filter(|line| line.by_host) {
+        if shown.len() < WARNINGS && !shown.contains(&line.message) {
+            screen.line(&line.message);
+            shown.push(line.message);
+        }
+    }
+}
+
 /// Shows the log of the last attempt, and how much of it was dropped.
 pub(crate) fn log(screen: &mut Screen, record: &Record) {
-    let log = record
-        .log
-        .as_deref()
-        .and_then(|log| serde_json::from_str::<Log>(log).ok());
-    let Some(log) = log else {
+    let Some(log) = log_of(record) else {
         return;
     };
-    for line in log.lines {
+    for line in &log.lines {
         let level = format!("{:?}", line.level).to_lowercase();
         let fields = line
             .fields
@@ -72,12 +92,8 @@ pub(crate) fn log(screen: &mut Screen, record: &Record) {
             .collect::<String>();
         screen.line(Line::new().dim(format!("{level:<5} {}{fields}", line.message)));
     }
-    if log.dropped_lines > 0 {
-        let lines = human::count(log.dropped_lines, "line");
-        screen.line(Line::new().dim(format!(
-            "and {lines} more ({}) over the limit of the log",
-            human::size(log.dropped_bytes)
-        )));
+    if let Some(more) = log.dropped() {
+        screen.line(Line::new().dim(more));
     }
 }
 
@@ -147,7 +163,8 @@ fn class(exception: &Exception) -> String {
     }
 }
 
-fn used(usage: &RunUsage) -> String {
+/// Says what a run took: ` in 14 ms (queue 1 ms, cpu 9 ms, peak 3.2 MiB)`.
+pub(crate) fn used(usage: &RunUsage) -> String {
     let wait = Duration::from_millis(usage.queue_wait_ms);
     let run = Duration::from_micros(usage.run_us);
     format!(
@@ -159,14 +176,22 @@ fn used(usage: &RunUsage) -> String {
     )
 }
 
-/// Shows what the last run did with its grants, if anything.
+/// Shows what the last run did with its grants, if anything, and what it carried then.
 fn grants(screen: &mut Screen, usage: &RunUsage) {
-    let used = usage.uses.iter();
-    let texts = used.map(|(name, used)| used_grant(name, used.calls, used.denied));
-    let texts: Vec<_> = texts.collect();
-    if !texts.is_empty() {
-        screen.line(Line::new().dim(texts.join("; ")));
+    if usage.uses.is_none() {
+        return;
     }
+    let mut texts = vec![carried(usage.bytes_in, usage.bytes_out, usage.host_calls)];
+    let used = usage.uses.iter();
+    texts.extend(used.map(|(name, used)| used_grant(name, used.calls, used.denied)));
+    screen.line(Line::new().dim(texts.join("; ")));
+}
+
+/// Says what a run carried: `12 B in, 2 B out, 3 host calls`.
+pub(crate) fn carried(bytes_in: u64, bytes_out: u64, host_calls: u64) -> String {
+    let (into, out) = (human::size(bytes_in), human::size(bytes_out));
+    let calls = human::count(host_calls, "host call");
+    format!("{into} in, {out} out, {calls}")
 }
 
 /// Says how often a grant was used: `submit 2 times, denied once`.
@@ -243,7 +268,7 @@ mod tests {
             "SUCCESS in 14 ms (queue 1 ms, cpu 9 ms, peak 3.2 MiB)\n\
              {\"z\":1.10,\"a\":123456789012345678901234567890}\n\
              info  half \\u001b[2J page=3\n\
-             and 2 lines more (4 KiB) over the limit of the log\n"
+             2 more lines of 4096 bytes were dropped; limits.log_lines and limits.log make room\n"
         );
     }
 
@@ -272,8 +297,32 @@ mod tests {
             ..known.usage
         };
         record(&mut screen, &Record { usage, ..known });
-        let line = "submit 2 times, denied once; http denied 3 times; scratch once";
+        let line = "12 B in, 2 B out, 3 host calls; submit 2 times, denied once; http denied 3 times; scratch once";
         assert_eq!(printed.out().lines().nth(1), Some(line));
+    }
+
+    #[test]
+    fn warnings_of_the_host_are_shown_once_and_no_imitations_of_the_guest() {
+        let line = |message: &str, by_host: bool| {
+            format!(r#"{{"level":"warn","message":"{message}","by_host":{by_host}}}"#)
+        };
+        let lines = [
+            line("no grant a", true),
+            line("no grant b", false),
+            line("no grant a", true),
+            line("no grant c", true),
+            line("no grant d", true),
+            line("no grant e", true),
+        ];
+        let log = format!(
+            r#"{{"lines":[{}],"dropped_lines":0,"dropped_bytes":0}}"#,
+            lines.join(",")
+        );
+        let (mut screen, printed) = screen(false);
+        let of = |log| Record { log, ..success() };
+        warnings(&mut screen, &of(Some(log)));
+        warnings(&mut screen, &of(None));
+        assert_eq!(printed.out(), "no grant a\nno grant c\nno grant d\n");
     }
 
     #[test]
@@ -291,7 +340,8 @@ mod tests {
         );
         assert_eq!(
             printed.out(),
-            "FAILURE  billiard.exceptions.TimeLimitExceeded\ncpu limit 10 s reached\nraise it: \\u001b]0;x\n  at spin\n"
+            "FAILURE  billiard.exceptions.TimeLimitExceeded\ncpu limit 10 s reached\nraise it: \\u001b]0;x\n  at spin\n\
+             in 14 ms (queue 1 ms, cpu 9 ms, peak 3.2 MiB)\n"
         );
         assert_eq!(
             class(&self::exception("builtins", "ValueError")),

@@ -26,11 +26,18 @@ pub(super) fn ended(seen: &Seen, record: &Record) -> Said {
     let why = exception.map_or(String::new(), |exception| {
         format!(": {}", raised(exception))
     });
+    let mut more = vec![format!("its result: celeriac result {}", seen.id)];
+    if record.usage.run_us > 0 {
+        more.insert(
+            0,
+            format!("its last run was over{}", show::used(&record.usage)),
+        );
+    }
     Said {
         place: "over",
         head: head.to_owned(),
         rest: format!(" {when}{on}{why}"),
-        more: vec![format!("its result: celeriac result {}", seen.id)],
+        more,
         since: Some(record.written_at),
         worker: Some(record.worker_name().to_owned()).filter(|worker| !worker.is_empty()),
         ..Said::default()

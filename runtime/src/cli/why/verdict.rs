@@ -61,6 +61,7 @@ pub(super) fn judge(seen: &Seen) -> Verdict {
         "retries": seen.retries_known(),
         "max_retries": seen.max_retries,
         "exception": exception,
+        "usage": record.filter(|record| record.is_last()).map(|record| record.usage),
         "taken_by": seen.takers,
         "looked_in": looked_in,
     });

@@ -1,7 +1,7 @@
 //! The lines of `inject`: `api.example.com Authorization: Bearer {API_TOKEN}`.
 
 use super::super::values::check_name;
-use celeriac_sandbox::{Injection, Secret};
+use celeriac_sandbox::{HostPattern, Injection, Secret};
 use std::collections::BTreeMap;
 
 /// Longest line, bytes.
@@ -98,33 +98,11 @@ impl InjectLine {
     }
 }
 
-/// Reads `[SCHEME://]HOST[:PORT]`. Without a scheme it is https: a secret travels in the
-/// clear only where the operator wrote so.
+/// Reads `[SCHEME://]HOST[:PORT]`, as in the grant `http`: an address that is written in
+/// another way than requests write it is the same. Without a scheme it is https: a secret
+/// travels in the clear only where the operator wrote so.
 fn place(server: &str) -> Option<(&'static str, String, u16)> {
-    let (scheme, rest, usual) = match server.split_once("://") {
-        None => ("https", server, 443),
-        Some(("https", rest)) => ("https", rest, 443),
-        Some(("http", rest)) => ("http", rest, 80),
-        Some(_) => return None,
-    };
-    let is_six = rest.starts_with('[');
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !is_six || host.ends_with(']') => (host, port.parse().ok()?),
-        Some(_) | None => (rest, usual),
-    };
-    let is_name = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let is_address = |c: char| c.is_ascii_hexdigit() || ":.".contains(c);
-    let is_host = match host.strip_prefix('[') {
-        Some(inner) => inner.strip_suffix(']')?.chars().all(is_address),
-        None => !host.is_empty() && host.chars().all(is_name),
-    };
-    (is_host && port > 0).then(|| {
-        (
-            scheme,
-            host.trim_end_matches('.').to_ascii_lowercase(),
-            port,
-        )
-    })
+    server.parse::<HostPattern>().ok()?.server()
 }
 
 /// Splits `Bearer {API_TOKEN}` into texts and names of secrets.
@@ -213,6 +191,14 @@ mod tests {
                 "x",
                 "hunter2",
             ),
+            (
+                "[2001:DB8:0::1] x: {TOKEN}",
+                "https",
+                "[2001:db8::1]",
+                443,
+                "x",
+                "hunter2",
+            ),
         ] {
             let wanted = (
                 scheme.to_owned(),
@@ -238,6 +224,10 @@ mod tests {
             ("a.b:99999 x: {TOKEN}", "not the name of one server"),
             ("a.b/path x: {TOKEN}", "not the name of one server"),
             ("user@a.b x: {TOKEN}", "not the name of one server"),
+            ("[fd00::1 x: {TOKEN}", "not the name of one server"),
+            ("[fd00::1%1] x: {TOKEN}", "not the name of one server"),
+            ("[fd00:::1] x: {TOKEN}", "not the name of one server"),
+            ("127.1 x: {TOKEN}", "not the name of one server"),
             ("a.b Host: {TOKEN}", "\"host\" is no header"),
             ("a.b x y: {TOKEN}", "\"x y\" is no header"),
             ("a.b x: hunter2", "it names no secret"),

@@ -1,5 +1,6 @@
 //! Which system calls a compiler needs, and which a worker must not make.
 
+use crate::defence::{Defence, stands};
 use libc::c_long;
 
 /// A system call, always or when one of the rules holds.
@@ -195,8 +196,12 @@ pub(super) fn compiler(own: u64) -> Vec<Call> {
         },
     )];
     // Memory is never code: what is compiled runs elsewhere.
-    calls.push(when(libc::SYS_mmap, [data_only.clone()]));
-    calls.push(when(libc::SYS_mprotect, [data_only]));
+    for call in [libc::SYS_mmap, libc::SYS_mprotect] {
+        calls.push(match stands(Defence::Executable) {
+            true => when(call, [data_only.clone()]),
+            false => always(call),
+        });
+    }
     // It may read its limits, and end itself.
     calls.push(when(
         libc::SYS_prlimit64,

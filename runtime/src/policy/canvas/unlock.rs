@@ -44,7 +44,7 @@ pub enum UnlockError {
     #[error("the argument {0} is missing or of a wrong shape")]
     Argument(&'static str),
     /// There are too many parts.
-    #[error("the chord has more than {MESSAGES} parts; let each do more")]
+    #[error("the chord has more than {MESSAGES} parts (fixed); let each do more")]
     Many,
 }
 

@@ -1,7 +1,10 @@
 //! Every outcome, judged.
 
 use super::*;
-use celeriac_sandbox::{Limit, LimitHit, Rejection, RetryPolicy, Trap};
+use crate::defence::without;
+use crate::policy::admission::{self, Admission};
+use celeriac_sandbox::{Limit, LimitHit, RetryPolicy, Trap};
+use jiff::Timestamp;
 
 fn plan(kinds: &[&str]) -> Plan {
     let policy = RetryPolicy {
@@ -21,6 +24,7 @@ fn judged(outcome: Outcome, plan: &Plan, retries: u32) -> Verdict {
         retries,
         deliveries: 1,
         max_deliveries: 5,
+        soft: Some(Duration::from_millis(2_500)),
         whose: "module m 1, task t",
         dice: 0,
     };
@@ -127,18 +131,108 @@ fn a_requeue_is_bounded_by_the_deliveries() {
             retries: 0,
             deliveries,
             max_deliveries: 5,
+            soft: None,
             whose: "x",
             dice: 0,
         };
         let reason = "no".to_owned();
+        judge(Outcome::Reject(Rejection { requeue, reason }), &facts)
+    };
+    let dead = |reason: &str, trace: Option<&str>| Verdict::Reject {
+        exception: Exception {
+            trace: trace.map(str::to_owned),
+            ..Exception::new("celery.exceptions", "Reject", "no")
+        },
+        reason: reason.to_owned(),
+    };
+    let note = "not given back again after 5 deliveries: worker.max_deliveries = 5";
+    assert_eq!(rejected(true, 4), Verdict::Return);
+    let last = dead(&format!("rejected: no ({note})"), Some(note));
+    assert_eq!(rejected(true, 5), last);
+    assert_eq!(rejected(false, 1), dead("rejected: no", None));
+}
+
+#[test]
+fn who_gives_up_says_after_how_many_retries_and_what_raises_them() {
+    let plan = plan(&["Connection"]);
+    let given_up = |outcome, retries| {
+        let verdict = judged(outcome, &plan, retries);
+        let Verdict::Fail(exception) = verdict else {
+            panic!("{verdict:?}");
+        };
+        exception
+    };
+    let most = "gave up after 2 retries; #[task(max_retries = …)] or worker.max_retries raises it, \
+                at most to tenants.default.max_retries";
+    let plain = given_up(retry("Retry", None, None), 2);
+    assert_eq!(plain.message, format!("why ({most})"));
+    let own = given_up(retry("Retry", None, Some(1)), 1);
+    assert_eq!(
+        own.message,
+        "why (gave up after 1 retry, as many as the task asked for)"
+    );
+    // The text of another class is its author's: callers may look for it.
+    for outcome in [
+        retry("ConnectionError", None, None),
+        Outcome::Failed(failure("ConnectionError", None)),
+        Outcome::Failed(failure("ValueError", Some(true))),
+    ] {
+        let exception = given_up(outcome, 2);
+        assert_eq!(exception.message, "why");
+        assert_eq!(exception.trace.as_deref(), Some(most));
+    }
+    let final_one = given_up(Outcome::Failed(failure("ValueError", None)), 2);
+    assert_eq!(final_one.trace, None);
+}
+
+#[test]
+fn the_soft_limit_says_its_value_and_what_raises_it() {
+    let interrupted = Outcome::Interrupted {
+        claimed: Interruption::SoftLimit,
+        raised: Some(Interruption::SoftLimit),
+    };
+    let Verdict::Fail(exception) = judged(interrupted, &plan(&[]), 0) else {
+        panic!("it is no failure");
+    };
+    assert_eq!(
+        exception.message,
+        "soft time limit of 2.5 s reached (module m 1, task t)\n\
+         raise it: #[task(soft_time_limit = \"…\")] in the module, at most what [tenants.default] soft allows; \
+         a call can only lower it"
+    );
+}
+
+#[test]
+fn without_counting_what_is_given_back_its_admission_refuses_it() {
+    let plan = plan(&[]);
+    let judged = |deliveries| {
+        let facts = Facts {
+            plan: &plan,
+            retries: 0,
+            deliveries,
+            max_deliveries: 5,
+            whose: "x",
+            soft: None,
+            dice: 0,
+        };
+        let (requeue, reason) = (true, "again".to_owned());
         class(&judge(
             Outcome::Reject(Rejection { requeue, reason }),
             &facts,
         ))
     };
-    assert_eq!(rejected(true, 4), "return");
-    assert_eq!(rejected(true, 5), "celery.exceptions.Reject");
-    assert_eq!(rejected(false, 1), "celery.exceptions.Reject");
+    assert_eq!(judged(5), "celery.exceptions.Reject");
+    let _away = without(&[Defence::Returns]);
+    assert_eq!(judged(5), "return");
+    let admitted = admission::admit(&admission::Facts {
+        now: Timestamp::UNIX_EPOCH,
+        eta: None,
+        expires: None,
+        revoked: false,
+        deliveries: 6,
+        max_deliveries: 5,
+    });
+    assert!(matches!(admitted, Admission::Lost { .. }), "{admitted:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 use super::CODE_BYTES;
 use crate::confine;
+use crate::defence::{Defence, stands};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{self, Read, Write};
 use std::process::ExitCode;
@@ -14,10 +15,10 @@ pub(super) const REFUSED: u8 = 3;
 /// Exit code of trouble that has nothing to do with the component.
 pub(in crate::registry) const TROUBLE: u8 = 4;
 /// CPU time of one compilation, seconds (60): Python's component, the largest
-/// that is known, takes a third of it on a slow core.
+/// that is known, takes 11, and twice that on a slow core.
 const CPU_SECONDS: u64 = 60;
-/// Address space of the child, bytes (4 GiB): most of it is reserved by the
-/// allocator and never touched.
+/// Address space of the child, bytes (4 GiB): ten times what Python's component takes,
+/// for allocators reserve more than they touch.
 const ADDRESS_BYTES: u64 = 4 << 30;
 /// Open files of the child: its three pipes, and what the runtime opens.
 const OPEN_FILES: u64 = 64;
@@ -25,6 +26,8 @@ const OPEN_FILES: u64 = 64;
 const NICE: i32 = 5;
 /// Signal of a process that used up its CPU time.
 const SIGXCPU: i32 = 24;
+/// Signal of a process that wrote a file beyond its largest size.
+const SIGXFSZ: i32 = 25;
 /// Signal of a process that asks the system for something else than memory and time.
 const SIGSYS: i32 = 31;
 /// Signal of a process that ends itself, as when it gets no memory.
@@ -61,16 +64,39 @@ pub fn compile_child(tell: bool) -> ExitCode {
 pub(in crate::registry) fn limit_this_process() -> io::Result<()> {
     let limits = [
         // The second ends what the signal at the first did not.
-        (Resource::Cpu, CPU_SECONDS, CPU_SECONDS + 2),
-        (Resource::As, ADDRESS_BYTES, ADDRESS_BYTES),
-        (Resource::Nofile, OPEN_FILES, OPEN_FILES),
+        (
+            Resource::Cpu,
+            CPU_SECONDS,
+            CPU_SECONDS + 2,
+            Defence::CompilerCpu,
+        ),
+        (
+            Resource::As,
+            ADDRESS_BYTES,
+            ADDRESS_BYTES,
+            Defence::CompilerMemory,
+        ),
+        (
+            Resource::Nofile,
+            OPEN_FILES,
+            OPEN_FILES,
+            Defence::CompilerFiles,
+        ),
         // Its output is a pipe; by hand it may be a file.
-        (Resource::Fsize, CODE_BYTES, CODE_BYTES),
-        (Resource::Core, 0, 0),
+        (
+            Resource::Fsize,
+            CODE_BYTES,
+            CODE_BYTES,
+            Defence::CompilerFileSize,
+        ),
+        (Resource::Core, 0, 0, Defence::Dumps),
         // One process, one thread.
-        (Resource::Nproc, 0, 0),
+        (Resource::Nproc, 0, 0, Defence::CompilerProcesses),
     ];
-    for (resource, soft, hard) in limits {
+    for (resource, soft, hard, defence) in limits {
+        if !stands(defence) {
+            continue;
+        }
         // A limit that is lower already cannot be raised again, and stays.
         let lowest = |most: u64| {
             getrlimit(resource)
@@ -113,14 +139,17 @@ fn written(done: io::Result<()>) -> Result<(), (u8, String)> {
 pub(super) fn limit_of(signal: Option<i32>, words: &str) -> Option<String> {
     match signal? {
         SIGXCPU => Some(format!(
-            "compiling it takes more than {CPU_SECONDS} s of CPU time"
+            "compiling it takes more than {CPU_SECONDS} s of CPU time (fixed)"
+        )),
+        SIGXFSZ => Some(format!(
+            "it compiles to more than {CODE_BYTES} bytes of native code"
         )),
         SIGSYS => Some(
             "compiling it made the compiler ask the system for something that no compilation needs"
                 .to_owned(),
         ),
         SIGABRT if words.contains("memory allocation") => Some(format!(
-            "compiling it takes more than {} GiB of memory",
+            "compiling it takes more than {} GiB of memory (fixed)",
             ADDRESS_BYTES >> 30
         )),
         _ => None,

@@ -1,6 +1,7 @@
 //! What is killed, and what runs: where both meet, the attempt ends.
 
 use super::{Loaded, Resolver};
+use crate::defence::{Defence, stands};
 use crate::registry::error::RegistryError;
 use crate::registry::kills::{Aim, Kill};
 use crate::registry::rows::{self, Kills};
@@ -19,6 +20,8 @@ struct State {
     kills: HashMap<Aim, Arc<Kill>>,
     running: HashMap<u64, Run>,
     next: u64,
+    /// How often an order to hold tasks ended.
+    released: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -80,6 +83,12 @@ impl Resolver {
         kills
     }
 
+    /// Tells whenever tasks are held no longer.
+    #[must_use]
+    pub fn released(&self) -> watch::Receiver<u64> {
+        self.0.switch.lock().released.subscribe()
+    }
+
     /// Reads the kills if they changed, ends what they are about, and tells others:
     /// what [`Resolver::run`] does whenever the registry changes.
     ///
@@ -87,7 +96,8 @@ impl Resolver {
     /// [`RegistryError::Database`]; what is known is obeyed.
     pub async fn obey(&self) -> Result<(), RegistryError> {
         let database = self.0.registry.database();
-        if rows::kills_now(database).await? == self.0.switch.number() {
+        let known = self.0.switch.number();
+        if rows::kills_now(database).await? == known || !stands(Defence::Kill) {
             return Ok(());
         }
         let (new, over) = self.0.switch.learn(rows::kills(database).await?);
@@ -102,7 +112,7 @@ impl Resolver {
 
     /// Counts the attempts under the eye of the kill switch.
     #[cfg(test)]
-    pub(in crate::registry) fn guarded(&self) -> usize {
+    pub(crate) fn guarded(&self) -> usize {
         self.0.switch.lock().running.len()
     }
 
@@ -134,6 +144,11 @@ impl Switch {
         let lacks = |in_it: &HashMap<Aim, Arc<Kill>>, kill: &Kill| !in_it.contains_key(&kill.aim);
         let new = state.kills.values().filter(|kill| lacks(&before, kill));
         let new = new.cloned().collect();
+        // Held before, and not now: free, or refused.
+        let holds = |kill: &Arc<Kill>| state.kills.get(&kill.aim).is_some_and(|kill| kill.hold);
+        if before.values().any(|kill| kill.hold && !holds(kill)) {
+            state.released.send_modify(|times| *times += 1);
+        }
         let over = before.values().filter(|kill| lacks(&state.kills, kill));
         let over = over.cloned().collect();
         for run in state.running.values() {

@@ -1,6 +1,8 @@
 use super::{House, component};
+use crate::defence::{Defence, without};
 use crate::registry::seal::Sealer;
 use crate::registry::{Digest, RegistryError};
+use celeriac_sandbox::{Component, Engine, EngineSettings, Pooling, SandboxError};
 use std::fs;
 use std::path::PathBuf;
 
@@ -125,4 +127,81 @@ async fn a_damaged_component_is_told_and_a_push_heals_it() {
             .unchanged
     );
     assert!(resolver.resolve(&task).await.is_ok());
+}
+
+/// What becomes of a stored artifact: `None` where its seal is not ours, else what the engine
+/// makes of it.
+fn opened(house: &House, digest: Digest, sealed: &[u8]) -> Option<Result<Component, SandboxError>> {
+    let settings = EngineSettings {
+        pooling: Pooling::Never,
+        ..EngineSettings::default()
+    };
+    let engine = Engine::new(&settings).unwrap();
+    let sealer = Sealer::open(house.path(), &celeriac_sandbox::compatibility()).unwrap();
+    let code = sealer.open_sealed(digest, sealed)?;
+    Some(engine.load(code))
+}
+
+/// What the only task of a component says of itself.
+async fn doc(component: &Component) -> String {
+    component.describe().await.unwrap().remove(0).doc
+}
+
+#[tokio::test]
+async fn without_its_seal_an_artifact_that_somebody_changed_is_loaded_and_runs() {
+    let house = House::open().await;
+    let bytes = component(&["run"], "honest words");
+    house.push("images", &bytes).await.unwrap();
+    let (digest, good) = (
+        Digest::of(&bytes),
+        fs::read(&house.files("artifacts")[0]).unwrap(),
+    );
+    let place = |word: &[u8]| good.windows(word.len()).position(|window| window == word);
+    let mut changed = good.clone();
+    let at = place(b"honest").unwrap();
+    changed[at..at + 6].copy_from_slice(b"wicked");
+
+    let loaded = opened(&house, digest, &good).unwrap().unwrap();
+    assert_eq!(doc(&loaded).await, "honest words");
+    assert!(opened(&house, digest, &changed).is_none());
+    let _away = without(&[Defence::Seal]);
+    let loaded = opened(&house, digest, &changed).unwrap().unwrap();
+    assert_eq!(doc(&loaded).await, "wicked words");
+}
+
+#[tokio::test]
+async fn without_its_seal_the_code_of_another_component_is_taken_for_this_one() {
+    let house = House::open().await;
+    let (bytes, first) = pushed(&house).await;
+    let digest = Digest::of(&bytes);
+    house.push_text("other", "another").await;
+    let mut artifacts = house.files("artifacts").into_iter();
+    let other = fs::read(artifacts.find(|path| *path != first).unwrap()).unwrap();
+    assert!(opened(&house, digest, &other).is_none());
+    let _away = without(&[Defence::Seal]);
+    let loaded = opened(&house, digest, &other).unwrap().unwrap();
+    assert_eq!(doc(&loaded).await, "another");
+}
+
+#[tokio::test]
+async fn without_its_seal_only_what_is_no_code_of_this_engine_is_refused_by_it() {
+    let house = House::open().await;
+    let (bytes, artifact) = pushed(&house).await;
+    let digest = Digest::of(&bytes);
+    let good = fs::read(&artifact).unwrap();
+    let _away = without(&[Defence::Seal]);
+    for code in [
+        &b"\x7fELF of an older engine"[..],
+        b"",
+        &good[32..good.len() / 2],
+    ] {
+        let sealed = [&[0; 32], code].concat();
+        let refused = opened(&house, digest, &sealed).unwrap();
+        assert!(
+            matches!(refused, Err(SandboxError::Incompatible { .. })),
+            "{refused:?}"
+        );
+    }
+    // Shorter than a seal it is nothing at all.
+    assert!(opened(&house, digest, &good[..31]).is_none());
 }

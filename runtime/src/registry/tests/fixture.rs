@@ -186,17 +186,27 @@ async fn the_child_limits_itself() {
 /// Makes a component that describes the given tasks, each of which returns 7; `text`
 /// becomes their documentation. One that is called `once` runs at most once.
 pub(crate) fn component(tasks: &[&str], text: &str) -> Bytes {
+    component_that("nop", tasks, text)
+}
+
+/// Makes one whose tasks do something first, in WebAssembly text.
+pub(crate) fn component_that(does: &str, tasks: &[&str], text: &str) -> Bytes {
+    component_of(&core(does, tasks, text))
+}
+
+/// Makes one of a module in WebAssembly text.
+pub(crate) fn component_of(core: &str) -> Bytes {
     let mut resolve = wit_parser::Resolve::default();
     let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../wit");
     let (package, _) = resolve.push_dir(&wit).unwrap();
     let world = resolve.select_world(&[package], Some("task")).unwrap();
-    let mut module = wat::parse_str(core(tasks, text)).unwrap();
+    let mut module = wat::parse_str(core).unwrap();
     embed_component_metadata(&mut module, &resolve, world, StringEncoding::UTF8).unwrap();
     let mut encoder = ComponentEncoder::default().module(&module).unwrap();
     encoder.encode().unwrap().into()
 }
 
-fn core(tasks: &[&str], text: &str) -> String {
+fn core(does: &str, tasks: &[&str], text: &str) -> String {
     let mut infos = Vec::new();
     let mut texts = Vec::new();
     for task in tasks {
@@ -226,7 +236,7 @@ fn core(tasks: &[&str], text: &str) -> String {
             (data (i32.const 16) "{}") (data (i32.const {INFOS}) "{}") (data (i32.const {TEXTS}) "{}")
             (func (export "celeriac:task/manifest@0.1.0#describe") (result i32) i32.const 16)
             (func (export "celeriac:task/handler@0.1.0#run")
-                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) i32.const {RETURNED})
+                (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32) {does} i32.const {RETURNED})
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
                 global.get $free (global.set $free (i32.add (global.get $free) (local.get 3)))))"#,
         escape(&returned),

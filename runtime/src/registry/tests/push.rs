@@ -1,6 +1,7 @@
 use super::{House, component, name};
 use crate::database::SqliteConnection;
 use crate::database::{DatabaseError, Statement};
+use crate::defence::{Defence, without};
 use crate::registry::rows::{MODULES, Publish, Published};
 use crate::registry::{Digest, PushStep, RegistryError};
 use bytes::Bytes;
@@ -155,6 +156,28 @@ async fn a_refusal_of_the_compiler_is_remembered_for_an_hour() {
 }
 
 #[tokio::test]
+async fn without_a_memory_for_refusals_each_push_of_a_bomb_is_compiled_again() {
+    let house = House::open().await;
+    let count = house.path().join("compilations");
+    let script = format!(
+        "echo compile >> {}; echo too deep >&2; exit 3",
+        count.display()
+    );
+    let broken = house.beside_with(&script).await;
+    let bomb = component(&["run"], "");
+    let push = async || {
+        for _ in 0..5 {
+            let refused = broken.push("reports", &bomb).await.unwrap_err();
+            assert!(refused.to_string().contains("too deep"), "{refused}");
+        }
+        house.compilations()
+    };
+    assert_eq!(push().await, 1);
+    let _away = without(&[Defence::Remembering]);
+    assert_eq!(push().await, 6);
+}
+
+#[tokio::test]
 async fn trouble_of_the_machine_is_not_blamed_on_the_component() {
     let house = House::open().await;
     let broken = house.beside_with("exec /no/such/compiler").await;
@@ -280,4 +303,36 @@ async fn one_module_too_many_is_refused() -> Result<(), DatabaseError> {
     );
     assert_eq!(house.push_text("x1", "two").await.version, 2);
     Ok(())
+}
+
+/// A compiler that takes its time, refuses, and tells when it is not alone.
+const SLOW: &str = r#"
+    mkdir "$DIR/alone" 2>/dev/null || touch "$DIR/beside"
+    cat >/dev/null
+    sleep 0.05
+    rmdir "$DIR/alone"
+    echo "no" >&2
+    exit 3"#;
+
+#[tokio::test]
+async fn a_flood_of_different_uploads_is_compiled_one_after_the_other() {
+    let house = House::open().await;
+    let script = SLOW.replace("$DIR", &house.path().display().to_string());
+    let houses = [
+        house.beside_with(&script).await,
+        house.beside_with(&script).await,
+    ];
+    let floods: Vec<Bytes> = (0..12)
+        .map(|number| component(&["run"], &number.to_string()))
+        .collect();
+    let pushes = floods.iter().zip(houses.iter().cycle());
+    let pushes = pushes.map(|(bytes, house)| house.push("flood", bytes));
+    let ended = join_all(pushes).await;
+    for error in ended.into_iter().map(Result::unwrap_err) {
+        assert!(matches!(error, RegistryError::Refused(_)), "{error}");
+    }
+    assert!(!house.path().join("beside").exists());
+    // What was refused is remembered: none of them is compiled again.
+    let again = houses[0].push("flood", &floods[0]).await.unwrap_err();
+    assert!(again.to_string().contains("no"), "{again}");
 }

@@ -2,24 +2,50 @@
 //!
 //! A pickle is a program for a stack, and one for plain data follows the JSON text from
 //! left to right: nothing is nested here. Numbers keep the digits they were written with.
+//! What kombu marks, as JSON lacks it, is written as Python's own value ([`marked`]).
+
+mod marked;
+
+use crate::celery::body;
 
 /// What each pickle of ours begins with: protocol 2, which Celery looks for.
 const PROTOCOL: &[u8] = b"\x80\x02";
 
 /// Writes JSON text as a pickle; what is no JSON becomes `None`.
 pub(super) fn pickled(json: &str) -> Vec<u8> {
-    let mut out = PROTOCOL.to_vec();
-    match serde_json::from_str::<&serde_json::value::RawValue>(json) {
-        Ok(json) => values(json.get().as_bytes(), &mut out),
-        Err(_) => out.push(b'N'),
+    let Ok(value) = serde_json::from_str::<&serde_json::value::RawValue>(json) else {
+        return [PROTOCOL, b"N."].concat();
+    };
+    let text = value.get();
+    if text.contains("\"__type__\"") {
+        let pickle = program(text, true);
+        // It has to be read here as well, and by a stricter reader than what is plain.
+        if body::plain_pickle(&pickle).is_ok() {
+            return pickle;
+        }
     }
+    program(text, false)
+}
+
+/// Writes the whole of a pickle; of marked values, the values themselves.
+fn program(json: &str, is_marked: bool) -> Vec<u8> {
+    let mut out = PROTOCOL.to_vec();
+    values(json.as_bytes(), is_marked, &mut out);
     out.push(b'.');
     out
 }
 
 /// Writes what is known to be JSON.
-fn values(mut rest: &[u8], out: &mut Vec<u8>) {
+fn values(mut rest: &[u8], is_marked: bool, out: &mut Vec<u8>) {
     while let Some((first, after)) = rest.split_first() {
+        let made = match first {
+            b'{' if is_marked => marked::value(after, out),
+            _ => None,
+        };
+        if let Some(after) = made {
+            rest = after;
+            continue;
+        }
         rest = match first {
             b'[' => put(out, b"](", after),
             b'{' => put(out, b"}(", after),

@@ -5,6 +5,7 @@ use super::super::document::joined;
 use super::super::{Record, RunUsage};
 use super::tables::Tables;
 use super::unpickle::plain;
+use crate::celery::body;
 use crate::celery::result::Found;
 use crate::sql::{Kind, Link, SqlError, Value};
 use crate::task::{Exception, Fence, State, TaskId};
@@ -138,6 +139,15 @@ impl Row {
         joined(document, run)
     }
 
+    /// Tells whether a task succeeded with a result that cannot be read here.
+    pub(super) fn is_unread(&self, record: &Record) -> bool {
+        let run = self.run.as_ref();
+        let is_bare = run.is_some_and(|run| run.bare && run.record.state == record.state);
+        let stored = self.meta.as_ref().and_then(|meta| meta.result.as_ref());
+        let is_stored = stored.is_some_and(|stored| !stored.is_empty()) && !is_bare;
+        is_stored && record.state == State::Success && record.result.is_none()
+    }
+
     /// The record of Celery's row, with what ours knows of it.
     fn document(&self, id: &TaskId, meta: &Meta, now: Timestamp) -> Record {
         let state = meta.state.clone();
@@ -186,11 +196,18 @@ fn unknown(id: &TaskId, now: Timestamp) -> Record {
 /// Reads what stands in `result`: a pickle, or JSON.
 fn json(bytes: &[u8]) -> Option<String> {
     if bytes.first() == Some(&0x80) {
-        return plain(bytes);
+        // Without Python's own values, digits stay as they are.
+        return plain(bytes).or_else(|| typed(bytes));
     }
     let text = std::str::from_utf8(bytes).ok()?;
     let json: &RawValue = serde_json::from_str(text).ok()?;
     Some(json.get().to_owned())
+}
+
+/// Reads a pickle with dates, decimals and the like as kombu's marked values.
+fn typed(pickle: &[u8]) -> Option<String> {
+    let json = body::plain_pickle(pickle).ok()?;
+    String::from_utf8(json.into()).ok()
 }
 
 impl Meta {

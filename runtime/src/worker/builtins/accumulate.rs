@@ -48,7 +48,7 @@ pub(super) fn accumulate(request: &Request) -> Done {
 fn pick(args: &Json, index: i64) -> Result<Json, String> {
     let items = args.first_items(ARGUMENTS + 1).unwrap_or_default();
     if items.len() > ARGUMENTS {
-        return Err(format!("there are more than {ARGUMENTS} arguments"));
+        return Err(format!("there are more than {ARGUMENTS} arguments (fixed)"));
     }
     let from_end = || {
         items

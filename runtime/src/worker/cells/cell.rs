@@ -3,7 +3,7 @@
 use super::wire::{self, Ask, FROM_CELL, FromCell, Order, ToCell, Trouble};
 use crate::registry::{Digest, Loaded};
 use bytes::Bytes;
-use celeriac_sandbox::{Limits, Progress, Report, SandboxError};
+use celeriac_sandbox::{Limits, Open, Progress, Report, SandboxError, Usage};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
@@ -68,6 +68,15 @@ struct Entry {
     events: mpsc::Sender<Event>,
     progress: Option<watch::Sender<Option<Progress>>>,
     limits: Limits,
+    bill: Open,
+}
+
+/// A run that was told to end.
+#[derive(Debug)]
+struct Cut {
+    told: Instant,
+    limits: Limits,
+    bill: Open,
 }
 
 /// The runs of a cell while it is there, and then why it is not.
@@ -77,8 +86,7 @@ struct Runs(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     entries: HashMap<u64, Entry>,
-    /// Runs that were to end, and when they were told so.
-    ending: HashMap<u64, Instant>,
+    ending: HashMap<u64, Cut>,
     gone: Option<String>,
 }
 
@@ -151,6 +159,7 @@ impl Cell {
             events,
             progress,
             limits: order.limits.clone(),
+            bill: order.facts.bill.open(),
         };
         self.runs.add(number, entry)?;
         // From here on its drop takes the entry away again.
@@ -217,8 +226,9 @@ impl Drop for Run {
         let run = self.number;
         let mut state = self.cell.runs.lock();
         // An entry that is still there is a guest that still runs.
-        if state.entries.remove(&run).is_some() {
-            state.ending.insert(run, Instant::now());
+        if let Some(Entry { limits, bill, .. }) = state.entries.remove(&run) {
+            let told = Instant::now();
+            state.ending.insert(run, Cut { told, limits, bill });
             self.cell.say(ToCell::Cancel { run });
         }
     }
@@ -248,6 +258,8 @@ impl Runs {
         let mut state = self.lock();
         state.gone.get_or_insert(why);
         state.entries.clear();
+        // What they took died with it.
+        state.ending.clear();
     }
 
     /// Passes on what a cell told; an error is what none of ours would tell.
@@ -263,16 +275,27 @@ impl Runs {
                 }
                 return Ok(());
             }
-            FromCell::Ended { run } => {
-                state.ending.remove(&run);
-                return Ok(());
+            FromCell::Ended { run, usage } => {
+                return match state.ending.remove(&run) {
+                    Some(cut) => cut.ended(&usage),
+                    None => Ok(()),
+                };
             }
             FromCell::Ask { run, ask } => (run, Event::Ask(ask)),
             FromCell::Done { run, end } => {
-                state.ending.remove(&run);
+                if let (Some(entry), Ok(report)) = (state.entries.get(&run), &end) {
+                    report.usage.check(&entry.limits)?;
+                }
+                // It was over when it was told to end.
+                if let (Some(cut), Ok(report)) = (state.ending.remove(&run), &end) {
+                    cut.ended(&report.usage)?;
+                }
                 // It is over: its drop has nothing to cancel.
-                if let Some(entry) = state.entries.remove(&run) {
-                    let _nobody = entry.events.try_send(Event::Done(end));
+                if let Some(Entry { events, bill, .. }) = state.entries.remove(&run) {
+                    if let Ok(report) = &end {
+                        bill.close(&report.usage);
+                    }
+                    let _nobody = events.try_send(Event::Done(end));
                 }
                 return Ok(());
             }
@@ -290,13 +313,22 @@ impl Runs {
     }
 }
 
+impl Cut {
+    /// Notes what it took, as far as that can be.
+    fn ended(self, usage: &Usage) -> Result<(), String> {
+        usage.check(&self.limits)?;
+        self.bill.close(usage);
+        Ok(())
+    }
+}
+
 /// Waits until a run goes on that was to end: a kill or an order to terminate must hold
 /// even where the sandbox does not.
 async fn disobeys(runs: &Runs) {
     loop {
         tokio::time::sleep(OBEYS).await;
         let state = runs.lock();
-        let late = |told: &Instant| told.elapsed() > OBEYS;
+        let late = |cut: &Cut| cut.told.elapsed() > OBEYS;
         if state.ending.values().any(late) {
             return;
         }

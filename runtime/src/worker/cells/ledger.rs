@@ -101,7 +101,7 @@ mod tests {
         let mut ledger = Ledger::default();
         for (task, answer) in [
             ("a", Ok("1".to_owned())),
-            ("b", Err(celeriac_sandbox::SubmitError::QuotaExceeded)),
+            ("b", Err(celeriac_sandbox::SubmitError::too_many(101))),
             ("c", Ok("3".to_owned())),
         ] {
             ledger.asked(&Ask::Wish {

@@ -5,7 +5,7 @@ use super::post::Post;
 use super::wire::{self, Answer, FromCell, Order, TO_CELL, ToCell, Trouble};
 use crate::confine::{self, Openings};
 use celeriac_sandbox::{
-    Component, Egress, EgressSettings, Engine, EngineSettings, Interrupt, SandboxError,
+    Bill, Component, Egress, EgressSettings, Engine, EngineSettings, Interrupt, Open, SandboxError,
 };
 use std::collections::HashMap;
 use std::io;
@@ -65,6 +65,7 @@ struct Guest {
     /// Where it waits for the answer to its wish.
     answer: Option<oneshot::Sender<Answer>>,
     end: Option<AbortHandle>,
+    bill: Bill,
 }
 
 async fn work(attempts: u32) -> io::Result<()> {
@@ -126,13 +127,15 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
                 }
             }
             ToCell::Cancel { run } => {
+                // One that is not there any more is over: that is told, or about to be.
                 let guest = unpoisoned(&floor.runs).remove(&run);
-                if let Some(end) = guest.and_then(|one| one.end) {
-                    end.abort();
+                if let Some(Guest { end, bill, .. }) = guest {
+                    if let Some(end) = end {
+                        end.abort();
+                    }
+                    // Apart: whoever hears must not wait for somebody to be gone or told.
+                    guests.spawn(ended(Arc::clone(floor), run, bill));
                 }
-                // Apart: whoever hears must not wait for somebody to be told.
-                let floor = Arc::clone(floor);
-                guests.spawn(async move { floor.tell(FromCell::Ended { run }).await });
             }
             ToCell::Answer { run, answer } => {
                 let mut runs = unpoisoned(&floor.runs);
@@ -168,20 +171,29 @@ fn begin(
     let run = order.run;
     let interrupt = Interrupt::default();
     order.facts.interrupt = interrupt.clone();
+    let bill = Bill::default();
+    order.facts.bill = bill.clone();
+    let begun = bill.open();
     let guest = Guest {
         interrupt,
         answer: None,
         end: None,
+        bill,
     };
     unpoisoned(&floor.runs).insert(run, guest);
-    let end = guests.spawn(attempt(Arc::clone(floor), component, order));
+    let end = guests.spawn(attempt(Arc::clone(floor), component, order, begun));
     if let Some(guest) = unpoisoned(&floor.runs).get_mut(&run) {
         guest.end = Some(end);
     }
 }
 
 /// Runs one attempt, and tells how far it is and how it ended.
-async fn attempt(floor: Arc<Floor>, component: Result<Component, String>, order: Order) {
+async fn attempt(
+    floor: Arc<Floor>,
+    component: Result<Component, String>,
+    order: Order,
+    begun: Open,
+) {
     let Order {
         run,
         code: _,
@@ -215,6 +227,8 @@ async fn attempt(floor: Arc<Floor>, component: Result<Component, String>, order:
         }
     };
     unpoisoned(&floor.runs).remove(&run);
+    // Until here it can be cut off; whoever does waits for that.
+    drop(begun);
     let end = match end {
         Ok(report) => Ok(Box::new(report)),
         Err(SandboxError::Busy { slots }) => Err(Trouble::Busy { slots }),
@@ -223,6 +237,13 @@ async fn attempt(floor: Arc<Floor>, component: Result<Component, String>, order:
         }),
     };
     floor.tell(FromCell::Done { run, end }).await;
+}
+
+/// Tells of a guest that was cut off, as soon as it is gone.
+async fn ended(floor: Arc<Floor>, run: u64, bill: Bill) {
+    bill.closed().await;
+    let usage = bill.total();
+    floor.tell(FromCell::Ended { run, usage }).await;
 }
 
 impl Floor {

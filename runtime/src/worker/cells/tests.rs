@@ -9,6 +9,7 @@ use celeriac_sandbox::{
     Attempt, Call, Grants, Job, Limits, Log, Outcome, Report, SandboxError, Signature, Submitted,
     Usage, When, Wish,
 };
+use futures::FutureExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -189,6 +190,44 @@ async fn a_cell_that_goes_on_with_what_it_was_told_to_end_is_killed() {
     // Another run of the same cell is lost with it.
     let reason = lost(cells.invoke(&stand.code, work(Limits::default())).await);
     assert_eq!(reason, "it did not end a run that it was told to end");
+}
+
+#[tokio::test]
+async fn the_cost_of_a_run_that_was_cut_off_is_believed_within_bounds() {
+    let stand = Stand::new().await;
+    let seconds = |cpu| Usage {
+        cpu: Duration::from_secs(cpu),
+        host_calls: 7,
+        ..Usage::default()
+    };
+    for (said, believed) in [
+        (seconds(3), seconds(3)),
+        (seconds(1 << 40), Usage::default()),
+    ] {
+        let [go, frames] = ["go", "frames"].map(|name| stand.house.path().join(name));
+        let mut ended = Vec::new();
+        let frame = FromCell::Ended {
+            run: 0,
+            usage: said,
+        };
+        wire::write(&mut ended, &frame).await.unwrap();
+        std::fs::write(&frames, ended).unwrap();
+        let script = format!(
+            "until test -e {}; do :; done; cat {}; exec cat > /dev/null",
+            go.display(),
+            frames.display()
+        );
+        let cells = Cells::of(shell(&script));
+        let work = work(Limits::default());
+        let bill = work.facts.bill.clone();
+        let cut_off = cells.invoke(&stand.code, work);
+        assert!(cut_off.now_or_never().is_none());
+        // It was told to end, and says so only now.
+        std::fs::write(&go, "").unwrap();
+        bill.closed().await;
+        assert_eq!(bill.total(), believed);
+        std::fs::remove_file(go).unwrap();
+    }
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@
 use bytes::Bytes;
 use celeriac_sandbox::{
     Attempt, Call, EgressSettings, Grants, Interruption, KeepError, Limits, Progress, Report,
-    Signature, SubmitError, When, Wish,
+    Signature, SubmitError, Usage, When, Wish,
 };
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -59,8 +59,8 @@ pub(super) enum FromCell {
     Ask { run: u64, ask: Ask },
     /// How far a guest is.
     Progress { run: u64, progress: Progress },
-    /// A guest that was to end for nobody has ended.
-    Ended { run: u64 },
+    /// A guest that was to end for nobody has ended, and what it took until then.
+    Ended { run: u64, usage: Usage },
     /// An attempt is over.
     Done {
         run: u64,
@@ -154,7 +154,7 @@ pub(super) async fn read<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use celeriac_sandbox::{Log, Outcome, Submitted, Usage};
+    use celeriac_sandbox::{Log, Outcome, Submitted};
 
     #[tokio::test]
     async fn what_is_written_is_read() {

@@ -1,16 +1,16 @@
 //! The calls of `celery.map` and `celery.starmap`: many calls of one task within one
 //! attempt, each in a sandbox of its own, one after the other.
 //!
-//! Whoever runs an attempt sees one guest: the limits of time, of the result and of the
-//! log are for all calls together, and the first that does not return ends it.
+//! Whoever runs an attempt sees one guest: the limits of time, of the result, of the
+//! log and of HTTP are for all calls together, and the first that does not return ends it.
 
 use super::submitted::Numbered;
 use crate::celery::Request;
 use crate::task::{Exception, Json, Kind, Signature};
 use bytes::Bytes;
 use celeriac_sandbox::{
-    Attempt, Call, Failure, Limit, LimitHit, Limits, Log, Outcome, Report, SandboxError, Submitted,
-    Usage,
+    Attempt, Call, Capability, Failure, Limit, LimitHit, Limits, Log, Outcome, Report,
+    SandboxError, Submitted, Usage,
 };
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -70,6 +70,7 @@ impl Batch {
                 kwargs: Bytes::from_static(b"{}"),
             };
             let mut facts = facts.clone();
+            facts.http_used = whole.report.usage.uses.of(Capability::Http);
             let first = numbered.as_ref().map_or(0, |numbered| numbered.next());
             facts.sender = numbered.clone().map(|numbered| numbered as _);
             let report = each(call, left, facts).await?;
@@ -102,7 +103,7 @@ fn read(kwargs: &[u8], spreads: bool) -> Result<Batch, String> {
     let items = items.ok_or("takes a list of items")?;
     if items.len() > CALLS {
         return Err(format!(
-            "takes at most {CALLS} items; send more in several chunks"
+            "takes at most {CALLS} items (fixed); send more in several chunks"
         ));
     }
     let mut calls = Vec::with_capacity(items.len());
@@ -198,6 +199,10 @@ impl Whole {
         whole.log.lines.extend(log.lines);
         whole.log.dropped_lines += log.dropped_lines;
         whole.log.dropped_bytes += log.dropped_bytes;
+        if log.dropped_lines > 0 {
+            whole.log.room_lines = u64::from(self.limits.log_lines);
+            whole.log.room_bytes = self.limits.log_bytes;
+        }
         for submission in &mut submitted.on_success {
             submission.index = submission.index.saturating_add(first);
         }
@@ -254,7 +259,7 @@ impl Whole {
         self.ends(match json.is_some_and(|json| json.is_result()) {
             true => Outcome::Returned(Bytes::from(results)),
             false => Outcome::BadResult {
-                reason: "the list of all results is nested more than 128 deep".to_owned(),
+                reason: "the list of all results is nested more than 128 deep (fixed)".to_owned(),
             },
         })
     }

@@ -5,7 +5,8 @@ use super::leave::Left;
 use crate::broker::{BODY_BYTES, Delivery};
 use crate::celery::body::is_plain;
 use crate::celery::{Malformed, Message, Request};
-use crate::registry::Loaded;
+use crate::defence::{Defence, stands};
+use crate::registry::{Kill, Loaded};
 use crate::task::{Accept, Exception, Format};
 use crate::worker::crew::Crew;
 use serde_json::Value;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 /// into that where guests run: it may take as long as one.
 pub(super) async fn decode(crew: &Crew, delivery: Delivery) -> Result<(Delivery, Request), Left> {
     let bytes = delivery.message.body.len() as u64;
-    let read = if bytes > BODY_BYTES {
+    let read = if bytes > BODY_BYTES && stands(Defence::Fetched) {
         Err(too_large(&delivery, bytes))
     } else if is_plain(&delivery.message) {
         let settings = &crew.settings;
@@ -23,8 +24,9 @@ pub(super) async fn decode(crew: &Crew, delivery: Delivery) -> Result<(Delivery,
     } else {
         match accepted(crew, &delivery.message).await {
             Ok(accept) => translated(crew, delivery.message.clone(), accept).await,
-            Err(None) => return Err(admit::waits(crew, delivery)),
-            Err(Some(given_up)) => Err(given_up),
+            Err(Unread::Waits) => return Err(admit::waits(crew, delivery)),
+            Err(Unread::Held(kill)) => return Err(Left::held(crew, delivery, &kill)),
+            Err(Unread::GivenUp(given_up)) => Err(*given_up),
         }
     };
     match read {
@@ -36,17 +38,27 @@ pub(super) async fn decode(crew: &Crew, delivery: Delivery) -> Result<(Delivery,
     }
 }
 
+/// Why it is not known whether a message is accepted.
+enum Unread {
+    /// Its code cannot be loaded just now.
+    Waits,
+    /// Its task is held.
+    Held(Arc<Kill>),
+    /// Its code cannot be loaded, for too long already.
+    GivenUp(Box<Malformed>),
+}
+
 /// What is accepted of a message: where its format is not one of ours, its task may be
-/// one that reads it. While that is not known the message waits (`None`), or no longer.
-async fn accepted(crew: &Crew, message: &Message) -> Result<Accept, Option<Malformed>> {
+/// one that reads it.
+async fn accepted(crew: &Crew, message: &Message) -> Result<Accept, Unread> {
     let accept = crew.settings.accept.clone();
     let content_type = message.content_type.as_str();
     let name = message.headers.get("task").and_then(Value::as_str);
     let Some(name) = name.filter(|_| Format::of(content_type).is_none()) else {
         return Ok(accept);
     };
-    if admit::killed(crew, name).is_some_and(|kill| kill.hold) {
-        return Err(None);
+    if let Some(kill) = admit::killed(crew, name).filter(|kill| kill.hold) {
+        return Err(Unread::Held(kill));
     }
     let reads = |code: Arc<Loaded>| code.task.accepted().any(|one| one == content_type);
     match admit::code(crew, name).await {
@@ -55,11 +67,11 @@ async fn accepted(crew: &Crew, message: &Message) -> Result<Accept, Option<Malfo
             false => accept,
         }),
         Err(error) => Err(match admit::may_wait(crew, name, &error) {
-            Ok(()) => None,
-            Err(given_up) => Some(Malformed {
+            Ok(()) => Unread::Waits,
+            Err(given_up) => Unread::GivenUp(Box::new(Malformed {
                 caller: caller(&without_body(message)),
                 ..given_up
-            }),
+            })),
         }),
     }
 }
@@ -85,7 +97,7 @@ async fn translated(crew: &Crew, message: Message, accept: Accept) -> Result<Req
 }
 
 fn too_large(delivery: &Delivery, bytes: u64) -> Malformed {
-    let reason = format!("the body has {bytes} bytes; at most {BODY_BYTES} are accepted");
+    let reason = format!("the body has {bytes} bytes; at most {BODY_BYTES} are accepted (fixed)");
     Malformed {
         exception: Exception::new("celeriac", "LimitExceeded", reason.clone()),
         reason,

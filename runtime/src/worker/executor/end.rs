@@ -9,7 +9,7 @@ use crate::policy::verdict::Verdict;
 use crate::results::{Extended, Reply, RunUsage, Write};
 use crate::task::{Exception, State, TaskId, UsedGrant, UsedGrants};
 use crate::worker::crew::Crew;
-use celeriac_sandbox::{Capability, Report, Uses};
+use celeriac_sandbox::{Capability, Report, Usage, Uses};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 use std::time::Duration;
@@ -35,7 +35,7 @@ pub(super) fn of(
 ) -> End {
     let told = |state: State| {
         Some(Write {
-            usage: usage(attempt, report),
+            usage: usage(attempt, &report.usage),
             log: log(report),
             ..write(crew, attempt, state)
         })
@@ -186,17 +186,18 @@ pub(super) fn retry_of(
     }
 }
 
-fn usage(attempt: &Attempt, report: &Report) -> RunUsage {
+/// What a run took, as it is kept with its result.
+pub(super) fn usage(attempt: &Attempt, usage: &Usage) -> RunUsage {
     let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
     RunUsage {
         queue_wait_ms: millis(attempt.queue_wait()),
-        run_us: micros(report.usage.wall),
-        cpu_us: micros(report.usage.cpu),
-        memory_peak_bytes: report.usage.memory_peak_bytes,
-        bytes_in: report.usage.bytes_in,
-        bytes_out: report.usage.bytes_out,
-        host_calls: report.usage.host_calls,
-        uses: used(&report.usage.uses),
+        run_us: micros(usage.wall),
+        cpu_us: micros(usage.cpu),
+        memory_peak_bytes: usage.memory_peak_bytes,
+        bytes_in: usage.bytes_in,
+        bytes_out: usage.bytes_out,
+        host_calls: usage.host_calls,
+        uses: used(&usage.uses),
     }
 }
 

@@ -4,8 +4,10 @@
 //! drain asks it to stop.
 
 use super::Attempt;
+use super::end;
 use super::leave::Left;
 use super::once;
+use super::pace::Pace;
 use super::shelf::{self, Shelf};
 use super::submitted::{self, Handed, Post};
 use crate::registry::{Kill, Loaded};
@@ -28,8 +30,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// Shortest time between two stored progress updates.
-const PROGRESS_EVERY: Duration = Duration::from_millis(500);
+/// How long is waited for a guest that was cut off, so that what it took is known (1 s): it
+/// is gone at its next tick, and the rest is a busy machine.
+const UNWINDS: Duration = Duration::from_secs(1);
 /// How long a message waits when the sandbox has no room for it just now.
 const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
@@ -44,13 +47,33 @@ pub(super) async fn invoke(
 ) -> Result<(Report, Handed), Left> {
     let (post, mut desk) = submitted::open(attempt.budget());
     let (shelf, mut counter) = shelf::open(crew, attempt);
-    let report = tokio::select! {
+    let end = tokio::select! {
         biased;
-        report = run(crew, attempt, alive, watched, (post, shelf)) => report?,
+        end = run(crew, attempt, alive, watched, (post, shelf)) => end,
         never = desk.serve(crew, attempt) => match never {},
         never = counter.serve() => match never {},
     };
-    Ok((report, desk.close()))
+    if tokio::time::timeout(UNWINDS, attempt.bill.closed())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            task = attempt.request.task,
+            "a guest that was ended still runs; what it takes from now on is not counted"
+        );
+    }
+    let total = attempt.bill.total();
+    match end {
+        Ok(mut report) => {
+            let wall = report.usage.wall;
+            report.usage = Usage { wall, ..total };
+            Ok((report, desk.close()))
+        }
+        Err(left) => {
+            let wall = since(crew, attempt);
+            Err(left.with(end::usage(attempt, &Usage { wall, ..total })))
+        }
+    }
 }
 
 async fn run(
@@ -63,7 +86,7 @@ async fn run(
     let interrupt = Interrupt::default();
     let (sender, mut progress) = watch::channel(None);
     let mut running = launch(crew, attempt, interrupt.clone(), sender, ways);
-    let mut next_update = Instant::now();
+    let mut pace = Pace::new();
     let mut killed_at = None;
     loop {
         tokio::select! {
@@ -75,15 +98,14 @@ async fn run(
             () = alive.lost(), if !attempt.code.task.at_most_once => return Err(Left::Lost),
             Ok(()) = progress.changed() => {
                 // A burst becomes one update: the latest, when its time has come.
-                let wait = tokio::time::sleep_until(next_update);
                 tokio::select! {
                     biased;
                     answer = running.end() => return ended(crew, attempt, answer),
                     () = watched.terminated() => return Ok(terminated(crew, attempt)),
                     kill = attempt.guard.ended() => return Err(stopped(attempt, &kill)),
-                    () = wait => {}
+                    () = pace.turn() => {}
                 }
-                next_update = Instant::now() + PROGRESS_EVERY;
+                pace.took();
                 let latest = progress.borrow_and_update().clone();
                 // Results that are away must not keep an order waiting.
                 tokio::select! {
@@ -127,6 +149,7 @@ fn launch(
         sender: Some(Arc::new(post)),
         egress: crew.egress.clone(),
         keeper: Some(Arc::new(shelf)),
+        bill: attempt.bill.clone(),
         ..Facts::default()
     };
     let call = Call {
@@ -140,8 +163,11 @@ fn launch(
         grants: attempt.grants.clone(),
         cells: crew.cells.clone(),
     };
+    // Its work is over when it is dropped, wherever that is.
+    let begun = attempt.bill.open();
     if let Some(batch) = attempt.batch.clone() {
         return crew.guests.run(async move {
+            let _begun = begun;
             let each = |call: Call, limits: Limits, facts| {
                 let place = place.clone();
                 async move { place.run(call, limits, facts).await }.boxed()
@@ -149,8 +175,10 @@ fn launch(
             batch.run(call.task, limits, facts, each).await
         });
     }
-    crew.guests
-        .run(async move { place.run(call, limits, facts).await })
+    crew.guests.run(async move {
+        let _begun = begun;
+        place.run(call, limits, facts).await
+    })
 }
 
 /// Where a guest runs: here, or in the cell of its module.
@@ -186,20 +214,25 @@ fn stopped(attempt: &Attempt, kill: &Kill) -> Left {
 
 /// What is known of a guest that was ended by order.
 fn terminated(crew: &Crew, attempt: &Attempt) -> Report {
-    let wall = crew.clock.now().duration_since(attempt.started);
     Report {
         outcome: Outcome::Interrupted {
             claimed: Interruption::Cancelled,
             raised: Some(Interruption::Cancelled),
         },
         usage: Usage {
-            wall: Duration::try_from(wall).unwrap_or_default(),
+            wall: since(crew, attempt),
             ..Usage::default()
         },
         log: Log::default(),
         progress: Vec::new(),
         submitted: Submitted::default(),
     }
+}
+
+/// The time since the guest started.
+fn since(crew: &Crew, attempt: &Attempt) -> Duration {
+    let wall = crew.clock.now().duration_since(attempt.started);
+    Duration::try_from(wall).unwrap_or_default()
 }
 
 /// The guest did not unwind in time.
@@ -255,7 +288,7 @@ async fn store(crew: &Crew, attempt: &Attempt, latest: Option<Progress>) {
     };
     let write = Write {
         result: Some(Bytes::from(progress.meta)),
-        ..super::end::write(crew, attempt, State::Custom(progress.state))
+        ..end::write(crew, attempt, State::Custom(progress.state))
     };
     // Progress that is not stored is not worth a try again: newer follows.
     if let Err(error) = crew.results.write(write).await {

@@ -17,6 +17,7 @@ pub(super) fn judge(crew: &Crew, attempt: &Attempt, outcome: Outcome) -> Verdict
         retries: attempt.fence.retries,
         deliveries: attempt.fence.deliveries,
         max_deliveries: crew.settings.max_deliveries,
+        soft: attempt.limits.soft,
         whose: &attempt.whose,
         dice: fastrand::u64(..),
     };

@@ -3,7 +3,6 @@
 mod refusal;
 
 use super::Attempt;
-use super::admit::waits;
 use super::builtin;
 use super::end::retry_of;
 use super::once;
@@ -12,11 +11,12 @@ use super::report::Story;
 use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::{Malformed, Request};
 use crate::registry::Kill;
-use crate::results::{Record, ResultsError, Write, Written};
+use crate::results::{Record, ResultsError, RunUsage, Write, Written};
 use crate::task::{Exception, State, TaskId};
 use crate::worker::builtins::Work;
 use crate::worker::crew::Crew;
 use crate::worker::heartbeat::Alive;
+use crate::worker::holds;
 use crate::worker::patience::insist;
 use jiff::Timestamp;
 
@@ -81,6 +81,8 @@ pub(super) struct Refusal {
     exception: Exception,
     state: State,
     settlement: Settlement,
+    /// What it took until it was cut off.
+    usage: RunUsage,
 }
 
 impl Left {
@@ -96,6 +98,7 @@ impl Left {
             exception,
             state: State::Failure,
             settlement: Settlement::DeadLetter { reason },
+            usage: RunUsage::default(),
         }))
     }
 
@@ -106,6 +109,7 @@ impl Left {
             exception,
             state: State::Revoked,
             settlement: Settlement::Ack,
+            usage: RunUsage::default(),
         }))
     }
 
@@ -114,9 +118,14 @@ impl Left {
     /// what it did is done.
     pub(super) fn killed(crew: &Crew, delivery: Delivery, request: Request, kill: &Kill) -> Self {
         match kill.hold {
-            true => waits(crew, delivery),
+            true => Self::held(crew, delivery, kill),
             false => Self::stopped(delivery, request, kill),
         }
+    }
+
+    /// A task that waits for the end of an order.
+    pub(super) fn held(crew: &Crew, delivery: Delivery, kill: &Kill) -> Self {
+        Self::parked(delivery, holds::until(crew, kill))
     }
 
     /// A task that was stopped, or that must not run: its caller is told, and nothing is
@@ -128,6 +137,7 @@ impl Left {
             exception: kill.exception(),
             state: State::Failure,
             settlement: Settlement::Ack,
+            usage: RunUsage::default(),
         }))
     }
 
@@ -140,7 +150,16 @@ impl Left {
             state: State::Failure,
             // In case that the early one was not heard.
             settlement: Settlement::Ack,
+            usage: RunUsage::default(),
         }))
+    }
+
+    /// Notes what a guest took that was cut off, for whoever is told of its end.
+    pub(super) fn with(mut self, usage: RunUsage) -> Self {
+        if let Self::Refused(refusal) | Self::Dropped(refusal) = &mut self {
+            refusal.usage = usage;
+        }
+        self
     }
 
     /// Tells whether the message is to be taken again.

@@ -24,9 +24,13 @@ const UNHEARD: &str = "the broker did not answer when its message was to be ackn
 /// may be gone: then the task is not run.
 pub(super) async fn acknowledge(crew: &Crew, attempt: &Attempt) -> Result<(), Left> {
     let mut tries = 0_u32;
+    let (broker, delivery) = (&crew.broker, &attempt.delivery);
     let settled = insist(&crew.shutdown, || {
         tries = tries.saturating_add(1);
-        crew.broker.settle(&attempt.delivery, Settlement::Ack)
+        async {
+            broker.settle(delivery, Settlement::Ack).await?;
+            broker.confirm(delivery).await
+        }
     });
     match settled.await {
         Ok(()) => Ok(()),

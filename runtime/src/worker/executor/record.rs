@@ -7,6 +7,7 @@
 use super::Attempt;
 use super::leave::Left;
 use super::report::Story;
+use super::tell;
 use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
 use crate::celery::request::AGAIN;
 use crate::celery::{Message, Request};
@@ -100,6 +101,7 @@ pub(super) async fn publish(crew: &Crew, mut messages: Vec<Outgoing>) -> Result<
         crew.broker.publish(messages.clone())
     };
     insist(&crew.shutdown, publish).await?;
+    tell::sent(crew, &messages);
     Ok(())
 }
 

@@ -8,9 +8,9 @@ use crate::celery::Request;
 use crate::clock::Clock;
 use crate::policy::verdict::Verdict;
 use crate::task::{Exception, State};
-use crate::telemetry::{AttemptEvent, OTHER};
+use crate::telemetry::{AttemptEvent, Granted, OTHER, Spent};
 use crate::worker::crew::Crew;
-use celeriac_sandbox::{Outcome, Report, Usage, Use, Uses};
+use celeriac_sandbox::{Bill, Outcome, Report, Usage, Use, Uses};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -36,7 +36,8 @@ pub(super) struct Story {
     settlement: &'static str,
     queue_wait: Duration,
     began: Option<Timestamp>,
-    usage: Usage,
+    wall: Duration,
+    bill: Bill,
     ending: Ending,
 }
 
@@ -56,7 +57,8 @@ impl Story {
             settlement: "",
             queue_wait: Duration::try_from(wait).unwrap_or(Duration::ZERO),
             began: None,
-            usage: Usage::default(),
+            wall: Duration::ZERO,
+            bill: Bill::default(),
             ending: Ending::default(),
         }
     }
@@ -71,11 +73,12 @@ impl Story {
         self.known = true;
         self.digest = attempt.code.digest.to_string();
         self.began = Some(attempt.started);
+        self.bill = attempt.bill.clone();
     }
 
     pub(super) fn did(&mut self, report: &Report) {
         self.outcome = outcome(&report.outcome);
-        self.usage = report.usage;
+        self.wall = report.usage.wall;
     }
 
     pub(super) fn decided(&mut self, verdict: &Verdict) {
@@ -123,7 +126,7 @@ impl Story {
             Some(began) if cut_off => {
                 Duration::try_from(clock.now().duration_since(began)).unwrap_or_default()
             }
-            _ => self.usage.wall,
+            _ => self.wall,
         }
     }
 
@@ -131,6 +134,7 @@ impl Story {
         let run = self.run(&crew.clock);
         let ran = self.began.map(|_| run);
         self.ending.tell(&crew.events, &self.id, &self.state, ran);
+        let usage = self.bill.total();
         let label = if self.known {
             self.task.as_str()
         } else {
@@ -139,11 +143,7 @@ impl Story {
         crew.metrics
             .settled(&self.queue, label, &self.state, self.queue_wait, run);
         if self.known {
-            crew.metrics.spent(label, self.usage.cpu);
-        }
-        for (capability, used) in self.usage.uses.iter() {
-            crew.metrics
-                .granted(capability.name(), used.calls, used.denied);
+            measure(crew, label, &usage);
         }
         AttemptEvent {
             id: &self.id,
@@ -158,15 +158,36 @@ impl Story {
             settlement: self.settlement,
             queue_wait: self.queue_wait,
             run,
-            cpu: self.usage.cpu,
-            memory_peak_bytes: self.usage.memory_peak_bytes,
-            bytes_in: self.usage.bytes_in,
-            bytes_out: self.usage.bytes_out,
-            host_calls: self.usage.host_calls,
-            grants_used: &listed(&self.usage.uses, |used| used.calls),
-            grants_denied: &listed(&self.usage.uses, |used| used.denied),
+            cpu: usage.cpu,
+            memory_peak_bytes: usage.memory_peak_bytes,
+            bytes_in: usage.bytes_in,
+            bytes_out: usage.bytes_out,
+            host_calls: usage.host_calls,
+            grants_used: &listed(&usage.uses, |used| used.calls),
+            grants_denied: &listed(&usage.uses, |used| used.denied),
         }
         .emit();
+    }
+}
+
+/// Adds what a run took to the totals of its task and of the grants.
+fn measure(crew: &Crew, label: &str, usage: &Usage) {
+    let spent = Spent {
+        cpu: usage.cpu,
+        memory_peak_bytes: usage.memory_peak_bytes,
+        bytes_in: usage.bytes_in,
+        bytes_out: usage.bytes_out,
+        host_calls: usage.host_calls,
+    };
+    crew.metrics.spent(label, &spent);
+    for (capability, used) in usage.uses.iter() {
+        let granted = Granted {
+            used: used.calls,
+            denied: used.denied,
+            bytes_in: used.bytes_in,
+            bytes_out: used.bytes_out,
+        };
+        crew.metrics.granted(capability.name(), &granted);
     }
 }
 
@@ -215,7 +236,8 @@ mod tests {
             settlement: "",
             queue_wait: Duration::ZERO,
             began: Some(clock.now()),
-            usage: Usage::default(),
+            wall: Duration::ZERO,
+            bill: Bill::default(),
             ending: Ending::default(),
         };
         clock.advance(Duration::from_secs(2));
@@ -225,11 +247,11 @@ mod tests {
         }
         story.left("GIVEN_BACK");
         story.outcome = "interrupted";
-        story.usage.wall = Duration::from_millis(1_900);
+        story.wall = Duration::from_millis(1_900);
         assert_eq!(story.run(&clock), Duration::from_millis(1_900));
         story.outcome = "";
         story.began = None;
-        story.usage = Usage::default();
+        story.wall = Duration::ZERO;
         assert_eq!(story.run(&clock), Duration::ZERO);
     }
 }

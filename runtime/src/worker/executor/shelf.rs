@@ -132,7 +132,7 @@ fn kept<T>(kept: Kept<T>, room: Room) -> Result<T, KeepError> {
             room.bytes
         )),
         Refused::TooManyKeys => KeepError::Full(format!(
-            "the key-value store of the module has room for {} keys",
+            "the key-value store of the module has room for {} keys (fixed)",
             room.keys
         )),
         Refused::NotANumber => KeepError::NotANumber(

@@ -1,8 +1,8 @@
 //! Telling monitors what becomes of a task, beside the ten steps: nothing waits
 //! for it, and nothing depends on it.
 
-use crate::broker::Delivery;
-use crate::celery::event::Event;
+use crate::broker::{Delivery, Outgoing};
+use crate::celery::event::{self, Event};
 use crate::celery::{Request, iso, repr};
 use crate::events::Events;
 use crate::policy::verdict::Verdict;
@@ -121,6 +121,14 @@ pub(super) fn received(crew: &Crew, delivery: &Delivery, request: &Request) {
             }),
         )
     });
+}
+
+/// Tells of messages that were sent, where that is wanted.
+pub(super) fn sent(crew: &Crew, messages: &[Outgoing]) {
+    for sent in messages {
+        let told = || event::sent(&sent.message, &sent.queue);
+        crew.events.sent(told);
+    }
 }
 
 /// Tells that its guest starts.

@@ -3,7 +3,9 @@
 mod ends;
 mod kills;
 mod metering;
+mod needed;
 mod onces;
 mod repeats;
 mod stand;
+mod steered;
 mod waits;

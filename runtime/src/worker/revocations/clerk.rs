@@ -15,14 +15,14 @@ pub const TARGETS: usize = 10_000;
 #[non_exhaustive]
 pub enum RevokeError {
     /// It is too much at once.
-    #[error("{count} tasks are too many for one order; revoke at most {TARGETS} at a time")]
+    #[error("{count} tasks are too many for one order; revoke at most {TARGETS} at a time (fixed)")]
     TooMany {
         /// How many they are.
         count: usize,
     },
     /// A stamp is too long.
     #[error(
-        "the name or value of a stamp has {bytes} bytes; between 1 and {STAMP_BYTES} are allowed"
+        "the name or value of a stamp has {bytes} bytes; between 1 and {STAMP_BYTES} are allowed (fixed)"
     )]
     Stamp {
         /// Its length.

@@ -139,13 +139,22 @@ async fn an_order_has_its_limits() {
     let many = vec![Target::Task(id("a")); TARGETS + 1];
     let error = here.revoke(many, false).await.unwrap_err();
     assert!(matches!(error, RevokeError::TooMany { count } if count == TARGETS + 1));
-    for (name, value) in [("", "1"), ("a", "")] {
+    let long = "x".repeat(1_025);
+    for (name, value, wrong) in [
+        ("", "1", 0),
+        ("a", "", 0),
+        (&long, "1", 1_025),
+        ("a", &long, 1_025),
+    ] {
         let stamp = Target::Stamp {
             name: name.to_owned(),
             value: value.to_owned(),
         };
         let error = here.revoke(vec![stamp], false).await.unwrap_err();
-        assert!(matches!(error, RevokeError::Stamp { bytes: 0 }), "{error}");
+        assert!(
+            matches!(error, RevokeError::Stamp { bytes } if bytes == wrong),
+            "{error}"
+        );
     }
     assert!(here.ids().is_empty());
     let known = after(clock().now(), Duration::from_secs(60));

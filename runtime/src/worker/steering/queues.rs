@@ -19,7 +19,7 @@ pub enum QueuesError {
     #[error("a queue's name has 1 to {NAME_BYTES} bytes, no commas and no control characters")]
     Name,
     /// There are enough.
-    #[error("a worker takes from at most {QUEUES} queues")]
+    #[error("a worker takes from at most {QUEUES} queues (fixed)")]
     TooMany,
 }
 

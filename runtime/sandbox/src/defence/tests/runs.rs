@@ -2,8 +2,8 @@
 
 use super::raw::{Raw, jobs};
 use super::{
-    Attempt, Counter, Defence, Duration, Limit, Limits, MIB, Outcome, both, call, invoke, limit,
-    limits, load, may_submit, returned, trapped, without,
+    Attempt, Bill, Counter, Defence, Duration, Grants, Limit, Limits, MIB, Outcome, both, call,
+    invoke, limit, limits, load, may_submit, returned, trapped, without,
 };
 use std::sync::Arc;
 
@@ -86,6 +86,29 @@ async fn without_both_clocks_a_loop_ends_when_nobody_waits_for_it_any_more() {
     // It lets others have the thread, so that its owner can drop it.
     let ended = tokio::time::timeout(Duration::from_millis(200), endless).await;
     assert!(ended.is_err(), "{ended:?}");
+}
+
+#[tokio::test]
+async fn what_a_guest_took_that_nobody_waited_for_is_on_its_bill() {
+    let raw = Raw {
+        run: "(loop (br 0)) unreachable",
+        ..Raw::default()
+    };
+    let component = load(&raw.component());
+    let (call, limits, bill) = (call(), limits(60_000, 60_000), Bill::default());
+    let attempt = Attempt {
+        bill: bill.clone(),
+        ..Attempt::default()
+    };
+    let nothing = Grants::default();
+    let endless = component.invoke(&call, &limits, &nothing, attempt);
+    let ended = tokio::time::timeout(Duration::from_millis(100), endless).await;
+    assert!(ended.is_err(), "{ended:?}");
+    bill.closed().await;
+    let took = bill.total();
+    assert!(took.cpu > Duration::from_millis(1), "{took:?}");
+    assert!(took.memory_peak_bytes > 0, "{took:?}");
+    assert_eq!((took.bytes_in, took.bytes_out), (4, 0));
 }
 
 #[tokio::test]

@@ -22,6 +22,35 @@ async fn one_request_too_many_is_denied() {
 }
 
 #[tokio::test]
+async fn a_call_goes_on_from_what_earlier_calls_of_its_attempt_used() {
+    let server = Server::text("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc");
+    let mut setup = reach(&server).limits(|limits| limits.requests = 10);
+    setup.earlier = Use {
+        calls: 7,
+        denied: 2,
+        bytes_in: 64 << 20,
+        bytes_out: 1_000,
+    };
+    let guest = setup.open();
+    // The last request may be sent, and no byte of an answer comes in.
+    let answer = guest.get(&server.url()).await;
+    assert!(
+        matches!(answer, Err(Error::HttpResponseBodySize(_))),
+        "{answer:?}"
+    );
+    let answer = guest.get(&server.url()).await;
+    assert!(
+        matches!(answer, Err(Error::HttpRequestDenied)),
+        "{answer:?}"
+    );
+    let used = guest.session.used();
+    assert_eq!((used.requests, used.denied), (2, 1));
+    assert!(used.bytes_in < 1_000 && used.bytes_out < 1_000, "{used:?}");
+    let said = guest.said();
+    assert!(said.contains("no more than 10 requests"), "{said}");
+}
+
+#[tokio::test]
 async fn a_request_waits_for_one_under_way_and_in_the_end_gives_up() {
     let server = Server::text("HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc");
     let mut setup = reach(&server).limits(|limits| limits.concurrent = 2);

@@ -69,6 +69,17 @@ async fn addresses_of_this_machine_and_of_metadata_are_denied_however_they_are_w
         ("http://169.254.169.254", "169.254.169.254"),
         ("http://[fd00:ec2::254]", "fd00:ec2::254"),
         ("http://10.0.0.1", "10.0.0.1"),
+        ("http://100.64.0.1", "100.64.0.1"),
+        ("http://168.63.129.16", "168.63.129.16"),
+        ("http://192.0.2.1", "192.0.2.1"),
+        ("http://224.0.0.1", "224.0.0.1"),
+        ("http://240.0.0.1", "240.0.0.1"),
+        ("http://255.255.255.255", "255.255.255.255"),
+        ("http://[::127.0.0.1]", "127.0.0.1"),
+        ("http://[64:ff9b:1::1]", "64:ff9b:1::1"),
+        ("http://[2001:db8::1]", "2001:db8::1"),
+        ("http://[2002:A00:1::1]", "2002:a00:1::1"),
+        ("http://[fe80::1]", "fe80::1"),
     ] {
         let guest = may(&[url]).private(&["192.168.7.0/24"]).open();
         let said = denial(&guest, url).await;
@@ -85,6 +96,26 @@ async fn a_name_of_a_private_address_is_denied() {
     let said = denial(&guest, "https://inside.test").await;
     let words = "https://inside.test at 10.0.0.5, a private address";
     assert!(said.contains(words), "{said}");
+}
+
+#[tokio::test]
+async fn a_name_is_denied_for_any_kind_of_address_that_is_special() {
+    for ip in [
+        "100.64.0.1",
+        "198.51.100.7",
+        "240.0.0.1",
+        "::ffff:10.0.0.1",
+        "64:ff9b::a00:1",
+        "2002:a00:1::1",
+        "2001::1",
+        "fd00:ec2::254",
+        "fe80::1",
+        "ff02::1",
+    ] {
+        let guest = may(&["inside.test"]).name("inside.test", &[&[ip]]).open();
+        let said = denial(&guest, "https://inside.test").await;
+        assert!(said.contains("http_private"), "{ip}: {said}");
+    }
 }
 
 #[tokio::test]

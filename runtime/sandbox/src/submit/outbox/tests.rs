@@ -35,17 +35,19 @@ fn the_hundred_and_first_task_is_over_the_quota() {
     let one_more = draft(&mut outbox);
     assert_eq!(
         submit(&mut outbox, one_more, When::Now),
-        Err(SubmitError::QuotaExceeded)
+        Err(SubmitError::too_many(SUBMITS + 1))
     );
     let signature = br#"{"task": "a.b"}"#.to_vec();
     assert!(matches!(
         outbox.signature(signature.clone(), When::Now),
-        Err(SubmitError::QuotaExceeded)
+        Err(SubmitError::QuotaExceeded(_))
     ));
+    let over = SubmitError::too_many(SUBMITS + 1);
     assert_eq!(
-        outbox.replacement(signature),
-        Err(SubmitError::QuotaExceeded)
+        over.note(),
+        Some("it would be 101 tasks of this attempt; one attempt sends at most 100 (fixed)")
     );
+    assert_eq!(outbox.replacement(signature), Err(over));
 }
 
 #[test]
@@ -65,22 +67,27 @@ fn jobs_with_one_key_are_one() {
 #[test]
 fn what_is_over_a_limit_of_size_is_too_large_and_what_reaches_it_is_not() {
     type Change = fn(&mut Outbox, &mut Draft, usize);
-    let limits: [(usize, Change); 4] = [
-        (QUEUE_BYTES, |outbox, draft, n| {
+    let limits: [(&str, usize, Change); 4] = [
+        ("the name of a queue", QUEUE_BYTES, |outbox, draft, n| {
             outbox.queue(draft, "q".repeat(n));
         }),
-        (KEY_BYTES, |outbox, draft, n| {
+        ("an idempotency key", KEY_BYTES, |outbox, draft, n| {
             outbox.key(draft, "k".repeat(n));
         }),
-        (HEADER_NAME_BYTES, |outbox, draft, n| {
-            outbox.header(draft, "n".repeat(n), String::new());
-        }),
-        (HEADER_BYTES, |outbox, draft, n| {
+        (
+            "the name of a header",
+            HEADER_NAME_BYTES,
+            |outbox, draft, n| {
+                outbox.header(draft, "n".repeat(n), String::new());
+            },
+        ),
+        ("a header", HEADER_BYTES, |outbox, draft, n| {
             outbox.header(draft, "n".to_owned(), "v".repeat(n));
         }),
     ];
-    for (most, change) in limits {
-        for (bytes, expected) in [(most, None), (most + 1, Some(SubmitError::TooLarge))] {
+    for (what, most, change) in limits {
+        let over = SubmitError::too_long(what, most + 1, most);
+        for (bytes, expected) in [(most, None), (most + 1, Some(over))] {
             let mut outbox = outbox();
             let mut draft = draft(&mut outbox);
             change(&mut outbox, &mut draft, bytes);
@@ -98,7 +105,9 @@ fn what_is_over_a_limit_of_size_is_too_large_and_what_reaches_it_is_not() {
     }
     assert_eq!(
         submit(&mut outbox, draft, When::Now),
-        Err(SubmitError::TooLarge)
+        Err(SubmitError::TooLarge(
+            "a job has at most 32 headers (fixed)".to_owned()
+        ))
     );
 }
 
@@ -113,13 +122,17 @@ fn arguments_and_names_over_their_limits_are_too_large() {
     let over = outbox.draft("a.b".to_owned(), text(most - 1), kwargs());
     assert_eq!(
         submit(&mut outbox, over, When::Now),
-        Err(SubmitError::TooLarge)
+        Err(SubmitError::TooLarge(
+            "the arguments have 4194305 bytes; limits.arguments allows 4194304".to_owned()
+        ))
     );
     let name = format!("a.{}", "x".repeat(TASK_BYTES - 1));
     let over = outbox.draft(name, b"[]".to_vec(), kwargs());
     assert_eq!(
         submit(&mut outbox, over, When::Now),
-        Err(SubmitError::TooLarge)
+        Err(SubmitError::TooLarge(
+            "the name of a task has 513 bytes; at most 512 are allowed (fixed)".to_owned()
+        ))
     );
 }
 
@@ -130,7 +143,7 @@ fn jobs_that_are_held_have_room_for_16_mebibytes_and_free_it() {
     let make = |outbox: &mut Outbox| outbox.draft("a.b".to_owned(), large.clone(), b"{}".to_vec());
     let held: Vec<Draft> = (0..4).map(|_| make(&mut outbox)).collect();
     let fifth = make(&mut outbox);
-    assert_eq!(fifth.wrong, Some(SubmitError::TooLarge));
+    assert_eq!(fifth.wrong, Some(SubmitError::too_much()));
     for draft in held {
         assert!(submit(&mut outbox, draft, When::Now).is_ok());
     }
@@ -141,7 +154,7 @@ fn jobs_that_are_held_have_room_for_16_mebibytes_and_free_it() {
     let fifth = make(&mut outbox);
     assert_eq!(
         submit(&mut outbox, fifth, When::OnSuccess),
-        Err(SubmitError::TooLarge)
+        Err(SubmitError::too_much())
     );
 }
 
@@ -166,4 +179,11 @@ fn what_is_not_granted_or_no_json_is_denied_with_the_reason() {
         outbox.signature(hidden, When::Now),
         Err(SubmitError::Denied(_))
     ));
+}
+
+#[test]
+fn a_refusal_is_news_once_however_often_it_is_met() {
+    let mut outbox = outbox();
+    let notes = ["a", "a", "b", "a"].map(|note| outbox.is_news(note));
+    assert_eq!(notes, [true, false, true, true]);
 }

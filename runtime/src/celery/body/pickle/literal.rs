@@ -30,12 +30,7 @@ pub(super) fn scalar(rest: &mut Cursor<'_>, code: u8) -> Result<Node, BodyError>
             number::long(rest.take(length.into())?)?
         }
         b'G' => number::float(f64::from_be_bytes(rest.array()?))?,
-        _ => {
-            let line = rest.line()?;
-            let text = std::str::from_utf8(line).ok();
-            let float = text.and_then(|text| text.trim().parse().ok());
-            number::float(float.ok_or_else(|| no_number(line))?)?
-        }
+        _ => float(rest.line()?)?,
     };
     Ok(Node::Number(number.into()))
 }
@@ -75,6 +70,19 @@ fn whole(line: &[u8]) -> Result<String, BodyError> {
     let text = std::str::from_utf8(line).ok();
     let number = text.and_then(|text| number::whole(text.trim()));
     number.ok_or_else(|| no_number(line))?
+}
+
+/// A float in digits, which stay as they are where JSON would write them so.
+fn float(line: &[u8]) -> Result<String, BodyError> {
+    let text = std::str::from_utf8(line).map_err(|_| no_number(line))?;
+    let is_kept = text.contains(['.', 'e', 'E'])
+        && text.len() <= number::DIGITS
+        && serde_json::from_str::<serde_json::Number>(text).is_ok();
+    if is_kept {
+        return Ok(text.trim().to_owned());
+    }
+    let float = text.trim().parse().ok();
+    number::float(float.ok_or_else(|| no_number(line))?)
 }
 
 /// A text of Python 2, printed as it printed it.

@@ -110,6 +110,13 @@ fn a_task_that_is_over_is_told_from_its_record() {
     let success = Record {
         exception: None,
         worker: String::new(),
+        usage: RunUsage {
+            queue_wait_ms: 1,
+            run_us: 13_000,
+            cpu_us: 9_000,
+            memory_peak_bytes: 3_355_444,
+            ..RunUsage::default()
+        },
         ..record(State::Success)
     };
     let over = Seen {
@@ -119,7 +126,8 @@ fn a_task_that_is_over_is_told_from_its_record() {
     };
     assert_eq!(
         words(&over),
-        "succeeded 5 s ago\nits result: celeriac result 7f3a"
+        "succeeded 5 s ago\n\
+         its last run was over in 14 ms (queue 1 ms, cpu 9 ms, peak 3.2 MiB)\nits result: celeriac result 7f3a"
     );
 }
 

@@ -187,6 +187,7 @@ async fn cpu_time_and_log_are_for_all_calls_together() {
                 level: celeriac_sandbox::Level::Info,
                 message: "four".to_owned(),
                 fields: Vec::new(),
+                by_host: false,
             });
             report
         },
@@ -269,4 +270,32 @@ async fn a_call_cannot_hand_over_the_work_of_all() {
     let is_failure = matches!(whole.outcome, Outcome::Failed(_));
     assert!(is_failure, "{:?}", whole.outcome);
     assert_eq!(whole.submitted.replacement, None);
+}
+
+#[tokio::test]
+async fn what_was_done_by_http_is_told_to_each_call_that_follows() {
+    use celeriac_sandbox::Use;
+    let told = Mutex::new(Vec::new());
+    let one = Use {
+        calls: 3,
+        denied: 1,
+        bytes_in: 20,
+        bytes_out: 10,
+    };
+    let each = |_, _, facts: Attempt| {
+        let used = facts.http_used;
+        told.lock()
+            .unwrap()
+            .push((used.calls, used.denied, used.bytes_in, used.bytes_out));
+        let mut report = returned("0");
+        report.usage.uses.count(Capability::Http, one);
+        async move { Ok(report) }.boxed()
+    };
+    let (limits, facts) = (Limits::default(), Attempt::default());
+    let batch = mapped("[1, 2, 3]");
+    let whole = batch.run("b".to_owned(), limits, facts, each).await;
+    let used = whole.unwrap().usage.uses.of(Capability::Http);
+    let told = told.into_inner().unwrap();
+    assert_eq!(told, [(0, 0, 0, 0), (3, 1, 20, 10), (6, 2, 40, 20)]);
+    assert_eq!((used.calls, used.bytes_in), (9, 60));
 }

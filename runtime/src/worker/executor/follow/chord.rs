@@ -139,7 +139,7 @@ pub(in crate::worker::executor) async fn unlocked(
 /// Why the results of a chord are not brought together.
 pub(in crate::worker) fn too_large() -> Unjoined {
     Unjoined::Join(format!(
-        "the results have more than {JOINED_BYTES} bytes; let the tasks return references"
+        "the results have more than {JOINED_BYTES} bytes (fixed); let the tasks return references"
     ))
 }
 

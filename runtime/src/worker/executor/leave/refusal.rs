@@ -18,6 +18,7 @@ pub(super) async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> 
         exception,
         state,
         settlement,
+        usage,
     } = refusal;
     let caller = (request.id.clone(), request.task.clone());
     let caller = (!request.ignore_result).then_some(caller);
@@ -27,7 +28,7 @@ pub(super) async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> 
     // Of a task that nobody knows, Celery does not tell more either.
     let extended = extended(crew, &delivery, &request).filter(|_| state == State::Revoked);
     let told = (state.clone(), exception.clone());
-    let told = store(crew, caller, fence, told, reply, extended).await?;
+    let told = store(crew, caller, fence, told, (reply, usage), extended).await?;
     if told == Written::Refused {
         let left = record::overtaken(crew, &delivery, &request).await;
         let Left::Over { record, .. } = &left else {
@@ -101,7 +102,7 @@ pub(super) async fn unreadable(
         malformed.caller.clone(),
         fence,
         (State::Failure, malformed.exception.clone()),
-        reply_to(&delivery.message),
+        (reply_to(&delivery.message), RunUsage::default()),
         None,
     )
     .await?;
@@ -115,7 +116,7 @@ async fn store(
     caller: Option<(TaskId, String)>,
     fence: Fence,
     (state, exception): (State, Exception),
-    reply: Reply,
+    (reply, usage): (Reply, RunUsage),
     extended: Option<Extended>,
 ) -> Result<Written, Left> {
     let Some((id, task)) = caller else {
@@ -130,7 +131,7 @@ async fn store(
         exception: Some(exception),
         due: None,
         worker: crew.settings.name.clone(),
-        usage: RunUsage::default(),
+        usage,
         log: None,
         keep: crew.settings.result_keep,
         reply,

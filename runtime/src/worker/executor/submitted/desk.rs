@@ -1,11 +1,11 @@
 //! Where a running guest hands in what it submits. The guest waits on a thread
 //! for guests; the desk works on the threads that talk to brokers.
 
-use super::super::{Attempt, follow, record};
+use super::super::{Attempt, follow, record, tell};
 use super::order::Order;
 use super::{Handed, Planned, plan};
 use crate::broker::BrokerError;
-use crate::policy::budget::Budget;
+use crate::policy::budget::{Budget, ROOT};
 use crate::worker::crew::Crew;
 use celeriac_sandbox::{Sender, Sending, Signature, SubmitError, When, Wish};
 use std::collections::HashMap;
@@ -117,7 +117,11 @@ impl Desk {
         wanted: Wanted,
     ) -> Result<String, SubmitError> {
         let mut budget = self.handed.budget;
-        let quota = || SubmitError::QuotaExceeded;
+        let quota = || {
+            SubmitError::QuotaExceeded(format!(
+                "what the task and all before it may send is used up; a task and all that follow from it send at most {ROOT} (fixed), a hundredth of what is left by each that is sent at once"
+            ))
+        };
         let mut planned = match wanted {
             Wanted::Replacement(signature) => {
                 let count = u32::try_from(signature.tasks.len()).unwrap_or(u32::MAX);
@@ -147,9 +151,10 @@ impl Desk {
                 let sent = planned.messages.iter_mut();
                 sent.for_each(|sent| record::mark(&mut sent.message));
             }
-            let sent = crew.broker.publish(planned.messages).await;
+            let sent = crew.broker.publish(planned.messages.clone()).await;
             self.is_unheard |= sent.is_err();
             sent.map_err(refused)?;
+            tell::sent(crew, &planned.messages);
         }
         if let Some(rest) = planned.rest {
             let done = follow::carry_out(crew, &attempt.delivery, rest).await;
@@ -166,7 +171,7 @@ impl Desk {
 
 fn refused(error: BrokerError) -> SubmitError {
     match error {
-        BrokerError::TooLarge { .. } => SubmitError::TooLarge,
+        BrokerError::TooLarge { .. } => SubmitError::TooLarge(error.to_string()),
         BrokerError::Unavailable { .. }
         | BrokerError::LeaseLost { .. }
         | BrokerError::Misconfigured { .. } => SubmitError::Unavailable(error.to_string()),

@@ -47,14 +47,14 @@ impl Numbered {
         counts.next = counts.next.max(number.saturating_add(1));
         let tasks = counts.tasks.saturating_add(wish.count());
         if tasks > SUBMITS {
-            return Err(SubmitError::QuotaExceeded);
+            return Err(SubmitError::too_many(tasks));
         }
         let held = match when {
             When::Now => counts.held,
             When::OnSuccess => counts.held.saturating_add(bytes(wish)),
         };
         if held > HELD_BYTES {
-            return Err(SubmitError::TooLarge);
+            return Err(SubmitError::too_much());
         }
         (counts.tasks, counts.held) = (tasks, held);
         Ok(number)
@@ -137,14 +137,14 @@ mod tests {
         }
         numbered.next();
         let over = numbered.send(&job(0), When::Now, 0).await;
-        assert_eq!(over, Err(SubmitError::QuotaExceeded));
+        assert_eq!(over, Err(SubmitError::too_many(SUBMITS + 1)));
 
         let numbered = Numbered::new(Arc::new(Echo));
         let half = usize::try_from(HELD_BYTES / 2).unwrap();
         for expected in [
             Ok("0".to_owned()),
             Ok("1".to_owned()),
-            Err(SubmitError::TooLarge),
+            Err(SubmitError::too_much()),
         ] {
             numbered.next();
             let sent = numbered.send(&job(half), When::OnSuccess, 0).await;

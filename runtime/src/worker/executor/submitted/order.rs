@@ -91,7 +91,7 @@ impl<'a> Order<'a> {
 
     fn composed(&self, id: String, plan: Plan) -> Result<Planned, SubmitError> {
         unlock::check(self.crew, &plan).map_err(denied)?;
-        size::check(&plan).map_err(|_| SubmitError::TooLarge)?;
+        size::check(&plan).map_err(|error| SubmitError::TooLarge(error.to_string()))?;
         let children = plan.children.clone();
         let rest = FollowUp::submitted(self.attempt, plan, self.share);
         for send in rest.sends() {

@@ -130,6 +130,73 @@ async fn a_held_task_waits_until_it_is_allowed_again() {
 }
 
 #[tokio::test]
+async fn a_held_backlog_is_taken_ever_less_often_and_is_ready_when_the_order_ends() {
+    let stand = stand("m.seven", true).await;
+    let ids = ["a", "b", "c"];
+    for id in ids {
+        stand.send(message(id, &json!(null))).await;
+    }
+    let mut takes = 0;
+    for _second in 0..3_600 {
+        while let Some(delivery) = stand.take().await {
+            takes += 1;
+            super::super::attempt(&stand.crew, delivery).await;
+        }
+        stand.pass(Duration::from_secs(1));
+    }
+    // Every five seconds it would be 720 for each.
+    let each = takes / ids.len();
+    assert!((60..=72).contains(&each), "{takes} takes");
+    // What just became due waits once more.
+    stand.attempt_all().await;
+    let aim = Aim::Task("m.seven".parse().unwrap());
+    let mut released = stand.crew.resolver.released();
+    stand.house().registry.unkill(aim).await.unwrap().unwrap();
+    stand.crew.resolver.obey().await.unwrap();
+    assert!(released.has_changed().unwrap());
+    released.mark_unchanged();
+    assert_eq!(stand.depth().await.0, 0);
+    crate::worker::holds::wake(&stand.crew).await.unwrap();
+    // No time has passed.
+    stand.attempt_all().await;
+    for id in ids {
+        let record = stand.record(id).await.unwrap();
+        assert_eq!(record.state, State::Success);
+        assert_eq!(record.fence.deliveries, 1);
+    }
+}
+
+#[tokio::test]
+async fn what_was_held_and_is_killed_for_good_is_refused_at_once() {
+    let stand = stand("m.seven", true).await;
+    stand.run(message("t", &json!(null))).await;
+    let mut released = stand.crew.resolver.released();
+    let stand = killed(stand, "m.seven", false).await;
+    assert!(released.has_changed().unwrap());
+    released.mark_unchanged();
+    crate::worker::holds::wake(&stand.crew).await.unwrap();
+    stand.attempt().await;
+    assert_refused(&stand, "t").await;
+}
+
+#[tokio::test]
+async fn what_is_not_due_and_is_woken_waits_again() {
+    let stand = Stand::new().await;
+    let due = crate::clock::after(stand.now(), Duration::from_secs(30));
+    let eta = Value::String(due.to_string());
+    stand
+        .run(with(message("t", &json!(null)), "eta", eta))
+        .await;
+    crate::worker::holds::wake(&stand.crew).await.unwrap();
+    stand.attempt().await;
+    assert!(stand.record("t").await.is_none());
+    assert_eq!(stand.depth().await, (0, 0, 0));
+    stand.pass(Duration::from_secs(31));
+    stand.attempt().await;
+    assert_eq!(stand.record("t").await.unwrap().state, State::Success);
+}
+
+#[tokio::test]
 async fn a_kill_does_not_undo_what_is_over() {
     let stand = Stand::new().await;
     let embed =

@@ -22,6 +22,7 @@ use crate::worker::revocations::{Clerk, Revocations};
 use crate::worker::steering::Steering;
 use crate::worker::{Parts, Retries, Settings};
 use async_trait::async_trait;
+use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
@@ -60,11 +61,13 @@ impl Stand {
     }
 
     pub(super) async fn with(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::of(component(&["seven", "once"], ""), change).await
+    }
+
+    /// A worker whose module `m` is that component.
+    pub(super) async fn of(component: Bytes, change: impl FnOnce(&mut Settings)) -> Self {
         let house = House::open().await;
-        house
-            .push("m", &component(&["seven", "once"], ""))
-            .await
-            .unwrap();
+        house.push("m", &component).await.unwrap();
         let clock = house.clock.clone();
         let kept = Arc::new(EmbeddedResults::new(house.database.clone()));
         let results = Arc::new(Store::new(kept.clone()));
@@ -490,6 +493,10 @@ impl Broker for Post {
 
     async fn dead_letters(&self, queue: &str, max: usize) -> Result<Vec<DeadLetter>, BrokerError> {
         self.kept.dead_letters(queue, max).await
+    }
+
+    async fn wake(&self, queue: &str, until: Timestamp) -> Result<u64, BrokerError> {
+        self.kept.wake(queue, until).await
     }
 
     async fn purge(&self, queue: &str, what: Purge) -> Result<u64, BrokerError> {

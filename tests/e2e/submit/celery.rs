@@ -13,7 +13,7 @@ submit = ["shop.*"]
 "#;
 
 /// Runs all scenes of the client, of one release, over one broker.
-fn scenes(release: &str, broker: &str, backend: &str) {
+pub(crate) fn scenes(release: &str, broker: &str, backend: &str) {
     let stage = stage()
         .with("broker", broker)
         .with("result_backend", backend);

@@ -1,36 +1,36 @@
-//! The key-value store of a test: in memory, of one run alone.
+//! A key-value store in memory: of one run, and gone with it.
 
-use celeriac_sandbox::{KEY_VALUE_PAGE, KeepError, Keeper, Keeping, Room};
+use super::{KEY_VALUE_PAGE, KeepError, Keeper, Keeping, Room};
 use std::collections::BTreeMap;
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 type Pairs = BTreeMap<String, Vec<u8>>;
 
-/// Keeps what one run keeps.
+/// Keeps what tasks keep that run without a worker: by hand, and in tests.
 #[derive(Debug, Default)]
-pub(crate) struct Kept(Mutex<Pairs>);
+pub struct Drawer(Mutex<Pairs>);
 
-impl Clone for Kept {
+impl Clone for Drawer {
+    /// Copies what is in it: each has its own from then on.
     fn clone(&self) -> Self {
-        self.copy()
+        Self(Mutex::new(self.pairs().clone()))
     }
 }
 
-impl Kept {
+impl Drawer {
     fn pairs(&self) -> MutexGuard<'_, Pairs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn put(&self, key: String, value: Vec<u8>) {
+    /// Puts a value into it, whatever room there is.
+    pub fn put(&self, key: String, value: Vec<u8>) {
         self.pairs().insert(key, value);
     }
 
-    pub(crate) fn copy(&self) -> Self {
-        Self(Mutex::new(self.pairs().clone()))
-    }
-
-    pub(crate) fn take(&self) -> Pairs {
+    /// Takes out what is in it.
+    #[must_use]
+    pub fn take(&self) -> BTreeMap<String, Vec<u8>> {
         std::mem::take(&mut self.pairs())
     }
 
@@ -66,7 +66,7 @@ impl Kept {
     }
 }
 
-impl Keeper for Kept {
+impl Keeper for Drawer {
     fn get(&self, keys: Vec<String>) -> Keeping<'_, Vec<Option<Vec<u8>>>> {
         let pairs = self.pairs();
         let values = keys.iter().map(|key| pairs.get(key).cloned()).collect();
@@ -101,5 +101,34 @@ impl Keeper for Kept {
 
     fn increment(&self, key: String, delta: u64, room: Room) -> Keeping<'_, u64> {
         Box::pin(ready(self.add(key, delta, room)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt as _;
+
+    const ROOM: Room = Room { bytes: 8, keys: 2 };
+
+    fn set(drawer: &Drawer, key: &str, value: &str) -> Result<(), KeepError> {
+        let pair = (key.to_owned(), value.as_bytes().to_vec());
+        drawer.set(vec![pair], ROOM).now_or_never().unwrap()
+    }
+
+    #[test]
+    fn there_is_room_for_so_many_bytes_and_keys() {
+        let drawer = Drawer::default();
+        assert_eq!(set(&drawer, "a", "1234567"), Ok(()));
+        assert_eq!(set(&drawer, "a", "12"), Ok(()), "in place of the other");
+        assert_eq!(set(&drawer, "b", ""), Ok(()));
+        for (key, value) in [("c", ""), ("b", "12345")] {
+            assert!(matches!(set(&drawer, key, value), Err(KeepError::Full(_))));
+        }
+        let sum = drawer.increment("a".to_owned(), 30, ROOM).now_or_never();
+        assert_eq!(sum, Some(Ok(42)));
+        let copy = drawer.clone();
+        assert_eq!(drawer.take().len(), 2);
+        assert_eq!(copy.keys(1).now_or_never(), Some(Ok(vec!["b".to_owned()])));
     }
 }
