@@ -1,22 +1,23 @@
 //! The configuration: a file that somebody edits, or a template fills in.
 
-use celeriac::config::{Config, ConfigError, FILE_BYTES, RawConfig};
+use celeriac::config::{Config, ConfigError, FILE_BYTES, RawConfig, Source};
 use std::fmt::Write as _;
 use std::path::Path;
 use support::Corpus;
 
 const REFERENCE: &str = include_str!("../../runtime/config.reference.toml");
 
-/// Reads a text, and returns what is meant and the file that says so with every key.
+/// Reads a text, and returns what is meant and the file that says so.
 fn read(text: &str) -> Result<(String, String), ConfigError> {
     let mut raw = RawConfig::default();
     raw.read_text(Path::new("celeriac.toml"), text)?;
     let (config, effective) = Config::check(raw)?;
     let mut file = String::new();
-    for known in effective {
-        // A name of people's own may be any text.
-        let key = serde_json::to_string(&known.key).expect("a text");
-        writeln!(file, "{key} = {}", known.value).expect("a text has room");
+    let written = effective
+        .iter()
+        .filter(|known| known.source != Source::Default);
+    for known in written {
+        writeln!(file, "{} = {}", known.key, known.value).expect("a text has room");
     }
     Ok((format!("{config:?}"), file))
 }
