@@ -292,7 +292,7 @@ mod tests {
         );
         assert!(
             text.ends_with(
-                "it may import task, tenant, clock, confine, telemetry, shutdown, celery, database, amqp, resp, sql"
+                "it may import task, defence, tenant, clock, confine, telemetry, shutdown, celery, database, amqp, resp, sql"
             ),
             "{text}"
         );
