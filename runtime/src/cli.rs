@@ -42,7 +42,6 @@ use exit::Exit;
 use options::Options;
 use screen::Screen;
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// A task queue that speaks Celery's protocol and runs every task as a
@@ -137,8 +136,9 @@ enum Command {
         attempts: u32,
         /// Threads that run them.
         threads: usize,
-        /// The folder of a file of authorities that their requests by HTTP trust.
-        authorities: Option<PathBuf>,
+        /// Let them send by HTTP.
+        #[arg(long)]
+        network: bool,
     },
 }
 
@@ -156,10 +156,10 @@ pub fn main() -> ExitCode {
                 Command::Cell {
                     attempts,
                     threads,
-                    authorities,
+                    network,
                 },
             ..
-        }) => cell(attempts, threads, authorities),
+        }) => cell(attempts, threads, network),
         Ok(cli) => {
             let mut screen = Screen::new(cli.options.json);
             let exit = run(cli, &mut screen).unwrap_or_else(|error| screen.error(&error));

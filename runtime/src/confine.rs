@@ -1,22 +1,28 @@
 //! Walls around this process, by what the kernel offers: Landlock for files, ports and
 //! signals, seccomp for system calls, privileges and core dumps.
 //!
-//! There are two sets: the [`cage`] of a compiler, which needs nothing but memory and its
-//! pipes, and the [`wall`] of a worker, which keeps what a worker needs. What a kernel
+//! There are three sets: the [`cage`] of a compiler, which needs nothing but memory and its
+//! pipes, the [`cell`] of guests apart from their worker, which may need the names of hosts
+//! beside that, and the [`wall`] of a worker, which keeps what a worker needs. What a kernel
 //! lacks is left out and named in [`Walls`]; whether that is good enough is for others to
 //! say.
 
 mod calls;
 mod files;
+mod names;
 mod user;
 mod walls;
 
 pub use files::Openings;
+pub use names::Names;
 pub use user::{UserError, become_user, is_root};
 pub use walls::{Wall, Walls};
 
 use crate::defence::{Defence, stands};
-use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
+use rustix::process::{
+    DumpableBehavior, Resource, Rlimit, Signal, set_dumpable_behavior,
+    set_parent_process_death_signal, setrlimit,
+};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
 };
@@ -55,16 +61,35 @@ pub fn cage() -> Walls {
 #[must_use]
 pub fn wall(openings: &Openings) -> Walls {
     let mut walls = Walls::default();
-    let powers = match openings.writes.is_empty() {
-        true => CapabilitySet::empty(),
-        false => FILES_OF_OTHERS,
-    };
-    privileges(powers, &mut walls);
+    privileges(FILES_OF_OTHERS, &mut walls);
     dumps(&mut walls);
     files::wall(openings, &mut walls);
     if stands(Defence::Calls) {
         walls.put(Wall::Calls, calls::wall());
     }
+    walls
+}
+
+/// Takes from the calling thread and the threads it starts everything but memory, time, the
+/// files that are open, and threads: no files, no programs, no other process. With a network
+/// it connects to servers and reads what the names of hosts are looked up in. What is tried
+/// all the same is an error. It ends with the thread that started it.
+///
+/// Call it before there are other threads.
+#[must_use]
+pub fn cell(network: bool) -> Walls {
+    let mut walls = Walls::default();
+    privileges(CapabilitySet::empty(), &mut walls);
+    dumps(&mut walls);
+    // Without it one that is taken over would outlive a worker that is killed. The filter
+    // keeps it so.
+    let bound = set_parent_process_death_signal(Some(Signal::KILL));
+    files::cell(network, &mut walls);
+    let calls = calls::cell(network);
+    walls.put(
+        Wall::Calls,
+        calls.and(bound.map_err(|error| error.to_string())),
+    );
     walls
 }
 

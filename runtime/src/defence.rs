@@ -38,6 +38,8 @@ pub(crate) enum Defence {
     Deliveries,
     /// A message that its task gives back counts as delivered.
     Returns,
+    /// A message that nobody knows is handed on so often and no more.
+    Forwarding,
     /// A broker takes no message beyond a size.
     Published,
     /// A worker reads no message beyond a size.

@@ -1,5 +1,9 @@
 //! `--isolate`: the guests of each module in a process of their own.
 
+mod grants;
+mod kill;
+mod network;
+
 use crate::{failure, stage, success};
 use serde_json::{Value, json};
 use std::fs;

@@ -54,6 +54,10 @@ pub(crate) enum Defence {
     Addresses,
     /// The worker's own servers are connected to only where they are granted alone.
     Own,
+    /// Addresses of IPv4 within those of IPv6 are read as what they are.
+    Canonical,
+    /// Neither tunnels nor traces are asked for.
+    Methods,
     /// This machine is reached at none of its addresses without a grant.
     Here,
     /// What is connected to is the address that was judged. There is nothing to leave out:

@@ -28,7 +28,9 @@ pub use policy::HostPattern;
 pub(crate) use session::Session;
 
 use crate::error::SandboxError;
+use bytes::Bytes;
 use resolve::Resolver;
+use rustls::pki_types::CertificateDer;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -110,6 +112,23 @@ impl Egress {
     pub fn new(settings: EgressSettings) -> Result<Self, SandboxError> {
         let trust = Trust::new(settings.ca_file.as_deref())?;
         Ok(Self::over(settings, Resolver::system(), trust))
+    }
+
+    /// Prepares what attempts share in a process that was told whom to trust, and reads no
+    /// files for that.
+    #[must_use]
+    pub fn trusting(settings: EgressSettings, authorities: Vec<Bytes>) -> Self {
+        let owned = |one: Bytes| CertificateDer::from(Vec::from(one));
+        let trust = Trust::of(authorities.into_iter().map(owned).collect());
+        Self::over(settings, Resolver::system(), trust)
+    }
+
+    /// Returns the certificates of all who are trusted, for such a process. The first time
+    /// it reads files.
+    #[must_use]
+    pub fn authorities(&self) -> Vec<Bytes> {
+        let authorities = self.0.trust.authorities();
+        authorities.map(|one| Bytes::copy_from_slice(one)).collect()
     }
 
     /// Returns what it was made with, for a process that is to have the same.

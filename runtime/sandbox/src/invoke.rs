@@ -5,7 +5,7 @@ mod classify;
 mod json;
 mod tally;
 
-pub(crate) use classify::{Fault, fault};
+pub(crate) use classify::{FRAMES, Fault, fault};
 pub(crate) use json::check_json;
 pub(crate) use tally::{Exceeded, Tally};
 

@@ -13,6 +13,9 @@ const TAIL_BYTES: usize = 4 << 10;
 /// Longest line; the rest of it is a new line. Keeps a flood without line feeds
 /// from growing one string.
 const LINE_BYTES: usize = 16 << 10;
+/// What a field of a line takes of the budget beside its text, bytes: it is kept as two
+/// strings, however short they are.
+pub(crate) const FIELD_COST: u64 = 8;
 
 /// How important a line is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -187,7 +190,8 @@ impl LogBook {
 impl Book {
     fn push(&mut self, level: Level, message: &str, fields: &[(String, String)]) {
         let lengths = fields.iter().map(|(name, value)| name.len() + value.len());
-        let bytes = (message.len() + lengths.sum::<usize>()) as u64;
+        let text = (message.len() + lengths.sum::<usize>()) as u64;
+        let bytes = text.saturating_add(FIELD_COST.saturating_mul(fields.len() as u64));
         let is_full = self.lines_left == 0 || bytes > self.bytes_left;
         if is_full && stands(Defence::Log) {
             self.log.dropped_lines += 1;
@@ -316,6 +320,21 @@ mod tests {
         log.emit(Level::Info, "123456789", &[]);
         let log = log.finish();
         assert_eq!((log.lines.len(), log.dropped_lines), (0, 2));
+    }
+
+    #[test]
+    fn fields_without_any_text_use_the_budget_up() {
+        let log = book(1_000, 100);
+        let empty = (String::new(), String::new());
+        log.emit(Level::Info, "", &vec![empty.clone(); 126]);
+        log.emit(Level::Info, "", &vec![empty.clone(); 125]);
+        log.emit(Level::Info, "", &[empty]);
+        let log = log.finish();
+        let kept: usize = log.lines.iter().map(|line| line.fields.len()).sum();
+        assert_eq!(
+            (kept, log.dropped_lines, log.dropped_bytes),
+            (125, 2, 1_016)
+        );
     }
 
     #[test]

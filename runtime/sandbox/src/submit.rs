@@ -98,7 +98,8 @@ impl Wish {
     }
 
     /// Returns the bytes that the guest handed over for it.
-    pub(crate) fn bytes(&self) -> u64 {
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
         match self {
             Self::Job(job) => job.bytes(),
             Self::Signature(signature) => signature.json.len() as u64,

@@ -4,11 +4,14 @@
 //! here the sandbox holds by itself, so that whatever fails is the work of an intruder.
 
 use crate::grants::Grants;
-use crate::invoke::{Report, Usage, check_json};
+use crate::invoke::{FRAMES, Report, Usage, check_json};
 use crate::limits::Limits;
-use crate::log::Log;
+use crate::log::{FIELD_COST, Log};
 use crate::outcome::{Failure, Outcome};
-use crate::submit::{HELD_BYTES, SUBMITS, Signature, Submitted, Wish, tasks_of};
+use crate::submit::{
+    HEADER_BYTES, HEADER_NAME_BYTES, HEADERS, HELD_BYTES, Job, KEY_BYTES, QUEUE_BYTES, SUBMITS,
+    Signature, Submitted, TASK_BYTES, Wish, tasks_of,
+};
 use std::time::Duration;
 
 /// Bytes that the sandbox's own words may add to those of a guest (64 KiB).
@@ -22,6 +25,45 @@ const LATE: Duration = Duration::from_secs(10);
 const COUNT: u64 = 1 << 50;
 /// Longest id of a task that was submitted, bytes.
 const ID_BYTES: usize = 255;
+/// Bytes of a line of a log around its text, where it is written with its names.
+const LINE_BYTES: u64 = 58;
+/// Values of a line without its fields, and of a field: a list or map, names, members.
+const LINE_VALUES: u64 = 10;
+const FIELD_VALUES: u64 = 3;
+/// Values of everything else (65,536): a hundred jobs with all they may have are 12,000.
+const VALUES: u64 = 64 << 10;
+
+impl Limits {
+    /// Returns how many bytes a report of an attempt with these limits has at most, where
+    /// it is written with its names, as MessagePack.
+    #[must_use]
+    pub fn report_bytes(&self) -> u64 {
+        let fields = self.log_bytes / FIELD_COST;
+        let log = [
+            self.log_bytes.saturating_mul(ESCAPED),
+            u64::from(self.log_lines).saturating_mul(LINE_BYTES),
+            // Two lengths and that of the pair.
+            fields.saturating_mul(11),
+        ];
+        // What was submitted is named once more, for its grants.
+        let rest = [
+            self.result_bytes,
+            self.failure_bytes,
+            self.progress_bytes,
+            2 * HELD_BYTES,
+            2 * WORDS,
+        ];
+        log.into_iter().chain(rest).fold(0, u64::saturating_add)
+    }
+
+    /// Returns of how many values it consists at most: numbers, texts, lists and names.
+    #[must_use]
+    pub fn report_values(&self) -> u64 {
+        let lines = u64::from(self.log_lines).saturating_mul(LINE_VALUES);
+        let fields = (self.log_bytes / FIELD_COST).saturating_mul(FIELD_VALUES);
+        VALUES.saturating_add(lines).saturating_add(fields)
+    }
+}
 
 impl Report {
     /// Checks a report from another process.
@@ -72,7 +114,7 @@ impl Grants {
     /// What may not, for people.
     pub fn allow(&self, wish: &Wish) -> Result<(), String> {
         match wish {
-            Wish::Job(job) => self.submits(&job.task),
+            Wish::Job(job) => shape(job).and_then(|()| self.submits(&job.task)),
             Wish::Signature(signature) => self.allow_signature(signature),
         }
     }
@@ -88,6 +130,35 @@ impl Grants {
         }
         tasks.iter().try_for_each(|task| self.submits(task))
     }
+}
+
+/// Checks what a sandbox holds of every job: the sizes of its parts, and that its arguments
+/// are an array and an object.
+fn shape(job: &Job) -> Result<(), String> {
+    let part = |bytes: usize, most: usize| bytes <= most;
+    let optional =
+        |text: &Option<String>, most| text.as_ref().is_none_or(|text| part(text.len(), most));
+    let header = |(name, value): (&String, &String)| {
+        part(name.len(), HEADER_NAME_BYTES) && part(value.len(), HEADER_BYTES)
+    };
+    let fits = part(job.task.len(), TASK_BYTES)
+        && optional(&job.queue, QUEUE_BYTES)
+        && optional(&job.key, KEY_BYTES)
+        && part(job.headers.len(), HEADERS)
+        && job.headers.iter().all(header);
+    let headers = job.headers.iter().flat_map(|(name, value)| [name, value]);
+    let mut texts = headers.chain(&job.queue).chain([&job.task]);
+    if !fits || texts.any(|text| text.contains(char::is_control)) {
+        return Err("a job that no sandbox makes".to_owned());
+    }
+    for (arguments, open) in [(&job.args, b'['), (&job.kwargs, b'{')] {
+        check_json(arguments)?;
+        let first = arguments.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first != Some(&open) {
+            return Err("arguments of another kind".to_owned());
+        }
+    }
+    Ok(())
 }
 
 fn outcome(outcome: &Outcome, limits: &Limits) -> Result<(), String> {
@@ -111,6 +182,9 @@ fn outcome(outcome: &Outcome, limits: &Limits) -> Result<(), String> {
         Outcome::Failed(said) => failure(said),
         Outcome::Retry(retry) => failure(&retry.reason),
         Outcome::Reject(rejection) => texts(rejection.reason.len()),
+        Outcome::Trapped(trap) if trap.frames.len() > FRAMES => {
+            Err(format!("a trap of {} frames", trap.frames.len()))
+        }
         Outcome::Trapped(trap) => {
             let frames: usize = trap.frames.iter().map(String::len).sum();
             texts(trap.code.len() + trap.message.len() + frames)
@@ -170,7 +244,7 @@ mod tests {
     use super::*;
     use crate::log::{Level, Line};
     use crate::outcome::Rejection;
-    use crate::submit::{Job, Submission};
+    use crate::submit::Submission;
     use crate::uses::{Capability, Use};
     use bytes::Bytes;
 
@@ -268,6 +342,8 @@ mod tests {
             id: "i".to_owned(),
             wish: Wish::Job(Job {
                 task: task.to_owned(),
+                args: Bytes::from_static(b"[]"),
+                kwargs: Bytes::from_static(b"{}"),
                 ..Job::default()
             }),
             index: 0,
@@ -284,5 +360,75 @@ mod tests {
             tasks: vec!["mail.send".to_owned()],
         });
         assert!(wrong(&report).contains("names other tasks"));
+    }
+
+    #[test]
+    fn more_time_or_memory_than_there_is_is_an_intruders() {
+        let mut report = returned("1");
+        let limits = Limits::default();
+        report.usage = Usage {
+            wall: limits.wall,
+            cpu: limits.cpu,
+            memory_peak_bytes: limits.memory,
+            ..Usage::default()
+        };
+        assert_eq!(report.check(&limits, &Grants::default()), Ok(()));
+        report.usage.memory_peak_bytes += 1;
+        assert_eq!(wrong(&report), "67108865 bytes of memory");
+        for (wall, cpu) in [
+            (Duration::MAX, Duration::ZERO),
+            (Duration::ZERO, Duration::MAX),
+        ] {
+            report.usage.wall = wall;
+            report.usage.cpu = cpu;
+            assert!(wrong(&report).contains("of it computing"));
+        }
+    }
+
+    #[test]
+    fn a_job_that_no_sandbox_makes_is_an_intruders() {
+        let grants = Grants {
+            submit: vec!["*".to_owned()],
+            ..Grants::default()
+        };
+        let good = Job {
+            task: "mail.send".to_owned(),
+            args: Bytes::from_static(b" [1]"),
+            kwargs: Bytes::from_static(b"{}"),
+            headers: [("a".to_owned(), "b".to_owned())].into(),
+            ..Job::default()
+        };
+        let allowed = |job: Job| grants.allow(&Wish::Job(job));
+        assert_eq!(allowed(good.clone()), Ok(()));
+        let changes: [fn(&mut Job); 7] = [
+            |job| job.task = "t".repeat(513),
+            |job| job.queue = Some("q".repeat(256)),
+            |job| job.key = Some("k".repeat(256)),
+            |job| job.headers = (0..33).map(|n| (n.to_string(), String::new())).collect(),
+            |job| job.headers = [("a".to_owned(), "\u{1b}[2J".to_owned())].into(),
+            |job| job.args = Bytes::from_static(b"{}"),
+            // What would be more of a message than its arguments.
+            |job| job.kwargs = Bytes::from_static(br#"{}, {"chain": []}"#),
+        ];
+        for change in changes {
+            let mut bad = good.clone();
+            change(&mut bad);
+            assert!(allowed(bad.clone()).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_trap_of_more_frames_than_are_told_is_an_intruders() {
+        let trap = |frames: usize| {
+            report(Outcome::Trapped(crate::outcome::Trap {
+                code: "host-call".to_owned(),
+                message: String::new(),
+                panicked: false,
+                frames: vec![String::new(); frames],
+            }))
+        };
+        let grants = Grants::default();
+        assert_eq!(trap(20).check(&Limits::default(), &grants), Ok(()));
+        assert_eq!(wrong(&trap(21)), "a trap of 21 frames");
     }
 }

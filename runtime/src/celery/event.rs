@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(read(&message(&several, &sender)).len(), 2);
         for other in ["", "1", "\"x\"", "[[[["] {
             let other = broadcast::message(other.to_owned(), Map::new());
-            assert_eq!(read(&other), []);
+            assert!(read(&other).is_empty());
         }
     }
 }

@@ -22,10 +22,21 @@ pub(super) fn cage() -> Result<(), String> {
 
 /// Takes the calls of administrators and attackers from a worker; each is an error then.
 pub(super) fn wall() -> Result<(), String> {
-    let refused = SeccompAction::Errno(libc::EPERM.unsigned_abs());
+    errors(lists::refused())
+}
+
+/// Takes from a process of guests, beside that, all that makes processes, asks others for
+/// something, and makes sockets; with a network those of the internet are left.
+pub(super) fn cell(network: bool) -> Result<(), String> {
+    let own = u64::from(std::process::id());
+    errors(lists::refused_in_cell(own, network))
+}
+
+fn errors(refused: Vec<Call>) -> Result<(), String> {
+    let error = SeccompAction::Errno(libc::EPERM.unsigned_abs());
     let unknown = SeccompAction::Errno(libc::ENOSYS.unsigned_abs());
     // Both are made before one is applied, so that there is never half a wall.
-    let refused = filter(lists::refused(), SeccompAction::Allow, refused)?;
+    let refused = filter(refused, SeccompAction::Allow, error)?;
     let unknown = filter(lists::unknown(), SeccompAction::Allow, unknown)?;
     apply(&refused)?;
     apply(&unknown)

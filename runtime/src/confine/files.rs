@@ -1,5 +1,6 @@
 //! What Landlock keeps: files, programs, TCP ports, and other processes.
 
+use super::names;
 use super::walls::{Wall, Walls};
 use crate::defence::{Defence, stands};
 use landlock::{
@@ -44,6 +45,16 @@ const SYSTEM: [&str; 19] = [
     "/var/lib/ssl",
     "/var/ssl",
 ];
+/// Where libraries are: those that look names up load modules for it.
+const LIBRARIES: [&str; 7] = [
+    "/usr/lib",
+    "/usr/lib64",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/nix/store",
+    "/gnu/store",
+];
 /// Devices that keep nothing.
 const DEVICES: [&str; 6] = [
     "/dev/null",
@@ -84,6 +95,25 @@ pub(super) fn cage(walls: &mut Walls) {
     note(everything(), walls);
 }
 
+/// Takes every file, program, port to listen at, and foreign process; without a network every
+/// other port, too, and what names are looked up in.
+pub(super) fn cell(network: bool, walls: &mut Walls) {
+    let rest = || {
+        if !network {
+            return rules(AccessNet::BindTcp | AccessNet::ConnectTcp)?
+                .restrict_self()
+                .map(|status| status.landlock);
+        }
+        let mut rules = rules(AccessNet::BindTcp.into())?;
+        let read = AccessFs::ReadFile | AccessFs::ReadDir;
+        for path in LIBRARIES.iter().map(PathBuf::from).chain(names::places()) {
+            rules = open(rules, &path, read)?;
+        }
+        rules.restrict_self().map(|status| status.landlock)
+    };
+    note(rest(), walls);
+}
+
 /// Takes every file, port and foreign process but what is open.
 pub(super) fn wall(openings: &Openings, walls: &mut Walls) {
     if !stands(Defence::Landlock) {
@@ -95,6 +125,9 @@ pub(super) fn wall(openings: &Openings, walls: &mut Walls) {
         let mut rules = rules(AccessNet::BindTcp.into())?;
         for path in SYSTEM.iter().map(Path::new) {
             rules = open(rules, path, read)?;
+        }
+        for path in names::linked() {
+            rules = open(rules, &path, read)?;
         }
         for path in DEVICES.iter().map(Path::new) {
             rules = open(rules, path, AccessFs::ReadFile | AccessFs::WriteFile)?;

@@ -3,11 +3,12 @@
 
 mod needed;
 
-use super::{Openings, Wall, Walls, cage, wall};
+use super::{Openings, Wall, Walls, cage, cell, files, wall};
 use crate::defence::{Defence, named, without};
 use std::fs;
 use std::io::{self, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -91,6 +92,13 @@ fn tries_what_it_is_told() {
     let made = match walls {
         "no" => Walls::default(),
         "cage" => cage(),
+        "cell" => cell(false),
+        "networked" => cell(true),
+        "files" => {
+            let mut walls = Walls::default();
+            files::cage(&mut walls);
+            walls
+        }
         _ => wall(&Openings {
             writes: [place.join("data")].into(),
             reads: [place.join("certificates")].into(),
@@ -120,11 +128,27 @@ fn port(place: &Path) -> u16 {
     text.trim().parse().unwrap_or(1)
 }
 
+fn look_up() -> String {
+    match ("localhost", 0).to_socket_addrs() {
+        Ok(found) => format!("found {}", found.count() > 0),
+        Err(_) => "nobody answers".to_owned(),
+    }
+}
+
 fn done(what: &str, place: &Path, port: u16) -> String {
     match what {
         "read" => number(fs::read(place.join("secret"))),
         "read a certificate" => number(fs::read(place.join("certificates/ca.pem"))),
         "read a key" => number(fs::read(place.join("certificates/key.pem"))),
+        "read of hosts" => number(fs::read("/etc/hosts")),
+        "read of itself" => number(fs::read("/proc/self/environ")),
+        "read a program" => number(fs::read("/usr/bin/env")),
+        "look a name up" => look_up(),
+        "ask a service" => number(UnixDatagram::unbound()),
+        "limit its parent" => number(limit_parent()),
+        "outlive its parent" => {
+            number(rustix::process::set_parent_process_death_signal(None).map_err(io::Error::from))
+        }
         "list" => number(fs::read_dir(place)),
         "read of the system" => number(fs::read("/etc/passwd")),
         "write" => number(fs::write(place.join("new"), "x")),
@@ -183,6 +207,14 @@ fn done(what: &str, place: &Path, port: u16) -> String {
     }
 }
 
+/// Sets a limit of another process of the same user to what it is.
+fn limit_parent() -> io::Result<()> {
+    use rustix::process::{Resource, getppid, getrlimit, prlimit};
+    let same = getrlimit(Resource::Nofile);
+    prlimit(getppid(), Resource::Nofile, same)?;
+    Ok(())
+}
+
 fn data(folder: &Path) -> io::Result<()> {
     fs::create_dir(folder.join("below"))?;
     fs::write(folder.join("aside"), "x")?;
@@ -214,7 +246,7 @@ fn place() -> tempfile::TempDir {
 fn this_kernel_has_every_wall() {
     let place = place();
     let all: Vec<_> = Wall::ALL.iter().map(|wall| wall.name()).collect();
-    for walls in ["cage walls", "wall walls"] {
+    for walls in ["cage walls", "wall walls", "cell walls", "networked walls"] {
         assert_eq!(told(walls, place.path()), all.join(", "));
     }
 }
@@ -326,4 +358,70 @@ fn a_worker_touches_no_other_process_and_makes_no_call_of_administrators() {
             "{what}: as root"
         );
     }
+}
+
+/// What nobody in a process of guests can do, whether it has a network or not.
+#[test]
+fn guests_apart_have_no_files_no_programs_and_no_other_process() {
+    let place = place();
+    for (what, is) in [
+        ("read", EACCES),
+        ("list", EACCES),
+        ("write", EACCES),
+        ("read of the system", EACCES),
+        ("read of itself", EACCES),
+        ("read a program", EACCES),
+        ("look into its parent", EACCES),
+        ("run a program", EPERM),
+        // It has no /dev/null to give to it.
+        ("run itself", EACCES),
+        ("signal a stranger", EPERM),
+        ("limit its parent", EPERM),
+        ("outlive its parent", EPERM),
+        ("ask a service", EPERM),
+        ("change its root", EPERM),
+        ("share less", EPERM),
+    ] {
+        let error = format!("error {is}");
+        for walls in ["cell", "networked"] {
+            let told = told(&format!("{walls} {what}"), place.path());
+            assert_eq!(told, error, "{walls} {what}");
+        }
+        let without = told(&format!("no {what}"), place.path());
+        assert_eq!(without, "done", "{what}: as root");
+    }
+    for walls in ["cell", "networked"] {
+        for (what, is) in [("start a thread", "done"), ("compute", "sum 4999950000")] {
+            assert_eq!(told(&format!("{walls} {what}"), place.path()), is);
+        }
+        let output = attempt(&format!("{walls} abort"), place.path());
+        assert_eq!(output.status.signal(), Some(SIGABRT), "{output:?}");
+    }
+}
+
+#[test]
+fn guests_apart_have_a_network_only_where_they_are_to_have_one() {
+    let place = place();
+    let denied = format!("error {EPERM}");
+    for (what, with) in [
+        // Nobody listens there; that is the server's word, not the wall's.
+        ("connect", "error 111"),
+        ("datagrams", "done"),
+        ("look a name up", "found true"),
+    ] {
+        assert_eq!(told(&format!("networked {what}"), place.path()), with);
+    }
+    for what in ["connect", "datagrams", "listen"] {
+        assert_eq!(
+            told(&format!("cell {what}"), place.path()),
+            denied,
+            "{what}"
+        );
+    }
+    assert_eq!(told("cell look a name up", place.path()), "nobody answers");
+    assert_eq!(told("networked read of hosts", place.path()), "done");
+    let closed = format!("error {EACCES}");
+    assert_eq!(told("cell read of hosts", place.path()), closed);
+    // It serves nobody.
+    assert_eq!(told("networked listen", place.path()), closed);
 }

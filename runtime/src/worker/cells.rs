@@ -9,9 +9,13 @@ mod cell;
 mod ledger;
 mod post;
 mod run;
+mod runs;
 mod serve;
+mod weigh;
 mod wire;
 
+#[cfg(test)]
+mod frames;
 #[cfg(test)]
 mod tests;
 
@@ -28,7 +32,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use wire::{Order, ToCell};
+use wire::{Octets, Order, ToCell};
 
 /// Most cells at once (64): each is a process with an engine of its own. Where there are
 /// more modules, one that does nothing makes room.
@@ -72,35 +76,27 @@ pub(super) struct Work {
 
 impl Cells {
     /// Prepares cells of this very program, which run so many attempts each on so many
-    /// threads. Within a Tokio runtime: that one reads and writes for them.
+    /// threads. The runtime reads and writes for them: reading what a broken one says takes
+    /// time that nothing else should wait for.
     #[must_use]
-    pub fn new(attempts: u32, threads: usize, egress: Egress) -> Self {
-        let mut arguments: Vec<OsString> =
-            ["cell".to_owned(), attempts.to_string(), threads.to_string()]
-                .map(Into::into)
-                .into();
-        // The only folder that a cell may read beside those of the system: a file that is
-        // renewed is another one of the same name.
-        let authorities = egress.settings().ca_file.as_deref();
-        let folder = authorities.and_then(|file| std::path::absolute(file).ok());
-        let folder = folder.as_deref().and_then(Path::parent);
-        arguments.extend(folder.map(OsString::from));
+    pub fn new(attempts: u32, threads: usize, egress: Egress, runtime: Handle) -> Self {
+        let arguments = ["cell".to_owned(), attempts.to_string(), threads.to_string()];
         let program = Program {
             // The link stays right when an upgrade replaces the file on disk.
             path: Path::new("/proc/self/exe").to_owned(),
-            arguments,
+            arguments: arguments.map(OsString::from).into(),
         };
         Self {
             egress,
-            ..Self::of(program)
+            ..Self::of(program, runtime)
         }
     }
 
-    fn of(program: Program) -> Self {
+    fn of(program: Program, runtime: Handle) -> Self {
         Self {
             program,
             egress: Egress::default(),
-            runtime: Handle::current(),
+            runtime,
             tasks: Mutex::default(),
             cells: Mutex::default(),
         }
@@ -108,7 +104,8 @@ impl Cells {
 
     /// Runs an attempt in the cell of its module. Dropping the future ends the guest.
     pub(super) async fn invoke(&self, code: &Loaded, work: Work) -> Result<Report, SandboxError> {
-        let cell = self.cell(code).await?;
+        let network = !work.grants.http.hosts.is_empty();
+        let cell = self.cell(code, network).await?;
         let Work {
             call,
             limits,
@@ -126,9 +123,9 @@ impl Cells {
         run::run(&cell, code, order).await
     }
 
-    async fn cell(&self, code: &Loaded) -> Result<Arc<Cell>, SandboxError> {
+    async fn cell(&self, code: &Loaded, network: bool) -> Result<Arc<Cell>, SandboxError> {
         loop {
-            let again = match self.find(code)? {
+            let again = match self.find(code, network)? {
                 Found::Cell(cell) => return Ok(cell),
                 Found::Later(again) => again,
             };
@@ -136,30 +133,35 @@ impl Cells {
         }
     }
 
-    /// Finds the cell of a module, or starts one unless that was a moment ago.
-    fn find(&self, code: &Loaded) -> Result<Found, SandboxError> {
+    /// Finds the cell of a module, or starts one unless that was a moment ago. One that has
+    /// no network makes room for one that has when a task first needs it.
+    fn find(&self, code: &Loaded, mut network: bool) -> Result<Found, SandboxError> {
         let group = code.module.as_str();
         let mut cells = unpoisoned(&self.cells);
         let now = Instant::now();
         if let Some(place) = cells.get_mut(group) {
-            if place.cell.takes(code.digest) {
+            let suffices = place.cell.has_network() || !network;
+            if suffices && place.cell.takes(code.digest) {
                 place.used = now;
                 return Ok(Found::Cell(Arc::clone(&place.cell)));
             }
             let again = place.started + AGAIN;
-            if again > now {
+            if suffices && again > now {
                 return Ok(Found::Later(again));
             }
+            network |= place.cell.has_network();
         } else if cells.len() >= CELLS {
             make_room(&mut cells)?;
         }
         let mut tasks = unpoisoned(&self.tasks);
         while tasks.try_join_next().is_some() {}
-        let cell = Cell::start(&self.program, group, &mut tasks, &self.runtime);
+        let cell = Cell::start(&self.program, group, network, &mut tasks, &self.runtime);
         let cell = cell.map_err(|error| SandboxError::NotStarted {
             reason: error.to_string(),
         })?;
-        cell.say(ToCell::Egress(self.egress.settings().clone()));
+        if network {
+            cell.say(self.egress());
+        }
         let place = Place {
             cell: Arc::clone(&cell),
             started: now,
@@ -168,6 +170,16 @@ impl Cells {
         // The runs of the one before go on in it, and it ends with the last.
         cells.insert(group.to_owned(), place);
         Ok(Found::Cell(cell))
+    }
+}
+
+impl Cells {
+    /// What a cell is told of HTTP: it reads no authorities itself.
+    fn egress(&self) -> ToCell {
+        ToCell::Egress {
+            settings: self.egress.settings().clone(),
+            authorities: self.egress.authorities().into_iter().map(Octets).collect(),
+        }
     }
 }
 

@@ -50,7 +50,7 @@ impl Crew {
         let cells = parts
             .settings
             .isolate
-            .then(|| Cells::new(most, threads, parts.egress.clone()));
+            .then(|| Cells::new(most, threads, parts.egress.clone(), guests.handle()));
         Ok(Self {
             broker: parts.broker,
             results: parts.results,

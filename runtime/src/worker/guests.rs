@@ -2,7 +2,7 @@
 //! that computes must not delay a heartbeat.
 
 use super::WorkerError;
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
 
 /// A runtime of its own for guests.
@@ -22,6 +22,14 @@ impl Guests {
         Ok(Self(Some(runtime)))
     }
 
+    /// What runs something else there.
+    pub(super) fn handle(&self) -> Handle {
+        match &self.0 {
+            Some(runtime) => runtime.handle().clone(),
+            None => unreachable_runtime(),
+        }
+    }
+
     /// Runs `work` on a guest thread. Dropping the answer ends the work.
     pub(super) fn run<T: Send + 'static>(
         &self,
@@ -39,7 +47,7 @@ impl Guests {
     clippy::panic,
     reason = "no method can be called while the value is dropped"
 )]
-fn unreachable_runtime<T>() -> Running<T> {
+fn unreachable_runtime<T>() -> T {
     panic!("the guests' runtime is gone")
 }
 

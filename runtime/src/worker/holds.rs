@@ -29,6 +29,10 @@ pub(super) fn until(crew: &Crew, kill: &Kill) -> Timestamp {
 /// Makes ready what was held whenever an order ends; it is ended from outside, at any
 /// moment.
 pub(super) async fn follow(crew: Arc<Crew>) -> Infallible {
+    heed(&crew).await
+}
+
+pub(super) async fn heed(crew: &Crew) -> Infallible {
     let mut ended = crew.resolver.released();
     loop {
         if ended.changed().await.is_err() {
@@ -37,7 +41,7 @@ pub(super) async fn follow(crew: Arc<Crew>) -> Infallible {
         }
         for pause in [Duration::ZERO, LATE] {
             tokio::time::sleep(pause).await;
-            if let Err(error) = wake(&crew).await {
+            if let Err(error) = wake(crew).await {
                 tracing::warn!(%error, "tasks that were held come back within {} s", LONGEST.as_secs());
             }
         }

@@ -1,6 +1,7 @@
 //! Which addresses are nobody's business: those that are not of the public
 //! internet, however they are written.
 
+use crate::defence::{Defence, stands};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -78,7 +79,10 @@ pub(super) fn canonical(ip: IpAddr) -> IpAddr {
         [a, b, c, d, e, f],
         [0, 0, 0, 0, 0, 0xffff] | [0, 0, 0, 0, 0, 0] | [0x64, 0xff9b, 0, 0, 0, 0]
     );
-    if !is_inside || matches!(v6, Ipv6Addr::LOCALHOST | Ipv6Addr::UNSPECIFIED) {
+    if !stands(Defence::Canonical)
+        || !is_inside
+        || matches!(v6, Ipv6Addr::LOCALHOST | Ipv6Addr::UNSPECIFIED)
+    {
         return ip;
     }
     let [[a, b], [c, d]] = [high.to_be_bytes(), low.to_be_bytes()];

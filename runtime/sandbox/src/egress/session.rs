@@ -165,7 +165,8 @@ impl Session {
         }
         // A tunnel would be a way around the judgement; a trace would show a guest
         // the headers that the host adds.
-        if [Method::CONNECT, Method::TRACE].contains(method) {
+        let is_other = [Method::CONNECT, Method::TRACE].contains(method);
+        if is_other && stands(Defence::Methods) {
             return Err(Error::HttpRequestMethodInvalid);
         }
         let target = Target::read(scheme, authority).ok_or(Error::HttpRequestUriInvalid)?;

@@ -11,6 +11,7 @@ mod times;
 use super::policy::Target;
 use super::{Egress, EgressLimits, EgressSettings, HttpGrant, Resolver, Session, Trust};
 use crate::defence::{Defence, stands, without};
+use crate::grants::{Injection, Secret};
 use crate::limits::Limits;
 use crate::log::{Level, LogBook};
 use crate::uses::Use;
@@ -70,6 +71,7 @@ struct Setup {
     table: Table,
     wall: Duration,
     earlier: Use,
+    inject: Vec<Injection>,
 }
 
 /// An attempt whose guest may reach `hosts`.
@@ -84,6 +86,7 @@ fn may(hosts: &[&str]) -> Setup {
         table: Table::default(),
         wall: Duration::from_secs(60),
         earlier: Use::default(),
+        inject: Vec::new(),
     }
 }
 
@@ -123,7 +126,7 @@ impl Setup {
         let deadline = Instant::now() + self.wall;
         let place = format!("[grants.{module:?}]");
         let session = Session::new(egress.clone(), self.grant, place, log.clone(), deadline);
-        let session = session.after(self.earlier);
+        let session = session.after(self.earlier).with_headers(self.inject);
         Guest {
             session: Arc::new(session),
             log,

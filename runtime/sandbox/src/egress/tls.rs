@@ -13,6 +13,8 @@ use std::sync::{Arc, OnceLock};
 #[derive(Debug, Default)]
 pub(super) struct Trust {
     extra: Vec<CertificateDer<'static>>,
+    /// Those of the machine.
+    machine: OnceLock<Vec<CertificateDer<'static>>>,
     config: OnceLock<Result<Arc<ClientConfig>, String>>,
 }
 
@@ -27,8 +29,29 @@ impl Trust {
         };
         Ok(Self {
             extra,
-            config: OnceLock::new(),
+            ..Self::default()
         })
+    }
+
+    /// Trusts these and nobody else.
+    pub(super) fn of(authorities: Vec<CertificateDer<'static>>) -> Self {
+        Self {
+            extra: authorities,
+            machine: OnceLock::from(Vec::new()),
+            config: OnceLock::new(),
+        }
+    }
+
+    /// Returns all who are trusted. It may read files.
+    pub(super) fn authorities(&self) -> impl Iterator<Item = &CertificateDer<'static>> {
+        let machine = self.machine.get_or_init(|| {
+            let native = rustls_native_certs::load_native_certs();
+            for error in &native.errors {
+                tracing::warn!(%error, "an authority of the machine is not trusted for outgoing HTTP");
+            }
+            native.certs
+        });
+        machine.iter().chain(&self.extra)
     }
 
     /// Returns how to speak TLS. It may read files.
@@ -37,13 +60,8 @@ impl Trust {
     }
 
     fn load(&self) -> Result<Arc<ClientConfig>, String> {
-        let native = rustls_native_certs::load_native_certs();
-        for error in &native.errors {
-            tracing::warn!(%error, "an authority of the machine is not trusted for outgoing HTTP");
-        }
         let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(native.certs);
-        roots.add_parsable_certificates(self.extra.iter().cloned());
+        roots.add_parsable_certificates(self.authorities().cloned());
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()

@@ -16,7 +16,7 @@ use wasmtime::{PoolConcurrencyLimitError, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 /// Frames of a trap that are told.
-const FRAMES: usize = 20;
+pub(crate) const FRAMES: usize = 20;
 /// Bytes of a function's name that are told.
 const FRAME_BYTES: usize = 200;
 

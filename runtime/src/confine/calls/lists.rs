@@ -162,6 +162,39 @@ const REFUSED_HERE: [c_long; 9] = [
 #[cfg(not(target_arch = "x86_64"))]
 const REFUSED_HERE: [c_long; 0] = [];
 
+/// What no process of guests does, beside that: it starts nothing, signals nobody, changes
+/// nothing of others, shares no memory, and serves nobody.
+const REFUSED_IN_CELL: [c_long; 23] = [
+    libc::SYS_execve,
+    libc::SYS_kill,
+    libc::SYS_tkill,
+    libc::SYS_rt_sigqueueinfo,
+    libc::SYS_rt_tgsigqueueinfo,
+    libc::SYS_pidfd_open,
+    libc::SYS_pidfd_send_signal,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_setsid,
+    libc::SYS_setpgid,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_msgget,
+    libc::SYS_semget,
+    libc::SYS_mq_open,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+];
+/// The same, of this kind of processor.
+#[cfg(target_arch = "x86_64")]
+const REFUSED_IN_CELL_HERE: [c_long; 2] = [libc::SYS_fork, libc::SYS_vfork];
+#[cfg(not(target_arch = "x86_64"))]
+const REFUSED_IN_CELL_HERE: [c_long; 0] = [];
+
 /// What makes a process one of another name space, one flag each.
 const NEW_SPACES: [libc::c_int; 7] = [
     libc::CLONE_NEWNS,
@@ -173,8 +206,10 @@ const NEW_SPACES: [libc::c_int; 7] = [
     libc::CLONE_NEWNET,
 ];
 
-/// Families of sockets that a worker uses; the last one asks the kernel for addresses when a
-/// name is looked up.
+/// Families of sockets that a process of guests uses with a network; the last one asks the
+/// kernel for addresses when a name is looked up.
+const INTERNET: [libc::c_int; 3] = [libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+/// Those that a worker uses.
 const SOCKETS: [libc::c_int; 4] = [
     libc::AF_UNIX,
     libc::AF_INET,
@@ -213,18 +248,57 @@ pub(super) fn compiler(own: u64) -> Vec<Call> {
 
 /// The calls that are errors in a worker.
 pub(super) fn refused() -> Vec<Call> {
-    let mut calls: Vec<_> = REFUSED
-        .into_iter()
-        .chain(REFUSED_HERE)
-        .map(always)
-        .collect();
-    let has = |flag: libc::c_int| {
-        let flag = bits(flag);
-        let (mask, value) = (flag, flag);
-        vec![(0, Is::Masked { mask, value })]
-    };
+    let mut calls = refused_always();
     calls.push(when(libc::SYS_clone, NEW_SPACES.map(has)));
-    let foreign = SOCKETS.map(|family| (0, Is::Other(bits(family)))).to_vec();
+    calls.push(sockets_but(&SOCKETS));
+    in_both_tables(calls)
+}
+
+/// The calls that are errors in a process of guests, whose number is `own`.
+pub(super) fn refused_in_cell(own: u64, network: bool) -> Vec<Call> {
+    let more = REFUSED_IN_CELL.into_iter().chain(REFUSED_IN_CELL_HERE);
+    let mut calls = refused_always();
+    calls.extend(more.map(always));
+    // A thread is one of the same process.
+    let mask = bits(libc::CLONE_THREAD);
+    let process = vec![(0, Is::Masked { mask, value: 0 })];
+    let spaces = NEW_SPACES.map(has).into_iter();
+    calls.push(Call {
+        number: libc::SYS_clone,
+        when: spaces.chain([process]).collect(),
+    });
+    calls.push(match network {
+        true => sockets_but(&INTERNET),
+        false => always(libc::SYS_socket),
+    });
+    calls.push(when(libc::SYS_tgkill, [vec![(0, Is::Other(own))]]));
+    // Limits of others.
+    let others = vec![(0, Is::Other(0))];
+    calls.push(when(libc::SYS_prlimit64, [others]));
+    // Whose end is its own.
+    let parent = vec![(0, Is::Equal(bits(libc::PR_SET_PDEATHSIG)))];
+    calls.push(when(libc::SYS_prctl, [parent]));
+    in_both_tables(calls)
+}
+
+fn refused_always() -> Vec<Call> {
+    let refused = REFUSED.into_iter().chain(REFUSED_HERE);
+    refused.map(always).collect()
+}
+
+/// A first argument with this flag.
+fn has(flag: libc::c_int) -> Rule {
+    let flag = bits(flag);
+    let (mask, value) = (flag, flag);
+    vec![(0, Is::Masked { mask, value })]
+}
+
+/// Sockets of other families, and raw ones.
+fn sockets_but(families: &[libc::c_int]) -> Call {
+    let foreign = families.iter();
+    let foreign = foreign
+        .map(|family| (0, Is::Other(bits(*family))))
+        .collect();
     let raw = |family: libc::c_int| {
         let (mask, value) = (TYPE_BITS, bits(libc::SOCK_RAW));
         vec![
@@ -233,8 +307,7 @@ pub(super) fn refused() -> Vec<Call> {
         ]
     };
     let sockets = [foreign, raw(libc::AF_INET), raw(libc::AF_INET6)];
-    calls.push(when(libc::SYS_socket, sockets));
-    in_both_tables(calls)
+    when(libc::SYS_socket, sockets)
 }
 
 /// The calls that do not exist for a worker: whoever makes them has another way, whose

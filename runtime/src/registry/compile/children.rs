@@ -4,7 +4,7 @@
 //!
 //! Without its limit the same attack succeeds, or comes to the wall that its test names.
 
-use super::{CODE_BYTES, CompileError, Compiler, child};
+use super::{AT_ONCE, CODE_BYTES, CompileError, Compiler, WALL, child};
 use crate::confine;
 use crate::defence::{Defence, named, without};
 use crate::registry::tests::{component, component_of, component_that};
@@ -16,7 +16,9 @@ use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// What the child tries, what it does without, and where it has a file.
 const ATTACK: &str = "CELERIAC_TEST_ATTACK";
@@ -330,4 +332,24 @@ async fn without_a_filter_on_memory_a_compiler_runs_what_it_made() {
     assert!(end.contains("no compilation needs"), "{end}");
     assert_eq!(run(&[Defence::Executable]).await, DONE);
     assert_eq!(run(&[Defence::Calls]).await, DONE);
+}
+
+#[tokio::test]
+async fn without_turns_as_many_compilers_run_as_there_are_uploads() {
+    let pair = async |turns: usize, wall: Duration| {
+        let place = tempfile::tempdir().unwrap();
+        // Each ends when there is another one.
+        let script = format!(
+            "cd '{}'; : >$$; while set -- *; [ $# -lt 2 ]; do :; done",
+            place.path().display()
+        );
+        let mut compiler = Compiler::program("/bin/sh", ["-c", &script]);
+        compiler.turn = Arc::new(Semaphore::new(turns));
+        compiler.wall = wall;
+        let compile = || compiler.compile(Bytes::new());
+        tokio::join!(compile(), compile()).0
+    };
+    let alone = pair(AT_ONCE, Duration::from_millis(200)).await;
+    assert!(matches!(alone, Err(CompileError::Slow { .. })), "{alone:?}");
+    assert!(pair(2, WALL).await.is_ok());
 }

@@ -1,7 +1,7 @@
 //! What a guest in a cell asks its worker for, looked at again before it is done: the
 //! sandbox that looked first may be broken.
 
-use super::wire::{Answer, Ask, Kept};
+use super::wire::{Answer, Ask, Kept, Octets};
 use celeriac_sandbox::{
     Attempt, Grants, KEY_VALUE_BATCH, KEY_VALUE_KEY_BYTES, KEY_VALUE_KEYS, KEY_VALUE_VALUE_BYTES,
     KeepError, Keeper, Room, Sender, SubmitError,
@@ -64,8 +64,15 @@ const NOBODY: &str = "nobody does that here";
 
 async fn keep(keeper: &dyn Keeper, ask: Ask, room: Room) -> Result<Kept, KeepError> {
     match ask {
-        Ask::Get { keys } => keeper.get(keys).await.map(Kept::Values),
-        Ask::Set { pairs } => keeper.set(pairs, room).await.map(|()| Kept::Done),
+        Ask::Get { keys } => {
+            let values = keeper.get(keys).await?.into_iter();
+            let octets = values.map(|value| value.map(|bytes| Octets(bytes.into())));
+            Ok(Kept::Values(octets.collect()))
+        }
+        Ask::Set { pairs } => {
+            let pairs = pairs.into_iter().map(|(key, value)| (key, value.0.into()));
+            keeper.set(pairs.collect(), room).await.map(|()| Kept::Done)
+        }
         Ask::Delete { keys } => keeper.delete(keys).await.map(|()| Kept::Done),
         Ask::Keys { after } => keeper.keys(after).await.map(Kept::Keys),
         Ask::Increment { key, delta } => keeper.increment(key, delta, room).await.map(Kept::Sum),
@@ -84,7 +91,7 @@ impl Ask {
             Self::Replace { signature } => return grants.allow_signature(signature),
             Self::Get { keys } | Self::Delete { keys } => keys.iter().collect(),
             Self::Set { pairs } => {
-                let largest = pairs.iter().map(|(_, value)| value.len()).max();
+                let largest = pairs.iter().map(|(_, value)| value.0.len()).max();
                 if largest > Some(KEY_VALUE_VALUE_BYTES) {
                     return Err(format!("a value of {largest:?} bytes"));
                 }
@@ -132,7 +139,7 @@ mod tests {
             ),
             (
                 Ask::Set {
-                    pairs: vec![("a".to_owned(), vec![0; 65_537])],
+                    pairs: vec![("a".to_owned(), Octets(vec![0; 65_537].into()))],
                 },
                 "a value of Some(65537) bytes",
             ),

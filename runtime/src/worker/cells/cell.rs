@@ -1,9 +1,11 @@
 //! One cell, from the side of its worker: a process, and the attempts that it runs.
 
-use super::wire::{self, Ask, FROM_CELL, FromCell, Order, ToCell, Trouble};
+use super::runs::{Event, Runs};
+use super::wire::{self, Order, ToCell};
+use crate::confine::Names;
 use crate::registry::{Digest, Loaded};
 use bytes::Bytes;
-use celeriac_sandbox::{Limits, Open, Progress, Report, SandboxError, Usage};
+use celeriac_sandbox::SandboxError;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::io;
@@ -14,19 +16,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Events of one run that wait (8): its guest waits for the answer to each but the last.
-const EVENTS: usize = 8;
 /// Most components of one cell (8): one for each version of a module that was pushed
 /// meanwhile. Then another cell takes its place, and the old code is freed.
 const CODES: usize = 8;
-/// How long a run may go on that was told to end (5 s): its guest is dropped at its next
-/// tick, and the rest is a busy machine.
-const OBEYS: Duration = Duration::from_secs(5);
 /// Most that is told of what a cell prints (64 KiB).
 const PRINTED: u64 = 64 << 10;
 
@@ -40,19 +36,14 @@ pub(super) struct Program {
 /// A process that runs guests.
 #[derive(Debug)]
 pub(super) struct Cell {
-    /// Without a bound: each run adds a few, and runs have one.
+    /// Without a bound: each run adds four at most, and ends only when it was told.
     orders: mpsc::UnboundedSender<ToCell>,
     codes: Mutex<HashMap<Digest, u32>>,
     runs: Arc<Runs>,
     next: AtomicU64,
+    /// The names of hosts as it reads them, where it has a network at all.
+    names: Option<Names>,
     kill: CancellationToken,
-}
-
-/// What is told of a run.
-#[derive(Debug)]
-pub(super) enum Event {
-    Ask(Ask),
-    Done(Result<Box<Report>, Trouble>),
 }
 
 /// A run of a cell; dropped, its guest ends.
@@ -63,38 +54,12 @@ pub(super) struct Run {
     cell: Arc<Cell>,
 }
 
-#[derive(Debug)]
-struct Entry {
-    events: mpsc::Sender<Event>,
-    progress: Option<watch::Sender<Option<Progress>>>,
-    limits: Limits,
-    bill: Open,
-}
-
-/// A run that was told to end.
-#[derive(Debug)]
-struct Cut {
-    told: Instant,
-    limits: Limits,
-    bill: Open,
-}
-
-/// The runs of a cell while it is there, and then why it is not.
-#[derive(Debug, Default)]
-struct Runs(Mutex<State>);
-
-#[derive(Debug, Default)]
-struct State {
-    entries: HashMap<u64, Entry>,
-    ending: HashMap<u64, Cut>,
-    gone: Option<String>,
-}
-
 impl Cell {
     /// Starts the process, and what reads and writes for it.
     pub(super) fn start(
         program: &Program,
         group: &str,
+        network: bool,
         tasks: &mut JoinSet<()>,
         runtime: &tokio::runtime::Handle,
     ) -> io::Result<Arc<Self>> {
@@ -102,6 +67,7 @@ impl Cell {
         let mut child = Command::new(&program.path)
             .arg0("celeriac")
             .args(&program.arguments)
+            .args(network.then_some("--network"))
             // It needs nothing of ours: it runs what nobody vouches for.
             .env_clear()
             .current_dir("/")
@@ -112,16 +78,18 @@ impl Cell {
             .process_group(0)
             .kill_on_drop(true)
             .spawn()?;
+        let names = network.then(Names::now);
         let (orders, orders_out) = mpsc::unbounded_channel();
         let cell = Arc::new(Self {
             orders,
             codes: Mutex::default(),
             runs: Arc::default(),
             next: AtomicU64::new(0),
+            names,
             kill: CancellationToken::new(),
         });
         if let Some(stdin) = child.stdin.take() {
-            tasks.spawn_on(give(stdin, orders_out), runtime);
+            tasks.spawn_on(give(stdin, orders_out, Arc::clone(&cell.runs)), runtime);
         }
         if let Some(stderr) = child.stderr.take() {
             tasks.spawn_on(repeat(stderr, group.to_owned()), runtime);
@@ -133,16 +101,24 @@ impl Cell {
         Ok(cell)
     }
 
+    /// Tells whether its guests can send by HTTP.
+    pub(super) fn has_network(&self) -> bool {
+        self.names.is_some()
+    }
+
     /// Tells whether it takes another run of this code.
     pub(super) fn takes(&self, digest: Digest) -> bool {
+        if self.names.as_ref().is_some_and(Names::are_old) {
+            return false;
+        }
         let codes = unpoisoned(&self.codes);
         let has_room = codes.len() < CODES || codes.contains_key(&digest);
-        has_room && self.runs.lock().gone.is_none() && !self.kill.is_cancelled()
+        has_room && self.runs.why_gone().is_none() && !self.kill.is_cancelled()
     }
 
     /// Tells whether nothing runs in it.
     pub(super) fn is_idle(&self) -> bool {
-        self.runs.lock().entries.is_empty()
+        self.runs.is_empty()
     }
 
     /// Begins a run.
@@ -153,19 +129,13 @@ impl Cell {
     ) -> Result<Run, SandboxError> {
         order.run = self.next.fetch_add(1, Ordering::Relaxed);
         let number = order.run;
-        let (events, told) = mpsc::channel(EVENTS);
         let progress = order.facts.progress.take();
-        let entry = Entry {
-            events,
-            progress,
-            limits: order.limits.clone(),
-            bill: order.facts.bill.open(),
-        };
-        self.runs.add(number, entry)?;
+        let bill = order.facts.bill.open();
+        let events = self.runs.add(number, &order.limits, progress, bill)?;
         // From here on its drop takes the entry away again.
         let run = Run {
             number,
-            events: told,
+            events,
             cell: Arc::clone(self),
         };
         let mut codes = unpoisoned(&self.codes);
@@ -194,16 +164,18 @@ impl Cell {
     }
 
     /// Ends the process, and says why to all its runs.
-    pub(super) fn kill(&self, why: String) {
+    pub(super) fn kill(&self, why: &str) {
         self.runs.gone(why);
         self.kill.cancel();
     }
 
     /// Says why it is gone.
     pub(super) fn lost(&self) -> SandboxError {
-        let why = self.runs.lock().gone.clone();
         SandboxError::Lost {
-            reason: why.unwrap_or_else(|| "it was stopped".to_owned()),
+            reason: self
+                .runs
+                .why_gone()
+                .unwrap_or_else(|| "it was stopped".to_owned()),
         }
     }
 }
@@ -224,119 +196,16 @@ impl Run {
 impl Drop for Run {
     fn drop(&mut self) {
         let run = self.number;
-        let mut state = self.cell.runs.lock();
-        // An entry that is still there is a guest that still runs.
-        if let Some(Entry { limits, bill, .. }) = state.entries.remove(&run) {
-            let told = Instant::now();
-            state.ending.insert(run, Cut { told, limits, bill });
+        if self.cell.runs.drop_one(run) {
             self.cell.say(ToCell::Cancel { run });
         }
     }
 }
 
-impl Runs {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        unpoisoned(&self.0)
-    }
-
-    fn add(&self, run: u64, entry: Entry) -> Result<(), SandboxError> {
-        let mut state = self.lock();
-        match &state.gone {
-            // It was not told of the run.
-            Some(reason) => Err(SandboxError::NotStarted {
-                reason: reason.clone(),
-            }),
-            None => {
-                state.entries.insert(run, entry);
-                Ok(())
-            }
-        }
-    }
-
-    /// The first reason stays. All runs hear that nothing follows.
-    fn gone(&self, why: String) {
-        let mut state = self.lock();
-        state.gone.get_or_insert(why);
-        state.entries.clear();
-        // What they took died with it.
-        state.ending.clear();
-    }
-
-    /// Passes on what a cell told; an error is what none of ours would tell.
-    fn told(&self, message: FromCell) -> Result<(), String> {
-        let mut state = self.lock();
-        let (run, event) = match message {
-            FromCell::Progress { run, progress } => {
-                // Of a run that was cancelled nobody wants to know.
-                if let Some(entry) = state.entries.get(&run) {
-                    progress.check(&entry.limits)?;
-                    let latest = entry.progress.as_ref();
-                    latest.map(|latest| latest.send_replace(Some(progress)));
-                }
-                return Ok(());
-            }
-            FromCell::Ended { run, usage } => {
-                return match state.ending.remove(&run) {
-                    Some(cut) => cut.ended(&usage),
-                    None => Ok(()),
-                };
-            }
-            FromCell::Ask { run, ask } => (run, Event::Ask(ask)),
-            FromCell::Done { run, end } => {
-                if let (Some(entry), Ok(report)) = (state.entries.get(&run), &end) {
-                    report.usage.check(&entry.limits)?;
-                }
-                // It was over when it was told to end.
-                if let (Some(cut), Ok(report)) = (state.ending.remove(&run), &end) {
-                    cut.ended(&report.usage)?;
-                }
-                // It is over: its drop has nothing to cancel.
-                if let Some(Entry { events, bill, .. }) = state.entries.remove(&run) {
-                    if let Ok(report) = &end {
-                        bill.close(&report.usage);
-                    }
-                    let _nobody = events.try_send(Event::Done(end));
-                }
-                return Ok(());
-            }
-        };
-        // Of a run that was cancelled nobody wants to know.
-        let Some(entry) = state.entries.get(&run) else {
-            return Ok(());
-        };
-        match entry.events.try_send(event) {
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                Err("it asks again before it was answered".to_owned())
-            }
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-        }
-    }
-}
-
-impl Cut {
-    /// Notes what it took, as far as that can be.
-    fn ended(self, usage: &Usage) -> Result<(), String> {
-        usage.check(&self.limits)?;
-        self.bill.close(usage);
-        Ok(())
-    }
-}
-
-/// Waits until a run goes on that was to end: a kill or an order to terminate must hold
-/// even where the sandbox does not.
-async fn disobeys(runs: &Runs) {
-    loop {
-        tokio::time::sleep(OBEYS).await;
-        let state = runs.lock();
-        let late = |cut: &Cut| cut.told.elapsed() > OBEYS;
-        if state.ending.values().any(late) {
-            return;
-        }
-    }
-}
-
-async fn give(mut stdin: ChildStdin, mut orders: mpsc::UnboundedReceiver<ToCell>) {
+async fn give(mut stdin: ChildStdin, mut orders: mpsc::UnboundedReceiver<ToCell>, runs: Arc<Runs>) {
     while let Some(order) = orders.recv().await {
+        // Before it has it all: it may answer at once.
+        runs.says(&order);
         // Whoever reads its answers sees how it ended.
         if wire::write(&mut stdin, &order).await.is_err() {
             return;
@@ -357,7 +226,7 @@ async fn watch_over(
             return "it has no standard output".to_owned();
         };
         loop {
-            let message = match wire::read(&mut stdout, FROM_CELL).await {
+            let message = match wire::read(&mut stdout, || runs.most()).await {
                 Ok(Some(message)) => message,
                 Ok(None) => return String::new(),
                 Err(error) => return format!("it said nonsense: {error}"),
@@ -370,7 +239,7 @@ async fn watch_over(
     let mut why = tokio::select! {
         why = told => why,
         () = kill.cancelled() => "it was killed".to_owned(),
-        () = disobeys(&runs) => "it did not end a run that it was told to end".to_owned(),
+        () = runs.disobeyed() => "it did not end a run that it was told to end".to_owned(),
     };
     if why.is_empty() {
         // Nothing more comes: it is about to end by itself, unless it only pretends.
@@ -381,7 +250,7 @@ async fn watch_over(
             Err(_) => "it closed its standard output".to_owned(),
         };
     }
-    runs.gone(why.clone());
+    runs.gone(&why);
     if let Err(error) = child.kill().await {
         tracing::error!(%error, group, "a process of guests cannot be killed");
     }

@@ -1,7 +1,7 @@
 //! What a guest of a cell wants done, passed on to its worker.
 
 use super::serve::Floor;
-use super::wire::{Answer, Ask, FromCell, Kept};
+use super::wire::{Answer, Ask, FromCell, Kept, Octets};
 use celeriac_sandbox::{
     KeepError, Keeper, Keeping, Room, Sender, Sending, Signature, SubmitError, When, Wish,
 };
@@ -69,12 +69,18 @@ impl Sender for Post {
 impl Keeper for Post {
     fn get(&self, keys: Vec<String>) -> Keeping<'_, Vec<Option<Vec<u8>>>> {
         self.keep(Ask::Get { keys }, |kept| match kept {
-            Kept::Values(values) => Some(values),
+            Kept::Values(values) => {
+                let bytes = |value: Option<Octets>| value.map(|octets| octets.0.into());
+                Some(values.into_iter().map(bytes).collect())
+            }
             Kept::Done | Kept::Keys(_) | Kept::Sum(_) => None,
         })
     }
 
     fn set(&self, pairs: Vec<(String, Vec<u8>)>, _: Room) -> Keeping<'_, ()> {
+        let pairs = pairs.into_iter();
+        let pairs = pairs.map(|(key, value)| (key, Octets(value.into())));
+        let pairs = pairs.collect();
         self.keep(Ask::Set { pairs }, done)
     }
 

@@ -2,8 +2,9 @@
 //! it reports is believed only as far as a sandbox could have said it.
 
 use super::asks::{Doers, Doing};
-use super::cell::{Cell, Event, Run};
+use super::cell::{Cell, Run};
 use super::ledger::Ledger;
+use super::runs::Event;
 use super::wire::{Answer, Order, ToCell, Trouble};
 use crate::registry::Loaded;
 use celeriac_sandbox::{Interrupt, Interruption, Outcome, Report, SandboxError};
@@ -56,12 +57,11 @@ pub(super) async fn run(
                     Err(wrong) => Err(breach(&run, &format!("it reported {wrong}"))),
                 };
             }
-            Some(Event::Done(Err(trouble))) => return Err(error(trouble)),
+            Some(Event::Done(Err(trouble))) => return Err(not_begun(&run, trouble)),
             Some(Event::Ask(ask)) => {
-                if let Err(wrong) = ask.allowed(&grants) {
+                if let Err(wrong) = ask.allowed(&grants).and_then(|()| ledger.asked(&ask)) {
                     return Err(breach(&run, &format!("it asks without a grant: {wrong}")));
                 }
-                ledger.asked(&ask);
                 asked = Some(doers.go(ask));
             }
         }
@@ -106,13 +106,23 @@ fn breach(run: &Run, what: &str) -> SandboxError {
         what,
         "a process of guests is killed; was its sandbox broken?"
     );
-    cell.kill(what.to_owned());
+    cell.kill(what);
     cell.lost()
 }
 
-fn error(trouble: Trouble) -> SandboxError {
+/// What becomes of a run that a cell did not even begin. A message that waits for room is not
+/// counted as delivered, so that this is believed only while other runs take the room, each
+/// of which has its time. And what its worker could load a cell can run, or it is broken.
+fn not_begun(run: &Run, trouble: Trouble) -> SandboxError {
+    let cell = run.cell();
     match trouble {
-        Trouble::Busy { slots } => SandboxError::Busy { slots },
-        Trouble::Broken { reason } => SandboxError::Broken { reason },
+        Trouble::Busy { slots } if !cell.is_idle() => SandboxError::Busy { slots },
+        Trouble::Busy { .. } => SandboxError::Lost {
+            reason: "it had no room for a run, and none was there".to_owned(),
+        },
+        Trouble::Broken { reason } => {
+            cell.kill(&format!("it could not run a task: {reason}"));
+            cell.lost()
+        }
     }
 }

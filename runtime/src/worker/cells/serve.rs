@@ -2,32 +2,29 @@
 
 use super::cell::unpoisoned;
 use super::post::Post;
-use super::wire::{self, Answer, FromCell, Order, TO_CELL, ToCell, Trouble};
-use crate::confine::{self, Openings};
+use super::wire::{self, Answer, FromCell, Octets, Order, TO_CELL, ToCell, Trouble};
+use crate::confine;
 use celeriac_sandbox::{
-    Bill, Component, Egress, EgressSettings, Engine, EngineSettings, Interrupt, Open, SandboxError,
+    Bill, Component, Egress, Engine, EngineSettings, Interrupt, Report, SandboxError,
 };
 use std::collections::HashMap;
 use std::io;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 /// Messages that wait to be told (64): whoever has more to tell waits.
 const TOLD: usize = 64;
 
 /// Runs guests for the worker on the other end of standard input and output, until that
-/// ends. The whole of the subcommand `celeriac cell`.
+/// ends; only with a network they may send by HTTP. The whole of the subcommand `celeriac cell`.
 #[must_use]
-pub fn serve(attempts: u32, threads: usize, folder: Option<PathBuf>) -> ExitCode {
-    // Before there are threads. Unlike its worker it opens no folder at all.
-    let _walls = confine::wall(&Openings {
-        reads: folder.into_iter().collect(),
-        ..Openings::default()
-    });
+pub fn serve(attempts: u32, threads: usize, network: bool) -> ExitCode {
+    // Before there are threads.
+    let _walls = confine::cell(network);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(threads.max(1))
         .enable_all()
@@ -64,8 +61,8 @@ struct Guest {
     interrupt: Interrupt,
     /// Where it waits for the answer to its wish.
     answer: Option<oneshot::Sender<Answer>>,
-    end: Option<AbortHandle>,
-    bill: Bill,
+    /// Ends it for nobody.
+    end: CancellationToken,
 }
 
 async fn work(attempts: u32) -> io::Result<()> {
@@ -105,11 +102,15 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
     let mut codes: HashMap<u32, Result<Component, String>> = HashMap::new();
     let mut guests = JoinSet::new();
     let mut egress = Egress::default();
-    while let Some(order) = wire::read(&mut stdin, TO_CELL).await? {
+    while let Some(order) = wire::read(&mut stdin, || TO_CELL).await? {
         while guests.try_join_next().is_some() {}
         match order {
-            ToCell::Egress(settings) => {
-                egress = prepared(settings);
+            ToCell::Egress {
+                settings,
+                authorities,
+            } => {
+                let authorities = authorities.into_iter().map(|Octets(one)| one);
+                egress = Egress::trusting(settings, authorities.collect());
             }
             ToCell::Load { code, artifact } => {
                 let component = engine.load(&artifact);
@@ -127,14 +128,9 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
                 }
             }
             ToCell::Cancel { run } => {
-                // One that is not there any more is over: that is told, or about to be.
-                let guest = unpoisoned(&floor.runs).remove(&run);
-                if let Some(Guest { end, bill, .. }) = guest {
-                    if let Some(end) = end {
-                        end.abort();
-                    }
-                    // Apart: whoever hears must not wait for somebody to be gone or told.
-                    guests.spawn(ended(Arc::clone(floor), run, bill));
+                // One that has ended is told of already.
+                if let Some(guest) = unpoisoned(&floor.runs).get(&run) {
+                    guest.end.cancel();
                 }
             }
             ToCell::Answer { run, answer } => {
@@ -148,20 +144,6 @@ async fn hear(engine: &Engine, floor: &Arc<Floor>) -> io::Result<()> {
     Ok(())
 }
 
-/// Prepares HTTP. Without its own authorities a cell goes on: most guests need none, and
-/// those that do are told whom they cannot trust.
-fn prepared(settings: EgressSettings) -> Egress {
-    let without = EgressSettings {
-        ca_file: None,
-        ..settings.clone()
-    };
-    let prepared = Egress::new(settings).or_else(|error| {
-        tracing::error!(%error, "no authorities of the operator's for outgoing HTTP");
-        Egress::new(without)
-    });
-    prepared.unwrap_or_default()
-}
-
 fn begin(
     floor: &Arc<Floor>,
     guests: &mut JoinSet<()>,
@@ -173,27 +155,38 @@ fn begin(
     order.facts.interrupt = interrupt.clone();
     let bill = Bill::default();
     order.facts.bill = bill.clone();
-    let begun = bill.open();
+    let end = CancellationToken::new();
     let guest = Guest {
         interrupt,
         answer: None,
-        end: None,
-        bill,
+        end: end.clone(),
     };
     unpoisoned(&floor.runs).insert(run, guest);
-    let end = guests.spawn(attempt(Arc::clone(floor), component, order, begun));
-    if let Some(guest) = unpoisoned(&floor.runs).get_mut(&run) {
-        guest.end = Some(end);
-    }
+    let floor = Arc::clone(floor);
+    guests.spawn(async move {
+        let cancelled = end
+            .run_until_cancelled(attempt(&floor, component, order))
+            .await;
+        unpoisoned(&floor.runs).remove(&run);
+        // One of both, when its sandbox is gone and its place is free: nothing follows.
+        let last = match cancelled {
+            Some(end) => FromCell::Done { run, end },
+            None => {
+                bill.closed().await;
+                let usage = bill.total();
+                FromCell::Ended { run, usage }
+            }
+        };
+        floor.tell(last).await;
+    });
 }
 
-/// Runs one attempt, and tells how far it is and how it ended.
+/// Runs one attempt, tells how far it is, and returns how it ended.
 async fn attempt(
-    floor: Arc<Floor>,
+    floor: &Arc<Floor>,
     component: Result<Component, String>,
     order: Order,
-    begun: Open,
-) {
+) -> Result<Box<Report>, Trouble> {
     let Order {
         run,
         code: _,
@@ -204,7 +197,7 @@ async fn attempt(
     } = order;
     let (progress, mut latest) = watch::channel(None);
     facts.progress = Some(progress);
-    let post = Arc::new(Post::new(Arc::clone(&floor), run));
+    let post = Arc::new(Post::new(Arc::clone(floor), run));
     facts.keeper = Some(post.clone());
     facts.sender = Some(post);
     let invoked = async {
@@ -226,24 +219,13 @@ async fn attempt(
             }
         }
     };
-    unpoisoned(&floor.runs).remove(&run);
-    // Until here it can be cut off; whoever does waits for that.
-    drop(begun);
-    let end = match end {
+    match end {
         Ok(report) => Ok(Box::new(report)),
         Err(SandboxError::Busy { slots }) => Err(Trouble::Busy { slots }),
         Err(error) => Err(Trouble::Broken {
             reason: error.to_string(),
         }),
-    };
-    floor.tell(FromCell::Done { run, end }).await;
-}
-
-/// Tells of a guest that was cut off, as soon as it is gone.
-async fn ended(floor: Arc<Floor>, run: u64, bill: Bill) {
-    bill.closed().await;
-    let usage = bill.total();
-    floor.tell(FromCell::Ended { run, usage }).await;
+    }
 }
 
 impl Floor {

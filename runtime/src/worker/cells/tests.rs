@@ -1,9 +1,10 @@
 //! Cells that lie, hang or die: a shell that says what an intruder would.
 
-use super::wire::{self, Ask, FromCell, ToCell};
-use super::{Cells, Program, Work};
+use super::wire::{self, Ask, FromCell, ToCell, Trouble};
+use super::{CELLS, Cells, Program, Work};
 use crate::registry::tests::{House, component};
 use crate::registry::{Loaded, Resolution};
+use crate::task::TaskName;
 use bytes::Bytes;
 use celeriac_sandbox::{
     Attempt, Call, Grants, Job, Limits, Log, Outcome, Report, SandboxError, Signature, Submitted,
@@ -13,6 +14,7 @@ use futures::FutureExt as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::runtime::Handle;
 
 struct Stand {
     house: House,
@@ -34,7 +36,7 @@ impl Stand {
 
     /// Runs the task in cells of a shell script.
     async fn run(&self, script: &str, limits: Limits) -> Result<Report, SandboxError> {
-        let cells = Cells::of(shell(script));
+        let cells = cells_of(shell(script));
         cells.invoke(&self.code, work(limits)).await
     }
 
@@ -46,9 +48,20 @@ impl Stand {
         }
         let file = self.house.path().join("said");
         std::fs::write(&file, said).unwrap();
-        let script = format!("cat {}; exec cat > /dev/null", file.display());
-        self.run(&script, Limits::default()).await
+        self.run(&says(&file, NOBODY), Limits::default()).await
     }
+}
+
+/// The id of tasks that have no other.
+const NOBODY: &str = "00000000-0000-0000-0000-000000000000";
+
+/// A cell that says what is in a file, once it was told of a run of this id.
+fn says(file: &Path, id: &str) -> String {
+    format!(
+        "heard={0}.$$; exec 3<&0; : > $heard; cat <&3 > $heard & \
+         until grep -aq {id} $heard; do :; done; cat {0}; wait",
+        file.display()
+    )
 }
 
 fn shell(script: &str) -> Program {
@@ -56,6 +69,10 @@ fn shell(script: &str) -> Program {
         path: Path::new("/bin/sh").to_owned(),
         arguments: ["-c", script].map(Into::into).into(),
     }
+}
+
+fn cells_of(program: Program) -> Cells {
+    Cells::of(program, Handle::current())
 }
 
 fn work(limits: Limits) -> Work {
@@ -69,6 +86,11 @@ fn work(limits: Limits) -> Work {
         grants: Grants::default(),
         facts: Attempt::default(),
     }
+}
+
+fn ended(run: u64) -> FromCell {
+    let usage = Usage::default();
+    FromCell::Ended { run, usage }
 }
 
 fn done(result: &'static [u8]) -> FromCell {
@@ -109,6 +131,8 @@ async fn what_was_not_granted_is_not_sent_whatever_the_cell_says() {
     let stand = Stand::new().await;
     let wish = Wish::Job(Job {
         task: "bank.pay".to_owned(),
+        args: Bytes::from_static(b"[]"),
+        kwargs: Bytes::from_static(b"{}"),
         ..Job::default()
     });
     let replacement = Signature {
@@ -129,6 +153,117 @@ async fn what_was_not_granted_is_not_sent_whatever_the_cell_says() {
         let reason = lost(stand.told(&frames).await);
         assert!(reason.starts_with("it asks without a grant"), "{reason}");
     }
+}
+
+#[tokio::test]
+async fn a_cell_that_speaks_of_runs_of_others_is_killed() {
+    let stand = Stand::new().await;
+    let FromCell::Done { end, .. } = done(b"1") else {
+        unreachable!()
+    };
+    let theirs = FromCell::Done { run: 1, end };
+    for frames in [vec![theirs, done(b"1")], vec![ended(7), done(b"1")]] {
+        let reason = lost(stand.told(&frames).await);
+        assert_eq!(reason, "it spoke of a run that it does not have");
+    }
+    let reason = lost(stand.told(&[ended(0)]).await);
+    assert_eq!(reason, "it ended a run that nobody had told it to end");
+}
+
+/// Both cost a delivery, so that no message goes round without end.
+#[tokio::test]
+async fn a_cell_that_never_has_room_or_cannot_run_anything_is_lost() {
+    let stand = Stand::new().await;
+    let told = |end| [FromCell::Done { run: 0, end }];
+    let busy = told(Err(Trouble::Busy { slots: 1 }));
+    let reason = lost(stand.told(&busy).await);
+    assert_eq!(reason, "it had no room for a run, and none was there");
+    let reason = "x".repeat(1 << 20);
+    let broken = told(Err(Trouble::Broken { reason }));
+    let reason = lost(stand.told(&broken).await);
+    assert!(
+        reason.starts_with("it could not run a task: xxx"),
+        "{reason}"
+    );
+    assert_eq!(reason.len(), 300);
+}
+
+#[tokio::test]
+async fn a_cell_may_have_no_room_while_another_run_is_there() {
+    let stand = Stand::new().await;
+    let mut said = Vec::new();
+    let end = Err(Trouble::Busy { slots: 1 });
+    let second = FromCell::Done { run: 1, end };
+    wire::write(&mut said, &second).await.unwrap();
+    let file = stand.house.path().join("said");
+    std::fs::write(&file, said).unwrap();
+    let script = says(&file, "second");
+    let cells = cells_of(shell(&script));
+    let first = cells.invoke(&stand.code, work(Limits::default()));
+    let mut named = work(Limits::default());
+    named.facts.id = "second".to_owned();
+    let second = async {
+        tokio::task::yield_now().await;
+        cells.invoke(&stand.code, named).await
+    };
+    tokio::select! {
+        answer = first => panic!("{answer:?}"),
+        answer = second => assert!(
+            matches!(answer, Err(SandboxError::Busy { slots: 1 })),
+            "{answer:?}"
+        ),
+    }
+}
+
+/// The same component as so many modules.
+async fn modules(house: &House, count: usize) -> Vec<Arc<Loaded>> {
+    let tasks = component(&["seven"], "");
+    for number in 0..count {
+        house.push(&format!("m{number}"), &tasks).await.unwrap();
+    }
+    let resolver = house.registry.resolver("w@host").await.unwrap();
+    let mut codes = Vec::new();
+    for number in 0..count {
+        let name: TaskName = format!("m{number}.seven").parse().unwrap();
+        match resolver.resolve(&name).await.unwrap() {
+            Resolution::Known(code) => codes.push(code),
+            Resolution::Unknown => panic!("{name} was pushed"),
+        }
+    }
+    codes
+}
+
+#[tokio::test]
+async fn sixty_four_cells_are_the_most_and_one_that_does_nothing_makes_room() {
+    let house = House::open().await;
+    let codes = modules(&house, CELLS + 1).await;
+    let (last, first) = codes.split_last().unwrap();
+    let busy = cells_of(shell("exec 3>&1; exec cat > /dev/null"));
+    let mut runs: Vec<_> = first
+        .iter()
+        .map(|code| Box::pin(busy.invoke(code, work(Limits::default()))))
+        .collect();
+    for run in &mut runs {
+        assert!(run.now_or_never().is_none());
+    }
+    let answer = busy.invoke(last, work(Limits::default())).await;
+    assert!(
+        matches!(answer, Err(SandboxError::Busy { slots: 64 })),
+        "{answer:?}"
+    );
+    drop(runs);
+
+    let mut said = Vec::new();
+    wire::write(&mut said, &done(b"7")).await.unwrap();
+    let file = house.path().join("said");
+    std::fs::write(&file, said).unwrap();
+    let idle = cells_of(shell(&says(&file, NOBODY)));
+    for code in &codes {
+        idle.invoke(code, work(Limits::default())).await.unwrap();
+        assert!(idle.cells.lock().unwrap().len() <= CELLS);
+    }
+    let groups = idle.cells.lock().unwrap();
+    assert!(!groups.contains_key("m0") && groups.contains_key("m64"));
 }
 
 #[tokio::test]
@@ -157,7 +292,7 @@ async fn a_cell_that_says_nonsense_dies_or_does_not_start_is_lost() {
         path: Path::new("/no/such/program").to_owned(),
         arguments: Vec::new(),
     };
-    let cells = Cells::of(nowhere);
+    let cells = cells_of(nowhere);
     let answer = cells.invoke(&stand.code, work(Limits::default())).await;
     assert!(
         matches!(answer, Err(SandboxError::NotStarted { .. })),
@@ -180,7 +315,7 @@ async fn a_cell_that_does_not_end_a_run_in_its_time_is_killed() {
 #[tokio::test]
 async fn a_cell_that_goes_on_with_what_it_was_told_to_end_is_killed() {
     let stand = Stand::new().await;
-    let cells = Cells::of(shell("exec 3>&1; exec cat > /dev/null"));
+    let cells = cells_of(shell("exec 3>&1; exec cat > /dev/null"));
     tokio::time::pause();
     let nobody = tokio::time::timeout(
         Duration::from_millis(1),
@@ -217,7 +352,7 @@ async fn the_cost_of_a_run_that_was_cut_off_is_believed_within_bounds() {
             go.display(),
             frames.display()
         );
-        let cells = Cells::of(shell(&script));
+        let cells = cells_of(shell(&script));
         let work = work(Limits::default());
         let bill = work.facts.bill.clone();
         let cut_off = cells.invoke(&stand.code, work);

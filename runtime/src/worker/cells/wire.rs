@@ -3,6 +3,7 @@
 //!
 //! What comes from a cell is hostile: its guests may have broken out of their sandbox.
 
+use super::weigh::weigh;
 use bytes::Bytes;
 use celeriac_sandbox::{
     Attempt, Call, EgressSettings, Grants, Interruption, KeepError, Limits, Progress, Report,
@@ -13,17 +14,50 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
-/// Most bytes of one frame to a cell (512 MiB): native code has at most half of that.
-pub(super) const TO_CELL: u32 = 512 << 20;
-/// Most bytes of one frame from a cell (64 MiB): a result, a log and what was submitted
-/// are together less, whatever the limits are raised to.
-pub(super) const FROM_CELL: u32 = 64 << 20;
+/// What a frame to a cell may be: native code has at most 256 MiB, and its worker is believed.
+pub(super) const TO_CELL: Most = Most {
+    bytes: 512 << 20,
+    values: u64::MAX,
+};
+/// Bytes of a frame around what it carries (64 KiB).
+const AROUND: u64 = 64 << 10;
+
+/// What one frame may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Most {
+    pub(super) bytes: u64,
+    /// Numbers, texts, lists, names and whatever else it stands for.
+    pub(super) values: u64,
+}
+
+impl Most {
+    /// What a frame of an attempt with these limits may be: its report, and less than that
+    /// while it runs.
+    pub(super) fn of(limits: &Limits) -> Self {
+        Self {
+            bytes: limits.report_bytes().saturating_add(AROUND),
+            values: limits.report_values(),
+        }
+    }
+
+    /// Returns what both may be.
+    pub(super) fn or(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes.max(other.bytes),
+            values: self.values.max(other.values),
+        }
+    }
+}
 
 /// What a cell is told.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum ToCell {
-    /// How its guests send by HTTP; said first. What they may reach comes with each run.
-    Egress(EgressSettings),
+    /// How its guests send by HTTP, and the certificates of all whom they trust; said first,
+    /// where they send at all. What they may reach comes with each run.
+    Egress {
+        settings: EgressSettings,
+        authorities: Vec<Octets>,
+    },
     /// Native code, which runs from now on by this number.
     Load {
         code: u32,
@@ -59,13 +93,42 @@ pub(super) enum FromCell {
     Ask { run: u64, ask: Ask },
     /// How far a guest is.
     Progress { run: u64, progress: Progress },
-    /// A guest that was to end for nobody has ended, and what it took until then.
+    /// A guest that was to end for nobody has ended, and did not end by itself before; and
+    /// what it took until then.
     Ended { run: u64, usage: Usage },
     /// An attempt is over.
     Done {
         run: u64,
         end: Result<Box<Report>, Trouble>,
     },
+}
+
+impl FromCell {
+    pub(super) fn run(&self) -> u64 {
+        match self {
+            Self::Ask { run, .. }
+            | Self::Progress { run, .. }
+            | Self::Ended { run, .. }
+            | Self::Done { run, .. } => *run,
+        }
+    }
+
+    /// Returns what a run took, which its last word tells.
+    pub(super) fn took(&self) -> Option<Usage> {
+        match self {
+            Self::Ended { usage, .. } => Some(*usage),
+            Self::Done { end, .. } => end.as_ref().ok().map(|report| report.usage),
+            Self::Ask { .. } | Self::Progress { .. } => None,
+        }
+    }
+
+    /// Tells whether it is the last word of a run.
+    pub(super) fn ends(&self) -> bool {
+        match self {
+            Self::Ended { .. } | Self::Done { .. } => true,
+            Self::Ask { .. } | Self::Progress { .. } => false,
+        }
+    }
 }
 
 /// What a guest wants done by its worker.
@@ -78,7 +141,7 @@ pub(super) enum Ask {
     /// The values of keys.
     Get { keys: Vec<String> },
     /// Values to be kept.
-    Set { pairs: Vec<(String, Vec<u8>)> },
+    Set { pairs: Vec<(String, Octets)> },
     /// Keys to be removed.
     Delete { keys: Vec<String> },
     /// A page of keys.
@@ -99,11 +162,15 @@ pub(super) enum Answer {
 /// What the key-value store answers.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) enum Kept {
-    Values(Vec<Option<Vec<u8>>>),
+    Values(Vec<Option<Octets>>),
     Done,
     Keys(Vec<String>),
     Sum(u64),
 }
+
+/// Bytes, written as such.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Octets(#[serde(with = "celeriac_sandbox::octets")] pub(super) Bytes);
 
 /// Why a cell could not run an attempt.
 #[derive(Debug, Serialize, Deserialize)]
@@ -126,10 +193,10 @@ pub(super) async fn write(
     to.flush().await
 }
 
-/// Reads a frame of at most so many bytes; `None` at the end.
+/// Reads a frame of at most what `most` says once it comes; `None` at the end.
 pub(super) async fn read<T: DeserializeOwned>(
     from: &mut (impl AsyncRead + Unpin),
-    most: u32,
+    most: impl FnOnce() -> Most,
 ) -> io::Result<Option<T>> {
     let mut bytes = [0; 4];
     match from.read_exact(&mut bytes).await {
@@ -137,15 +204,18 @@ pub(super) async fn read<T: DeserializeOwned>(
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
         Err(error) => return Err(error),
     }
-    let bytes = u32::from_le_bytes(bytes);
-    if bytes > most {
+    let bytes = u64::from(u32::from_le_bytes(bytes));
+    let most = most();
+    if bytes > most.bytes {
         return Err(io::Error::other(format!(
-            "a frame of {bytes} bytes; at most {most} are read"
+            "a frame of {bytes} bytes; at most {} are read",
+            most.bytes
         )));
     }
     // No room is made for bytes that do not come.
     let mut frame = Vec::new();
-    from.take(u64::from(bytes)).read_to_end(&mut frame).await?;
+    from.take(bytes).read_to_end(&mut frame).await?;
+    weigh(&frame, most.values).map_err(io::Error::other)?;
     rmp_serde::from_slice(&frame)
         .map(Some)
         .map_err(io::Error::other)
@@ -154,39 +224,56 @@ pub(super) async fn read<T: DeserializeOwned>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use celeriac_sandbox::{Log, Outcome, Submitted};
+    use celeriac_sandbox::{Level, Line, Log, Outcome, Submitted, Trap};
 
-    #[tokio::test]
-    async fn what_is_written_is_read() {
-        let report = Report {
+    fn report() -> Report {
+        Report {
             outcome: Outcome::Returned(Bytes::from_static(b"[1]")),
             usage: Usage::default(),
             log: Log::default(),
             progress: Vec::new(),
             submitted: Submitted::default(),
-        };
-        let done = FromCell::Done {
+        }
+    }
+
+    fn most() -> Most {
+        Most::of(&Limits::default())
+    }
+
+    fn done(report: &Report) -> FromCell {
+        FromCell::Done {
             run: 7,
             end: Ok(Box::new(report.clone())),
-        };
+        }
+    }
+
+    async fn framed(message: &FromCell) -> Vec<u8> {
         let mut pipe = Vec::new();
-        write(&mut pipe, &done).await.unwrap();
+        write(&mut pipe, message).await.unwrap();
+        pipe
+    }
+
+    async fn refused(mut frame: &[u8]) -> String {
+        let read = read::<FromCell>(&mut frame, most).await;
+        read.unwrap_err().to_string()
+    }
+
+    #[tokio::test]
+    async fn what_is_written_is_read() {
+        let report = report();
+        let pipe = framed(&done(&report)).await;
         let mut pipe = pipe.as_slice();
-        let read = read(&mut pipe, FROM_CELL).await.unwrap().unwrap();
+        let told = read(&mut pipe, most).await.unwrap().unwrap();
         let FromCell::Done {
             run: 7,
-            end: Ok(read),
-        } = read
+            end: Ok(told),
+        } = told
         else {
-            panic!("{read:?}")
+            panic!("{told:?}")
         };
-        assert_eq!(*read, report);
-        assert!(
-            super::read::<FromCell>(&mut pipe, FROM_CELL)
-                .await
-                .unwrap()
-                .is_none()
-        );
+        assert_eq!(*told, report);
+        let end = read::<FromCell>(&mut pipe, most).await;
+        assert!(end.unwrap().is_none());
     }
 
     #[tokio::test]
@@ -196,10 +283,120 @@ mod tests {
             (b"\x08\0\0\0abc", ""),
             (b"\x03\0\0\0\xc1\xc1\xc1", ""),
         ] {
-            let error = read::<FromCell>(&mut &frame[..], FROM_CELL)
-                .await
-                .unwrap_err();
-            assert!(error.to_string().contains(words), "{error}");
+            let wrong = refused(frame).await;
+            assert!(wrong.contains(words), "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_frame_of_millions_of_small_things_is_refused_before_it_is_decoded() {
+        let full = || {
+            let mut report = report();
+            report.log.lines = vec![Line {
+                level: Level::Info,
+                message: String::new(),
+                fields: vec![(String::new(), String::new()); 100_000],
+                by_host: false,
+            }];
+            report
+        };
+        let mut traps = report();
+        traps.outcome = Outcome::Trapped(Trap {
+            code: String::new(),
+            message: String::new(),
+            panicked: false,
+            frames: vec![String::new(); 1_000_000],
+        });
+        let mut sent = report();
+        sent.submitted.ids = vec![String::new(); 1_000_000];
+        let keys = Ask::Get {
+            keys: vec![String::new(); 1_000_000],
+        };
+        for message in [
+            done(&full()),
+            done(&traps),
+            done(&sent),
+            FromCell::Ask { run: 0, ask: keys },
+        ] {
+            let wrong = refused(&framed(&message).await).await;
+            assert!(wrong.contains("values"), "{wrong}");
+        }
+    }
+
+    /// Bytes of this process that were in memory at once, at most.
+    fn highest() -> usize {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        kib.parse::<usize>().unwrap() << 10
+    }
+
+    #[tokio::test]
+    async fn twenty_mebibytes_of_empty_texts_take_little_more_than_themselves() {
+        const TEXTS: u32 = 20 << 20;
+        let ask = Ask::Get { keys: Vec::new() };
+        let mut frame = framed(&FromCell::Ask { run: 0, ask }).await;
+        // In place of the empty list at its end.
+        assert_eq!(frame.pop(), Some(0x90));
+        frame.push(0xdd);
+        frame.extend(TEXTS.to_be_bytes());
+        frame.resize(frame.len() + TEXTS as usize, 0xa0);
+        let bytes = u32::try_from(frame.len() - 4).unwrap();
+        frame[..4].copy_from_slice(&bytes.to_le_bytes());
+        let before = highest();
+        let wrong = refused(&frame).await;
+        assert!(wrong.contains("values"), "{wrong}");
+        // Decoded it would be half a gigabyte, and as much again while the list grows.
+        let grown = highest() - before;
+        assert!(grown < 80 << 20, "{grown}");
+    }
+
+    /// What the count is for.
+    #[tokio::test]
+    async fn without_counting_a_frame_takes_twenty_times_its_bytes() {
+        let keys = vec![String::new(); 100_000];
+        let ask = Ask::Get { keys };
+        let frame = framed(&FromCell::Ask { run: 0, ask }).await;
+        let told: FromCell = rmp_serde::from_slice(&frame[4..]).unwrap();
+        let FromCell::Ask {
+            ask: Ask::Get { keys },
+            ..
+        } = told
+        else {
+            panic!("{told:?}")
+        };
+        let taken = keys.capacity() * size_of::<String>();
+        assert!(taken > 20 * frame.len(), "{taken} of {}", frame.len());
+    }
+
+    /// What the limits allow in a report passes, whatever they are raised to.
+    #[tokio::test]
+    async fn the_largest_report_of_its_limits_is_read() {
+        let limits = Limits {
+            log_bytes: 12 << 20,
+            log_lines: 20_000,
+            ..Limits::default()
+        };
+        let mut report = report();
+        // Escapes, which are six times as long as what they stand for.
+        let half = "\\u{1b}".repeat(6 << 20);
+        let line = |message: &str| Line {
+            level: Level::Info,
+            message: message.to_owned(),
+            fields: Vec::new(),
+            by_host: false,
+        };
+        report.log.lines = vec![line(&half), line(&half)];
+        let none = (String::new(), String::new());
+        let mut fields = line("");
+        fields.fields = vec![none; 4];
+        report.log.lines.extend(vec![fields; 19_998]);
+        let frame = framed(&done(&report)).await;
+        assert!(frame.len() > 72 << 20, "{}", frame.len());
+        let told = read(&mut frame.as_slice(), || Most::of(&limits)).await;
+        let FromCell::Done { end: Ok(told), .. } = told.unwrap().unwrap() else {
+            panic!("it was done")
+        };
+        assert_eq!(told.log.lines.len(), 20_000);
     }
 }

@@ -9,6 +9,7 @@ use super::tell;
 use crate::broker::{Delivery, Outgoing};
 use crate::celery::{Malformed, Request};
 use crate::clock::after;
+use crate::defence::{Defence, stands};
 use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
 use crate::policy::limits::outlasts;
 use crate::registry::{Kill, Loaded, RegistryError, Resolution};
@@ -263,7 +264,7 @@ fn forwarded(crew: &Crew, delivery: &Delivery) -> Option<Outgoing> {
     let mut message = delivery.message.clone();
     let times = message.headers.get(FORWARDED).and_then(Value::as_u64);
     let times = times.unwrap_or(0).saturating_add(1);
-    if times > u64::from(crew.settings.max_deliveries) {
+    if times > u64::from(crew.settings.max_deliveries) && stands(Defence::Forwarding) {
         return None;
     }
     message.headers.insert(FORWARDED.to_owned(), times.into());

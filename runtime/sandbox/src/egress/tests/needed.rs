@@ -93,6 +93,59 @@ async fn without_pinning_a_name_that_is_judged_as_one_address_is_reached_at_anot
     assert_denied(got, "this machine's own");
 }
 
+#[tokio::test]
+async fn without_reading_addresses_as_what_they_are_they_are_special_all_the_same() {
+    let get = async |url: &str| get_from(may(&[url]), url).await;
+    let urls = ["http://[::ffff:7f00:1]", "http://[64:ff9b::7f00:1]"];
+    for url in urls {
+        assert_denied(get(url).await, "a loopback address");
+    }
+    let _away = without(&[Defence::Canonical]);
+    for url in urls {
+        // Whatever is outside of 2000::/3 is.
+        assert_denied(get(url).await, "a reserved address");
+    }
+}
+
+#[tokio::test]
+async fn without_a_look_at_methods_a_trace_tells_what_the_host_adds() {
+    let server = Server::new(|stream| {
+        // It repeats what it was sent, which is what a trace is for.
+        let said = "authorization: hunter2";
+        write!(
+            stream,
+            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{said}",
+            said.len()
+        )
+    });
+    let trace = async || {
+        let mut setup = may(&[&server.url()]).private(&["127.0.0.1"]);
+        setup.inject.push(Injection {
+            scheme: "http".to_owned(),
+            host: "127.0.0.1".to_owned(),
+            port: server.address.port(),
+            name: "authorization".to_owned(),
+            value: Secret::new("hunter2"),
+        });
+        let mut request = get(&server.url());
+        *request.method_mut() = hyper::Method::TRACE;
+        setup.open().send(request, RequestOptions::default()).await
+    };
+    assert!(matches!(
+        trace().await,
+        Err(Error::HttpRequestMethodInvalid)
+    ));
+    assert!(server.heads.try_recv().is_err());
+    let _away = without(&[Defence::Methods]);
+    let (_, body) = trace().await.unwrap();
+    let head = server.heads.recv().unwrap();
+    assert!(
+        head.starts_with("TRACE / ") && head.contains("authorization: hunter2"),
+        "{head}"
+    );
+    assert_eq!(body.unwrap(), "authorization: hunter2");
+}
+
 /// What a client would do that follows redirects by itself, as none of ours does.
 #[tokio::test]
 async fn a_redirect_that_is_followed_reaches_hosts_that_nobody_granted() {

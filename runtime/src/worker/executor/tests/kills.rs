@@ -167,6 +167,27 @@ async fn a_held_backlog_is_taken_ever_less_often_and_is_ready_when_the_order_end
 }
 
 #[tokio::test]
+async fn a_worker_that_waits_takes_what_was_held_when_it_hears_that_the_order_ended() {
+    let stand = stand("m.seven", true).await;
+    stand.run(message("t", &json!(null))).await;
+    assert_eq!(stand.depth().await, (0, 0, 0));
+    let freed = async {
+        let aim = Aim::Task("m.seven".parse().unwrap());
+        stand.house().registry.unkill(aim).await.unwrap().unwrap();
+        stand.crew.resolver.obey().await.unwrap();
+        // Time stands still: only being woken makes it ready.
+        stand.next().await
+    };
+    let delivery = tokio::select! {
+        biased;
+        never = crate::worker::holds::heed(&stand.crew) => match never {},
+        delivery = freed => delivery,
+    };
+    super::super::attempt(&stand.crew, delivery).await;
+    assert_eq!(stand.record("t").await.unwrap().state, State::Success);
+}
+
+#[tokio::test]
 async fn what_was_held_and_is_killed_for_good_is_refused_at_once() {
     let stand = stand("m.seven", true).await;
     stand.run(message("t", &json!(null))).await;

@@ -43,6 +43,29 @@ async fn without_a_most_of_deliveries_a_message_takes_one_worker_after_the_other
     assert_eq!(stand.record("u").await.unwrap().state, State::Success);
 }
 
+#[tokio::test]
+async fn without_a_count_a_message_that_nobody_knows_is_handed_on_without_end() {
+    // Whoever is handed it knows as little: here it is the worker itself.
+    let stand = Stand::with(|settings| settings.forward = Some("celery".to_owned())).await;
+    let rounds = async |id: &str| {
+        stand
+            .send(call("m.gone", id, &json!([]), &json!(null)))
+            .await;
+        let mut rounds = 0;
+        while rounds < 100
+            && let Some(delivery) = stand.take().await
+        {
+            super::super::attempt(&stand.crew, delivery).await;
+            rounds += 1;
+        }
+        rounds
+    };
+    assert_eq!(rounds("t").await, 6);
+    assert_eq!(failure(&stand, "t").await, "NotRegistered");
+    let _away = without(&[Defence::Forwarding]);
+    assert_eq!(rounds("u").await, 100);
+}
+
 /// A message beyond the largest.
 fn large(id: &str) -> Message {
     let text = "x".repeat(usize::try_from(BODY_BYTES).unwrap());

@@ -152,6 +152,16 @@ impl Stand {
         taken.unwrap().pop()
     }
 
+    /// Waits for a message and takes it.
+    pub(super) async fn next(&self) -> Delivery {
+        loop {
+            let taken = self.broker.kept.fetch(&[QUEUE.to_owned()], 1).await;
+            if let Some(delivery) = taken.unwrap().pop() {
+                return delivery;
+            }
+        }
+    }
+
     /// Lets the leases of a dead worker lapse.
     pub(super) fn lapse(&self) {
         self.clock.advance(LAPSE);
