@@ -18,6 +18,17 @@ pub struct Effective {
     pub source: Source,
 }
 
+impl Effective {
+    /// Escapes as TOML does what was escaped as Rust does.
+    fn in_toml(self) -> Self {
+        Self {
+            key: escaped(&self.key),
+            value: escaped(&self.value),
+            source: self.source,
+        }
+    }
+}
+
 /// Reads keys one by one. Each key is read exactly once; [`Reader::finish`]
 /// fails for a key that was written and never read.
 #[derive(Debug)]
@@ -48,7 +59,7 @@ impl Reader {
     /// Ends the reading; fails for a key that no one asked for.
     pub(super) fn finish(self) -> Result<Vec<Effective>, ConfigError> {
         let Some((key, written)) = self.raw.left_over() else {
-            return Ok(self.effective);
+            return Ok(self.effective.into_iter().map(Effective::in_toml).collect());
         };
         let known = self.effective.iter().map(|known| known.key.as_str());
         Err(ConfigError::Unknown {
@@ -83,6 +94,29 @@ fn wrong(key: &str, written: &Written, reason: &str) -> ConfigError {
         reason: reason.to_owned(),
         source_place: written.source.clone(),
     }
+}
+
+/// Writes the escapes of Rust's texts that TOML has not (`\u{1b}`, `\0`) as TOML's.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(letter) = rest.next() {
+        escaped.push(letter);
+        if letter != '\\' {
+            continue;
+        }
+        match rest.next() {
+            Some('u') => {
+                let digits: String = rest.by_ref().take_while(|digit| *digit != '}').collect();
+                let digits = digits.trim_start_matches('{');
+                escaped.push_str(&format!("U{digits:0>8}"));
+            }
+            Some('0') => escaped.push_str("u0000"),
+            Some(other) => escaped.push(other),
+            None => {}
+        }
+    }
+    escaped
 }
 
 fn quoted(text: &str) -> String {

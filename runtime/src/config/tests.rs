@@ -317,3 +317,13 @@ fn the_data_folder_moves_the_embedded_file_along() {
         "sqlite://other/celeriac.db"
     );
 }
+
+#[test]
+fn what_is_in_force_is_told_as_the_file_would_say_it() {
+    let text = "data = \"/a\\u001b\\u0000\\\\u{1}\\\"\\U0001F980\"\n";
+    let (config, effective) = Config::check(file(text)).unwrap();
+    let data = effective.iter().find(|known| known.key == "data").unwrap();
+    let again = format!("{} = {}", data.key, data.value);
+    assert!(again.contains("\\U0000001b"), "{again}");
+    assert_eq!(Config::check(file(&again)).unwrap().0.data, config.data);
+}

@@ -148,7 +148,7 @@ pub(super) const CAST: &[Part] = &[
     ),
     attack(
         "hostile.submit_bomb",
-        "sends itself 100,000 times",
+        "sends itself 100,000 times, and counts",
         Expected::Result("0"),
     ),
     attack(
