@@ -12,6 +12,7 @@ mod queue;
 mod rate;
 mod signature;
 mod state;
+mod tenant;
 mod turn;
 mod used;
 
@@ -26,5 +27,6 @@ pub use queue::{
 pub use rate::{Rate, RateError, RateScope};
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;
+pub use tenant::{Ceiling, Quota, TenantName, TenantNameError, Weight, WeightError};
 pub use turn::{PROMISES, Pace, Turn};
 pub use used::{UsedGrant, UsedGrants};
