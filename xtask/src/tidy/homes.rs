@@ -112,6 +112,34 @@ const HOMES: &[Home] = &[
         places: &["runtime/src/api"],
     },
     Home {
+        name: "utoipa",
+        places: &["runtime/src/api", "runtime/src/plane"],
+    },
+    Home {
+        name: "utoipa_axum",
+        places: &["runtime/src/api"],
+    },
+    Home {
+        name: "reqwest",
+        places: &["runtime/src/remote"],
+    },
+    Home {
+        name: "object_store",
+        places: &["runtime/src/registry"],
+    },
+    Home {
+        name: "semver",
+        places: &["runtime/src/task", "runtime/src/registry"],
+    },
+    Home {
+        name: "jsonschema",
+        places: &["runtime/src/policy"],
+    },
+    Home {
+        name: "csv",
+        places: &["runtime/src/platform", "runtime/src/cli"],
+    },
+    Home {
         name: "clap",
         places: CLI,
     },
