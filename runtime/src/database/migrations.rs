@@ -65,6 +65,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "shelves",
         sql: include_str!("../../migrations/0060_shelves.sql"),
     },
+    Migration {
+        number: 70,
+        name: "registry by tenant",
+        sql: include_str!("../../migrations/0070_registry_by_tenant.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {
