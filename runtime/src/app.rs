@@ -27,16 +27,17 @@ use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::confine::Walls;
 use crate::database::Database;
-use crate::policy::{grants, route};
+use crate::policy::grants::Granted;
+use crate::policy::route;
 use crate::registry::{Compiler, Registry};
 use crate::results::Results;
 use crate::results::orders::Orders;
 use crate::results::shelf::Shelves;
-use crate::task::KnownQueues;
+use crate::task::{KnownQueues, TenantName};
 use crate::worker::revocations::Clerk;
 use celeriac_sandbox::{Engine, EngineSettings, Pooling, TaskInfo, Want};
 use client::Client;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use stores::Files;
 
@@ -130,34 +131,30 @@ impl App {
         route::queue(&self.config.routes, task)
     }
 
-    /// Lists all that the operator grants to tasks of a module, each once.
+    /// Lists all that the operator grants to tasks of a module of a tenant, each once.
     #[must_use]
-    pub fn reach(&self, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
-        let granted = self.grants(&BTreeMap::new());
-        let mut all = Vec::new();
-        let mut seen = BTreeSet::new();
-        for task in tasks {
-            let reach = grants::of(&granted, module, &task.name);
-            all.extend(reach.reach().filter(|one| seen.insert(one.clone())));
-        }
-        all
+    pub fn reach(&self, tenant: &TenantName, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
+        look::reach(&self.granted(tenant), module, tasks)
     }
 
-    /// Tells for everything that tasks of a module want whether all that want it have it.
+    /// Tells for everything that tasks of a module of a tenant want whether all that want it
+    /// have it.
     #[must_use]
-    pub fn wants(&self, module: &str, tasks: &[TaskInfo]) -> BTreeMap<String, Want> {
-        let granted = self.grants(&BTreeMap::new());
-        let mut found = BTreeMap::new();
-        for task in tasks {
-            let grants = grants::of(&granted, module, &task.name);
-            for want in &task.wants {
-                let known = found.entry(want.clone()).or_insert(Want::Granted);
-                if *known == Want::Granted {
-                    *known = grants.want(want);
-                }
-            }
+    pub fn wants(
+        &self,
+        tenant: &TenantName,
+        module: &str,
+        tasks: &[TaskInfo],
+    ) -> BTreeMap<String, Want> {
+        look::wants(&self.granted(tenant), module, tasks)
+    }
+
+    /// What the configuration grants to a tenant: nothing to any but `default`.
+    fn granted(&self, tenant: &TenantName) -> Granted {
+        match tenant.is_default() {
+            true => self.grants(&BTreeMap::new()),
+            false => Granted::new(),
         }
-        found
     }
 
     /// Opens the registry for a command: it runs no tasks.

@@ -1,14 +1,15 @@
 //! What a process knows that is asked about single tasks.
 
 use super::{App, StartError};
+use crate::policy::grants::{self, Granted};
 use crate::policy::retry::Plan;
 use crate::policy::route;
 use crate::registry::{Aim, Kill};
 use crate::results::ResultsError;
 use crate::results::orders::{PAGE, REVOCATIONS, Target};
-use crate::task::{Rate, TaskId, TaskName};
-use celeriac_sandbox::TaskInfo;
-use std::collections::BTreeSet;
+use crate::task::{Rate, TaskId, TaskName, TenantName};
+use celeriac_sandbox::{TaskInfo, Want};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl App {
     /// Returns the queues that the configuration names, sorted.
@@ -44,15 +45,17 @@ impl App {
             return Ok(None);
         };
         let registry = self.registry().await?;
-        let kills = registry.kills().await?;
+        let tenant = TenantName::default();
+        let kills = registry.kills(&tenant).await?;
         if kills.is_empty() {
             return Ok(None);
         }
-        let modules = registry.modules().await?;
+        let modules = registry.modules(&tenant).await?;
         let module = modules.iter().find(|known| known.name == name.module);
         let hits = |kill: &Kill| match &kill.aim {
-            Aim::Task(task) => *task == name,
-            Aim::Module(module) => *module == name.module,
+            Aim::Task(_, task) => *task == name,
+            Aim::Module(_, module) => *module == name.module,
+            Aim::Tenant(_) => true,
             Aim::Digest(digest) => module.is_some_and(|known| known.digest == *digest),
         };
         let hits = kills.into_iter().filter(hits);
@@ -68,7 +71,8 @@ impl App {
         let Some((module, name)) = task.split_once('.') else {
             return Ok(None);
         };
-        let modules = self.registry().await?.modules().await?;
+        let registry = self.registry().await?;
+        let modules = registry.modules(&TenantName::default()).await?;
         let mut tasks = modules
             .iter()
             .filter(|known| known.name.as_str() == module)
@@ -102,4 +106,30 @@ impl App {
         }
         Ok(false)
     }
+}
+
+/// Lists all that is granted to tasks of a module, each once.
+pub(super) fn reach(granted: &Granted, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut seen = BTreeSet::new();
+    for task in tasks {
+        let reach = grants::of(granted, module, &task.name);
+        all.extend(reach.reach().filter(|one| seen.insert(one.clone())));
+    }
+    all
+}
+
+/// Tells for everything that tasks of a module want whether all that want it have it.
+pub(super) fn wants(granted: &Granted, module: &str, tasks: &[TaskInfo]) -> BTreeMap<String, Want> {
+    let mut found = BTreeMap::new();
+    for task in tasks {
+        let grants = grants::of(granted, module, &task.name);
+        for want in &task.wants {
+            let known = found.entry(want.clone()).or_insert(Want::Granted);
+            if *known == Want::Granted {
+                *known = grants.want(want);
+            }
+        }
+    }
+    found
 }

@@ -5,6 +5,7 @@ use crate::broker::BrokerError;
 use crate::bus::BusError;
 use crate::config::ConfigError;
 use crate::database::DatabaseError;
+use crate::platform::PlatformError;
 use crate::registry::RegistryError;
 use crate::results::ResultsError;
 use crate::task::ModuleName;
@@ -137,6 +138,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         StartError::Database(_) => database(),
         StartError::Broker(error) => broker(error),
         StartError::Results(error) => results(error),
+        StartError::Platform(error) => (platform(error), None),
         StartError::Registry(error) => registry(error),
         StartError::Listen { .. }
         | StartError::Address { .. }
@@ -190,6 +192,18 @@ fn results(error: &ResultsError) -> (Exit, Option<String>) {
     }
 }
 
+/// The texts of the platform say what to do.
+fn platform(error: &PlatformError) -> Exit {
+    match error {
+        PlatformError::NotFound { .. } => Exit::NotFound,
+        PlatformError::Wrong { .. } => Exit::Usage,
+        PlatformError::Exists { .. }
+        | PlatformError::Full { .. }
+        | PlatformError::Refused { .. } => Exit::Refused,
+        PlatformError::Sql(_) | PlatformError::Random { .. } => Exit::Unavailable,
+    }
+}
+
 fn config_hint(error: &ConfigError) -> Option<String> {
     match error {
         ConfigError::Unreadable { .. } => Some("name another file with --config".to_owned()),
@@ -224,10 +238,13 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
             (Exit::NotFound, Some(hint))
         }
         RegistryError::Killed { .. } | RegistryError::KillsFull { .. } => (Exit::Refused, None),
-        RegistryError::UnknownTask { .. } => (Exit::NotFound, None),
+        RegistryError::UnknownTask { .. } | RegistryError::NoModules { .. } => {
+            (Exit::NotFound, None)
+        }
         RegistryError::Reason { .. } => (Exit::Usage, None),
         RegistryError::Database(_) => database(),
         RegistryError::Full { .. }
+        | RegistryError::Crowded { .. }
         | RegistryError::Collected
         | RegistryError::Damaged { .. }
         | RegistryError::CompilerSlow { .. }

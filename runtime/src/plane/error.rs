@@ -14,6 +14,8 @@ pub enum Code {
     Unauthorized,
     /// The token is valid, and not for this.
     Forbidden,
+    /// The tenant is suspended: its tokens only look and stop.
+    TenantSuspended,
     /// There is no such thing, or not for this token.
     NotFound,
     /// The path is known, and not with this method.
@@ -53,10 +55,11 @@ pub enum Code {
 
 impl Code {
     /// All that are sent.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
+        Self::TenantSuspended,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -82,6 +85,7 @@ impl Code {
             Self::InvalidRequest => "invalid_request",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::TenantSuspended => "tenant_suspended",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
@@ -108,7 +112,7 @@ impl Code {
         match self {
             Self::InvalidRequest => 400,
             Self::Unauthorized => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::TenantSuspended => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,

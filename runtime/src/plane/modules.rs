@@ -147,4 +147,3 @@ pub struct Removed {
     /// Where it is gone already.
     pub live: Live,
 }
-
