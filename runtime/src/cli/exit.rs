@@ -249,7 +249,8 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
         }
         RegistryError::Reason { .. } => (Exit::Usage, None),
         RegistryError::Database(_) => database(),
-        RegistryError::Full { .. }
+        RegistryError::Sql(_)
+        | RegistryError::Full { .. }
         | RegistryError::Crowded { .. }
         | RegistryError::Collected
         | RegistryError::Damaged { .. }
