@@ -1,5 +1,6 @@
 //! The whole of a process, put together from its configuration.
 
+mod beside;
 mod by_hand;
 pub mod client;
 mod confined;
@@ -16,6 +17,7 @@ mod stores;
 mod tenants;
 mod work;
 
+pub use beside::Beside;
 pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
@@ -60,6 +62,7 @@ pub struct App {
     bus: Arc<dyn Bus>,
     files: Files,
     walls: Walls,
+    plane: bool,
 }
 
 impl App {
@@ -87,6 +90,7 @@ impl App {
             bus,
             files,
             walls: Walls::default(),
+            plane: false,
         })
     }
 
