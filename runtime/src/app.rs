@@ -1,5 +1,6 @@
 //! The whole of a process, put together from its configuration.
 
+mod beside;
 mod by_hand;
 pub mod client;
 mod confined;
@@ -13,12 +14,15 @@ mod secrets;
 mod serve;
 mod steered;
 mod stores;
+mod tenants;
 mod work;
 
+pub use beside::Beside;
 pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
 pub use serve::Serving;
+pub use tenants::tell_redis;
 pub use work::Started;
 
 use crate::broker::Broker;
@@ -58,6 +62,7 @@ pub struct App {
     bus: Arc<dyn Bus>,
     files: Files,
     walls: Walls,
+    plane: bool,
 }
 
 impl App {
@@ -85,6 +90,7 @@ impl App {
             bus,
             files,
             walls: Walls::default(),
+            plane: false,
         })
     }
 

@@ -71,6 +71,14 @@ pub enum StartError {
     /// Tenants and tokens.
     #[error(transparent)]
     Platform(#[from] crate::platform::PlatformError),
+    /// The users of a tenant were not made on its broker.
+    #[error(
+        "the broker did not make the users: {reason}; run what is printed there as its administrator"
+    )]
+    Setup {
+        /// What it said.
+        reason: String,
+    },
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -112,6 +120,15 @@ pub enum StartError {
     Plain {
         /// The address.
         address: SocketAddr,
+    },
+    /// The token of whoever develops.
+    #[error("{path:?} cannot be used: {source}; remove it, or see to the folder's owner and mode")]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
     },
     /// The certificate of the control plane.
     #[error("TLS cannot be served: {0}; see tls_certificate and tls_key in [serve]")]

@@ -7,10 +7,12 @@ use crate::api::{self, Limits, Tls, TlsError};
 use crate::config::{DATABASE_FILE, ServeConfig};
 use crate::platform::{Platform, PlatformError};
 use crate::policy::grants::Granted;
+use crate::registry::Registry;
 use crate::shutdown::{Shutdown, Signals};
 use crate::sql::Sql;
 use crate::telemetry::{EdgeMetrics, human};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -36,7 +38,7 @@ impl App {
         let signals = Signals::new().map_err(StartError::Signals)?;
         let shutdown = Shutdown::new();
         let config = &self.config.serve;
-        let plane = self.plane(&shutdown).await?;
+        let plane = self.plane(self.registry().await?, &shutdown).await?;
         let edge = Edge::open(config).await?;
         started(&Serving {
             config,
@@ -59,7 +61,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub(super) async fn platform(&self) -> Result<Platform, StartError> {
+    pub async fn platform(&self) -> Result<Platform, StartError> {
         let sql = match &self.config.serve.database {
             Some(url) => Sql::postgres(url.server.secret()).map_err(PlatformError::from)?,
             None => Sql::sqlite(&self.config.data.join(DATABASE_FILE)),
@@ -85,10 +87,14 @@ impl App {
     }
 
     /// Puts together what handlers answer from.
-    pub(super) async fn plane(&self, shutdown: &Shutdown) -> Result<Plane, StartError> {
+    pub(super) async fn plane(
+        &self,
+        registry: Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Plane, StartError> {
         let config = &self.config.serve;
         Ok(Plane::new(Parts {
-            registry: self.registry().await?,
+            registry,
             platform: self.platform().await?,
             reach: self.reaches(),
             clock: self.clock.clone(),
@@ -127,7 +133,14 @@ impl Edge {
             None => None,
         };
         let failed = |source| StartError::Serve { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = match TcpListener::bind(address).await {
+            // Nobody chose it, and several may be developed on one machine.
+            Err(error) if error.kind() == ErrorKind::AddrInUse && !config.listen_is_chosen => {
+                TcpListener::bind(SocketAddr::new(address.ip(), 0)).await
+            }
+            bound => bound,
+        };
+        let listener = listener.map_err(failed)?;
         Ok(Self {
             listen: listener.local_addr().map_err(failed)?,
             listener,
