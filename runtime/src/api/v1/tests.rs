@@ -57,7 +57,7 @@ impl Answer {
     fn words(&self, name: &str) -> (u16, String) {
         let told: Failure = self.read();
         let words = format!("{} {}", told.error.message, told.error.hint);
-        (self.status, words.replace(name, "NAME"))
+        (self.status, words.replace(&format!("{name:?}"), "NAME"))
     }
 }
 
