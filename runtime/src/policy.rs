@@ -2,6 +2,7 @@
 //! randomness, and wait for nothing.
 
 pub mod admission;
+pub mod arguments;
 pub mod budget;
 pub mod canvas;
 pub mod exception;
