@@ -65,6 +65,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "shelves",
         sql: include_str!("../../migrations/0060_shelves.sql"),
     },
+    Migration {
+        number: 80,
+        name: "platform",
+        sql: include_str!("../../migrations/0080_platform.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -1,0 +1,66 @@
+//! Who may use this installation, on what terms, and who changed what: tenants, their
+//! tokens, and the audit.
+//!
+//! It knows neither HTTP nor modules. Each change writes its audit row in the same
+//! transaction, so that none is there without the other.
+
+mod address;
+pub mod audit;
+mod error;
+mod tenants;
+
+pub use audit::{Actor, AuditQuery, AuditRow, Entry};
+pub use error::PlatformError;
+pub use tenants::{PAGE, TENANTS, Tenant, Terms};
+
+use crate::clock::Clock;
+use crate::sql::{Kind, Link, Sql, SqlError};
+
+/// The tables of tenants, tokens and audit, in the one database of the registry. A cheap
+/// handle.
+#[derive(Debug, Clone)]
+pub struct Platform {
+    sql: Sql,
+    clock: Clock,
+}
+
+impl Platform {
+    /// Opens the tables; with Postgres they are made where they are missing.
+    ///
+    /// # Errors
+    /// [`PlatformError::Sql`] when the database is away, or is not ours.
+    pub async fn open(sql: Sql, clock: Clock) -> Result<Self, PlatformError> {
+        sql.migrate(&clock).await?;
+        Ok(Self { sql, clock })
+    }
+
+    /// Returns a number that moves with every change of a tenant.
+    ///
+    /// # Errors
+    /// [`PlatformError::Sql`].
+    pub async fn generation(&self) -> Result<i64, PlatformError> {
+        let read = async |link: &mut Link| generation(link).await;
+        Ok(self.sql.transaction(false, read).await?)
+    }
+}
+
+/// Reads the generation.
+async fn generation(link: &mut Link) -> Result<i64, SqlError> {
+    let sql = "SELECT generation FROM platform WHERE id = 1";
+    number(link.rows(sql, Vec::new(), &[Kind::Int]).await?)
+}
+
+/// Keeps other changes away until this one is done, and moves the generation by `steps`.
+async fn begin_change(link: &mut Link, steps: i64) -> Result<(), SqlError> {
+    let sql = "UPDATE platform SET generation = generation + $1 WHERE id = 1";
+    link.execute(sql, vec![steps.into()]).await?;
+    Ok(())
+}
+
+/// Reads the one number of an answer.
+fn number(rows: Vec<crate::sql::Row>) -> Result<i64, SqlError> {
+    let number = rows.into_iter().next().and_then(|mut row| row.int());
+    number.ok_or_else(|| SqlError::Misconfigured {
+        reason: "the tables of the platform are incomplete; restore the database".to_owned(),
+    })
+}
