@@ -7,10 +7,14 @@
 mod address;
 pub mod audit;
 mod error;
+mod idempotency;
+mod issued;
 mod tenants;
 
 pub use audit::{Actor, AuditQuery, AuditRow, Entry};
 pub use error::PlatformError;
+pub use idempotency::{CallKey, Claim, KEY_BYTES, KEY_KEPT, KEYS, LEASE};
+pub use issued::Issuer;
 pub use tenants::{PAGE, TENANTS, Tenant, Terms};
 
 use crate::clock::Clock;
