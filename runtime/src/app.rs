@@ -10,6 +10,7 @@ mod housekeeping;
 mod listen;
 mod look;
 mod secrets;
+mod serve;
 mod steered;
 mod stores;
 mod work;
@@ -17,6 +18,7 @@ mod work;
 pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
+pub use serve::Serving;
 pub use work::Started;
 
 use crate::broker::Broker;

@@ -147,6 +147,9 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::NoReplies
         | StartError::Http(_)
         | StartError::Secret { .. }
+        | StartError::Serve { .. }
+        | StartError::Plain { .. }
+        | StartError::Tls(_)
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)
