@@ -1,6 +1,7 @@
 //! The whole of a process, put together from its configuration.
 
 mod by_hand;
+pub mod calls;
 pub mod client;
 mod confined;
 mod egress;

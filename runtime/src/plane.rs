@@ -6,7 +6,12 @@
 mod error;
 mod health;
 mod page;
+mod tasks;
 
 pub use error::{Code, Failure, Fault};
 pub use health::{Alive, Look, Ready};
 pub use page::{PAGE, PAGE_DEFAULT};
+pub use tasks::{
+    CallLinks, CallRequest, Called, GrantUse, Raised, RevokeRequest, RunCost, TaskRecord,
+    TaskRevoked, TaskStatus, WAIT_SECONDS,
+};

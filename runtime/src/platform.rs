@@ -13,7 +13,7 @@ mod tenants;
 
 pub use audit::{Actor, AuditQuery, AuditRow, Entry};
 pub use error::PlatformError;
-pub use idempotency::{CallKey, Claim, KEY_BYTES, KEY_KEPT, KEYS, LEASE};
+pub use idempotency::{CallKey, Claim, ClaimEnd, KEY_BYTES, KEY_KEPT, KEYS, LEASE};
 pub use issued::Issuer;
 pub use tenants::{PAGE, TENANTS, Tenant, Terms};
 

@@ -58,6 +58,17 @@ pub enum Claim {
     Other,
 }
 
+/// What became of a claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClaimEnd {
+    /// The task was sent.
+    Sent,
+    /// It may have been sent: the next request sends it again, at once.
+    Again,
+    /// It was refused before it was sent: the key stands for nothing.
+    Never,
+}
+
 impl Platform {
     /// Claims a key for a request, of which `body` is a digest; `fresh` becomes the id of
     /// its task where the key is new.
@@ -92,8 +103,7 @@ impl Platform {
         self.sql.transaction(true, work).await
     }
 
-    /// Says what became of a claim: the task was sent, or it was not and the next request
-    /// may send it at once.
+    /// Says what became of a claim.
     ///
     /// # Errors
     /// [`PlatformError::Sql`].
@@ -101,16 +111,16 @@ impl Platform {
         &self,
         tenant: &TenantName,
         key: &CallKey,
-        sent: bool,
+        end: ClaimEnd,
     ) -> Result<(), PlatformError> {
-        let sql = "UPDATE call_keys SET claimed_at = 0, sent = $3 \
-             WHERE tenant = $1 AND key = $2 AND sent = 0";
-        let values = vec![
-            Value::text(tenant.as_str()),
-            Value::text(&key.0),
-            Value::from(i64::from(sent)),
-        ];
-        let write = async |link: &mut Link| link.execute(sql, values).await;
+        let change = match end {
+            ClaimEnd::Sent => "UPDATE call_keys SET claimed_at = 0, sent = 1",
+            ClaimEnd::Again => "UPDATE call_keys SET claimed_at = 0",
+            ClaimEnd::Never => "DELETE FROM call_keys",
+        };
+        let sql = format!("{change} WHERE tenant = $1 AND key = $2 AND sent = 0");
+        let values = vec![Value::text(tenant.as_str()), Value::text(&key.0)];
+        let write = async |link: &mut Link| link.execute(&sql, values).await;
         self.sql.transaction(true, write).await?;
         Ok(())
     }

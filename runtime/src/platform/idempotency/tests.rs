@@ -50,11 +50,17 @@ async fn the_same_request_gets_the_same_task_and_another_one_none() {
     assert_eq!(claim(1, &first).await, ours(&first, false));
     assert_eq!(claim(1, &second).await, Claim::UnderWay);
     assert_eq!(claim(2, &second).await, Claim::Other);
-    platform.end_claim(&tenant, &key, true).await.unwrap();
+    platform
+        .end_claim(&tenant, &key, ClaimEnd::Sent)
+        .await
+        .unwrap();
     assert_eq!(claim(1, &second).await, Claim::Sent(first.clone()));
     assert_eq!(claim(2, &second).await, Claim::Other);
     // Whoever comes late does not make it unsent.
-    platform.end_claim(&tenant, &key, false).await.unwrap();
+    platform
+        .end_claim(&tenant, &key, ClaimEnd::Again)
+        .await
+        .unwrap();
     assert_eq!(claim(1, &second).await, Claim::Sent(first));
 }
 
@@ -68,9 +74,23 @@ async fn a_claim_whose_holder_failed_or_vanished_goes_to_the_next_with_the_same_
         claimed.unwrap()
     };
     assert_eq!(claim(&first).await, ours(&first, false));
-    platform.end_claim(&tenant, &key, false).await.unwrap();
+    platform
+        .end_claim(&tenant, &key, ClaimEnd::Again)
+        .await
+        .unwrap();
     assert_eq!(claim(&second).await, ours(&first, true));
     assert_eq!(claim(&second).await, Claim::UnderWay);
+    // One that was refused leaves nothing.
+    platform
+        .end_claim(&tenant, &key, ClaimEnd::Never)
+        .await
+        .unwrap();
+    assert_eq!(claim(&second).await, ours(&second, false));
+    platform
+        .end_claim(&tenant, &key, ClaimEnd::Never)
+        .await
+        .unwrap();
+    assert_eq!(claim(&first).await, ours(&first, false));
     clock.advance(LEASE);
     assert_eq!(claim(&second).await, ours(&first, true));
     assert_eq!(claim(&second).await, Claim::UnderWay);
