@@ -21,7 +21,7 @@ use celeriac::results::Results;
 use celeriac::results::embedded::EmbeddedResults;
 use celeriac::shutdown::Shutdown;
 use celeriac::task::RateScope;
-use celeriac::task::{State, TaskId};
+use celeriac::task::{State, TaskId, TenantName};
 use celeriac::telemetry::Metrics;
 use celeriac::worker::rates::Rates;
 use celeriac::worker::revocations::{Clerk, Revocations};
@@ -127,7 +127,7 @@ async fn resolver(
     let bytes = std::fs::read(component).expect("the component can be read");
     let name = "bench".parse().expect("it is a name");
     registry
-        .push(&name, bytes.into(), &mut |_| {})
+        .push(&TenantName::default(), &name, bytes.into(), &mut |_| {})
         .await
         .expect("the component is accepted");
     registry
@@ -201,6 +201,7 @@ fn steering(
 
 fn settings(concurrency: usize) -> Settings {
     Settings {
+        tenant: TenantName::default(),
         name: "bench@localhost".to_owned(),
         queues: vec!["celery".to_owned()],
         concurrency,

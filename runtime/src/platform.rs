@@ -10,22 +10,37 @@ mod error;
 mod idempotency;
 mod issued;
 mod tenants;
+pub mod tokens;
 
 pub use audit::{Actor, AuditQuery, AuditRow, Entry};
 pub use error::PlatformError;
 pub use idempotency::{CallKey, Claim, ClaimEnd, KEY_BYTES, KEY_KEPT, KEYS, LEASE};
 pub use issued::Issuer;
 pub use tenants::{PAGE, TENANTS, Tenant, Terms};
+pub use tokens::{Identity, NewToken, Token, TokenId, TokenTerms, TokenText, Unauthenticated};
 
 use crate::clock::Clock;
-use crate::sql::{Kind, Link, Sql, SqlError};
+use crate::sql::{Kind, Link, Row, Sql, SqlError};
+use jiff::Timestamp;
+use std::fmt;
+use std::sync::Arc;
+use tokens::Cache;
 
 /// The tables of tenants, tokens and audit, in the one database of the registry. A cheap
 /// handle.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Platform {
     sql: Sql,
     clock: Clock,
+    cache: Arc<Cache>,
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform")
+            .field("sql", &self.sql)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Platform {
@@ -35,7 +50,11 @@ impl Platform {
     /// [`PlatformError::Sql`] when the database is away, or is not ours.
     pub async fn open(sql: Sql, clock: Clock) -> Result<Self, PlatformError> {
         sql.migrate(&clock).await?;
-        Ok(Self { sql, clock })
+        Ok(Self {
+            sql,
+            clock,
+            cache: Arc::default(),
+        })
     }
 
     /// Returns a number that moves with every change of a tenant.
@@ -45,6 +64,12 @@ impl Platform {
     pub async fn generation(&self) -> Result<i64, PlatformError> {
         let read = async |link: &mut Link| generation(link).await;
         Ok(self.sql.transaction(false, read).await?)
+    }
+
+    /// The moment it is, as exact as the tables hold it.
+    fn now(&self) -> Timestamp {
+        let ms = self.clock.now_ms();
+        Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -62,7 +87,7 @@ async fn begin_change(link: &mut Link, steps: i64) -> Result<(), SqlError> {
 }
 
 /// Reads the one number of an answer.
-fn number(rows: Vec<crate::sql::Row>) -> Result<i64, SqlError> {
+fn number(rows: Vec<Row>) -> Result<i64, SqlError> {
     let number = rows.into_iter().next().and_then(|mut row| row.int());
     number.ok_or_else(|| SqlError::Misconfigured {
         reason: "the tables of the platform are incomplete; restore the database".to_owned(),

@@ -26,7 +26,7 @@ use crate::registry::Resolver;
 use crate::results::shelf::Shelves;
 use crate::results::{Results, ResultsError};
 use crate::shutdown::Shutdown;
-use crate::task::Accept;
+use crate::task::{Accept, TenantName};
 use crate::telemetry::Metrics;
 use celeriac_sandbox::{Egress, Limits};
 use crew::Crew;
@@ -67,6 +67,8 @@ pub struct Parts {
 pub struct Settings {
     /// Its name, as Celery's `-n`.
     pub name: String,
+    /// Whose tasks it runs.
+    pub tenant: TenantName,
     /// The queues it takes from.
     pub queues: Vec<String>,
     /// Most attempts in flight.

@@ -3,7 +3,7 @@
 
 use crate::config::{Address, Config};
 use crate::control::Facts;
-use crate::task::KnownQueues;
+use crate::task::{KnownQueues, TenantName};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ const ZONE_BYTES: u64 = 64 << 10;
 pub(super) fn of(config: &Config, queues: &KnownQueues) -> Facts {
     let settings = settings(config);
     Facts {
+        tenant: TenantName::default(),
         report: report(&settings),
         broker: broker(&config.broker),
         settings,

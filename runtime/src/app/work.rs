@@ -9,7 +9,7 @@ use crate::policy::limits;
 use crate::registry::ModuleInfo;
 use crate::results::ResultsError;
 use crate::shutdown::{Phase, Shutdown, Signals};
-use crate::task::TaskId;
+use crate::task::{TaskId, TenantName};
 use crate::telemetry::{Metrics, human};
 use crate::worker::{self, Drained, Parts, Retries, Settings};
 use celeriac_sandbox::{EngineSettings, Pooling, Secret};
@@ -52,7 +52,7 @@ impl App {
         let settings = self.settings(&secrets::read(&self.config)?);
         let most = most(settings.concurrency);
         let registry = self.registry_with(&engine(most)).await?;
-        let modules = registry.modules().await?;
+        let modules = registry.modules(&settings.tenant).await?;
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&settings.name).await?;
         let (metrics, egress) = (Arc::new(self.metrics()), self.egress()?);
@@ -179,6 +179,7 @@ impl App {
         let worker = &self.config.worker;
         Settings {
             name: worker.hostname.clone(),
+            tenant: TenantName::default(),
             queues: worker.queues.clone(),
             concurrency: worker.concurrency,
             guest_threads: worker.guest_threads,

@@ -66,6 +66,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0060_shelves.sql"),
     },
     Migration {
+        number: 70,
+        name: "registry by tenant",
+        sql: include_str!("../../migrations/0070_registry_by_tenant.sql"),
+    },
+    Migration {
         number: 80,
         name: "platform",
         sql: include_str!("../../migrations/0080_platform.sql"),

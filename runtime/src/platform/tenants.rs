@@ -133,7 +133,7 @@ impl Platform {
         terms: Terms,
     ) -> Result<Tenant, PlatformError> {
         check(name, &terms)?;
-        let now = self.clock.now();
+        let now = self.now();
         let tenant = Tenant {
             name: name.clone(),
             created_at: now,
@@ -318,7 +318,9 @@ impl Platform {
             audit::write(link, now, &entry).await?;
             Ok(())
         };
-        self.sql.transaction(true, removed).await
+        let removed = self.sql.transaction(true, removed).await;
+        self.cache.forget();
+        removed
     }
 
     /// Puts another one in the place of a tenant; nothing happens where it is the same.

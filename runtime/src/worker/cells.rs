@@ -133,10 +133,10 @@ impl Cells {
         }
     }
 
-    /// Finds the cell of a module, or starts one unless that was a moment ago. One that has
+    /// Finds the cell of a module of a tenant, or starts one unless that was a moment ago. One that has
     /// no network makes room for one that has when a task first needs it.
     fn find(&self, code: &Loaded, mut network: bool) -> Result<Found, SandboxError> {
-        let group = code.module.as_str();
+        let group = &code.known_as();
         let mut cells = unpoisoned(&self.cells);
         let now = Instant::now();
         if let Some(place) = cells.get_mut(group) {

@@ -14,9 +14,6 @@ use celeriac_sandbox::{Bill, Outcome, Report, Usage, Use, Uses};
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// The tenant of every queue, as long as there is one tenant.
-const TENANT: &str = "default";
-
 /// States of an attempt that was admitted and has no outcome because its guest
 /// was cut off: given back, gone to another worker, or failed as at-most-once.
 const CUT_OFF: [&str; 3] = ["GIVEN_BACK", "LOST", "FAILURE"];
@@ -150,7 +147,7 @@ impl Story {
             task: &self.task,
             retries: self.retries,
             queue: &self.queue,
-            tenant: TENANT,
+            tenant: crew.settings.tenant.as_str(),
             digest: &self.digest,
             state: &self.state,
             outcome: self.outcome,

@@ -15,7 +15,7 @@ use crate::registry::tests::{House, component};
 use crate::results::embedded::EmbeddedResults;
 use crate::results::{Record, Results as _, Write, Written};
 use crate::shutdown::Shutdown;
-use crate::task::{Accept, Fence, RateScope, State, TaskId};
+use crate::task::{Accept, Fence, RateScope, State, TaskId, TenantName};
 use crate::telemetry::Metrics;
 use crate::worker::crew::Crew;
 use crate::worker::rates::Rates;
@@ -250,6 +250,7 @@ pub(super) fn write(id: &str, fence: (u32, u32), state: State) -> Write {
 fn settings() -> Settings {
     Settings {
         name: "w@host".to_owned(),
+        tenant: TenantName::default(),
         queues: vec![QUEUE.to_owned()],
         concurrency: 1,
         isolate: false,
