@@ -26,7 +26,7 @@ use crate::plane::{CallRequest, Called, TaskRevoked, TaskStatus};
 use crate::platform::{CallKey, Issuer, Platform, PlatformError, Tenant};
 use crate::registry::Registry;
 use crate::results::orders::Target;
-use crate::task::{TaskId, TenantName};
+use crate::task::TaskId;
 use crate::worker::revocations::Answer;
 use arguments::Known;
 use clients::{Clients, Lent};
@@ -83,32 +83,31 @@ impl Calls {
     /// [`CallRefused`]; after [`CallRefused::Away`] it may have been sent.
     pub async fn call(
         &self,
-        tenant: &TenantName,
+        tenant: &Tenant,
         request: &CallRequest,
         key: Option<&CallKey>,
         body: &[u8],
     ) -> Result<Called, CallRefused> {
-        let whole = self.tenant(tenant).await?;
-        if whole.suspended {
+        if tenant.suspended {
             return Err(CallRefused::Suspended {
-                tenant: tenant.clone(),
+                tenant: tenant.name.clone(),
             });
         }
-        let client = self.0.clients.get(&whole).await?;
+        let client = self.0.clients.get(tenant).await?;
         let asked = request::read(request, &client.config, self.0.clock.now())?;
         let id = match key {
             None => {
-                self.admit(&whole, &client, request, &asked).await?;
-                let id = self.0.issuer.issue(tenant);
+                self.admit(tenant, &client, request, &asked).await?;
+                let id = self.0.issuer.issue(&tenant.name);
                 self.send(&client, &asked, id.clone()).await?;
                 id
             }
             Some(key) => {
-                let whole = (&whole, &client);
+                let whole = (tenant, &client);
                 self.call_once(whole, request, &asked, (key, body)).await?
             }
         };
-        Ok(Called::new(tenant.as_str(), id.as_str()))
+        Ok(Called::new(tenant.name.as_str(), id.as_str()))
     }
 
     /// Tells what is known of a task, at once or, with `wait`, when it is over or the time
@@ -118,7 +117,7 @@ impl Calls {
     /// [`CallRefused`].
     pub async fn status(
         &self,
-        tenant: &TenantName,
+        tenant: &Tenant,
         id: &str,
         wait: Option<Duration>,
     ) -> Result<TaskStatus, CallRefused> {
@@ -126,12 +125,12 @@ impl Calls {
         let record = match wait {
             None => client.results().get(&id).await?,
             Some(wait) => {
-                let _place = self.0.waiting.take(tenant)?;
+                let _place = self.0.waiting.take(&tenant.name)?;
                 let deadline = Instant::now() + wait;
                 client.wait(&id, Some(deadline), &mut |_| ()).await?
             }
         };
-        if record.is_none() && !self.0.issuer.is_issued(tenant, &id) {
+        if record.is_none() && !self.0.issuer.is_issued(&tenant.name, &id) {
             return Err(CallRefused::no_task(id.as_str()));
         }
         Ok(status::status(&id, record.as_ref()))
@@ -144,13 +143,13 @@ impl Calls {
     /// [`CallRefused`].
     pub async fn follow(
         &self,
-        tenant: &TenantName,
+        tenant: &Tenant,
         id: &str,
         last: Option<&str>,
     ) -> Result<Follow, CallRefused> {
         let (id, client) = self.find(tenant, id).await?;
-        let place = self.0.waiting.take(tenant)?;
-        let is_issued = self.0.issuer.is_issued(tenant, &id);
+        let place = self.0.waiting.take(&tenant.name)?;
+        let is_issued = self.0.issuer.is_issued(&tenant.name, &id);
         if !is_issued && client.results().get(&id).await?.is_none() {
             return Err(CallRefused::no_task(id.as_str()));
         }
@@ -164,14 +163,14 @@ impl Calls {
     /// [`CallRefused`].
     pub async fn revoke(
         &self,
-        tenant: &TenantName,
+        tenant: &Tenant,
         id: &str,
         terminate: bool,
     ) -> Result<TaskRevoked, CallRefused> {
         let id = TaskId::parse(id).map_err(|_| CallRefused::no_task(id))?;
-        let client = self.0.clients.get(&self.tenant(tenant).await?).await?;
+        let client = self.0.clients.get(tenant).await?;
         let keeps = client.keeps_results();
-        let is_issued = self.0.issuer.is_issued(tenant, &id);
+        let is_issued = self.0.issuer.is_issued(&tenant.name, &id);
         if !is_issued && (!keeps || client.results().get(&id).await?.is_none()) {
             return Err(CallRefused::no_task(id.as_str()));
         }
@@ -198,14 +197,10 @@ impl Calls {
         self.0.clients.close().await;
     }
 
-    async fn tenant(&self, name: &TenantName) -> Result<Tenant, CallRefused> {
-        Ok(self.0.platform.tenant(name).await?)
-    }
-
     /// Returns the id of a task, and a client of a tenant that keeps results.
-    async fn find(&self, tenant: &TenantName, id: &str) -> Result<(TaskId, Lent), CallRefused> {
+    async fn find(&self, tenant: &Tenant, id: &str) -> Result<(TaskId, Lent), CallRefused> {
         let id = TaskId::parse(id).map_err(|_| CallRefused::no_task(id))?;
-        let client = self.0.clients.get(&self.tenant(tenant).await?).await?;
+        let client = self.0.clients.get(tenant).await?;
         match client.keeps_results() {
             true => Ok((id, client)),
             false => Err(CallRefused::NoResults),

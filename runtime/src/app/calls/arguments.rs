@@ -46,7 +46,7 @@ impl Known {
         name: &TaskName,
     ) -> Result<(Key, TaskInfo), CallRefused> {
         let unknown = || CallRefused::no_task(&name.to_string());
-        let versions = match registry.versions(&name.module).await {
+        let versions = match registry.versions(tenant, &name.module).await {
             Err(RegistryError::UnknownModule { .. }) => return Err(unknown()),
             versions => versions?,
         };
@@ -56,12 +56,13 @@ impl Known {
         let mut tasks = current.tasks.into_iter();
         let task = tasks.find(|task| task.name == name.task);
         let task = task.ok_or_else(unknown)?;
-        let kills = registry.kills().await?;
+        let kills = registry.kills(tenant).await?;
         let killed = kills.iter().find(|kill| match &kill.aim {
             // Where its messages wait until it is allowed again, they may be sent.
             _ if kill.hold => false,
-            Aim::Task(killed) => killed == name,
-            Aim::Module(module) => *module == name.module,
+            Aim::Task(whose, killed) => whose == tenant && killed == name,
+            Aim::Module(whose, module) => whose == tenant && *module == name.module,
+            Aim::Tenant(whose) => whose == tenant,
             Aim::Digest(killed) => *killed == digest,
         });
         match killed {
