@@ -28,7 +28,7 @@ use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::confine::Walls;
 use crate::database::Database;
-use crate::policy::grants::{self, Granted};
+use crate::policy::grants::Granted;
 use crate::policy::route;
 use crate::registry::{Compiler, Registry};
 use crate::results::Results;
@@ -38,7 +38,7 @@ use crate::task::{KnownQueues, TenantName};
 use crate::worker::revocations::Clerk;
 use celeriac_sandbox::{Engine, EngineSettings, Pooling, TaskInfo, Want};
 use client::Client;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use stores::Files;
 
@@ -135,14 +135,7 @@ impl App {
     /// Lists all that the operator grants to tasks of a module of a tenant, each once.
     #[must_use]
     pub fn reach(&self, tenant: &TenantName, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
-        let granted = self.granted(tenant);
-        let mut all = Vec::new();
-        let mut seen = BTreeSet::new();
-        for task in tasks {
-            let reach = grants::of(&granted, module, &task.name);
-            all.extend(reach.reach().filter(|one| seen.insert(one.clone())));
-        }
-        all
+        look::reach(&self.granted(tenant), module, tasks)
     }
 
     /// Tells for everything that tasks of a module of a tenant want whether all that want it
@@ -154,18 +147,7 @@ impl App {
         module: &str,
         tasks: &[TaskInfo],
     ) -> BTreeMap<String, Want> {
-        let granted = self.granted(tenant);
-        let mut found = BTreeMap::new();
-        for task in tasks {
-            let grants = grants::of(&granted, module, &task.name);
-            for want in &task.wants {
-                let known = found.entry(want.clone()).or_insert(Want::Granted);
-                if *known == Want::Granted {
-                    *known = grants.want(want);
-                }
-            }
-        }
-        found
+        look::wants(&self.granted(tenant), module, tasks)
     }
 
     /// What the configuration grants to a tenant: nothing to any but `default`.

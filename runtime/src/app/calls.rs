@@ -61,8 +61,7 @@ impl Calls {
     /// [`PlatformError::Sql`].
     pub async fn open(
         config: &Config,
-        registry: Registry,
-        platform: Platform,
+        (registry, platform): (Registry, Platform),
         clock: Clock,
     ) -> Result<Self, PlatformError> {
         Ok(Self(Arc::new(Inner {

@@ -68,6 +68,9 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// Tenants and tokens.
+    #[error(transparent)]
+    Platform(#[from] crate::platform::PlatformError),
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),

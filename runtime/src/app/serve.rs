@@ -1,11 +1,17 @@
 //! A control plane from its start to its end.
 
-use super::{App, StartError};
-use crate::api::v1::{Parts, Plane};
+use super::calls::Calls;
+use super::steered::granted;
+use super::{App, StartError, look};
+use crate::api::v1::{Parts, Plane, Reach};
 use crate::api::{self, Limits, Tls, TlsError};
-use crate::config::ServeConfig;
+use crate::config::{DATABASE_FILE, ServeConfig};
+use crate::platform::{Platform, PlatformError};
+use crate::policy::grants::Granted;
 use crate::shutdown::{Shutdown, Signals};
+use crate::sql::Sql;
 use crate::telemetry::{EdgeMetrics, human};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -32,6 +38,7 @@ impl App {
         let shutdown = Shutdown::new();
         let config = &self.config.serve;
         let plane = self.plane(&shutdown).await?;
+        let calls = plane.calls.clone();
         let edge = Edge::open(config).await?;
         started(&Serving {
             config,
@@ -47,14 +54,50 @@ impl App {
         beside.spawn(async move { drained.drain(drain).await });
         edge.run(plane, shutdown).await;
         beside.shutdown().await;
+        calls.close().await;
         Ok(())
+    }
+
+    /// Opens tenants, tokens and the audit, where the configuration keeps them.
+    ///
+    /// # Errors
+    /// When the database cannot be used.
+    pub(super) async fn platform(&self) -> Result<Platform, StartError> {
+        let sql = match &self.config.serve.database {
+            Some(url) => Sql::postgres(url.server.secret()).map_err(PlatformError::from)?,
+            None => Sql::sqlite(&self.config.data.join(DATABASE_FILE)),
+        };
+        Ok(Platform::open(sql, self.clock.clone()).await?)
+    }
+
+    /// Tells what the tasks of a tenant's module can reach, by this configuration.
+    fn reaches(&self) -> Arc<Reach> {
+        let granted = granted(&self.config, &BTreeMap::new());
+        Arc::new(move |tenant, module, tasks| {
+            let nothing = Granted::default();
+            // What is granted by this configuration is granted to the operator's own.
+            let granted = match tenant.name.is_default() {
+                true => &granted,
+                false => &nothing,
+            };
+            (
+                look::reach(granted, module.as_str(), tasks),
+                look::wants(granted, module.as_str(), tasks),
+            )
+        })
     }
 
     /// Puts together what handlers answer from.
     pub(super) async fn plane(&self, shutdown: &Shutdown) -> Result<Plane, StartError> {
         let config = &self.config.serve;
+        let (registry, platform) = (self.registry().await?, self.platform().await?);
+        let parts = (registry.clone(), platform.clone());
+        let calls = Calls::open(&self.config, parts, self.clock.clone()).await?;
         Ok(Plane::new(Parts {
-            registry: self.registry().await?,
+            registry,
+            platform,
+            reach: self.reaches(),
+            calls,
             clock: self.clock.clone(),
             metrics: Arc::new(EdgeMetrics::new()),
             shutdown: shutdown.clone(),

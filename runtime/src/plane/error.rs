@@ -14,6 +14,8 @@ pub enum Code {
     Unauthorized,
     /// The token is valid, and not for this.
     Forbidden,
+    /// The tenant is suspended: its tokens only look and stop.
+    TenantSuspended,
     /// There is no such thing, or not for this token.
     NotFound,
     /// The path is known, and not with this method.
@@ -32,6 +34,16 @@ pub enum Code {
     UnsupportedMediaType,
     /// The component is not fit to run.
     ComponentRefused,
+    /// The arguments are not what the task takes.
+    ArgumentsRefused,
+    /// The idempotency key stands for another request.
+    KeyReused,
+    /// As many messages wait in the queue as the tenant may have.
+    QueueFull,
+    /// As many requests wait for tasks as may.
+    TooManyWaiting,
+    /// No results are kept that could be told.
+    NoResults,
     /// There are as many of these as there can be.
     LimitReached,
     /// More requests than the limit in a minute.
@@ -53,10 +65,11 @@ pub enum Code {
 
 impl Code {
     /// All that are sent.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
+        Self::TenantSuspended,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
@@ -66,6 +79,11 @@ impl Code {
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::ComponentRefused,
+        Self::ArgumentsRefused,
+        Self::KeyReused,
+        Self::QueueFull,
+        Self::TooManyWaiting,
+        Self::NoResults,
         Self::LimitReached,
         Self::RateLimited,
         Self::Internal,
@@ -82,6 +100,7 @@ impl Code {
             Self::InvalidRequest => "invalid_request",
             Self::Unauthorized => "unauthorized",
             Self::Forbidden => "forbidden",
+            Self::TenantSuspended => "tenant_suspended",
             Self::NotFound => "not_found",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::RequestTimeout => "request_timeout",
@@ -91,6 +110,11 @@ impl Code {
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ComponentRefused => "component_refused",
+            Self::ArgumentsRefused => "arguments_refused",
+            Self::KeyReused => "key_reused",
+            Self::QueueFull => "queue_full",
+            Self::TooManyWaiting => "too_many_waiting",
+            Self::NoResults => "no_results",
             Self::LimitReached => "limit_reached",
             Self::RateLimited => "rate_limited",
             Self::Internal => "internal",
@@ -108,15 +132,20 @@ impl Code {
         match self {
             Self::InvalidRequest => 400,
             Self::Unauthorized => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::TenantSuspended => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
-            Self::Conflict | Self::AlreadyExists | Self::Killed | Self::LimitReached => 409,
+            Self::Conflict
+            | Self::AlreadyExists
+            | Self::Killed
+            | Self::KeyReused
+            | Self::NoResults
+            | Self::LimitReached => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::ComponentRefused => 422,
-            Self::RateLimited => 429,
+            Self::ComponentRefused | Self::ArgumentsRefused => 422,
+            Self::RateLimited | Self::QueueFull | Self::TooManyWaiting => 429,
             Self::Internal | Self::Other => 500,
             Self::Unavailable | Self::StorageFull | Self::TooBusy | Self::Stopping => 503,
         }

@@ -12,6 +12,7 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse as _, Response};
 use futures::FutureExt as _;
 use http_body::{Frame, SizeHint};
+use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,6 +21,8 @@ use tokio::time::Instant;
 
 /// The header of the id, of requests and answers.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header in which proxies name who asks.
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 /// Longest id of a request that is taken over (64 bytes).
 const ID_BYTES: usize = 64;
 /// What requests that no route takes are counted as.
@@ -39,8 +42,13 @@ impl RequestId {
         let given = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok());
         match given.filter(harmless) {
             Some(id) => Self(id.into()),
-            None => Self(format!("{:016x}", fastrand::u64(..)).into()),
+            None => Self::random(),
         }
+    }
+
+    /// Makes one.
+    pub(super) fn random() -> Self {
+        Self(format!("{:016x}", fastrand::u64(..)).into())
     }
 
     /// Returns it as text.
@@ -66,9 +74,10 @@ async fn pass(State(plane): State<Plane>, mut request: Request, next: Next) -> R
     let route = request.extensions().get::<MatchedPath>();
     let route = route.map_or(NO_ROUTE, MatchedPath::as_str).to_owned();
     request.extensions_mut().insert(id.clone());
-    let response = match turned_away(&plane, peer.as_ref()) {
-        Some(problem) => problem.into_response(),
-        None => AssertUnwindSafe(next.run(request))
+    let turned_away = turned_away(&plane, peer.as_ref(), request.headers());
+    let response = match turned_away {
+        Err(problem) => problem.into_response(),
+        Ok(()) => AssertUnwindSafe(next.run(request))
             .catch_unwind()
             .await
             // The log has it already, from the hook of panics.
@@ -92,22 +101,36 @@ async fn pass(State(plane): State<Plane>, mut request: Request, next: Next) -> R
 }
 
 /// Tells why a request is not even looked at.
-fn turned_away(plane: &Plane, peer: Option<&Peer>) -> Option<Problem> {
-    if peer.is_some_and(|peer| peer.is_over) {
+fn turned_away(plane: &Plane, peer: Option<&Peer>, headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(peer) = peer else {
+        return Ok(());
+    };
+    if peer.is_over {
         plane.metrics.refused("connections");
-        return Some(
-            Problem::new(
-                Code::TooBusy,
-                format!(
-                    "{} connections are open, and there may be no more",
-                    plane.limits.connections
-                ),
-                "try again in a moment, over few connections",
-            )
-            .after(std::time::Duration::from_secs(1)),
-        );
+        return Err(Problem::new(
+            Code::TooBusy,
+            format!(
+                "{} connections are open, and there may be no more",
+                plane.limits.connections
+            ),
+            "try again in a moment, over few connections",
+        )
+        .after(std::time::Duration::from_secs(1)));
     }
-    None
+    plane.address_pace(address(plane, peer, headers))
+}
+
+/// Returns who asks: behind a proxy whom that names last, as others may have written the
+/// rest.
+fn address(plane: &Plane, peer: &Peer, headers: &HeaderMap) -> IpAddr {
+    let own = peer.address.ip();
+    if !plane.limits.proxy {
+        return own;
+    }
+    let named = headers.get_all(FORWARDED_FOR).iter().next_back();
+    let named = named.and_then(|named| named.to_str().ok()?.rsplit(',').next());
+    let named = named.and_then(|last| last.trim().parse().ok());
+    named.unwrap_or(own)
 }
 
 /// Writes out what went wrong, and what every answer has.

@@ -51,7 +51,7 @@ async fn live() -> Json<Alive> {
     ),
 )]
 async fn ready(State(plane): State<Plane>) -> Response {
-    let looked = tokio::time::timeout(PROBE, plane.registry.modules()).await;
+    let looked = tokio::time::timeout(PROBE, plane.registry.generation()).await;
     let database = match looked {
         Ok(Ok(_)) => None,
         Ok(Err(error)) => {

@@ -103,7 +103,12 @@ fn add_common(operation: &mut Operation) {
         Code::Stopping,
     ];
     if !is_open {
-        codes.extend([Code::Unauthorized, Code::Forbidden, Code::NotFound]);
+        codes.extend([
+            Code::Unauthorized,
+            Code::Forbidden,
+            Code::TenantSuspended,
+            Code::NotFound,
+        ]);
     }
     if operation.parameters.is_some() || operation.request_body.is_some() {
         codes.push(Code::InvalidRequest);

@@ -42,7 +42,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<Plane> for Asked<T> {
         let query = Query::<T>::from_request_parts(parts, plane).await;
         let query = query.map_err(|error| {
             Problem::invalid(
-                format!("the query cannot be read: {}", super::problem::short(&error.body_text())),
+                format!(
+                    "the query cannot be read: {}",
+                    super::problem::short(&error.body_text())
+                ),
                 "GET /v1/openapi.json tells what may stand there",
             )
         })?;
@@ -201,7 +204,10 @@ async fn collect(body: Body, most: u64) -> Result<Bytes, Problem> {
     let mut all = Vec::new();
     while let Some(some) = stream.next().await {
         let some = some.map_err(|_| {
-            Problem::invalid("the body ends too early", "send all of it over one connection")
+            Problem::invalid(
+                "the body ends too early",
+                "send all of it over one connection",
+            )
         })?;
         if some.len() > most.saturating_sub(all.len()) {
             return Err(too_large(u64::try_from(most).unwrap_or(u64::MAX)));
@@ -211,10 +217,17 @@ async fn collect(body: Body, most: u64) -> Result<Bytes, Problem> {
     Ok(all.into())
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads a document.
+///
+/// # Errors
+/// 400.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         Problem::invalid(
-            format!("the body cannot be read: {}", super::problem::short(&error.to_string())),
+            format!(
+                "the body cannot be read: {}",
+                super::problem::short(&error.to_string())
+            ),
             "GET /v1/openapi.json tells what is wanted",
         )
     })
@@ -271,7 +284,11 @@ mod tests {
                 headers.insert(header::CONTENT_LENGTH, length.parse().unwrap());
             }
             let time = Duration::from_secs(120);
-            Sent { headers, body, time }
+            Sent {
+                headers,
+                body,
+                time,
+            }
         };
         let told = sent(Body::empty(), Some("11")).bytes(10).await.unwrap_err();
         assert_eq!(told.code, Code::TooLarge);

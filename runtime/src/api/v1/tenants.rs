@@ -3,9 +3,7 @@
 use super::caller::Caller;
 use super::sent::{Asked, At, Page, Sent};
 use super::{Plane, Problem, trouble};
-use crate::plane::{
-    Failure, TenantChange, TenantEnd, TenantView, TenantWish, Tenants,
-};
+use crate::plane::{Failure, TenantChange, TenantEnd, TenantView, TenantWish, Tenants};
 use crate::platform::{PlatformError, Tenant, Terms};
 use crate::policy::access::Action;
 use crate::task::{Scope, TenantName};
@@ -40,12 +38,10 @@ async fn list(
     caller.may(Action::ListTenants)?;
     let limit = page.limit()?;
     let after = page.after.as_deref().map(cursor).transpose()?;
-    // One more tells whether there is another page.
-    let more = u32::try_from(limit).unwrap_or(u32::MAX).saturating_add(1);
-    let all = plane.platform.tenants(after.as_ref(), more).await;
-    let mut all = all.map_err(trouble::platform)?;
-    let is_last = all.len() < limit.saturating_add(1).min(crate::platform::PAGE as usize);
-    all.truncate(limit);
+    let all = plane.platform.tenants(after.as_ref(), page.limit).await;
+    let all = all.map_err(trouble::platform)?;
+    // A page that is full may be the last one; the next is empty then.
+    let is_last = all.len() < limit;
     let next = all.last().filter(|_| !is_last);
     let next = next.map(|tenant| tenant.name.to_string());
     let tenants = all.iter().map(|tenant| view(tenant, &caller));
@@ -76,7 +72,8 @@ async fn create(
     let wish: TenantWish = sent.json().await?;
     let mut terms = Terms::default();
     apply(&mut terms, wish.terms.unwrap_or_default());
-    let made = plane.platform.create_tenant(&caller.actor(), &wish.name, terms);
+    let actor = caller.actor();
+    let made = plane.platform.create_tenant(&actor, &wish.name, terms);
     let tenant = made.await.map_err(trouble::platform)?;
     Ok((StatusCode::CREATED, Json(view(&tenant, &caller)?)))
 }
@@ -113,7 +110,8 @@ async fn change(
 ) -> Result<Json<TenantView>, Problem> {
     let tenant = managed(&caller, &tenant)?;
     let wish: TenantChange = sent.json().await?;
-    let changed = plane.platform.change_tenant(&caller.actor(), &tenant, |terms| {
+    let actor = caller.actor();
+    let changed = plane.platform.change_tenant(&actor, &tenant, |terms| {
         apply(terms, wish);
         Ok(())
     });
@@ -135,7 +133,8 @@ async fn suspend(
     At(tenant): At<String>,
 ) -> Result<Json<TenantView>, Problem> {
     let tenant = managed(&caller, &tenant)?;
-    let suspended = plane.platform.suspend_tenant(&caller.actor(), &tenant);
+    let actor = caller.actor();
+    let suspended = plane.platform.suspend_tenant(&actor, &tenant);
     answer(suspended.await, &caller)
 }
 
@@ -154,7 +153,8 @@ async fn resume(
     At(tenant): At<String>,
 ) -> Result<Json<TenantView>, Problem> {
     let tenant = managed(&caller, &tenant)?;
-    let resumed = plane.platform.resume_tenant(&caller.actor(), &tenant);
+    let actor = caller.actor();
+    let resumed = plane.platform.resume_tenant(&actor, &tenant);
     answer(resumed.await, &caller)
 }
 
@@ -189,8 +189,10 @@ async fn delete(
             ),
         }));
     }
-    let deleted = plane.platform.delete_tenant(&caller.actor(), &tenant, end.force);
+    let actor = caller.actor();
+    let deleted = plane.platform.delete_tenant(&actor, &tenant, end.force);
     deleted.await.map_err(trouble::platform)?;
+    // Nobody can call them any more: should one stay, whoever has the name next may remove it.
     for module in modules {
         let removed = plane.registry.remove(&tenant, &module.name).await;
         removed.map_err(trouble::registry)?;
@@ -206,8 +208,12 @@ fn managed(caller: &Caller, name: &str) -> Result<TenantName, Problem> {
 }
 
 fn cursor(text: &str) -> Result<TenantName, Problem> {
-    text.parse()
-        .map_err(|_| Problem::invalid("`after` is no name of a tenant", "give the `next` of a page"))
+    text.parse().map_err(|_| {
+        Problem::invalid(
+            "`after` is no name of a tenant",
+            "give the `next` of a page",
+        )
+    })
 }
 
 fn answer(

@@ -205,12 +205,7 @@ async fn listed(
     Ok(Json(Tokens { tokens, next }))
 }
 
-async fn created(
-    plane: &Plane,
-    caller: &Caller,
-    tenant: Option<TenantName>,
-    sent: Sent,
-) -> Made {
+async fn created(plane: &Plane, caller: &Caller, tenant: Option<TenantName>, sent: Sent) -> Made {
     let wish: TokenWish = sent.json().await?;
     let expires_at = wish.expires_at.as_deref().map(moment).transpose()?;
     let terms = TokenTerms {
@@ -232,7 +227,12 @@ async fn rotated(
     let wish: RotateWish = sent.maybe_json().await?;
     let (id, grace) = (token_id(id)?, Duration::from_secs(wish.grace_seconds));
     let actor = caller.actor();
-    made(plane.platform.rotate_token(&actor, tenant, &id, grace).await)
+    made(
+        plane
+            .platform
+            .rotate_token(&actor, tenant, &id, grace)
+            .await,
+    )
 }
 
 async fn revoked(

@@ -77,7 +77,13 @@ pub(super) fn registry(error: RegistryError) -> Problem {
             "push another component, or have the kill ended",
         ),
         RegistryError::Reason { .. } => Problem::invalid(words, "give a shorter reason"),
-        RegistryError::KillsFull { .. } | RegistryError::Full { .. } => {
+        RegistryError::NoModules { .. } => Problem {
+            message: words,
+            ..Problem::not_found("module", "")
+        },
+        RegistryError::KillsFull { .. }
+        | RegistryError::Full { .. }
+        | RegistryError::Crowded { .. } => {
             Problem::new(Code::LimitReached, words, "remove some of them first")
         }
         RegistryError::CompilerSlow { .. } | RegistryError::CompilerMissing { .. } => {
