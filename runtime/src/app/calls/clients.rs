@@ -88,6 +88,12 @@ impl Clients {
         close(all.into_values().collect()).await;
     }
 
+    /// Returns how many there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.slots().len()
+    }
+
     /// Returns the place of a tenant, and what there is no place for any more.
     fn slot(&self, tenant: &Tenant) -> (Result<Arc<Slot>, CallRefused>, Vec<Arc<Slot>>) {
         let now = self.clock.now_ms();
