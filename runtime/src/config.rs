@@ -24,11 +24,11 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod transport;
-pub mod units;
 mod values;
 mod worker;
 mod zone;
 
+pub use crate::task::units;
 pub use address::{
     Address, AmqpUrl, DATABASE_FILE, PostgresUrl, RedisUrl, SentinelUrl, ServerUrl, TlsPaths,
 };

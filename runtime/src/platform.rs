@@ -6,9 +6,11 @@
 
 mod address;
 pub mod audit;
+pub mod broker;
 mod error;
 mod idempotency;
 mod issued;
+mod random;
 mod tenants;
 pub mod tokens;
 

@@ -4,6 +4,7 @@
 pub mod access;
 pub mod admission;
 pub mod arguments;
+pub mod bound;
 pub mod budget;
 pub mod canvas;
 pub mod exception;
