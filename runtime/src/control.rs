@@ -79,6 +79,9 @@ pub struct Control {
     pub began: Instant,
     /// What does not change.
     pub facts: Facts,
+    /// Whether it is the worker's own: whoever speaks for a tenant beside `default` steers
+    /// and sees that tenant's tasks alone.
+    pub is_own: bool,
 }
 
 impl Control {

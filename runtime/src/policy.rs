@@ -5,6 +5,7 @@ pub mod admission;
 pub mod budget;
 pub mod canvas;
 pub mod exception;
+pub mod fair;
 pub mod grants;
 pub mod hold;
 pub mod limits;

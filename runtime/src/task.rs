@@ -10,6 +10,7 @@ mod json;
 mod name;
 mod queue;
 mod rate;
+mod share;
 mod signature;
 mod state;
 mod tenant;
@@ -25,6 +26,7 @@ pub use queue::{
     ExchangeType, KnownQueues, NO_FANOUT, QueueShape, QueueShapes, TooManyShapes, check_name,
 };
 pub use rate::{Rate, RateError, RateScope};
+pub use share::Share;
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;
 pub use tenant::{Ceiling, Quota, TenantName, TenantNameError, Weight, WeightError};

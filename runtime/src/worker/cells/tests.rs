@@ -5,6 +5,7 @@ use super::{CELLS, Cells, Program, Work};
 use crate::registry::tests::{House, component};
 use crate::registry::{Loaded, Resolution};
 use crate::task::TaskName;
+use crate::task::TenantName;
 use bytes::Bytes;
 use celeriac_sandbox::{
     Attempt, Call, Grants, Job, Limits, Log, Outcome, Report, SandboxError, Signature, Submitted,
@@ -77,6 +78,7 @@ fn cells_of(program: Program) -> Cells {
 
 fn work(limits: Limits) -> Work {
     Work {
+        tenant: TenantName::default(),
         call: Call {
             task: "seven".to_owned(),
             args: Bytes::from_static(b"[]"),

@@ -12,7 +12,7 @@ use super::shelf::{self, Shelf};
 use super::submitted::{self, Handed, Post};
 use crate::registry::{Kill, Loaded};
 use crate::results::Write;
-use crate::task::{Fence, State};
+use crate::task::{Fence, State, TenantName};
 use crate::worker::cells::{Cells, Work};
 use crate::worker::consumer;
 use crate::worker::crew::Crew;
@@ -159,14 +159,15 @@ fn launch(
     };
     let limits = attempt.limits.clone();
     let place = Place {
+        tenant: crew.settings.tenant.clone(),
         code: attempt.code.clone(),
         grants: attempt.grants.clone(),
-        cells: crew.cells.clone(),
+        cells: crew.floor.cells.clone(),
     };
     // Its work is over when it is dropped, wherever that is.
     let begun = attempt.bill.open();
     if let Some(batch) = attempt.batch.clone() {
-        return crew.guests.run(async move {
+        return crew.floor.guests.run(async move {
             let _begun = begun;
             let each = |call: Call, limits: Limits, facts| {
                 let place = place.clone();
@@ -175,7 +176,7 @@ fn launch(
             batch.run(call.task, limits, facts, each).await
         });
     }
-    crew.guests.run(async move {
+    crew.floor.guests.run(async move {
         let _begun = begun;
         place.run(call, limits, facts).await
     })
@@ -184,6 +185,7 @@ fn launch(
 /// Where a guest runs: here, or in the cell of its module.
 #[derive(Debug, Clone)]
 struct Place {
+    tenant: TenantName,
     code: Arc<Loaded>,
     grants: Grants,
     cells: Option<Arc<Cells>>,
@@ -196,6 +198,7 @@ impl Place {
             None => code.component.invoke(&call, &limits, grants, facts).await,
             Some(cells) => {
                 let work = Work {
+                    tenant: self.tenant.clone(),
                     call,
                     limits,
                     grants: grants.clone(),

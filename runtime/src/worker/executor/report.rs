@@ -14,9 +14,6 @@ use celeriac_sandbox::{Bill, Outcome, Report, Usage, Use, Uses};
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// The tenant of every queue, as long as there is one tenant.
-const TENANT: &str = "default";
-
 /// States of an attempt that was admitted and has no outcome because its guest
 /// was cut off: given back, gone to another worker, or failed as at-most-once.
 const CUT_OFF: [&str; 3] = ["GIVEN_BACK", "LOST", "FAILURE"];
@@ -130,7 +127,8 @@ impl Story {
         }
     }
 
-    pub(super) fn tell(self, crew: &Crew) {
+    /// Tells all of it, and returns what the guest took.
+    pub(super) fn tell(self, crew: &Crew) -> Duration {
         let run = self.run(&crew.clock);
         let ran = self.began.map(|_| run);
         self.ending.tell(&crew.events, &self.id, &self.state, ran);
@@ -150,7 +148,7 @@ impl Story {
             task: &self.task,
             retries: self.retries,
             queue: &self.queue,
-            tenant: TENANT,
+            tenant: crew.settings.tenant.as_str(),
             digest: &self.digest,
             state: &self.state,
             outcome: self.outcome,
@@ -167,6 +165,7 @@ impl Story {
             grants_denied: &listed(&usage.uses, |used| used.denied),
         }
         .emit();
+        usage.cpu
     }
 }
 
