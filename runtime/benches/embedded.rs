@@ -135,7 +135,7 @@ async fn resolver(
     let bytes = std::fs::read(component).expect("the component can be read");
     let name = "bench".parse().expect("it is a name");
     registry
-        .push(&name, bytes.into(), &mut |_| {})
+        .push(&TenantName::default(), &name, bytes.into(), &mut |_| {})
         .await
         .expect("the component is accepted");
     registry

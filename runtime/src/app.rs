@@ -26,7 +26,8 @@ use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::confine::Walls;
 use crate::database::Database;
-use crate::policy::{grants, route};
+use crate::policy::grants::{self, Granted};
+use crate::policy::route;
 use crate::registry::{Compiler, Registry};
 use crate::results::Results;
 use crate::results::orders::Orders;
@@ -142,10 +143,10 @@ impl App {
         route::queue(&self.config.routes, task)
     }
 
-    /// Lists all that the operator grants to tasks of a module, each once.
+    /// Lists all that the operator grants to tasks of a module of a tenant, each once.
     #[must_use]
-    pub fn reach(&self, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
-        let granted = self.grants(&BTreeMap::new());
+    pub fn reach(&self, tenant: &TenantName, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
+        let granted = self.granted(tenant);
         let mut all = Vec::new();
         let mut seen = BTreeSet::new();
         for task in tasks {
@@ -155,10 +156,16 @@ impl App {
         all
     }
 
-    /// Tells for everything that tasks of a module want whether all that want it have it.
+    /// Tells for everything that tasks of a module of a tenant want whether all that want it
+    /// have it.
     #[must_use]
-    pub fn wants(&self, module: &str, tasks: &[TaskInfo]) -> BTreeMap<String, Want> {
-        let granted = self.grants(&BTreeMap::new());
+    pub fn wants(
+        &self,
+        tenant: &TenantName,
+        module: &str,
+        tasks: &[TaskInfo],
+    ) -> BTreeMap<String, Want> {
+        let granted = self.granted(tenant);
         let mut found = BTreeMap::new();
         for task in tasks {
             let grants = grants::of(&granted, module, &task.name);
@@ -170,6 +177,14 @@ impl App {
             }
         }
         found
+    }
+
+    /// What the configuration grants to a tenant: nothing to any but `default`.
+    fn granted(&self, tenant: &TenantName) -> Granted {
+        match tenant.is_default() {
+            true => self.grants(&BTreeMap::new()),
+            false => Granted::new(),
+        }
     }
 
     /// Opens the registry for a command: it runs no tasks.

@@ -189,6 +189,9 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
 
 fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let options = cli.options;
+    if !cli.command.is_for_a_tenant() {
+        options.without_tenant()?;
+    }
     match cli.command {
         Command::Completions(args) => Ok(completions::run(&args, screen)),
         Command::New(args) => new::run(&args, screen),
@@ -214,6 +217,16 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.
         Command::Compile { .. } | Command::Cell { .. } => Ok(Exit::Usage),
+    }
+}
+
+impl Command {
+    /// Tells whether it is about modules or kills, which are a tenant's.
+    fn is_for_a_tenant(&self) -> bool {
+        matches!(
+            self,
+            Self::Push(_) | Self::Modules(_) | Self::Rollback(_) | Self::Remove(_) | Self::Kill(_)
+        )
     }
 }
 

@@ -19,6 +19,7 @@ use crate::events::Events;
 use crate::registry::Resolver;
 use crate::shutdown::Shutdown;
 use crate::task::KnownQueues;
+use crate::task::TenantName;
 use crate::worker::steering::Steering;
 use commands::Said;
 use futures::StreamExt as _;
@@ -42,6 +43,8 @@ const SECOND: Duration = Duration::from_secs(1);
 /// What a worker says of itself that does not change.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
+    /// Whose tasks are shown and spoken of.
+    pub tenant: TenantName,
     /// Settings by Celery's names, without secrets.
     pub settings: Value,
     /// Where messages come from, as Celery describes it, without secrets.
@@ -79,9 +82,6 @@ pub struct Control {
     pub began: Instant,
     /// What does not change.
     pub facts: Facts,
-    /// Whether it is the worker's own: whoever speaks for a tenant beside `default` steers
-    /// and sees that tenant's tasks alone.
-    pub is_own: bool,
 }
 
 impl Control {

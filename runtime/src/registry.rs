@@ -1,6 +1,7 @@
-//! The registry: name → version → component.
+//! The registry: name → version → component, for each tenant.
 //!
-//! A module is a name with versions; a version names a component by its
+//! A module is a name with versions, which its tenant gave it; of the modules of others no
+//! tenant learns anything; a version names a component by its
 //! digest. Pushing, rolling back and removing move pointers, and a running
 //! worker follows them through its [`Resolver`] without a restart. Components
 //! and the native code made of them are files; everything else is rows.
@@ -33,7 +34,7 @@ pub use upload::{PushStep, Pushed};
 
 use crate::clock::Clock;
 use crate::database::Database;
-use crate::task::ModuleName;
+use crate::task::{ModuleName, TenantName};
 use celeriac_sandbox::{Engine, TaskInfo};
 use components::Components;
 use jiff::Timestamp;
@@ -132,12 +133,21 @@ impl Registry {
         })))
     }
 
-    /// Lists all modules, the most recently pushed first.
+    /// Reads how far the changes are that workers must see: the cheapest look at whether
+    /// the registry answers.
     ///
     /// # Errors
     /// [`RegistryError::Database`].
-    pub async fn modules(&self) -> Result<Vec<ModuleInfo>, RegistryError> {
-        let pointers = rows::pointers(self.database()).await?;
+    pub async fn generation(&self) -> Result<u64, RegistryError> {
+        Ok(rows::generation_now(self.database()).await?)
+    }
+
+    /// Lists all modules of a tenant, the most recently pushed first.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`].
+    pub async fn modules(&self, tenant: &TenantName) -> Result<Vec<ModuleInfo>, RegistryError> {
+        let pointers = rows::pointers_of(self.database(), tenant).await?;
         let modules = pointers.modules.into_iter().map(|one| ModuleInfo {
             name: one.module,
             version: one.version,
@@ -154,10 +164,14 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::UnknownModule`], [`RegistryError::Database`].
-    pub async fn versions(&self, module: &ModuleName) -> Result<Vec<VersionInfo>, RegistryError> {
-        let rows = rows::versions(self.database(), module).await?;
+    pub async fn versions(
+        &self,
+        tenant: &TenantName,
+        module: &ModuleName,
+    ) -> Result<Vec<VersionInfo>, RegistryError> {
+        let rows = rows::versions(self.database(), tenant, module).await?;
         if rows.is_empty() {
-            return Err(self.unknown(module).await?);
+            return Err(self.unknown(tenant, module).await?);
         }
         Ok(rows)
     }
@@ -170,16 +184,18 @@ impl Registry {
     /// [`RegistryError::NoEarlier`], [`RegistryError::Database`].
     pub async fn rollback(
         &self,
+        tenant: &TenantName,
         module: &ModuleName,
         version: Option<u32>,
     ) -> Result<RolledBack, RegistryError> {
         let point = rows::Point {
+            tenant: tenant.clone(),
             module: module.clone(),
             version,
         };
         match self.database().write(point).await? {
             rows::Pointed::To(moved) => Ok(moved),
-            rows::Pointed::UnknownModule => Err(self.unknown(module).await?),
+            rows::Pointed::UnknownModule => Err(self.unknown(tenant, module).await?),
             rows::Pointed::UnknownVersion { current, have } => {
                 let module = module.clone();
                 Err(match version {
@@ -204,21 +220,28 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::UnknownModule`], [`RegistryError::Database`].
-    pub async fn remove(&self, module: &ModuleName) -> Result<u64, RegistryError> {
-        match self
-            .database()
-            .write(rows::Remove {
-                module: module.clone(),
-            })
-            .await?
-        {
+    pub async fn remove(
+        &self,
+        tenant: &TenantName,
+        module: &ModuleName,
+    ) -> Result<u64, RegistryError> {
+        let remove = rows::Remove {
+            tenant: tenant.clone(),
+            module: module.clone(),
+        };
+        match self.database().write(remove).await? {
             Some(generation) => Ok(generation),
-            None => Err(self.unknown(module).await?),
+            None => Err(self.unknown(tenant, module).await?),
         }
     }
 
-    async fn unknown(&self, module: &ModuleName) -> Result<RegistryError, RegistryError> {
-        let names = rows::modules(self.database()).await?;
+    /// Says that a tenant has no such module. Names of others are never looked at.
+    async fn unknown(
+        &self,
+        tenant: &TenantName,
+        module: &ModuleName,
+    ) -> Result<RegistryError, RegistryError> {
+        let names = rows::modules(self.database(), tenant).await?;
         let similar = names
             .into_iter()
             .map(|name| (strsim::jaro_winkler(&name, module.as_str()), name))

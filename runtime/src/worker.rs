@@ -81,10 +81,10 @@ pub struct Parts {
 /// How a lane works.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
-    /// Whose lane it is.
-    pub tenant: TenantName,
     /// Its name, as Celery's `-n`.
     pub name: String,
+    /// Whose tasks it runs.
+    pub tenant: TenantName,
     /// The queues it takes from.
     pub queues: Vec<String>,
     /// Time a stop waits for running attempts.

@@ -35,7 +35,7 @@ pub(super) fn api(metrics: Arc<Metrics>, registry: Registry, shutdown: Shutdown)
         let registry = registry.clone();
         Box::pin(async move {
             registry
-                .modules()
+                .generation()
                 .await
                 .map(|_| ())
                 .map_err(|error| error.to_string())

@@ -44,15 +44,17 @@ impl App {
             return Ok(None);
         };
         let registry = self.registry().await?;
-        let kills = registry.kills().await?;
+        let tenant = &self.tenant;
+        let kills = registry.kills(tenant).await?;
         if kills.is_empty() {
             return Ok(None);
         }
-        let modules = registry.modules().await?;
+        let modules = registry.modules(tenant).await?;
         let module = modules.iter().find(|known| known.name == name.module);
         let hits = |kill: &Kill| match &kill.aim {
-            Aim::Task(task) => *task == name,
-            Aim::Module(module) => *module == name.module,
+            Aim::Task(_, task) => *task == name,
+            Aim::Module(_, module) => *module == name.module,
+            Aim::Tenant(_) => true,
             Aim::Digest(digest) => module.is_some_and(|known| known.digest == *digest),
         };
         let hits = kills.into_iter().filter(hits);
@@ -68,7 +70,8 @@ impl App {
         let Some((module, name)) = task.split_once('.') else {
             return Ok(None);
         };
-        let modules = self.registry().await?.modules().await?;
+        let registry = self.registry().await?;
+        let modules = registry.modules(&self.tenant).await?;
         let mut tasks = modules
             .iter()
             .filter(|known| known.name.as_str() == module)

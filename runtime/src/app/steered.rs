@@ -83,8 +83,7 @@ impl App {
             resolver: resolver.clone(),
             clock: self.clock.clone(),
             began: Instant::now(),
-            facts: facts::of(&self.config, &self.queues),
-            is_own: self.tenant.is_default(),
+            facts: facts::of(&self.tenant, &self.config, &self.queues),
         }
     }
 

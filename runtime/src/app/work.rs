@@ -55,7 +55,7 @@ impl App {
         let secrets = secrets::read(&self.config)?;
         let most = most(self.config.worker.concurrency, self.config.tenants.len());
         let registry = self.registry_with(&engine(most)).await?;
-        let modules = registry.modules().await?;
+        let modules = registry.modules(&self.tenant).await?;
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&self.config.worker.hostname).await?;
         let (metrics, egress) = (Arc::new(self.metrics()), self.egress()?);

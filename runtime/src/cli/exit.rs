@@ -221,10 +221,13 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
             (Exit::NotFound, Some(hint))
         }
         RegistryError::Killed { .. } | RegistryError::KillsFull { .. } => (Exit::Refused, None),
-        RegistryError::UnknownTask { .. } => (Exit::NotFound, None),
+        RegistryError::UnknownTask { .. } | RegistryError::NoModules { .. } => {
+            (Exit::NotFound, None)
+        }
         RegistryError::Reason { .. } => (Exit::Usage, None),
         RegistryError::Database(_) => database(),
         RegistryError::Full { .. }
+        | RegistryError::Crowded { .. }
         | RegistryError::Collected
         | RegistryError::Damaged { .. }
         | RegistryError::CompilerSlow { .. }

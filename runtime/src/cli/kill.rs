@@ -7,15 +7,15 @@ use super::screen::Screen;
 use super::show;
 use crate::app::App;
 use crate::registry::{Aim, Digest, Kill, LiveReport, Registry};
-use crate::task::TaskName;
+use crate::task::{TaskName, TenantName};
 use serde_json::{Value, json};
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "Attempts that run end at once as FAILURE celeriac.Killed, and calls from now on fail the same way; \
     nothing of it is tried again. It holds for every worker with this data folder, across restarts, until --undo.\n\n\
     JSON: {\"kill\": KILL, \"undone\", \"live\": {\"workers\", \"live\", \"after_ms\"}}, or with --list {\"kills\": [KILL]}, \
-    where KILL is {\"kind\", \"name\", \"reason\", \"hold\", \"killed_at\"} and \"kind\" is task, module or digest; \
-    of one that is undone the last three are not told.";
+    where KILL is {\"tenant\", \"kind\", \"name\", \"reason\", \"hold\", \"killed_at\"}, \"kind\" is task, module, tenant or digest, \
+    and \"tenant\" is null for a digest, which is killed for all; of one that is undone the last three are not told.";
 
 /// Fewest digits that stand for a digest (4), as many as tables show.
 const DIGITS: usize = 4;
@@ -32,7 +32,10 @@ pub(crate) struct What {
     /// Kill all tasks of a component, under whichever name; the first digits are enough
     #[arg(long, value_name = "SHA256")]
     digest: Option<String>,
-    /// List what is killed
+    /// Kill all tasks of the tenant that --tenant names
+    #[arg(long)]
+    all: bool,
+    /// List what is killed, of all tenants
     #[arg(long, conflicts_with_all = ["undo", "reason", "hold"])]
     list: bool,
 }
@@ -64,15 +67,21 @@ pub(crate) async fn run(
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     let app = options.open().await?;
-    let done = work(&app, &args, screen).await;
+    let done = work(&app, &args, options, screen).await;
     app.close().await;
     done
 }
 
-async fn work(app: &App, args: &Args, screen: &mut Screen) -> anyhow::Result<Exit> {
+async fn work(
+    app: &App,
+    args: &Args,
+    options: &Options,
+    screen: &mut Screen,
+) -> anyhow::Result<Exit> {
     let registry = app.registry().await?;
-    let kills = registry.kills().await?;
-    let Some(aim) = aim(app, &registry, args, &kills).await? else {
+    let kills = registry.all_kills().await?;
+    let tenant = options.tenant();
+    let Some(aim) = aim((app, &tenant), &registry, args, &kills).await? else {
         list(app, &kills, screen);
         return Ok(Exit::Done);
     };
@@ -91,7 +100,7 @@ async fn kill(
     let number = registry.kill(aim.clone(), &args.reason, args.hold).await;
     let number = number.map_err(|error| named("kill --module", error))?;
     let live = registry.wait_obeyed(number, LIVE).await?;
-    let kills = registry.kills().await?;
+    let kills = registry.all_kills().await?;
     let kill = kills.iter().find(|kill| kill.aim == aim);
     let told = kill.map_or_else(|| named_only(&aim), document);
     screen.document(&json!({"kill": told, "undone": false, "live": live_json(&live)}));
@@ -145,7 +154,9 @@ fn list(app: &App, kills: &[Kill], screen: &mut Screen) {
     let now = app.clock().now();
     let rows = kills.iter().map(|kill| {
         let calls = if kill.hold { "wait" } else { "fail" };
+        let tenant = kill.aim.tenant().map_or("all", TenantName::as_str);
         vec![
+            tenant.to_owned(),
             kill.aim.kind().to_owned(),
             kill.aim.name(),
             show::ago(now, kill.killed_at),
@@ -153,12 +164,14 @@ fn list(app: &App, kills: &[Kill], screen: &mut Screen) {
             kill.reason.clone(),
         ]
     });
-    screen.table(&["", "killed", "since", "calls", "reason"], rows.collect());
+    let head = ["tenant", "", "killed", "since", "calls", "reason"];
+    screen.table(&head, rows.collect());
 }
 
 /// Returns what programs are told of a kill.
 pub(crate) fn document(kill: &Kill) -> Value {
     json!({
+        "tenant": kill.aim.tenant(),
         "kind": kill.aim.kind(),
         "name": kill.aim.name(),
         "reason": kill.reason,
@@ -168,12 +181,12 @@ pub(crate) fn document(kill: &Kill) -> Value {
 }
 
 fn named_only(aim: &Aim) -> Value {
-    json!({"kind": aim.kind(), "name": aim.name()})
+    json!({"tenant": aim.tenant(), "kind": aim.kind(), "name": aim.name()})
 }
 
 /// Reads what the flags name; `None` where a list is wanted.
 async fn aim(
-    app: &App,
+    (app, tenant): (&App, &TenantName),
     registry: &Registry,
     args: &Args,
     kills: &[Kill],
@@ -181,10 +194,13 @@ async fn aim(
     let usage = |error: &dyn std::fmt::Display| Problem::usage(error.to_string());
     if let Some(task) = &args.what.task {
         let name: TaskName = app.own_name(task).parse().map_err(|error| usage(&error))?;
-        return Ok(Some(Aim::Task(name)));
+        return Ok(Some(Aim::Task(tenant.clone(), name)));
     }
     if let Some(module) = &args.what.module {
-        return Ok(Some(Aim::Module(module_name(module)?)));
+        return Ok(Some(Aim::Module(tenant.clone(), module_name(module)?)));
+    }
+    if args.what.all {
+        return Ok(Some(Aim::Tenant(tenant.clone())));
     }
     let Some(text) = &args.what.digest else {
         return Ok(None);
@@ -235,7 +251,7 @@ fn digits(text: &str) -> Result<String, Problem> {
 fn killed(kills: &[Kill], digits: &str) -> Vec<Digest> {
     let digests = kills.iter().filter_map(|kill| match kill.aim {
         Aim::Digest(digest) => Some(digest),
-        Aim::Task(_) | Aim::Module(_) => None,
+        Aim::Task(..) | Aim::Module(..) | Aim::Tenant(_) => None,
     });
     let begins = |digest: &Digest| digest.hex().starts_with(digits);
     digests.filter(begins).collect()

@@ -7,7 +7,7 @@ use super::screen::Screen;
 use super::show;
 use crate::app::App;
 use crate::registry::{LiveReport, RegistryError};
-use crate::task::ModuleName;
+use crate::task::{ModuleName, TenantName};
 use crate::telemetry::human;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -80,15 +80,16 @@ pub(crate) async fn list(
     let name = args.name.as_deref().map(module_name).transpose()?;
     let app = options.open().await?;
     let listed = match name {
-        None => all(&app, screen).await,
-        Some(name) => versions(&app, &name, screen).await,
+        None => all(&app, &options.tenant(), screen).await,
+        Some(name) => versions(&app, (&options.tenant(), &name), screen).await,
     };
     app.close().await;
     listed
 }
 
-async fn all(app: &App, screen: &mut Screen) -> anyhow::Result<Exit> {
-    let modules = app.registry().await?.modules().await?;
+async fn all(app: &App, tenant: &TenantName, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let registry = app.registry().await?;
+    let modules = registry.modules(tenant).await?;
     let documents: Vec<_> = modules
         .iter()
         .map(|module| {
@@ -103,7 +104,7 @@ async fn all(app: &App, screen: &mut Screen) -> anyhow::Result<Exit> {
             })
         })
         .collect();
-    let kills = app.registry().await?.kills().await?;
+    let kills = registry.kills(tenant).await?;
     let killed: Vec<_> = kills.iter().map(kill::document).collect();
     screen.document(&json!({"modules": documents, "killed": killed}));
     if modules.is_empty() {
@@ -131,8 +132,12 @@ async fn all(app: &App, screen: &mut Screen) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn versions(app: &App, name: &ModuleName, screen: &mut Screen) -> anyhow::Result<Exit> {
-    let versions = app.registry().await?.versions(name).await;
+async fn versions(
+    app: &App,
+    (tenant, name): (&TenantName, &ModuleName),
+    screen: &mut Screen,
+) -> anyhow::Result<Exit> {
+    let versions = app.registry().await?.versions(tenant, name).await;
     let versions = versions.map_err(|error| named("modules", error))?;
     let documents: Vec<_> = versions
         .iter()
@@ -183,7 +188,9 @@ pub(crate) async fn rollback(
     let app = options.open().await?;
     let moved = async {
         let registry = app.registry().await?;
-        let moved = registry.rollback(&name, args.version).await;
+        let moved = registry
+            .rollback(&options.tenant(), &name, args.version)
+            .await;
         let moved = moved.map_err(|error| named("rollback", error))?;
         let live = registry.wait_live(moved.generation, LIVE).await?;
         anyhow::Ok((moved, live))
@@ -218,7 +225,7 @@ pub(crate) async fn remove(
     let app = options.open().await?;
     let removed = async {
         let registry = app.registry().await?;
-        let generation = registry.remove(&name).await;
+        let generation = registry.remove(&options.tenant(), &name).await;
         let generation = generation.map_err(|error| named("remove", error))?;
         anyhow::Ok(registry.wait_live(generation, LIVE).await?)
     }

@@ -4,6 +4,7 @@ use super::exit::{Exit, Problem};
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config, Effective, RawConfig};
+use crate::task::TenantName;
 use crate::telemetry::{self, LogFormat, Logging};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
@@ -30,6 +31,9 @@ pub(crate) struct Options {
     /// Where results are kept, such as sqlite://FOLDER [default: where messages are]
     #[arg(long, global = true, value_name = "URL")]
     result_backend: Option<String>,
+    /// Whose modules and kills they are [default: the tenant `default`]
+    #[arg(short = 'T', long, global = true, value_name = "NAME")]
+    tenant: Option<TenantName>,
     /// Print one JSON document for programs
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -61,6 +65,25 @@ enum Format {
 pub(crate) type Override = (&'static str, &'static str, Option<String>);
 
 impl Options {
+    /// Returns the tenant whose modules a command is about.
+    pub(crate) fn tenant(&self) -> TenantName {
+        self.tenant.clone().unwrap_or_default()
+    }
+
+    /// Refuses a tenant that a command would pass by.
+    pub(crate) fn without_tenant(&self) -> Result<(), Problem> {
+        match &self.tenant {
+            Some(tenant) if !tenant.is_default() => {
+                let what = format!(
+                    "this command is not about a tenant's modules, and --tenant is {tenant}"
+                );
+                Err(Problem::usage(what)
+                    .hint("push, modules, rollback, remove and kill take --tenant"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     /// Reads the configuration with this command's own flags over it.
     pub(crate) fn read(&self, more: Vec<Override>) -> anyhow::Result<(Config, Vec<Effective>)> {
         let raw = config::read(self.config.as_deref(), variables())?;

@@ -7,7 +7,7 @@ use super::screen::{Screen, Spinner};
 use super::show;
 use crate::app::App;
 use crate::registry::{LiveReport, PushStep, Pushed, Registry};
-use crate::task::ModuleName;
+use crate::task::{ModuleName, TenantName};
 use crate::telemetry::human;
 use anyhow::Context as _;
 use bytes::Bytes;
@@ -45,10 +45,12 @@ pub(crate) async fn run(
     };
     let component = read(&file)?;
     let app = options.open().await?;
-    let pushed = push(&app, &name, component, screen).await;
+    let tenant = options.tenant();
+    let pushed = push(&app, (&tenant, &name), component, screen).await;
     let reach = pushed.as_ref().map(|(pushed, _)| {
         let (module, tasks) = (pushed.module.as_str(), &pushed.tasks);
-        (app.reach(module, tasks), app.wants(module, tasks))
+        let reach = app.reach(&tenant, module, tasks);
+        (reach, app.wants(&tenant, module, tasks))
     });
     app.close().await;
     let (reach, wants) = reach.unwrap_or_default();
@@ -83,14 +85,14 @@ fn read(path: &Path) -> anyhow::Result<Bytes> {
 
 async fn push(
     app: &App,
-    name: &ModuleName,
+    (tenant, name): (&TenantName, &ModuleName),
     component: Bytes,
     screen: &Screen,
 ) -> anyhow::Result<(Pushed, LiveReport)> {
     let spinner = screen.spinner("opening the registry");
     let registry: Registry = app.registry().await?;
     let pushed = registry
-        .push(name, component, &mut |step| told(&spinner, &step))
+        .push(tenant, name, component, &mut |step| told(&spinner, &step))
         .await?;
     let live = registry.wait_live(pushed.generation, LIVE).await?;
     Ok((pushed, live))

@@ -64,7 +64,7 @@ pub(super) fn registered(control: &Control, items: &[String]) -> Vec<String> {
 }
 
 fn names(control: &Control) -> BTreeSet<String> {
-    let own = control.resolver.tasks().into_iter();
+    let own = control.resolver.tasks(&control.facts.tenant).into_iter();
     let own = own.map(|name| name.to_string());
     own.chain(control.facts.aliases.keys().cloned()).collect()
 }
@@ -82,7 +82,7 @@ pub(super) fn own_name<'a>(control: &'a Control, task: &'a str) -> &'a str {
 
 /// What must not run here, which Celery does not know of.
 pub(super) fn killed(control: &Control) -> Vec<Value> {
-    let kills = control.resolver.kills().into_iter();
+    let kills = control.resolver.kills(&control.facts.tenant).into_iter();
     let shown = kills.map(|kill| {
         json!({
             "kind": kill.aim.kind(),

@@ -65,6 +65,16 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "shelves",
         sql: include_str!("../../migrations/0060_shelves.sql"),
     },
+    Migration {
+        number: 70,
+        name: "registry by tenant",
+        sql: include_str!("../../migrations/0070_registry_by_tenant.sql"),
+    },
+    Migration {
+        number: 80,
+        name: "platform",
+        sql: include_str!("../../migrations/0080_platform.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -13,9 +13,11 @@ use super::seal::Sealer;
 use super::turn;
 use crate::database::Database;
 use crate::defence::{Defence, stands};
+use crate::task::TenantName;
 use bytes::Bytes;
 use celeriac_sandbox::{Component, Engine, SandboxError, UPLOAD_BYTES};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -42,7 +44,12 @@ pub(super) struct Components {
     database: Database,
     dir: PathBuf,
     shelf: Mutex<HashMap<Digest, Arc<Place>>>,
+    /// What tenants upload that they did not have, while it is compiled for them.
+    uploads: Mutex<HashMap<(TenantName, Digest), Arc<Place>>>,
 }
+
+/// On whose behalf a component is asked for: a tenant, and what a refusal calls it.
+pub(super) type Subject<'a> = (&'a TenantName, &'a str);
 
 /// Where one component is, while somebody has it or asks for it.
 #[derive(Debug, Default)]
@@ -74,6 +81,7 @@ impl Components {
             database,
             dir: dir.to_owned(),
             shelf: Mutex::default(),
+            uploads: Mutex::default(),
         })
     }
 
@@ -98,11 +106,10 @@ impl Components {
     }
 
     /// Returns a component, loading or compiling it when it must be.
-    /// `subject` is how a refusal calls it.
     pub(super) async fn get(
         &self,
         digest: Digest,
-        subject: &str,
+        subject: Subject<'_>,
     ) -> Result<Arc<Held>, RegistryError> {
         let place = self.place(digest);
         if let Some(held) = place.held() {
@@ -117,19 +124,45 @@ impl Components {
         Ok(held)
     }
 
+    /// Returns a component that a tenant does not have yet, compiled for it alone: whether
+    /// others have it, and what became of their pushes, makes no difference. Several pushes
+    /// of one tenant wait for one.
+    pub(super) async fn compile_anew(
+        &self,
+        digest: Digest,
+        subject: Subject<'_>,
+    ) -> Result<Arc<Held>, RegistryError> {
+        let tenant = subject.0;
+        let upload = place(&self.uploads, (tenant.clone(), digest));
+        let _turn = upload.turn.lock().await;
+        if let Some(held) = upload.held() {
+            return Ok(held);
+        }
+        // Who had the turn before may have ended its push.
+        let known = rows::component(&self.database, tenant, digest).await?;
+        if known.is_some() {
+            return self.get(digest, subject).await;
+        }
+        let _alone = turn::take(&self.dir).await;
+        let held = Arc::new(self.compile(digest, subject).await?);
+        *unpoisoned(&upload.held) = Arc::downgrade(&held);
+        let shared = self.place(digest);
+        if shared.held().is_none() {
+            *unpoisoned(&shared.held) = Arc::downgrade(&held);
+        }
+        Ok(held)
+    }
+
     /// Tells whether a component is loaded or its artifact is there.
     pub(super) fn is_compiled(&self, digest: Digest) -> bool {
         self.place(digest).held().is_some() || self.files.artifact_path(digest).exists()
     }
 
     fn place(&self, digest: Digest) -> Arc<Place> {
-        let mut shelf = unpoisoned(&self.shelf);
-        // What nobody has or asks for any more leaves no entry behind.
-        shelf.retain(|_, place| Arc::strong_count(place) > 1 || place.held().is_some());
-        shelf.entry(digest).or_default().clone()
+        place(&self.shelf, digest)
     }
 
-    async fn obtain(&self, digest: Digest, subject: &str) -> Result<Held, RegistryError> {
+    async fn obtain(&self, digest: Digest, subject: Subject<'_>) -> Result<Held, RegistryError> {
         if let Some(held) = self.stored(digest).await? {
             return Ok(held);
         }
@@ -185,7 +218,11 @@ impl Components {
         Ok(loaded.transpose()?)
     }
 
-    async fn compile(&self, digest: Digest, subject: &str) -> Result<Held, RegistryError> {
+    async fn compile(
+        &self,
+        digest: Digest,
+        (tenant, subject): Subject<'_>,
+    ) -> Result<Held, RegistryError> {
         let refused = |reason, remembered| {
             let cause = Cause::Uncompilable { reason, remembered };
             RegistryError::Refused(Box::new(Refused {
@@ -194,7 +231,8 @@ impl Components {
             }))
         };
         let now = self.database.clock().now_ms();
-        if let Some(known) = rows::refusal(&self.database, digest, &self.compatibility, now).await?
+        let key = (tenant, digest, self.compatibility.as_str());
+        if let Some(known) = rows::refusal(&self.database, key, now).await?
             && stands(Defence::Remembering)
         {
             return Err(refused(known.reason, Some(known.ago)));
@@ -205,6 +243,7 @@ impl Components {
             Ok(code) => code,
             Err(CompileError::Refused { reason }) => {
                 let refuse = rows::Refuse {
+                    tenant: tenant.clone(),
                     digest,
                     compatibility: self.compatibility.clone(),
                     reason: reason.clone(),
@@ -265,6 +304,13 @@ impl Place {
     fn held(&self) -> Option<Arc<Held>> {
         unpoisoned(&self.held).upgrade()
     }
+}
+
+fn place<K: Eq + Hash>(shelf: &Mutex<HashMap<K, Arc<Place>>>, key: K) -> Arc<Place> {
+    let mut shelf = unpoisoned(shelf);
+    // What nobody has or asks for any more leaves no entry behind.
+    shelf.retain(|_, place| Arc::strong_count(place) > 1 || place.held().is_some());
+    shelf.entry(key).or_default().clone()
 }
 
 /// Takes a lock whose data no panic can leave half changed.

@@ -3,7 +3,7 @@
 use super::digest::Digest;
 use super::kills::Kill;
 use crate::database::DatabaseError;
-use crate::task::{ModuleName, TaskName};
+use crate::task::{ModuleName, TaskName, TenantName};
 use celeriac_sandbox::{Refusal, SandboxError};
 use std::fmt;
 use std::io;
@@ -63,6 +63,14 @@ pub enum RegistryError {
         /// The task.
         task: TaskName,
     },
+    /// Name another tenant.
+    #[error(
+        "tenant {tenant} never had a module, there is nothing to stop; `celeriac tenant suspend {tenant}` stops what may come"
+    )]
+    NoModules {
+        /// The tenant.
+        tenant: TenantName,
+    },
     /// Allow the component first, or leave it: an operator killed it.
     #[error("{kill}; `{}` allows it again", .kill.aim.undo())]
     Killed {
@@ -88,6 +96,14 @@ pub enum RegistryError {
         "there are {most} modules already, the most there can be (fixed); remove one with `celeriac remove NAME`"
     )]
     Full {
+        /// The limit.
+        most: u32,
+    },
+    /// Remove a module of any tenant first: an operator must act.
+    #[error(
+        "there are {most} modules of all tenants already, the most there can be (fixed); remove some with `celeriac remove NAME`"
+    )]
+    Crowded {
         /// The limit.
         most: u32,
     },
@@ -132,12 +148,14 @@ impl RegistryError {
             Self::UnknownModule { .. }
             | Self::UnknownVersion { .. }
             | Self::UnknownTask { .. }
+            | Self::NoModules { .. }
             | Self::Killed { .. }
             | Self::Reason { .. }
             | Self::KillsFull { .. }
             | Self::NoEarlier { .. }
             | Self::Collected
             | Self::Full { .. }
+            | Self::Crowded { .. }
             | Self::CompilerSlow { .. }
             | Self::CompilerMissing { .. }
             | Self::Storage { .. }

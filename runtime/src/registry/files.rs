@@ -84,10 +84,14 @@ impl Files {
         self.dir.join(ARTIFACTS).join(name)
     }
 
-    /// Writes a component unless it is there already, unharmed; then it only
-    /// counts as new again, so that no collection takes it from a push.
-    pub(super) fn put_component(&self, digest: Digest, bytes: &[u8]) -> io::Result<()> {
+    /// Writes a component, `anew` even where it is there already: how long that takes tells
+    /// nobody whether it was. Otherwise one that is there, unharmed, only counts as new again,
+    /// so that no collection takes it from a push.
+    pub(super) fn put_component(&self, digest: Digest, bytes: &[u8], anew: bool) -> io::Result<()> {
         let path = self.component_path(digest);
+        if anew {
+            return self.write(&path, bytes);
+        }
         let there = read_bounded(&path, bytes.len() as u64)?;
         if there.as_deref() == Some(bytes) {
             return self.touch(&path);
@@ -234,7 +238,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let files = files(dir.path());
         let digest = Digest::of(b"wasm");
-        files.put_component(digest, b"wasm").unwrap();
+        files.put_component(digest, b"wasm", false).unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&files.component_path(digest)), 0o600);
         assert_eq!(mode(&dir.path().join(COMPONENTS)), 0o700);
@@ -247,9 +251,9 @@ mod tests {
         let files = files(dir.path());
         let digest = Digest::of(b"wasm");
         assert_eq!(files.component(digest, 9).unwrap(), None);
-        files.put_component(digest, b"wasm").unwrap();
+        files.put_component(digest, b"wasm", false).unwrap();
         fs::write(files.component_path(digest), b"wa").unwrap();
-        files.put_component(digest, b"wasm").unwrap();
+        files.put_component(digest, b"wasm", false).unwrap();
         assert_eq!(
             files.component(digest, 9).unwrap().as_deref(),
             Some(b"wasm".as_slice())
@@ -271,7 +275,7 @@ mod tests {
         let files = files(dir.path());
         let other = Files::open(dir.path(), Clock::System, "engine 2").unwrap();
         let digest = Digest::of(b"wasm");
-        files.put_component(digest, b"wasm").unwrap();
+        files.put_component(digest, b"wasm", false).unwrap();
         files.put_artifact(digest, b"sealcode").unwrap();
         other.put_artifact(digest, b"x").unwrap();
         fs::write(dir.path().join(COMPONENTS).join(".aside-1"), b"").unwrap();

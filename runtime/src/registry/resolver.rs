@@ -1,7 +1,8 @@
 //! The worker's side: which code is this task?
 //!
-//! A resolver keeps the pointers of all modules in memory, and the components
-//! that are used most. [`Resolver::resolve`] reads only memory unless a
+//! A resolver keeps the pointers of all modules of all tenants in memory, and the components
+//! that are used most. Each question names the tenant that asks, and nothing of others is in
+//! the answer. [`Resolver::resolve`] reads only memory unless a
 //! component must be loaded first. [`Resolver::run`] follows the registry: a
 //! changed module is loaded before its pointer moves, so that no attempt waits
 //! for it; attempts that run keep what they have.
@@ -21,7 +22,7 @@ use super::components::Components;
 use super::error::RegistryError;
 use super::rows::{self, Pointers};
 use super::{Registry, moment};
-use crate::task::{ModuleName, TaskName};
+use crate::task::{ModuleName, TaskName, TenantName};
 use jiff::Timestamp;
 use module::Module;
 use std::collections::HashMap;
@@ -81,6 +82,14 @@ struct Room {
 #[derive(Debug)]
 struct Snapshot {
     generation: u64,
+    tenants: HashMap<TenantName, Owned>,
+    /// The most recently pushed first.
+    order: Vec<Arc<Module>>,
+}
+
+/// The modules of one tenant.
+#[derive(Debug, Default)]
+struct Owned {
     modules: HashMap<ModuleName, Arc<Module>>,
     /// The most recently pushed first.
     order: Vec<Arc<Module>>,
@@ -114,13 +123,17 @@ impl Registry {
 }
 
 impl Resolver {
-    /// Tells which code a task is, loading it first if it was not used lately.
+    /// Tells which code a task of a tenant is, loading it first if it was not used lately.
     ///
     /// # Errors
     /// [`RegistryError`] when the code is known but cannot be loaded: no
     /// attempt was made, the message should wait.
-    pub async fn resolve(&self, name: &TaskName) -> Result<Resolution, RegistryError> {
-        let Some(module) = self.snapshot().modules.get(&name.module).cloned() else {
+    pub async fn resolve(
+        &self,
+        tenant: &TenantName,
+        name: &TaskName,
+    ) -> Result<Resolution, RegistryError> {
+        let Some(module) = self.snapshot().module(tenant, &name.module).cloned() else {
             return Ok(Resolution::Unknown);
         };
         module.use_at(self.0.uses.fetch_add(1, Ordering::Relaxed));
@@ -140,11 +153,11 @@ impl Resolver {
         }
     }
 
-    /// Tells whether there is such a task, without loading it.
+    /// Tells whether a tenant has such a task, without loading it.
     #[must_use]
-    pub fn knows(&self, name: &TaskName) -> bool {
+    pub fn knows(&self, tenant: &TenantName, name: &TaskName) -> bool {
         let snapshot = self.snapshot();
-        let module = snapshot.modules.get(&name.module);
+        let module = snapshot.module(tenant, &name.module);
         module.is_some_and(|module| module.has(&name.task))
     }
 
@@ -154,15 +167,13 @@ impl Resolver {
         self.snapshot().generation
     }
 
-    /// Returns the names of all tasks, sorted.
+    /// Returns the names of all tasks of a tenant, sorted.
     #[must_use]
-    pub fn tasks(&self) -> Vec<TaskName> {
+    pub fn tasks(&self, tenant: &TenantName) -> Vec<TaskName> {
         let snapshot = self.snapshot();
-        let mut names: Vec<_> = snapshot
-            .order
-            .iter()
-            .flat_map(|module| module.names())
-            .collect();
+        let own = snapshot.tenants.get(tenant).into_iter();
+        let modules = own.flat_map(|own| &own.order);
+        let mut names: Vec<_> = modules.flat_map(|module| module.names()).collect();
         names.sort();
         names
     }
@@ -206,20 +217,33 @@ impl Snapshot {
             .into_iter()
             .map(|pointer| {
                 let same = before
-                    .and_then(|before| before.modules.get(&pointer.module))
+                    .and_then(|before| before.module(&pointer.tenant, &pointer.module))
                     .filter(|module| module.is(&pointer));
                 same.map_or_else(|| Arc::new(Module::new(pointer)), Arc::clone)
             })
             .collect();
-        let modules = order
-            .iter()
-            .map(|module| (module.name().clone(), Arc::clone(module)))
-            .collect();
+        let mut tenants: HashMap<TenantName, Owned> = HashMap::new();
+        for module in &order {
+            let own = tenants.entry(module.tenant().clone()).or_default();
+            let name = module.name().clone();
+            own.modules.insert(name, Arc::clone(module));
+            own.order.push(Arc::clone(module));
+        }
         Self {
             generation: pointers.generation,
-            modules,
+            tenants,
             order,
         }
+    }
+
+    /// Finds a module of a tenant.
+    fn module(&self, tenant: &TenantName, module: &ModuleName) -> Option<&Arc<Module>> {
+        self.tenants.get(tenant)?.modules.get(module)
+    }
+
+    /// Finds what has the same tenant and name as a module of another snapshot.
+    fn same(&self, module: &Module) -> Option<&Arc<Module>> {
+        self.module(module.tenant(), module.name())
     }
 
     /// Unloads what was used longest ago until the loaded modules fit the room;

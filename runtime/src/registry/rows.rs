@@ -8,10 +8,12 @@ mod presence;
 mod read;
 mod sweep;
 
-pub(super) use kills::{Kills, Lift, Put, digests, kills, kills_now, was_there};
+pub(super) use kills::{
+    Kills, Lift, Put, digests, digests_of, has_modules, kills, kills_now, was_there,
+};
 pub(super) use presence::{Announce, Leave, workers};
 pub(super) use read::{
-    Pointer, Pointers, component, generation_now, modules, pointers, refusal, versions,
+    Pointer, Pointers, component, generation_now, modules, pointers, pointers_of, refusal, versions,
 };
 pub(super) use sweep::{Candidate, Sweep, Trim};
 #[cfg(test)]
@@ -20,13 +22,16 @@ pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};
 use super::RolledBack;
 use super::digest::{Digest, DigestError};
 use crate::database::Statement;
-use crate::task::ModuleName;
+use crate::task::{ModuleName, TenantName};
 use sqlx::SqliteConnection;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Most modules at a time (4,096): every worker keeps a pointer to each.
+/// Most modules of a tenant at a time (4,096): every worker keeps a pointer to each.
 pub(super) const MODULES: u32 = 4_096;
+/// Most modules of all tenants together (65,536), so that no number of tenants fills the
+/// memory of a worker.
+pub(super) const MODULES_OF_ALL: u32 = 65_536;
 /// How long a compiler's refusal is believed (1 h): long enough that repeating
 /// a push costs nothing, short enough that a machine once out of memory heals.
 pub(super) const REFUSAL_KEPT: Duration = Duration::from_secs(3_600);
@@ -36,6 +41,7 @@ const REASON: usize = 4_096;
 /// A push that passed every check: it becomes the module's newest version.
 #[derive(Debug, Clone)]
 pub(super) struct Publish {
+    pub(super) tenant: TenantName,
     pub(super) module: ModuleName,
     pub(super) digest: Digest,
     pub(super) bytes: u64,
@@ -61,8 +67,10 @@ pub(super) enum Published {
     },
     /// The file was collected: write it again.
     FileGone,
-    /// There are [`MODULES`] modules.
+    /// The tenant has [`MODULES`] modules.
     Full,
+    /// There are [`MODULES_OF_ALL`] modules.
+    Crowded,
 }
 
 impl Statement for Publish {
@@ -81,14 +89,17 @@ impl Statement for Publish {
 }
 
 async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Published, sqlx::Error> {
-    let (module, digest) = (push.module.as_str(), push.digest.hex());
+    let (tenant, module) = (push.tenant.as_str(), push.module.as_str());
+    let digest = push.digest.hex();
     if !push.file.is_file() {
         return Ok(Published::FileGone);
     }
     let current: Option<(u32, String)> = sqlx::query_as(
         "SELECT v.version, v.digest FROM modules m \
-         JOIN versions v ON v.module = m.name AND v.version = m.current WHERE m.name = ?",
+         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
+         WHERE m.tenant = ? AND m.name = ?",
     )
+    .bind(tenant)
     .bind(module)
     .fetch_optional(&mut *conn)
     .await?;
@@ -101,8 +112,15 @@ async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Publishe
             });
         }
         Some(_) => {}
-        None if count(conn).await? >= MODULES => return Ok(Published::Full),
-        None => {}
+        None => {
+            let (own, all) = count(conn, tenant).await?;
+            if own >= MODULES {
+                return Ok(Published::Full);
+            }
+            if all >= MODULES_OF_ALL {
+                return Ok(Published::Crowded);
+            }
+        }
     }
     sqlx::query(
         "INSERT INTO components (digest, bytes, tasks, imports) VALUES (?, ?, ?, ?) \
@@ -115,19 +133,23 @@ async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Publishe
     .execute(&mut *conn)
     .await?;
     let version: u32 = sqlx::query_scalar(
-        "INSERT INTO modules (name, current, newest) VALUES (?, 1, 1) \
-         ON CONFLICT (name) DO UPDATE SET newest = newest + 1, current = newest + 1 RETURNING newest",
+        "INSERT INTO modules (tenant, name, current, newest) VALUES (?, ?, 1, 1) \
+         ON CONFLICT (tenant, name) DO UPDATE SET newest = newest + 1, current = newest + 1 RETURNING newest",
     )
+    .bind(tenant)
     .bind(module)
     .fetch_one(&mut *conn)
     .await?;
-    sqlx::query("INSERT INTO versions (module, version, digest, pushed_at) VALUES (?, ?, ?, ?)")
-        .bind(module)
-        .bind(version)
-        .bind(&digest)
-        .bind(push.now_ms)
-        .execute(&mut *conn)
-        .await?;
+    sqlx::query(
+        "INSERT INTO versions (tenant, module, version, digest, pushed_at) VALUES (?, ?, ?, ?, ?)",
+    )
+    .bind(tenant)
+    .bind(module)
+    .bind(version)
+    .bind(&digest)
+    .bind(push.now_ms)
+    .execute(&mut *conn)
+    .await?;
     let generation = grow(conn).await?;
     Ok(Published::New {
         version,
@@ -138,6 +160,7 @@ async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Publishe
 /// Moves a module's pointer: to a version, or to the one before the current.
 #[derive(Debug, Clone)]
 pub(super) struct Point {
+    pub(super) tenant: TenantName,
     pub(super) module: ModuleName,
     pub(super) version: Option<u32>,
 }
@@ -166,20 +189,23 @@ impl Statement for Point {
 }
 
 async fn point(conn: &mut SqliteConnection, wish: &Point) -> Result<Pointed, sqlx::Error> {
-    let module = wish.module.as_str();
+    let (tenant, module) = (wish.tenant.as_str(), wish.module.as_str());
     let current: Option<Option<u32>> =
-        sqlx::query_scalar("SELECT current FROM modules WHERE name = ?")
+        sqlx::query_scalar("SELECT current FROM modules WHERE tenant = ? AND name = ?")
+            .bind(tenant)
             .bind(module)
             .fetch_optional(&mut *conn)
             .await?;
     let Some(from) = current.flatten() else {
         return Ok(Pointed::UnknownModule);
     };
-    let have: Vec<(u32, String)> =
-        sqlx::query_as("SELECT version, digest FROM versions WHERE module = ? ORDER BY version")
-            .bind(module)
-            .fetch_all(&mut *conn)
-            .await?;
+    let have: Vec<(u32, String)> = sqlx::query_as(
+        "SELECT version, digest FROM versions WHERE tenant = ? AND module = ? ORDER BY version",
+    )
+    .bind(tenant)
+    .bind(module)
+    .fetch_all(&mut *conn)
+    .await?;
     let target = match wish.version {
         Some(version) => have.iter().find(|(one, _)| *one == version),
         None => have.iter().rev().find(|(one, _)| *one < from),
@@ -198,8 +224,9 @@ async fn point(conn: &mut SqliteConnection, wish: &Point) -> Result<Pointed, sql
     let generation = if version == from {
         generation(conn).await?
     } else {
-        sqlx::query("UPDATE modules SET current = ? WHERE name = ?")
+        sqlx::query("UPDATE modules SET current = ? WHERE tenant = ? AND name = ?")
             .bind(version)
+            .bind(tenant)
             .bind(module)
             .execute(&mut *conn)
             .await?;
@@ -213,9 +240,10 @@ async fn point(conn: &mut SqliteConnection, wish: &Point) -> Result<Pointed, sql
     }))
 }
 
-/// Takes a module away with all its versions. Its numbers are not given again.
+/// Takes a module of a tenant away with all its versions. Its numbers are not given again.
 #[derive(Debug, Clone)]
 pub(super) struct Remove {
+    pub(super) tenant: TenantName,
     pub(super) module: ModuleName,
 }
 
@@ -229,8 +257,10 @@ impl Statement for Remove {
     ) -> Result<Vec<Option<u64>>, sqlx::Error> {
         let mut done = Vec::with_capacity(batch.len());
         for one in batch {
-            let sql = "UPDATE modules SET current = NULL WHERE name = ? AND current IS NOT NULL";
+            let sql = "UPDATE modules SET current = NULL \
+                 WHERE tenant = ? AND name = ? AND current IS NOT NULL";
             let found = sqlx::query(sql)
+                .bind(one.tenant.as_str())
                 .bind(one.module.as_str())
                 .execute(&mut *conn)
                 .await?;
@@ -238,7 +268,8 @@ impl Statement for Remove {
                 done.push(None);
                 continue;
             }
-            sqlx::query("DELETE FROM versions WHERE module = ?")
+            sqlx::query("DELETE FROM versions WHERE tenant = ? AND module = ?")
+                .bind(one.tenant.as_str())
                 .bind(one.module.as_str())
                 .execute(&mut *conn)
                 .await?;
@@ -251,6 +282,7 @@ impl Statement for Remove {
 /// Remembers that the compiler gave up on a component.
 #[derive(Debug, Clone)]
 pub(super) struct Refuse {
+    pub(super) tenant: TenantName,
     pub(super) digest: Digest,
     pub(super) compatibility: String,
     pub(super) reason: String,
@@ -263,8 +295,10 @@ impl Statement for Refuse {
     async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<()>, sqlx::Error> {
         for one in batch {
             sqlx::query(
-                "INSERT OR REPLACE INTO refusals (digest, compatibility, reason, refused_at) VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO refusals (tenant, digest, compatibility, reason, refused_at) \
+                 VALUES (?, ?, ?, ?, ?)",
             )
+            .bind(one.tenant.as_str())
             .bind(one.digest.hex())
             .bind(&one.compatibility)
             .bind(one.reason.chars().take(REASON).collect::<String>())
@@ -289,8 +323,12 @@ async fn grow(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
     Ok(generation.unsigned_abs())
 }
 
-async fn count(conn: &mut SqliteConnection) -> Result<u32, sqlx::Error> {
-    sqlx::query_scalar("SELECT count(*) FROM modules WHERE current IS NOT NULL")
-        .fetch_one(conn)
-        .await
+/// Counts the modules of a tenant, and those of all.
+async fn count(conn: &mut SqliteConnection, tenant: &str) -> Result<(u32, u32), sqlx::Error> {
+    sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE tenant = ?), count(*) FROM modules WHERE current IS NOT NULL",
+    )
+    .bind(tenant)
+    .fetch_one(conn)
+    .await
 }

@@ -7,5 +7,6 @@ mod garbage;
 mod kills;
 mod pointers;
 mod push;
+mod tenants;
 
-pub(crate) use fixture::{House, component, component_of, component_that, name};
+pub(crate) use fixture::{House, component, component_of, component_that, name, us};

@@ -10,7 +10,7 @@ use super::digest::Digest;
 use super::error::{Cause, Refused, RegistryError};
 use super::files::Files;
 use super::rows::{self, Publish, Published};
-use crate::task::ModuleName;
+use crate::task::{ModuleName, TenantName};
 use bytes::Bytes;
 use celeriac_sandbox::{Refusal, SandboxError, TaskInfo, inspect};
 use std::collections::BTreeSet;
@@ -80,12 +80,14 @@ impl Registry {
     ///
     /// # Errors
     /// [`RegistryError::Refused`] with the author's fault;
-    /// [`RegistryError::Killed`], [`RegistryError::Full`], [`RegistryError::Collected`],
+    /// [`RegistryError::Killed`], [`RegistryError::Full`], [`RegistryError::Crowded`],
+    /// [`RegistryError::Collected`],
     /// [`RegistryError::CompilerSlow`], [`RegistryError::CompilerMissing`],
     /// [`RegistryError::Storage`], [`RegistryError::Database`],
     /// [`RegistryError::Sandbox`].
     pub async fn push(
         &self,
+        tenant: &TenantName,
         module: &ModuleName,
         component: Bytes,
         report: &mut (dyn FnMut(PushStep) + Send),
@@ -95,13 +97,18 @@ impl Registry {
         let bytes = component.len() as u64;
         report(PushStep::Checked { digest, bytes });
         for _ in 0..TRIES {
-            let content = component.clone();
-            let store = move |files: &Files| files.put_component(digest, &content);
+            let known = rows::component(self.database(), tenant, digest).await?;
+            let (content, anew) = (component.clone(), known.is_none());
+            let store = move |files: &Files| files.put_component(digest, &content, anew);
             self.components().blocking(store).await?;
-            let held = self.compiled(module, digest, report).await?;
-            let (tasks, imports) = self.described(module, digest, &held).await?;
+            let subject = (tenant, module);
+            let held = self
+                .compiled(subject, digest, known.is_some(), report)
+                .await?;
+            let (tasks, imports) = self.described(module, known, &held).await?;
             report(PushStep::Described { tasks: tasks.len() });
             let publish = Publish {
+                tenant: tenant.clone(),
                 module: module.clone(),
                 digest,
                 bytes,
@@ -121,9 +128,12 @@ impl Registry {
                 } => (version, generation, true),
                 Published::FileGone => continue,
                 Published::Full => {
-                    return Err(RegistryError::Full {
-                        most: rows::MODULES,
-                    });
+                    let most = rows::MODULES;
+                    return Err(RegistryError::Full { most });
+                }
+                Published::Crowded => {
+                    let most = rows::MODULES_OF_ALL;
+                    return Err(RegistryError::Crowded { most });
                 }
             };
             report(PushStep::Published);
@@ -153,17 +163,29 @@ impl Registry {
         checked.map_err(|refusal| refused(module, Cause::Unfit(refusal)))
     }
 
+    /// Has the component compiled. What is there already is taken where `known`: where the
+    /// tenant has it. A component that only others have is compiled again, so that neither the
+    /// time of a push nor its words tell what others have.
     async fn compiled(
         &self,
-        module: &ModuleName,
+        (tenant, module): (&TenantName, &ModuleName),
         digest: Digest,
+        known: bool,
         report: &mut (dyn FnMut(PushStep) + Send),
     ) -> Result<Arc<Held>, RegistryError> {
-        let known = self.components().is_compiled(digest);
-        if !known {
+        let components = self.components();
+        let (there, subject) = (
+            known && components.is_compiled(digest),
+            (tenant, module.as_str()),
+        );
+        if !there {
             report(PushStep::Compiling);
         }
-        let held = match self.components().get(digest, module.as_str()).await {
+        let held = match known {
+            true => components.get(digest, subject).await,
+            false => components.compile_anew(digest, subject).await,
+        };
+        let held = match held {
             Ok(held) => held,
             Err(RegistryError::Sandbox(SandboxError::Broken { reason })) => {
                 let reason = format!("it cannot be instantiated: {reason}");
@@ -177,7 +199,7 @@ impl Registry {
             }
             Err(error) => return Err(error),
         };
-        let took = held.compiled.filter(|_| !known);
+        let took = held.compiled.filter(|_| !there);
         report(PushStep::Compiled {
             took,
             bytes: held.bytes,
@@ -185,16 +207,16 @@ impl Registry {
         Ok(held)
     }
 
-    /// Returns what a component says about its tasks, and what it imports.
+    /// Returns what a component says about its tasks, and what it imports. `known` is what it
+    /// said when this tenant pushed it before.
     async fn described(
         &self,
         module: &ModuleName,
-        digest: Digest,
+        known: Option<String>,
         held: &Held,
     ) -> Result<(Vec<TaskInfo>, Vec<String>), RegistryError> {
-        let known = rows::component(self.database(), digest).await?;
         // What an older version stored in another form is asked for again.
-        let known = known.and_then(|(tasks, _)| serde_json::from_str(&tasks).ok());
+        let known = known.and_then(|tasks| serde_json::from_str(&tasks).ok());
         let tasks = match known {
             Some(tasks) => tasks,
             None => {

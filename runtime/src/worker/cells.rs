@@ -1,4 +1,4 @@
-//! Cells: processes of their own for guests, one for each module of each tenant.
+//! Cells: processes of their own for guests, one for each module.
 //!
 //! A second wall. An engine that a guest breaks is then in a process that was given no
 //! connection to a broker, no password, no key and no folder, and only the tasks of the same
@@ -22,7 +22,6 @@ mod tests;
 pub use serve::serve;
 
 use crate::registry::Loaded;
-use crate::task::TenantName;
 use celeriac_sandbox::{Attempt, Call, Egress, Grants, Limits, Report, SandboxError};
 use cell::{Cell, Program, unpoisoned};
 use std::collections::HashMap;
@@ -69,8 +68,6 @@ enum Found {
 /// One call for a cell.
 #[derive(Debug)]
 pub(super) struct Work {
-    /// Whose module it is: those of others run elsewhere, whatever their name.
-    pub(super) tenant: TenantName,
     pub(super) call: Call,
     pub(super) limits: Limits,
     pub(super) grants: Grants,
@@ -108,10 +105,8 @@ impl Cells {
     /// Runs an attempt in the cell of its module. Dropping the future ends the guest.
     pub(super) async fn invoke(&self, code: &Loaded, work: Work) -> Result<Report, SandboxError> {
         let network = !work.grants.http.hosts.is_empty();
-        let group = format!("{} {}", work.tenant, code.module);
-        let cell = self.cell(code, &group, network).await?;
+        let cell = self.cell(code, network).await?;
         let Work {
-            tenant: _,
             call,
             limits,
             grants,
@@ -128,14 +123,9 @@ impl Cells {
         run::run(&cell, code, order).await
     }
 
-    async fn cell(
-        &self,
-        code: &Loaded,
-        group: &str,
-        network: bool,
-    ) -> Result<Arc<Cell>, SandboxError> {
+    async fn cell(&self, code: &Loaded, network: bool) -> Result<Arc<Cell>, SandboxError> {
         loop {
-            let again = match self.find(code, group, network)? {
+            let again = match self.find(code, network)? {
                 Found::Cell(cell) => return Ok(cell),
                 Found::Later(again) => again,
             };
@@ -143,9 +133,10 @@ impl Cells {
         }
     }
 
-    /// Finds the cell of a module, or starts one unless that was a moment ago. One that has
+    /// Finds the cell of a module of a tenant, or starts one unless that was a moment ago. One that has
     /// no network makes room for one that has when a task first needs it.
-    fn find(&self, code: &Loaded, group: &str, mut network: bool) -> Result<Found, SandboxError> {
+    fn find(&self, code: &Loaded, mut network: bool) -> Result<Found, SandboxError> {
+        let group = &code.known_as();
         let mut cells = unpoisoned(&self.cells);
         let now = Instant::now();
         if let Some(place) = cells.get_mut(group) {

@@ -79,7 +79,7 @@ impl Resolver {
         // What others wait for is loaded before they are told, and before the
         // first message meets it.
         let changed = next.order.iter().filter(|module| {
-            let known = before.modules.get(module.name());
+            let known = before.same(module);
             !known.is_some_and(|known| Arc::ptr_eq(known, module))
         });
         let mut loaded = Vec::new();
@@ -87,15 +87,13 @@ impl Resolver {
             match module.load(self.components()).await {
                 Ok(()) => loaded.push(module.label()),
                 Err(error) => {
-                    tracing::warn!(module = %module.name(), %error, "a new version cannot be loaded; its first task tries again");
+                    tracing::warn!(module = %module.known_as(), %error, "a new version cannot be loaded; its first task tries again");
                 }
             }
         }
-        let gone = before
-            .order
-            .iter()
-            .filter(|module| !next.modules.contains_key(module.name()));
-        let removed = gone.map(|module| module.name().to_string()).collect();
+        let gone = before.order.iter();
+        let gone = gone.filter(|module| next.same(module).is_none());
+        let removed = gone.map(|module| module.known_as()).collect();
         let generation = next.generation;
         if let Some(newest) = next.order.first() {
             next.evict(self.0.room, newest);
@@ -140,13 +138,13 @@ impl Resolver {
             match module.prepare(self.components()).await {
                 Ok(()) => tracing::info!("compiled {} ({done} of {all})", module.label()),
                 Err(error) => {
-                    tracing::warn!(module = %module.name(), %error, "a module cannot be compiled for this version of the engine");
+                    tracing::warn!(module = %module.known_as(), %error, "a module cannot be compiled for this version of the engine");
                 }
             }
         }
         for module in order.iter().take(self.0.room.modules).filter(cold) {
             if let Err(error) = self.load(module).await {
-                tracing::warn!(module = %module.name(), %error, "a module cannot be loaded; its first task tries again");
+                tracing::warn!(module = %module.known_as(), %error, "a module cannot be loaded; its first task tries again");
             }
         }
     }

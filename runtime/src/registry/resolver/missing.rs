@@ -1,7 +1,7 @@
 //! What there is in place of a task that there is not.
 
-use super::Resolver;
-use crate::task::{ModuleName, TaskName};
+use super::{Owned, Resolver};
+use crate::task::{ModuleName, TaskName, TenantName};
 use std::fmt;
 
 /// Most letters that may differ between what was written and what was meant.
@@ -33,12 +33,14 @@ pub enum Missing {
 }
 
 impl Resolver {
-    /// Says why a name is not known. It looks at up to 1,000 other names: ask
-    /// only after [`Resolver::resolve`] did not find it.
+    /// Says why a name is not known to a tenant. It looks at up to 1,000 other names of that
+    /// tenant: ask only after [`Resolver::resolve`] did not find it.
     #[must_use]
-    pub fn missing(&self, name: &TaskName) -> Missing {
+    pub fn missing(&self, tenant: &TenantName, name: &TaskName) -> Missing {
         let snapshot = self.snapshot();
-        if let Some(module) = snapshot.modules.get(&name.module) {
+        let none = Owned::default();
+        let own = snapshot.tenants.get(tenant).unwrap_or(&none);
+        if let Some(module) = own.modules.get(&name.module) {
             let names: Vec<_> = module.names().collect();
             let known = names.iter().map(|known| known.task.as_str());
             let similar = nearest(&name.task, known).map(|task| TaskName {
@@ -50,10 +52,10 @@ impl Resolver {
                 similar,
             };
         }
-        let known = snapshot.order.iter().map(|module| module.name().as_str());
+        let known = own.order.iter().map(|module| module.name().as_str());
         let similar = nearest(name.module.as_str(), known).map(str::to_owned);
         let similar = similar.map(|module| {
-            let same_task = snapshot
+            let same_task = own
                 .order
                 .iter()
                 .find(|known| known.name().as_str() == module)
@@ -109,7 +111,7 @@ fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::registry::tests::{House, component};
+    use crate::registry::tests::{House, component, us};
 
     #[tokio::test]
     async fn a_wrong_name_is_answered_with_what_there_is() {
@@ -136,7 +138,10 @@ mod tests {
                 "there is no module images; `celeriac modules` lists them",
             ),
         ] {
-            assert_eq!(resolver.missing(&name.parse().unwrap()).to_string(), said);
+            assert_eq!(
+                resolver.missing(&us(), &name.parse().unwrap()).to_string(),
+                said
+            );
         }
     }
 

@@ -5,7 +5,7 @@ use crate::registry::components::{Components, Held};
 use crate::registry::digest::Digest;
 use crate::registry::error::RegistryError;
 use crate::registry::rows::Pointer;
-use crate::task::{ModuleName, TaskName};
+use crate::task::{ModuleName, TaskName, TenantName};
 use celeriac_sandbox::{Component, TaskInfo};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +14,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 /// The code of one task, ready to run.
 #[derive(Debug)]
 pub struct Loaded {
+    /// The tenant.
+    pub tenant: TenantName,
     /// The module.
     pub module: ModuleName,
     /// Its version.
@@ -26,6 +28,22 @@ pub struct Loaded {
     pub component: Component,
     /// Lets others find the same component while this one is alive.
     _held: Arc<Held>,
+}
+
+impl Loaded {
+    /// Names the module apart from those of other tenants: `MODULE` of `default`, and
+    /// `TENANT/MODULE` of others.
+    #[must_use]
+    pub fn known_as(&self) -> String {
+        known_as(&self.tenant, &self.module)
+    }
+}
+
+fn known_as(tenant: &TenantName, module: &ModuleName) -> String {
+    match tenant.is_default() {
+        true => module.to_string(),
+        false => format!("{tenant}/{module}"),
+    }
 }
 
 /// A version of a module: known by its pointer, and loaded or not.
@@ -53,13 +71,22 @@ impl Module {
         }
     }
 
+    pub(super) fn tenant(&self) -> &TenantName {
+        &self.pointer.tenant
+    }
+
     pub(super) fn name(&self) -> &ModuleName {
         &self.pointer.module
     }
 
-    /// Returns its name and version for people.
+    /// Returns its name for the operator, with that of its tenant.
+    pub(super) fn known_as(&self) -> String {
+        known_as(&self.pointer.tenant, &self.pointer.module)
+    }
+
+    /// Returns its name and version for the operator.
     pub(super) fn label(&self) -> String {
-        format!("{} {}", self.pointer.module, self.pointer.version)
+        format!("{} {}", self.known_as(), self.pointer.version)
     }
 
     /// Tells whether it is what a pointer names.
@@ -138,9 +165,13 @@ impl Module {
     }
 
     async fn held(&self, components: &Components) -> Result<Arc<Held>, RegistryError> {
-        let held = components
-            .get(self.pointer.digest, self.pointer.module.as_str())
-            .await?;
+        let Pointer {
+            tenant,
+            module,
+            digest,
+            ..
+        } = &self.pointer;
+        let held = components.get(*digest, (tenant, module.as_str())).await?;
         self.troubles.is_over();
         Ok(held)
     }
@@ -151,6 +182,7 @@ impl Module {
 
     fn code(&self, info: &TaskInfo, held: &Arc<Held>) -> Loaded {
         Loaded {
+            tenant: self.pointer.tenant.clone(),
             module: self.pointer.module.clone(),
             version: self.pointer.version,
             digest: self.pointer.digest,

@@ -5,8 +5,8 @@ use crate::defence::{Defence, stands};
 use crate::registry::error::RegistryError;
 use crate::registry::kills::{Aim, Kill};
 use crate::registry::rows::{self, Kills};
-use crate::task::TaskName;
-use std::collections::HashMap;
+use crate::task::{TaskName, TenantName};
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -39,20 +39,21 @@ pub struct Guarded {
 }
 
 impl Resolver {
-    /// Tells whether a task must not run: it, its module, or the component that it is now.
+    /// Tells whether a task of a tenant must not run: it, its module, the tenant, or the
+    /// component that it is now.
     #[must_use]
-    pub fn killed(&self, name: &TaskName) -> Option<Arc<Kill>> {
+    pub fn killed(&self, tenant: &TenantName, name: &TaskName) -> Option<Arc<Kill>> {
         if self.0.switch.lock().kills.is_empty() {
             return None;
         }
         let digest = self
             .snapshot()
-            .modules
-            .get(&name.module)
+            .module(tenant, &name.module)
             .map(|module| module.digest());
         let aims = [
-            Some(Aim::Task(name.clone())),
-            Some(Aim::Module(name.module.clone())),
+            Some(Aim::Task(tenant.clone(), name.clone())),
+            Some(Aim::Module(tenant.clone(), name.module.clone())),
+            Some(Aim::Tenant(tenant.clone())),
             digest.map(Aim::Digest),
         ];
         self.0.switch.lock().find(aims.into_iter().flatten())
@@ -75,10 +76,22 @@ impl Resolver {
         }
     }
 
-    /// Returns the kills that this worker obeys, the oldest first.
+    /// Returns the kills that this worker obeys for a tenant, the oldest first: what is its
+    /// own, and of the components those that its modules run.
     #[must_use]
-    pub fn kills(&self) -> Vec<Arc<Kill>> {
-        let mut kills: Vec<_> = self.0.switch.lock().kills.values().cloned().collect();
+    pub fn kills(&self, tenant: &TenantName) -> Vec<Arc<Kill>> {
+        let snapshot = self.snapshot();
+        let own = snapshot.tenants.get(tenant);
+        let own = own.into_iter().flat_map(|own| &own.order);
+        let runs: HashSet<_> = own.map(|module| module.digest()).collect();
+        let is_its = |kill: &&Arc<Kill>| match &kill.aim {
+            Aim::Digest(digest) => runs.contains(digest),
+            aim @ (Aim::Task(..) | Aim::Module(..) | Aim::Tenant(_)) => {
+                aim.tenant() == Some(tenant)
+            }
+        };
+        let all = &self.0.switch.lock().kills;
+        let mut kills: Vec<_> = all.values().filter(is_its).cloned().collect();
         kills.sort_by(|a, b| (a.killed_at, &a.aim).cmp(&(b.killed_at, &b.aim)));
         kills
     }
@@ -183,8 +196,9 @@ impl State {
             task: code.task.name.clone(),
         };
         self.find([
-            Aim::Task(task),
-            Aim::Module(code.module.clone()),
+            Aim::Task(code.tenant.clone(), task),
+            Aim::Module(code.tenant.clone(), code.module.clone()),
+            Aim::Tenant(code.tenant.clone()),
             Aim::Digest(code.digest),
         ])
     }

@@ -1,6 +1,6 @@
 use super::{Resolution, Resolver, Room};
 use crate::registry::resolver::module::Loaded;
-use crate::registry::tests::{House, component, name};
+use crate::registry::tests::{House, component, name, us};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -10,7 +10,11 @@ use tokio_util::sync::CancellationToken;
 const LONG: Duration = Duration::from_secs(60);
 
 async fn known(resolver: &Resolver, task: &str) -> Option<Arc<Loaded>> {
-    match resolver.resolve(&task.parse().unwrap()).await.unwrap() {
+    match resolver
+        .resolve(&us(), &task.parse().unwrap())
+        .await
+        .unwrap()
+    {
         Resolution::Known(loaded) => Some(loaded),
         Resolution::Unknown => None,
     }
@@ -89,7 +93,11 @@ async fn a_task_is_known_by_module_and_name() {
     ] {
         assert!(known(&resolver, unknown).await.is_none(), "{unknown}");
     }
-    let names: Vec<_> = resolver.tasks().iter().map(ToString::to_string).collect();
+    let names: Vec<_> = resolver
+        .tasks(&us())
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     assert_eq!(names, ["shop.images.resize", "shop.images.thumbnail"]);
 }
 
@@ -148,7 +156,7 @@ async fn a_worker_of_another_process_follows_push_rollback_and_removal() {
 
     let generation = house
         .registry
-        .rollback(&name("images"), None)
+        .rollback(&us(), &name("images"), None)
         .await
         .unwrap()
         .generation;
@@ -166,7 +174,7 @@ async fn a_worker_of_another_process_follows_push_rollback_and_removal() {
         1
     );
 
-    let generation = house.registry.remove(&name("images")).await.unwrap();
+    let generation = house.registry.remove(&us(), &name("images")).await.unwrap();
     assert_eq!(
         house
             .registry

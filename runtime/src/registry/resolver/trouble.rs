@@ -3,7 +3,7 @@
 use super::Resolver;
 use crate::clock::after;
 use crate::registry::error::RegistryError;
-use crate::task::TaskName;
+use crate::task::{TaskName, TenantName};
 use jiff::Timestamp;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -49,13 +49,13 @@ impl Troubles {
 }
 
 impl Resolver {
-    /// Notes that [`Resolver::resolve`] could not load the code of a task, and tells for
+    /// Notes that [`Resolver::resolve`] could not load the code of a task of a tenant, and tells for
     /// how long that is so. What a push changes begins anew.
     #[must_use]
-    pub fn trouble(&self, name: &TaskName, error: &RegistryError) -> Trouble {
+    pub fn trouble(&self, tenant: &TenantName, name: &TaskName, error: &RegistryError) -> Trouble {
         let now = self.0.registry.clock().now();
         let snapshot = self.snapshot();
-        let module = snapshot.modules.get(&name.module);
+        let module = snapshot.module(tenant, &name.module);
         module.map_or_else(
             // It was removed in this very moment: the next look says so.
             || Trouble {

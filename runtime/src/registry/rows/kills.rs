@@ -2,9 +2,10 @@
 
 use crate::database::{Database, DatabaseError, Statement};
 use crate::registry::digest::Digest;
-use crate::registry::kills::{Aim, KILLS, Kill, read};
-use crate::task::ModuleName;
+use crate::registry::kills::{Aim, KILLS, KILLS_OF_ALL, Kill, read};
+use crate::task::{ModuleName, TenantName};
 use sqlx::SqliteConnection;
+use std::collections::HashSet;
 
 /// Kills something, or gives a kill another reason.
 #[derive(Debug, Clone)]
@@ -32,18 +33,24 @@ impl Statement for Put {
 }
 
 async fn put(conn: &mut SqliteConnection, put: &Put) -> Result<Option<u64>, sqlx::Error> {
-    let (kind, name) = (put.aim.kind(), put.aim.name());
-    let others: u32 = sqlx::query_scalar("SELECT count(*) FROM kills WHERE (kind, name) != (?, ?)")
-        .bind(kind)
-        .bind(&name)
-        .fetch_one(&mut *conn)
-        .await?;
-    if others >= KILLS {
+    let (tenant, kind, name) = (put.aim.owner(), put.aim.kind(), put.aim.name());
+    let (own, all): (u32, u32) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE tenant = ?1), count(*) FROM kills \
+         WHERE (tenant, kind, name) != (?1, ?2, ?3)",
+    )
+    .bind(tenant)
+    .bind(kind)
+    .bind(&name)
+    .fetch_one(&mut *conn)
+    .await?;
+    if own >= KILLS || all >= KILLS_OF_ALL {
         return Ok(None);
     }
     sqlx::query(
-        "INSERT OR REPLACE INTO kills (kind, name, reason, hold, killed_at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO kills (tenant, kind, name, reason, hold, killed_at) \
+         VALUES (?, ?, ?, ?, ?, ?)",
     )
+    .bind(tenant)
     .bind(kind)
     .bind(&name)
     .bind(&put.reason)
@@ -70,7 +77,9 @@ impl Statement for Lift {
     ) -> Result<Vec<Option<u64>>, sqlx::Error> {
         let mut done = Vec::with_capacity(batch.len());
         for one in batch {
-            let gone = sqlx::query("DELETE FROM kills WHERE kind = ? AND name = ?")
+            let sql = "DELETE FROM kills WHERE tenant = ? AND kind = ? AND name = ?";
+            let gone = sqlx::query(sql)
+                .bind(one.aim.owner())
                 .bind(one.aim.kind())
                 .bind(one.aim.name())
                 .execute(&mut *conn)
@@ -103,6 +112,7 @@ type Row = (
     Option<String>,
     Option<String>,
     Option<String>,
+    Option<String>,
     Option<bool>,
     Option<i64>,
 );
@@ -111,8 +121,8 @@ type Row = (
 pub(in crate::registry) async fn kills(database: &Database) -> Result<Kills, DatabaseError> {
     let mut conn = database.read().await?;
     let rows: Vec<Row> = sqlx::query_as(
-        "SELECT r.kills, k.kind, k.name, k.reason, k.hold, k.killed_at \
-         FROM registry r LEFT JOIN kills k ON true ORDER BY k.killed_at, k.kind, k.name",
+        "SELECT r.kills, k.tenant, k.kind, k.name, k.reason, k.hold, k.killed_at \
+         FROM registry r LEFT JOIN kills k ON true ORDER BY k.killed_at, k.tenant, k.kind, k.name",
     )
     .fetch_all(&mut *conn)
     .await?;
@@ -122,12 +132,14 @@ pub(in crate::registry) async fn kills(database: &Database) -> Result<Kills, Dat
 }
 
 fn kill(row: Row) -> Option<Kill> {
-    let (_, Some(kind), Some(name), Some(reason), Some(hold), Some(killed_at)) = row else {
+    let (_, Some(tenant), Some(kind), Some(name), Some(reason), Some(hold), Some(killed_at)) = row
+    else {
         return None;
     };
-    let kill = read(&kind, &name, reason, hold, killed_at);
+    let kill = read((&tenant, &kind, &name), reason, hold, killed_at);
     if kill.is_none() {
         tracing::error!(
+            tenant,
             kind,
             name,
             "a kill cannot be read and is not obeyed; kill it again with this version"
@@ -145,17 +157,46 @@ pub(in crate::registry) async fn kills_now(database: &Database) -> Result<u64, D
     Ok(number.unsigned_abs())
 }
 
-/// Tells whether there is a module of that name, or was one.
+/// Tells whether a tenant has a module of that name, or had one.
 pub(in crate::registry) async fn was_there(
     database: &Database,
+    tenant: &TenantName,
     module: &ModuleName,
 ) -> Result<bool, DatabaseError> {
     let mut conn = database.read().await?;
-    let sql = "SELECT EXISTS (SELECT 1 FROM modules WHERE name = ?)";
+    let sql = "SELECT EXISTS (SELECT 1 FROM modules WHERE tenant = ? AND name = ?)";
     Ok(sqlx::query_scalar(sql)
+        .bind(tenant.as_str())
         .bind(module.as_str())
         .fetch_one(&mut *conn)
         .await?)
+}
+
+/// Tells whether a tenant has modules, or had some.
+pub(in crate::registry) async fn has_modules(
+    database: &Database,
+    tenant: &TenantName,
+) -> Result<bool, DatabaseError> {
+    let mut conn = database.read().await?;
+    let sql = "SELECT EXISTS (SELECT 1 FROM modules WHERE tenant = ?)";
+    Ok(sqlx::query_scalar(sql)
+        .bind(tenant.as_str())
+        .fetch_one(&mut *conn)
+        .await?)
+}
+
+/// Reads which components a tenant has, of which kills by digest are its business.
+pub(in crate::registry) async fn digests_of(
+    database: &Database,
+    tenant: &TenantName,
+) -> Result<HashSet<Digest>, DatabaseError> {
+    let mut conn = database.read().await?;
+    let sql = "SELECT DISTINCT digest FROM versions WHERE tenant = ?";
+    let found: Vec<String> = sqlx::query_scalar(sql)
+        .bind(tenant.as_str())
+        .fetch_all(&mut *conn)
+        .await?;
+    Ok(found.iter().filter_map(|hex| hex.parse().ok()).collect())
 }
 
 /// Reads the digests that begin so, three at most: more than one is too many already.

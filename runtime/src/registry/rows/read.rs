@@ -4,7 +4,7 @@ use super::REFUSAL_KEPT;
 use crate::database::{Database, DatabaseError};
 use crate::registry::digest::{Digest, DigestError};
 use crate::registry::{VersionInfo, moment};
-use crate::task::{ModuleName, NameError};
+use crate::task::{ModuleName, NameError, TenantName, TenantNameError};
 use celeriac_sandbox::TaskInfo;
 use std::time::Duration;
 
@@ -19,6 +19,7 @@ pub(in crate::registry) struct Pointers {
 /// Where one module points.
 #[derive(Debug)]
 pub(in crate::registry) struct Pointer {
+    pub(in crate::registry) tenant: TenantName,
     pub(in crate::registry) module: ModuleName,
     pub(in crate::registry) version: u32,
     pub(in crate::registry) digest: Digest,
@@ -31,6 +32,7 @@ pub(in crate::registry) struct Pointer {
 type Row = (
     i64,
     Option<String>,
+    Option<String>,
     Option<u32>,
     Option<String>,
     Option<i64>,
@@ -39,30 +41,49 @@ type Row = (
     Option<String>,
 );
 
+/// The pointers of all tenants.
+const ALL: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports \
+     FROM registry r LEFT JOIN (modules m \
+         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
+         JOIN components c ON c.digest = v.digest) \
+     ORDER BY v.pushed_at DESC, v.tenant, v.module";
+/// Those of one.
+const OWN: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports \
+     FROM registry r LEFT JOIN (modules m \
+         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
+         JOIN components c ON c.digest = v.digest) ON m.tenant = ? \
+     ORDER BY v.pushed_at DESC, v.module";
+
 /// Reads all pointers and their generation in one statement, which sees one
 /// state of the file.
 pub(in crate::registry) async fn pointers(database: &Database) -> Result<Pointers, DatabaseError> {
     let mut conn = database.read().await?;
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT r.generation, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports \
-         FROM registry r LEFT JOIN (modules m \
-             JOIN versions v ON v.module = m.name AND v.version = m.current \
-             JOIN components c ON c.digest = v.digest) \
-         ORDER BY v.pushed_at DESC, v.module",
-    )
-    .fetch_all(&mut *conn)
-    .await?;
+    Ok(collected(sqlx::query_as(ALL).fetch_all(&mut *conn).await?))
+}
+
+/// Reads the pointers of one tenant.
+pub(in crate::registry) async fn pointers_of(
+    database: &Database,
+    tenant: &TenantName,
+) -> Result<Pointers, DatabaseError> {
+    let mut conn = database.read().await?;
+    let query = sqlx::query_as(OWN).bind(tenant.as_str());
+    Ok(collected(query.fetch_all(&mut *conn).await?))
+}
+
+fn collected(rows: Vec<Row>) -> Pointers {
     let generation = rows.first().map_or(0, |row| row.0.unsigned_abs());
     let modules = rows.into_iter().filter_map(pointer).collect();
-    Ok(Pointers {
+    Pointers {
         generation,
         modules,
-    })
+    }
 }
 
 fn pointer(row: Row) -> Option<Pointer> {
     let (
         _,
+        Some(tenant),
         Some(module),
         Some(version),
         Some(digest),
@@ -76,6 +97,9 @@ fn pointer(row: Row) -> Option<Pointer> {
     };
     let read = || -> Result<Pointer, String> {
         Ok(Pointer {
+            tenant: tenant
+                .parse()
+                .map_err(|error: TenantNameError| error.to_string())?,
             module: module
                 .parse()
                 .map_err(|error: NameError| error.to_string())?,
@@ -94,6 +118,7 @@ fn pointer(row: Row) -> Option<Pointer> {
         Err(reason) => {
             // One row that cannot be read should not stop every other module.
             tracing::error!(
+                tenant,
                 module,
                 reason,
                 "a row of the registry cannot be read; push the module again"
@@ -112,26 +137,33 @@ pub(in crate::registry) async fn generation_now(database: &Database) -> Result<u
     Ok(generation.unsigned_abs())
 }
 
-/// Reads the names of all modules.
+/// Reads the names of a tenant's modules.
 pub(in crate::registry) async fn modules(
     database: &Database,
+    tenant: &TenantName,
 ) -> Result<Vec<String>, DatabaseError> {
     let mut conn = database.read().await?;
-    let sql = "SELECT name FROM modules WHERE current IS NOT NULL ORDER BY name";
-    Ok(sqlx::query_scalar(sql).fetch_all(&mut *conn).await?)
+    let sql = "SELECT name FROM modules WHERE tenant = ? AND current IS NOT NULL ORDER BY name";
+    Ok(sqlx::query_scalar(sql)
+        .bind(tenant.as_str())
+        .fetch_all(&mut *conn)
+        .await?)
 }
 
 /// Reads the versions of a module that are kept, the newest first.
 pub(in crate::registry) async fn versions(
     database: &Database,
+    tenant: &TenantName,
     module: &ModuleName,
 ) -> Result<Vec<VersionInfo>, DatabaseError> {
     let mut conn = database.read().await?;
     let rows: Vec<(u32, String, i64, i64, String, bool)> = sqlx::query_as(
         "SELECT v.version, v.digest, c.bytes, v.pushed_at, c.tasks, v.version = m.current FROM modules m \
-         JOIN versions v ON v.module = m.name JOIN components c ON c.digest = v.digest \
-         WHERE m.name = ? AND m.current IS NOT NULL ORDER BY v.version DESC",
+         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name \
+         JOIN components c ON c.digest = v.digest \
+         WHERE m.tenant = ? AND m.name = ? AND m.current IS NOT NULL ORDER BY v.version DESC",
     )
+    .bind(tenant.as_str())
     .bind(module.as_str())
     .fetch_all(&mut *conn)
     .await?;
@@ -159,15 +191,19 @@ fn undecodable<E: std::error::Error + Send + Sync + 'static>(error: E) -> Databa
     DatabaseError::from(sqlx::Error::Decode(Box::new(error)))
 }
 
-/// Reads what a known component said about itself: JSON of tasks and imports.
+/// Reads what a component of a tenant said about its tasks, in JSON; `None` where no version
+/// of this tenant is it, whoever else has it.
 pub(in crate::registry) async fn component(
     database: &Database,
+    tenant: &TenantName,
     digest: Digest,
-) -> Result<Option<(String, String)>, DatabaseError> {
+) -> Result<Option<String>, DatabaseError> {
     let mut conn = database.read().await?;
-    let sql = "SELECT tasks, imports FROM components WHERE digest = ?";
-    Ok(sqlx::query_as(sql)
+    let sql = "SELECT c.tasks FROM components c WHERE c.digest = ?1 \
+         AND EXISTS (SELECT 1 FROM versions v WHERE v.digest = ?1 AND v.tenant = ?2)";
+    Ok(sqlx::query_scalar(sql)
         .bind(digest.hex())
+        .bind(tenant.as_str())
         .fetch_optional(&mut *conn)
         .await?)
 }
@@ -179,16 +215,17 @@ pub(in crate::registry) struct Remembered {
     pub(in crate::registry) ago: Duration,
 }
 
-/// Reads whether the compiler gave up on a component lately.
+/// Reads whether the compiler gave up lately on a component that this tenant pushed.
 pub(in crate::registry) async fn refusal(
     database: &Database,
-    digest: Digest,
-    compatibility: &str,
+    (tenant, digest, compatibility): (&TenantName, Digest, &str),
     now_ms: i64,
 ) -> Result<Option<Remembered>, DatabaseError> {
     let mut conn = database.read().await?;
-    let sql = "SELECT reason, refused_at FROM refusals WHERE digest = ? AND compatibility = ?";
+    let sql = "SELECT reason, refused_at FROM refusals \
+         WHERE tenant = ? AND digest = ? AND compatibility = ?";
     let row: Option<(String, i64)> = sqlx::query_as(sql)
+        .bind(tenant.as_str())
         .bind(digest.hex())
         .bind(compatibility)
         .fetch_optional(&mut *conn)

@@ -38,11 +38,12 @@ async fn trim(conn: &mut SqliteConnection, now_ms: i64) -> Result<u64, sqlx::Err
     let before =
         |span: Duration| now_ms.saturating_sub(i64::try_from(span.as_millis()).unwrap_or(i64::MAX));
     let versions = sqlx::query(
-        "DELETE FROM versions WHERE (module, version) IN ( \
-           SELECT place.module, place.version FROM ( \
-             SELECT module, version, row_number() OVER (PARTITION BY module ORDER BY version DESC) AS place \
+        "DELETE FROM versions WHERE (tenant, module, version) IN ( \
+           SELECT place.tenant, place.module, place.version FROM ( \
+             SELECT tenant, module, version, \
+               row_number() OVER (PARTITION BY tenant, module ORDER BY version DESC) AS place \
              FROM versions) AS place \
-           JOIN modules m ON m.name = place.module \
+           JOIN modules m ON m.tenant = place.tenant AND m.name = place.module \
            WHERE place.place > ? AND m.current IS NOT place.version)",
     )
     .bind(VERSIONS_KEPT)
@@ -54,8 +55,10 @@ async fn trim(conn: &mut SqliteConnection, now_ms: i64) -> Result<u64, sqlx::Err
         .await?;
     // Only their numbers are kept of removed modules, and of so many at most.
     sqlx::query(
-        "DELETE FROM modules WHERE current IS NULL AND name IN ( \
-           SELECT name FROM modules WHERE current IS NULL ORDER BY name LIMIT -1 OFFSET ?)",
+        "DELETE FROM modules WHERE current IS NULL AND (tenant, name) IN ( \
+           SELECT place.tenant, place.name FROM ( \
+             SELECT tenant, name, row_number() OVER (PARTITION BY tenant ORDER BY name) AS place \
+             FROM modules WHERE current IS NULL) AS place WHERE place.place > ?)",
     )
     .bind(MODULES)
     .execute(&mut *conn)
@@ -65,8 +68,8 @@ async fn trim(conn: &mut SqliteConnection, now_ms: i64) -> Result<u64, sqlx::Err
         .execute(&mut *conn)
         .await?;
     sqlx::query(
-        "DELETE FROM refusals WHERE (digest, compatibility) IN ( \
-           SELECT digest, compatibility FROM refusals ORDER BY refused_at DESC LIMIT -1 OFFSET ?)",
+        "DELETE FROM refusals WHERE (tenant, digest, compatibility) IN ( \
+           SELECT tenant, digest, compatibility FROM refusals ORDER BY refused_at DESC LIMIT -1 OFFSET ?)",
     )
     .bind(REFUSALS)
     .execute(&mut *conn)

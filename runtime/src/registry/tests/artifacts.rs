@@ -1,4 +1,4 @@
-use super::{House, component};
+use super::{House, component, us};
 use crate::defence::{Defence, without};
 use crate::registry::seal::Sealer;
 use crate::registry::{Digest, RegistryError};
@@ -18,7 +18,7 @@ async fn pushed(house: &House) -> (bytes::Bytes, PathBuf) {
 async fn loads(house: &House) -> bool {
     let resolver = house.registry.resolver("w").await.unwrap();
     resolver
-        .resolve(&"images.run".parse().unwrap())
+        .resolve(&us(), &"images.run".parse().unwrap())
         .await
         .is_ok()
 }
@@ -88,7 +88,8 @@ async fn an_artifact_that_is_missing_is_compiled_once_for_all_who_ask() {
     let other = house.beside().await;
     let resolver = other.registry.resolver("w").await.unwrap();
     let task = "images.run".parse().unwrap();
-    let all = futures::future::join_all((0..8).map(|_| resolver.resolve(&task))).await;
+    let us = us();
+    let all = futures::future::join_all((0..8).map(|_| resolver.resolve(&us, &task))).await;
     assert!(all.iter().all(Result::is_ok));
     assert_eq!(house.compilations(), 2);
     assert!(artifact.exists());
@@ -115,7 +116,7 @@ async fn a_damaged_component_is_told_and_a_push_heals_it() {
     let other = house.beside().await;
     let resolver = other.registry.resolver("w").await.unwrap();
     let task = "images.run".parse().unwrap();
-    let error = resolver.resolve(&task).await.unwrap_err();
+    let error = resolver.resolve(&us(), &task).await.unwrap_err();
     assert!(matches!(error, RegistryError::Damaged { .. }), "{error}");
     assert!(
         house
@@ -126,7 +127,7 @@ async fn a_damaged_component_is_told_and_a_push_heals_it() {
             .unwrap()
             .unchanged
     );
-    assert!(resolver.resolve(&task).await.is_ok());
+    assert!(resolver.resolve(&us(), &task).await.is_ok());
 }
 
 /// What becomes of a stored artifact: `None` where its seal is not ours, else what the engine

@@ -4,7 +4,7 @@ use crate::clock::Clock;
 use crate::database::Database;
 use crate::registry::compile::child;
 use crate::registry::{Compiler, Pushed, Registry, RegistryError};
-use crate::task::ModuleName;
+use crate::task::{ModuleName, TenantName};
 use bytes::Bytes;
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
 use jiff::Timestamp;
@@ -85,8 +85,19 @@ impl House {
         module: &str,
         component: &Bytes,
     ) -> Result<Pushed, RegistryError> {
+        self.push_as("default", module, component).await
+    }
+
+    /// Pushes for another tenant.
+    pub(crate) async fn push_as(
+        &self,
+        owner: &str,
+        module: &str,
+        component: &Bytes,
+    ) -> Result<Pushed, RegistryError> {
+        let push = &mut |_| {};
         self.registry
-            .push(&name(module), component.clone(), &mut |_| {})
+            .push(&tenant(owner), &name(module), component.clone(), push)
             .await
     }
 
@@ -108,6 +119,15 @@ impl House {
         let entries = fs::read_dir(self.path().join(folder)).unwrap();
         entries.map(|entry| entry.unwrap().path()).collect()
     }
+}
+
+/// The tenant of whatever belongs to nobody else.
+pub(crate) fn us() -> TenantName {
+    TenantName::default()
+}
+
+pub(crate) fn tenant(text: &str) -> TenantName {
+    text.parse().unwrap()
 }
 
 pub(crate) fn name(text: &str) -> ModuleName {

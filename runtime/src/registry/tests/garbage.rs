@@ -1,4 +1,4 @@
-use super::{House, component, name};
+use super::{House, component, name, us};
 use crate::registry::rows::{REFUSALS, Refuse, VERSIONS_KEPT};
 use crate::registry::{Collected, Digest, FOREIGN_ARTIFACT_KEPT, GRACE};
 use std::fs;
@@ -21,7 +21,7 @@ async fn what_is_in_use_or_new_stays() {
     assert_eq!(
         house
             .registry
-            .rollback(&name("images"), None)
+            .rollback(&us(), &name("images"), None)
             .await
             .unwrap()
             .version,
@@ -54,7 +54,7 @@ async fn files_of_a_push_that_never_ended_go_after_the_grace() {
 async fn files_of_a_removed_module_go_after_the_grace() {
     let house = House::open().await;
     house.push_text("images", "one").await;
-    house.registry.remove(&name("images")).await.unwrap();
+    house.registry.remove(&us(), &name("images")).await.unwrap();
     house.clock.advance(GRACE);
     assert_eq!(house.registry.collect_garbage().await.unwrap().files, 2);
 }
@@ -63,7 +63,7 @@ async fn files_of_a_removed_module_go_after_the_grace() {
 async fn a_push_makes_the_old_file_it_comes_back_to_new_again() {
     let house = House::open().await;
     house.push_text("images", "one").await;
-    house.registry.remove(&name("images")).await.unwrap();
+    house.registry.remove(&us(), &name("images")).await.unwrap();
     house.clock.advance(GRACE);
     let broken = house.beside_with("exit 3").await;
     fs::remove_file(house.files("artifacts").remove(0)).unwrap();
@@ -83,13 +83,17 @@ async fn the_newest_ten_versions_and_the_current_one_stay() {
     }
     house
         .registry
-        .rollback(&name("images"), Some(2))
+        .rollback(&us(), &name("images"), Some(2))
         .await
         .unwrap();
     house.clock.advance(GRACE);
     let collected = house.registry.collect_garbage().await.unwrap();
     assert_eq!((collected.versions, collected.files), (2, 4));
-    let versions = house.registry.versions(&name("images")).await.unwrap();
+    let versions = house
+        .registry
+        .versions(&us(), &name("images"))
+        .await
+        .unwrap();
     let kept: Vec<_> = versions.iter().rev().map(|one| one.version).collect();
     assert_eq!(kept, [2, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]);
 }
@@ -118,6 +122,7 @@ async fn an_artifact_for_another_engine_stays_a_week() {
 async fn no_more_than_a_thousand_refusals_are_remembered() {
     let house = House::open().await;
     let refuse = |n: u32| Refuse {
+        tenant: us(),
         digest: Digest::of(&n.to_le_bytes()),
         compatibility: "engine".to_owned(),
         reason: "r".repeat(10_000),

@@ -1,6 +1,6 @@
 //! The kill switch, over one data folder and several processes.
 
-use super::fixture::{House, component, name};
+use super::fixture::{House, component, name, us};
 use crate::registry::kills::KILLS;
 use crate::registry::{Aim, Digest, Guarded, RegistryError, Resolution, Resolver};
 use crate::task::TaskName;
@@ -12,7 +12,7 @@ fn task(text: &str) -> TaskName {
 }
 
 fn module(text: &str) -> Aim {
-    Aim::Module(name(text))
+    Aim::Module(us(), name(text))
 }
 
 /// A house with the module `m` of the tasks `a` and `b`, and `n` with a task `a`.
@@ -24,7 +24,7 @@ async fn house() -> House {
 }
 
 async fn guard(resolver: &Resolver, name: &str) -> Guarded {
-    match resolver.resolve(&task(name)).await.unwrap() {
+    match resolver.resolve(&us(), &task(name)).await.unwrap() {
         Resolution::Known(code) => resolver.guard(&code),
         Resolution::Unknown => panic!("{name} is not there"),
     }
@@ -32,7 +32,7 @@ async fn guard(resolver: &Resolver, name: &str) -> Guarded {
 
 /// The reason for which a task must not run.
 fn why(resolver: &Resolver, name: &str) -> Option<String> {
-    let kill = resolver.killed(&task(name))?;
+    let kill = resolver.killed(&us(), &task(name))?;
     Some(kill.reason.clone())
 }
 
@@ -40,9 +40,9 @@ fn why(resolver: &Resolver, name: &str) -> Option<String> {
 async fn a_kill_hits_its_task_its_module_or_its_component_and_nothing_else() {
     let house = house().await;
     let resolver = house.registry.resolver("w").await.unwrap();
-    let digest = house.registry.versions(&name("m")).await.unwrap()[0].digest;
+    let digest = house.registry.versions(&us(), &name("m")).await.unwrap()[0].digest;
     for (aim, hit) in [
-        (Aim::Task(task("m.a")), ["m.a", "", ""]),
+        (Aim::Task(us(), task("m.a")), ["m.a", "", ""]),
         (module("m"), ["m.a", "m.b", ""]),
         (Aim::Digest(digest), ["m.a", "m.b", ""]),
         (module("n"), ["n.a", "", ""]),
@@ -122,13 +122,13 @@ async fn a_kill_outlives_new_versions_and_the_end_of_the_module() {
     house.push_text("m", "another").await;
     let resolver = registry.resolver("w").await.unwrap();
     assert_eq!(why(&resolver, "m.run"), Some("bad".to_owned()));
-    registry.remove(&name("m")).await.unwrap();
+    registry.remove(&us(), &name("m")).await.unwrap();
     let resolver = registry.resolver("w").await.unwrap();
     assert_eq!(why(&resolver, "m.run"), Some("bad".to_owned()));
     // What was removed may still run.
     registry.unkill(module("m")).await.unwrap().unwrap();
     registry.kill(module("m"), "", true).await.unwrap();
-    let kills = registry.kills().await.unwrap();
+    let kills = registry.kills(&us()).await.unwrap();
     assert_eq!((kills.len(), kills[0].hold), (1, true));
 }
 
@@ -160,7 +160,10 @@ async fn what_is_not_there_is_not_killed() {
     let kill = |aim| house.registry.kill(aim, "", false);
     let said = kill(module("nn")).await.unwrap_err().to_string();
     assert!(said.contains("there is no module \"nn\""), "{said}");
-    let said = kill(Aim::Task(task("m.c"))).await.unwrap_err().to_string();
+    let said = kill(Aim::Task(us(), task("m.c")))
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(said.contains("module m has no task \"c\""), "{said}");
     for reason in ["x".repeat(501), "a\nb".to_owned(), "\u{1b}[2J".to_owned()] {
         let told = house.registry.kill(module("m"), &reason, false).await;
@@ -172,7 +175,10 @@ async fn what_is_not_there_is_not_killed() {
         .kill(module("m"), &longest, false)
         .await
         .unwrap();
-    assert_eq!(house.registry.kills().await.unwrap()[0].reason, longest);
+    assert_eq!(
+        house.registry.kills(&us()).await.unwrap()[0].reason,
+        longest
+    );
 }
 
 #[tokio::test]
@@ -189,5 +195,8 @@ async fn a_thousand_kills_are_the_most() {
     ));
     // One that is there may change.
     house.registry.kill(aim(7), "again", false).await.unwrap();
-    assert_eq!(house.registry.kills().await.unwrap().len(), KILLS as usize);
+    assert_eq!(
+        house.registry.all_kills().await.unwrap().len(),
+        KILLS as usize
+    );
 }

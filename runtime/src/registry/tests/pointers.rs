@@ -1,4 +1,4 @@
-use super::{House, name};
+use super::{House, name, us};
 use crate::registry::RegistryError;
 
 #[tokio::test]
@@ -9,19 +9,19 @@ async fn a_rollback_goes_to_the_version_before_and_back_by_name() {
     }
     let back = house
         .registry
-        .rollback(&name("images"), None)
+        .rollback(&us(), &name("images"), None)
         .await
         .unwrap();
     assert_eq!((back.from, back.version, back.generation), (3, 2, 4));
     let back = house
         .registry
-        .rollback(&name("images"), None)
+        .rollback(&us(), &name("images"), None)
         .await
         .unwrap();
     assert_eq!((back.from, back.version), (2, 1));
     let forth = house
         .registry
-        .rollback(&name("images"), Some(3))
+        .rollback(&us(), &name("images"), Some(3))
         .await
         .unwrap();
     assert_eq!((forth.from, forth.version, forth.generation), (1, 3, 6));
@@ -34,7 +34,7 @@ async fn a_rollback_to_where_it_stands_changes_nothing() {
     house.push_text("images", "one").await;
     let same = house
         .registry
-        .rollback(&name("images"), Some(1))
+        .rollback(&us(), &name("images"), Some(1))
         .await
         .unwrap();
     assert_eq!((same.from, same.version, same.generation), (1, 1, 1));
@@ -46,7 +46,7 @@ async fn a_rollback_past_the_first_version_lists_what_there_is() {
     house.push_text("images", "one").await;
     let error = house
         .registry
-        .rollback(&name("images"), None)
+        .rollback(&us(), &name("images"), None)
         .await
         .unwrap_err();
     assert!(
@@ -55,7 +55,7 @@ async fn a_rollback_past_the_first_version_lists_what_there_is() {
     );
     let error = house
         .registry
-        .rollback(&name("images"), Some(7))
+        .rollback(&us(), &name("images"), Some(7))
         .await
         .unwrap_err();
     assert_eq!(
@@ -71,7 +71,7 @@ async fn a_push_after_a_rollback_takes_the_next_number() {
     house.push_text("images", "two").await;
     house
         .registry
-        .rollback(&name("images"), None)
+        .rollback(&us(), &name("images"), None)
         .await
         .unwrap();
     assert_eq!(house.push_text("images", "two").await.version, 3);
@@ -84,10 +84,14 @@ async fn versions_are_listed_newest_first_with_the_current_one_marked() {
     let second = house.push_text("images", "two").await;
     house
         .registry
-        .rollback(&name("images"), None)
+        .rollback(&us(), &name("images"), None)
         .await
         .unwrap();
-    let versions = house.registry.versions(&name("images")).await.unwrap();
+    let versions = house
+        .registry
+        .versions(&us(), &name("images"))
+        .await
+        .unwrap();
     let marks: Vec<_> = versions
         .iter()
         .map(|one| (one.version, one.current))
@@ -102,16 +106,27 @@ async fn a_removed_module_is_gone_and_its_numbers_are_not_given_again() {
     let house = House::open().await;
     house.push_text("images", "one").await;
     house.push_text("images", "two").await;
-    assert_eq!(house.registry.remove(&name("images")).await.unwrap(), 3);
-    assert!(house.registry.modules().await.unwrap().is_empty());
+    assert_eq!(
+        house.registry.remove(&us(), &name("images")).await.unwrap(),
+        3
+    );
+    assert!(house.registry.modules(&us()).await.unwrap().is_empty());
     for result in [
-        house.registry.versions(&name("images")).await.map(drop),
         house
             .registry
-            .rollback(&name("images"), None)
+            .versions(&us(), &name("images"))
             .await
             .map(drop),
-        house.registry.remove(&name("images")).await.map(drop),
+        house
+            .registry
+            .rollback(&us(), &name("images"), None)
+            .await
+            .map(drop),
+        house
+            .registry
+            .remove(&us(), &name("images"))
+            .await
+            .map(drop),
     ] {
         assert!(
             matches!(result, Err(RegistryError::UnknownModule { .. })),
@@ -125,12 +140,20 @@ async fn a_removed_module_is_gone_and_its_numbers_are_not_given_again() {
 async fn a_mistyped_name_gets_a_suggestion() {
     let house = House::open().await;
     house.push_text("images", "one").await;
-    let error = house.registry.versions(&name("imagse")).await.unwrap_err();
+    let error = house
+        .registry
+        .versions(&us(), &name("imagse"))
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "there is no module \"imagse\"; did you mean \"images\"?"
     );
-    let error = house.registry.versions(&name("zoo")).await.unwrap_err();
+    let error = house
+        .registry
+        .versions(&us(), &name("zoo"))
+        .await
+        .unwrap_err();
     assert_eq!(
         error.to_string(),
         "there is no module \"zoo\"; `celeriac modules` lists them"

@@ -1,4 +1,4 @@
-use super::{House, component, name};
+use super::{House, component, name, us};
 use crate::database::SqliteConnection;
 use crate::database::{DatabaseError, Statement};
 use crate::defence::{Defence, without};
@@ -19,21 +19,23 @@ async fn every_answer_of_the_registry_can_be_awaited_on_any_thread() {
     let house = House::open().await;
     let (registry, images) = (&house.registry, name("images"));
     let bytes = component(&["run"], "");
-    sendable(registry.push(&images, bytes, &mut |_| {}))
+    sendable(registry.push(&us(), &images, bytes, &mut |_| {}))
         .await
         .unwrap();
-    sendable(registry.modules()).await.unwrap();
-    sendable(registry.versions(&images)).await.unwrap();
-    sendable(registry.rollback(&images, Some(1))).await.unwrap();
+    sendable(registry.modules(&us())).await.unwrap();
+    sendable(registry.versions(&us(), &images)).await.unwrap();
+    sendable(registry.rollback(&us(), &images, Some(1)))
+        .await
+        .unwrap();
     let resolver = sendable(registry.resolver("w")).await.unwrap();
-    sendable(resolver.resolve(&"images.run".parse().unwrap()))
+    sendable(resolver.resolve(&us(), &"images.run".parse().unwrap()))
         .await
         .unwrap();
     sendable(registry.wait_live(1, Duration::ZERO))
         .await
         .unwrap();
     sendable(registry.collect_garbage()).await.unwrap();
-    sendable(registry.remove(&images)).await.unwrap();
+    sendable(registry.remove(&us(), &images)).await.unwrap();
 }
 
 #[tokio::test]
@@ -43,7 +45,9 @@ async fn a_push_makes_version_1_and_tells_how_far_it_is() {
     let mut steps = Vec::new();
     let pushed = house
         .registry
-        .push(&name("images"), bytes.clone(), &mut |step| steps.push(step))
+        .push(&us(), &name("images"), bytes.clone(), &mut |step| {
+            steps.push(step);
+        })
         .await
         .unwrap();
     assert_eq!(
@@ -64,7 +68,7 @@ async fn a_push_makes_version_1_and_tells_how_far_it_is() {
             PushStep::Published
         ]
     ));
-    let modules = house.registry.modules().await.unwrap();
+    let modules = house.registry.modules(&us()).await.unwrap();
     assert_eq!(modules.len(), 1);
     assert_eq!(
         (modules[0].version, modules[0].bytes),
@@ -94,7 +98,7 @@ async fn a_component_of_two_modules_is_compiled_once() {
     house.push("pictures", &bytes).await.unwrap();
     house.beside().await.push("photos", &bytes).await.unwrap();
     assert_eq!(house.compilations(), 1);
-    assert_eq!(house.registry.modules().await.unwrap().len(), 3);
+    assert_eq!(house.registry.modules(&us()).await.unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -121,7 +125,7 @@ async fn what_is_no_component_is_refused_and_leaves_nothing() {
             "{error}"
         );
     }
-    assert!(house.registry.modules().await.unwrap().is_empty());
+    assert!(house.registry.modules(&us()).await.unwrap().is_empty());
     assert!(house.files("components").is_empty());
     assert_eq!(house.compilations(), 0);
 }
@@ -134,7 +138,7 @@ async fn a_component_that_describes_no_task_is_refused() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("describes 0 tasks"), "{error}");
-    assert!(house.registry.modules().await.unwrap().is_empty());
+    assert!(house.registry.modules(&us()).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -207,7 +211,7 @@ async fn pushes_of_one_module_at_once_each_get_a_version() {
         .map(|pushed| pushed.unwrap().version)
         .collect();
     assert_eq!(versions, (1..=6).collect());
-    let current = house.registry.modules().await.unwrap()[0].version;
+    let current = house.registry.modules(&us()).await.unwrap()[0].version;
     assert_eq!(current, 6);
 }
 
@@ -236,11 +240,12 @@ async fn a_push_that_is_dropped_on_the_way_leaves_files_without_rows() {
             compiling.notify_one();
         }
     };
+    let us = us();
     tokio::select! {
-        pushed = slow.registry.push(&module, bytes.clone(), &mut report) => panic!("{pushed:?}"),
+        pushed = slow.registry.push(&us, &module, bytes.clone(), &mut report) => panic!("{pushed:?}"),
         () = compiling.notified() => {}
     }
-    assert!(house.registry.modules().await.unwrap().is_empty());
+    assert!(house.registry.modules(&us).await.unwrap().is_empty());
     assert_eq!(house.files("components").len(), 1);
     assert_eq!(house.push("images", &bytes).await.unwrap().version, 1);
 }
@@ -249,6 +254,7 @@ async fn a_push_that_is_dropped_on_the_way_leaves_files_without_rows() {
 async fn a_push_whose_file_is_gone_is_told_so() {
     let house = House::open().await;
     let publish = Publish {
+        tenant: us(),
         module: name("images"),
         digest: Digest::of(b""),
         bytes: 0,
@@ -272,13 +278,13 @@ impl Statement for Fill {
         for one in batch {
             sqlx::query(
                 "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) \
-                 INSERT INTO modules (name, current, newest) SELECT 'm' || i, 1, 1 FROM n",
+                 INSERT INTO modules (tenant, name, current, newest) SELECT 'default', 'm' || i, 1, 1 FROM n",
             )
             .bind(MODULES - 1)
             .execute(&mut *conn)
             .await?;
             sqlx::query(
-                "INSERT INTO versions SELECT name, 1, ?, 0 FROM modules WHERE name LIKE 'm%'",
+                "INSERT INTO versions SELECT tenant, name, 1, ?, 0 FROM modules WHERE name LIKE 'm%'",
             )
             .bind(&one.0)
             .execute(&mut *conn)

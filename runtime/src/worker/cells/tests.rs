@@ -2,10 +2,9 @@
 
 use super::wire::{self, Ask, FromCell, ToCell, Trouble};
 use super::{CELLS, Cells, Program, Work};
-use crate::registry::tests::{House, component};
+use crate::registry::tests::{House, component, us};
 use crate::registry::{Loaded, Resolution};
 use crate::task::TaskName;
-use crate::task::TenantName;
 use bytes::Bytes;
 use celeriac_sandbox::{
     Attempt, Call, Grants, Job, Limits, Log, Outcome, Report, SandboxError, Signature, Submitted,
@@ -28,7 +27,7 @@ impl Stand {
         let tasks = component(&["seven"], "");
         house.push("m", &tasks).await.unwrap();
         let resolver = house.registry.resolver("w@host").await.unwrap();
-        let found = resolver.resolve(&"m.seven".parse().unwrap()).await;
+        let found = resolver.resolve(&us(), &"m.seven".parse().unwrap()).await;
         let Resolution::Known(code) = found.unwrap() else {
             panic!("it was pushed")
         };
@@ -78,7 +77,6 @@ fn cells_of(program: Program) -> Cells {
 
 fn work(limits: Limits) -> Work {
     Work {
-        tenant: TenantName::default(),
         call: Call {
             task: "seven".to_owned(),
             args: Bytes::from_static(b"[]"),
@@ -227,7 +225,7 @@ async fn modules(house: &House, count: usize) -> Vec<Arc<Loaded>> {
     let mut codes = Vec::new();
     for number in 0..count {
         let name: TaskName = format!("m{number}.seven").parse().unwrap();
-        match resolver.resolve(&name).await.unwrap() {
+        match resolver.resolve(&us(), &name).await.unwrap() {
             Resolution::Known(code) => codes.push(code),
             Resolution::Unknown => panic!("{name} was pushed"),
         }

@@ -120,7 +120,7 @@ async fn stopped(crew: &Crew, delivery: Delivery, request: Request, kill: &Kill)
 /// Tells whether a task must not run, before anything of it is loaded.
 pub(super) fn killed(crew: &Crew, task: &str) -> Option<Arc<Kill>> {
     let name = ours(crew, task).parse::<TaskName>().ok()?;
-    crew.resolver.killed(&name)
+    crew.resolver.killed(&crew.settings.tenant, &name)
 }
 
 /// Lets a message wait for code that cannot be loaded just now, while that may change.
@@ -150,7 +150,8 @@ pub(super) fn waits(crew: &Crew, delivery: Delivery) -> Left {
 pub(super) fn may_wait(crew: &Crew, task: &str, error: &RegistryError) -> Result<(), Malformed> {
     let (now, patience) = (crew.clock.now(), crew.settings.repair_time);
     let trouble = ours(crew, task).parse::<TaskName>().ok();
-    let trouble = trouble.map(|name| crew.resolver.trouble(&name, error));
+    let tenant = &crew.settings.tenant;
+    let trouble = trouble.map(|name| crew.resolver.trouble(tenant, &name, error));
     if trouble.is_none_or(|trouble| trouble.is_news) {
         tracing::warn!(%error, task, "the task's code cannot be loaded; its messages wait");
     }
@@ -286,7 +287,10 @@ fn not_registered(crew: &Crew, name: &str) -> String {
     match ours.parse::<TaskName>() {
         // In Celery it answers with the ids of its parts, and nothing can follow it.
         _ if ours == CHUNKS => format!("'{name}': send what chunks(...).group() returns"),
-        Ok(ours) => format!("'{name}': {alias}{}", crew.resolver.missing(&ours)),
+        Ok(ours) => {
+            let missing = crew.resolver.missing(&crew.settings.tenant, &ours);
+            format!("'{name}': {alias}{missing}")
+        }
         Err(_) => format!("'{name}': {alias}tasks here are named MODULE.TASK, or have an alias"),
     }
 }
@@ -296,12 +300,12 @@ fn ours<'a>(crew: &'a Crew, name: &'a str) -> &'a str {
     crew.settings.aliases.get(name).map_or(name, String::as_str)
 }
 
-/// Finds the code of a task by its name or an alias of it.
+/// Finds the code of a task of the crew's tenant by its name or an alias of it.
 pub(super) async fn code(crew: &Crew, name: &str) -> Result<Option<Arc<Loaded>>, RegistryError> {
     let Ok(name) = ours(crew, name).parse::<TaskName>() else {
         return Ok(None);
     };
-    match crew.resolver.resolve(&name).await? {
+    match crew.resolver.resolve(&crew.settings.tenant, &name).await? {
         Resolution::Known(code) => Ok(Some(code)),
         Resolution::Unknown => Ok(None),
     }

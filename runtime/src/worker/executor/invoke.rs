@@ -12,7 +12,7 @@ use super::shelf::{self, Shelf};
 use super::submitted::{self, Handed, Post};
 use crate::registry::{Kill, Loaded};
 use crate::results::Write;
-use crate::task::{Fence, State, TenantName};
+use crate::task::{Fence, State};
 use crate::worker::cells::{Cells, Work};
 use crate::worker::consumer;
 use crate::worker::crew::Crew;
@@ -159,7 +159,6 @@ fn launch(
     };
     let limits = attempt.limits.clone();
     let place = Place {
-        tenant: crew.settings.tenant.clone(),
         code: attempt.code.clone(),
         grants: attempt.grants.clone(),
         cells: crew.floor.cells.clone(),
@@ -185,7 +184,6 @@ fn launch(
 /// Where a guest runs: here, or in the cell of its module.
 #[derive(Debug, Clone)]
 struct Place {
-    tenant: TenantName,
     code: Arc<Loaded>,
     grants: Grants,
     cells: Option<Arc<Cells>>,
@@ -198,7 +196,6 @@ impl Place {
             None => code.component.invoke(&call, &limits, grants, facts).await,
             Some(cells) => {
                 let work = Work {
-                    tenant: self.tenant.clone(),
                     call,
                     limits,
                     grants: grants.clone(),

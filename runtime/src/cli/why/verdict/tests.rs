@@ -4,7 +4,7 @@ use super::*;
 use crate::broker::{Depth, Found, Looked, Place};
 use crate::celery::TaskCall;
 use crate::results::{Record, RunUsage};
-use crate::task::{Exception, Fence, State, TaskId};
+use crate::task::{Exception, Fence, State, TaskId, TenantName};
 
 fn now() -> Timestamp {
     "2030-01-31T14:01:48Z".parse().unwrap()
@@ -326,7 +326,7 @@ fn what_is_unknown_says_where_was_looked_and_what_that_can_mean() {
 #[test]
 fn what_is_killed_says_what_becomes_of_it() {
     let kill = |hold| {
-        let aim = crate::registry::Aim::Module("shop".parse().unwrap());
+        let aim = crate::registry::Aim::Module(TenantName::default(), "shop".parse().unwrap());
         Some(crate::registry::Kill {
             aim,
             reason: "it loops".to_owned(),

@@ -164,7 +164,7 @@ impl<'a> Order<'a> {
         let ours = settings.aliases.get(task).map_or(task, String::as_str);
         let known = ours
             .parse::<TaskName>()
-            .is_ok_and(|name| self.crew.resolver.knows(&name));
+            .is_ok_and(|name| self.crew.resolver.knows(&settings.tenant, &name));
         let elsewhere = !settings.queues.iter().any(|one| one == queue);
         match known || elsewhere || settings.forward.is_some() {
             true => Ok(queue.to_owned()),

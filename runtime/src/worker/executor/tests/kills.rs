@@ -2,6 +2,7 @@
 
 use super::stand::{Stand, call, message, signature, with, write};
 use crate::registry::Aim;
+use crate::registry::tests::us;
 use crate::results::chord::Ending;
 use crate::task::State;
 use serde_json::{Value, json};
@@ -13,7 +14,7 @@ async fn stand(task: &str, hold: bool) -> Stand {
 }
 
 async fn killed(stand: Stand, task: &str, hold: bool) -> Stand {
-    let aim = Aim::Task(task.parse().unwrap());
+    let aim = Aim::Task(us(), task.parse().unwrap());
     let registry = &stand.house().registry;
     registry.kill(aim, "it costs too much", hold).await.unwrap();
     stand.crew.resolver.obey().await.unwrap();
@@ -121,7 +122,7 @@ async fn a_held_task_waits_until_it_is_allowed_again() {
     stand.pass(Duration::from_secs(6));
     stand.attempt().await;
     assert!(stand.record("t").await.is_none());
-    let aim = Aim::Task("m.seven".parse().unwrap());
+    let aim = Aim::Task(us(), "m.seven".parse().unwrap());
     stand.house().registry.unkill(aim).await.unwrap().unwrap();
     stand.crew.resolver.obey().await.unwrap();
     stand.pass(Duration::from_secs(6));
@@ -149,7 +150,7 @@ async fn a_held_backlog_is_taken_ever_less_often_and_is_ready_when_the_order_end
     assert!((60..=72).contains(&each), "{takes} takes");
     // What just became due waits once more.
     stand.attempt_all().await;
-    let aim = Aim::Task("m.seven".parse().unwrap());
+    let aim = Aim::Task(us(), "m.seven".parse().unwrap());
     let mut released = stand.crew.resolver.released();
     stand.house().registry.unkill(aim).await.unwrap().unwrap();
     stand.crew.resolver.obey().await.unwrap();
@@ -172,7 +173,7 @@ async fn a_worker_that_waits_takes_what_was_held_when_it_hears_that_the_order_en
     stand.run(message("t", &json!(null))).await;
     assert_eq!(stand.depth().await, (0, 0, 0));
     let freed = async {
-        let aim = Aim::Task("m.seven".parse().unwrap());
+        let aim = Aim::Task(us(), "m.seven".parse().unwrap());
         stand.house().registry.unkill(aim).await.unwrap().unwrap();
         stand.crew.resolver.obey().await.unwrap();
         // Time stands still: only being woken makes it ready.

@@ -7,7 +7,7 @@ use crate::broker::{BODY_BYTES, Broker as _, BrokerError, Outgoing};
 use crate::celery::Message;
 use crate::defence::{Defence, without};
 use crate::registry::Aim;
-use crate::registry::tests::component_that;
+use crate::registry::tests::{component_that, us};
 use crate::task::State;
 use serde_json::json;
 use std::time::Duration;
@@ -124,7 +124,7 @@ async fn killed(stand: &Stand) -> String {
         while resolver.guarded() == 0 {
             tokio::task::yield_now().await;
         }
-        let aim = Aim::Task("m.seven".parse().unwrap());
+        let aim = Aim::Task(us(), "m.seven".parse().unwrap());
         stand.house().registry.kill(aim, "", false).await.unwrap();
         resolver.obey().await.unwrap();
     };

@@ -7,6 +7,7 @@ use super::stand::{Stand, Trouble, call, signature, with};
 use crate::broker::Delivery;
 use crate::celery::{Message, Request};
 use crate::policy::verdict::Verdict;
+use crate::registry::tests::us;
 use crate::registry::{Loaded, Resolution};
 use crate::results::chord::Ending;
 use crate::task::State;
@@ -31,7 +32,11 @@ async fn admitted(stand: &Stand) -> Attempt {
 }
 
 async fn code(stand: &Stand, task: &str) -> Arc<Loaded> {
-    let found = stand.crew.resolver.resolve(&task.parse().unwrap()).await;
+    let found = stand
+        .crew
+        .resolver
+        .resolve(&us(), &task.parse().unwrap())
+        .await;
     let Resolution::Known(code) = found.unwrap() else {
         panic!("{task} is there");
     };

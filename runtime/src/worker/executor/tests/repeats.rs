@@ -7,6 +7,7 @@ use crate::broker::{Delivery, Settlement};
 use crate::celery::Request;
 use crate::policy::verdict::Verdict;
 use crate::registry::Resolution;
+use crate::registry::tests::us;
 use crate::results::Results as _;
 use crate::results::chord::{Ending, Expect, JoinPart, Joined};
 use crate::task::{Json, State};
@@ -137,7 +138,7 @@ async fn what_was_sent_unheard_is_sent_again_marked() {
 async fn sender(stand: &Stand, delivery: Delivery) {
     let request = Request::decode(&delivery.message).unwrap();
     let name = "m.seven".parse().unwrap();
-    let Resolution::Known(code) = stand.crew.resolver.resolve(&name).await.unwrap() else {
+    let Resolution::Known(code) = stand.crew.resolver.resolve(&us(), &name).await.unwrap() else {
         panic!("m.seven is there");
     };
     let attempt = Attempt::new(&stand.crew, delivery, request, code);

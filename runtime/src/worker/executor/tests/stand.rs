@@ -262,8 +262,8 @@ pub(super) fn write(id: &str, fence: (u32, u32), state: State) -> Write {
 
 fn settings() -> Settings {
     Settings {
-        tenant: TenantName::default(),
         name: "w@host".to_owned(),
+        tenant: TenantName::default(),
         queues: vec![QUEUE.to_owned()],
         drain: Duration::from_secs(1),
         forward: None,
