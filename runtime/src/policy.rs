@@ -8,6 +8,7 @@ pub mod bound;
 pub mod budget;
 pub mod canvas;
 pub mod exception;
+pub mod fair;
 pub mod grants;
 pub mod hold;
 pub mod limits;

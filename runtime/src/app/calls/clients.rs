@@ -4,9 +4,9 @@
 use super::CallRefused;
 use crate::app::client::{Client, ClientError};
 use crate::clock::Clock;
-use crate::config::{Config, RawConfig};
+use crate::config::Config;
 use crate::platform::Tenant;
-use crate::task::TenantName;
+use crate::task::{Share, TenantName};
 use std::collections::HashMap;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -157,32 +157,17 @@ async fn close(slots: Vec<Arc<Slot>>) {
     }
 }
 
-/// Returns the configuration of a tenant's client.
+/// Returns the configuration of a tenant's client: the same that workers serve it with.
 fn of_tenant(config: &Config, tenant: &Tenant) -> Result<Config, String> {
     if tenant.name.is_default() {
         return Ok(config.clone());
     }
-    let own = config.data.join("tenants").join(tenant.name.as_str());
-    let own = own.display().to_string();
-    let mut raw = RawConfig::default();
-    let prefix = format!("celeriac:{}:", tenant.name);
-    raw.set_flag("data", "data", own);
-    let known = [
-        ("broker", &tenant.broker),
-        ("result_backend", &tenant.result_backend),
-    ];
-    for (key, address) in known {
-        let Some(address) = address else { continue };
-        raw.set_flag(key, key, address.clone());
-        let is_redis = address.starts_with("redis");
-        let options = match key {
-            "broker" => "broker_transport_options.global_keyprefix",
-            _ => "result_backend_transport_options.global_keyprefix",
-        };
-        if is_redis {
-            raw.set_flag(options, "prefix", prefix.clone());
-        }
-    }
-    let checked = Config::check(raw).map_err(|error| error.to_string());
-    checked.map(|(config, _)| config)
+    let share = Share {
+        suspended: tenant.suspended,
+        weight: tenant.weight,
+        quota: tenant.quota.clone(),
+    };
+    let addresses = (tenant.broker.as_deref(), tenant.result_backend.as_deref());
+    let named = config.named_tenant(&tenant.name, share, &tenant.ceiling, addresses)?;
+    Ok(config.of_tenant(&tenant.name, &named))
 }
