@@ -1,5 +1,6 @@
 //! The whole of a process, put together from its configuration.
 
+mod beside;
 mod by_hand;
 pub mod calls;
 pub mod client;
@@ -17,6 +18,7 @@ mod steered;
 mod stores;
 mod work;
 
+pub use beside::Beside;
 pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
@@ -62,6 +64,7 @@ pub struct App {
     bus: Arc<dyn Bus>,
     files: Files,
     walls: Walls,
+    plane: bool,
 }
 
 impl App {
@@ -100,6 +103,7 @@ impl App {
             bus,
             files,
             walls: Walls::default(),
+            plane: false,
         })
     }
 

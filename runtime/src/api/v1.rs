@@ -183,3 +183,6 @@ pub(super) fn router(plane: Plane) -> Router {
         .method_not_allowed_fallback(problem::no_such_method);
     front(router.with_state(plane.clone()), plane)
 }
+
+#[cfg(test)]
+mod tests;

@@ -113,6 +113,15 @@ pub enum StartError {
         /// The address.
         address: SocketAddr,
     },
+    /// The token of whoever develops.
+    #[error("{path:?} cannot be used: {source}; remove it, or see to the folder's owner and mode")]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
     /// The certificate of the control plane.
     #[error("TLS cannot be served: {0}; see tls_certificate and tls_key in [serve]")]
     Tls(#[from] crate::api::TlsError),

@@ -8,10 +8,12 @@ use crate::api::{self, Limits, Tls, TlsError};
 use crate::config::{DATABASE_FILE, ServeConfig};
 use crate::platform::{Platform, PlatformError};
 use crate::policy::grants::Granted;
+use crate::registry::Registry;
 use crate::shutdown::{Shutdown, Signals};
 use crate::sql::Sql;
 use crate::telemetry::{EdgeMetrics, human};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -37,8 +39,7 @@ impl App {
         let signals = Signals::new().map_err(StartError::Signals)?;
         let shutdown = Shutdown::new();
         let config = &self.config.serve;
-        let plane = self.plane(&shutdown).await?;
-        let calls = plane.calls.clone();
+        let plane = self.plane(self.registry().await?, &shutdown).await?;
         let edge = Edge::open(config).await?;
         started(&Serving {
             config,
@@ -54,7 +55,6 @@ impl App {
         beside.spawn(async move { drained.drain(drain).await });
         edge.run(plane, shutdown).await;
         beside.shutdown().await;
-        calls.close().await;
         Ok(())
     }
 
@@ -88,9 +88,13 @@ impl App {
     }
 
     /// Puts together what handlers answer from.
-    pub(super) async fn plane(&self, shutdown: &Shutdown) -> Result<Plane, StartError> {
+    pub(super) async fn plane(
+        &self,
+        registry: Registry,
+        shutdown: &Shutdown,
+    ) -> Result<Plane, StartError> {
         let config = &self.config.serve;
-        let (registry, platform) = (self.registry().await?, self.platform().await?);
+        let platform = self.platform().await?;
         let parts = (registry.clone(), platform.clone());
         let calls = Calls::open(&self.config, parts, self.clock.clone()).await?;
         Ok(Plane::new(Parts {
@@ -134,7 +138,14 @@ impl Edge {
             None => None,
         };
         let failed = |source| StartError::Serve { address, source };
-        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        let listener = match TcpListener::bind(address).await {
+            // Nobody chose it, and several may be developed on one machine.
+            Err(error) if error.kind() == ErrorKind::AddrInUse && !config.listen_is_chosen => {
+                TcpListener::bind(SocketAddr::new(address.ip(), 0)).await
+            }
+            bound => bound,
+        };
+        let listener = listener.map_err(failed)?;
         Ok(Self {
             listen: listener.local_addr().map_err(failed)?,
             listener,
@@ -144,6 +155,7 @@ impl Edge {
 
     /// Serves until the stop, and until what is under way is done or the drain is over.
     pub(super) async fn run(self, plane: Plane, shutdown: Shutdown) {
+        let calls = plane.calls.clone();
         let mut beside = JoinSet::new();
         if let Some(tls) = &self.tls {
             beside.spawn(Arc::clone(tls).follow());
@@ -160,6 +172,7 @@ impl Edge {
             }
         }
         beside.shutdown().await;
+        calls.close().await;
     }
 }
 

@@ -2,7 +2,7 @@
 //! what runs beside it, and what a stop says.
 
 use super::lanes::{Hall, Tenants};
-use super::{App, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
+use super::{App, Beside, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
@@ -38,6 +38,8 @@ pub struct Started<'a> {
     pub walls: &'a Walls,
     /// Where metrics and health are served.
     pub listen: Option<SocketAddr>,
+    /// The control plane that is served too.
+    pub plane: Option<&'a Beside>,
     /// The modules of this moment.
     pub modules: Vec<ModuleInfo>,
 }
@@ -63,6 +65,7 @@ impl App {
         let listen = listener
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
+        let plane = self.beside(&registry, &shutdown).await?;
         let ended = CancellationToken::new();
 
         // These are cut off at the end; the served ones end by themselves.
@@ -106,8 +109,12 @@ impl App {
             config: &self.config,
             walls: &self.walls,
             listen,
+            plane: plane.as_ref().map(|(beside, ..)| beside),
             modules,
         });
+        if let Some((_, edge, plane)) = plane {
+            served.spawn(edge.run(plane, shutdown.clone()));
+        }
         let _own = lanes.open(parts, lanes.stop()).await;
         let mut tenants = Tenants::new(self, hall, lanes);
         tenants.apply(&self.config.tenants).await;

@@ -156,6 +156,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         StartError::Sandbox(_)
         | StartError::Worker(_)
         | StartError::NotTheirs { .. }
+        | StartError::Token { .. }
         | StartError::Signals(_)
         | StartError::Program(_) => (Exit::Unavailable, None),
     }

@@ -2,6 +2,7 @@
 
 use super::address::{Address, PostgresUrl, Purpose};
 use super::error::ConfigError;
+use super::raw::Source;
 use super::reader::Reader;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,8 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct ServeConfig {
     /// The address.
     pub listen: SocketAddr,
+    /// Whether a person chose it; else a taken port is no error.
+    pub listen_is_chosen: bool,
     /// The files of its certificate and its key, PEM; without them it speaks plain HTTP.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// Whether a proxy stands before it, which speaks TLS and tells who asks.
@@ -72,6 +75,7 @@ impl ServeConfig {
         let long = SECOND..=600 * SECOND;
         Ok(Self {
             listen,
+            listen_is_chosen: reader.source("serve.listen") != Source::Default,
             tls,
             proxy,
             insecure,

@@ -177,3 +177,41 @@ impl AsyncWrite for Connection {
         self.written(context, done)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+    use tokio::sync::Semaphore;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_nothing_of_an_answer_is_left() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let _silent = TcpStream::connect(address).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let turn = Turn::new(STALL, STALL);
+        turn.begin();
+        let room = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
+        let metrics = Arc::new(EdgeMetrics::new());
+        let mut connection = Connection::new(
+            Stream::Plain(stream),
+            turn,
+            false,
+            Arc::clone(&metrics),
+            room,
+        );
+        let some = vec![0; 1 << 20];
+        let error = loop {
+            if let Err(error) = connection.write_all(&some).await {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        drop(connection);
+        let counted = metrics.encode();
+        assert!(counted.contains("celeriac_http_connections 0"), "{counted}");
+        assert!(counted.contains("write_timeout"), "{counted}");
+    }
+}

@@ -3,8 +3,10 @@
 //! Live means that the process answers. Ready means that it can do what it is asked: its
 //! database answers, and no stop has begun.
 
-use super::Plane;
+use super::caller::Caller;
+use super::{Plane, Problem};
 use crate::plane::{Alive, Look, Ready};
+use crate::policy::access::Action;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -75,6 +77,8 @@ async fn ready(State(plane): State<Plane>) -> Response {
 }
 
 /// Lists what the server counts, in OpenMetrics' text form
+///
+/// For tokens of operators and workers.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -86,7 +90,8 @@ async fn ready(State(plane): State<Plane>) -> Response {
         content_type = "application/openmetrics-text",
     )),
 )]
-async fn metrics(State(plane): State<Plane>) -> Response {
+async fn metrics(State(plane): State<Plane>, caller: Caller) -> Result<Response, Problem> {
+    caller.may(Action::ReadMetrics)?;
     let kind = HeaderValue::from_static(OPEN_METRICS);
-    ([(header::CONTENT_TYPE, kind)], plane.metrics.encode()).into_response()
+    Ok(([(header::CONTENT_TYPE, kind)], plane.metrics.encode()).into_response())
 }
