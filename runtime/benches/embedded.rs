@@ -20,13 +20,12 @@ use celeriac::registry::{Compiler, Registry, Resolver, Store};
 use celeriac::results::Results;
 use celeriac::results::embedded::EmbeddedResults;
 use celeriac::shutdown::Shutdown;
-use celeriac::task::RateScope;
-use celeriac::task::{State, TaskId, TenantName};
+use celeriac::task::{RateScope, Share, State, TaskId, TenantName};
 use celeriac::telemetry::Metrics;
 use celeriac::worker::rates::Rates;
 use celeriac::worker::revocations::{Clerk, Revocations};
-use celeriac::worker::steering::Steering;
-use celeriac::worker::{self, Parts, Retries, Settings};
+use celeriac::worker::steering::{Pool, Steering};
+use celeriac::worker::{Ground, Lanes, Parts, Retries, Settings};
 use celeriac_sandbox::{Engine, EngineSettings, Limits};
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
@@ -81,8 +80,17 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
         steering: Arc::new(steering(&results, &broker, concurrency)),
         events: Events::new("bench@localhost", TimeZone::UTC, Clock::System, false),
         egress: celeriac_sandbox::Egress::default(),
-        settings: settings(concurrency),
+        share: Share::default(),
+        settings: settings(),
     };
+    let ground = Ground {
+        guest_threads: 2,
+        isolate: false,
+        most: concurrency,
+        egress: celeriac_sandbox::Egress::default(),
+    };
+    let (lanes, runner) = Lanes::new(&ground, shutdown.clone()).expect("the worker starts");
+    lanes.open(parts, lanes.stop()).await;
     let began = Instant::now();
     let burn = async {
         let mut commits = database.watch();
@@ -98,7 +106,7 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
         shutdown.stop();
         began.elapsed()
     };
-    let (drained, took) = tokio::join!(worker::run(parts, shutdown.clone()), burn);
+    let (drained, took) = tokio::join!(runner.run(), burn);
     assert_eq!(drained.expect("the worker works").finished, TASKS as u64);
     verify(&results, &ids).await;
     database.close().await;
@@ -196,17 +204,15 @@ fn steering(
     );
     let queues = vec!["celery".to_owned()];
     let revocations = Revocations::new(clerk);
-    Steering::new(queues, concurrency, concurrency, revocations, rates)
+    let pool = Arc::new(Pool::new(concurrency, concurrency));
+    Steering::new(queues, pool, revocations, rates)
 }
 
-fn settings(concurrency: usize) -> Settings {
+fn settings() -> Settings {
     Settings {
         tenant: TenantName::default(),
         name: "bench@localhost".to_owned(),
         queues: vec!["celery".to_owned()],
-        concurrency,
-        guest_threads: 2,
-        isolate: false,
         drain: Duration::from_secs(30),
         forward: None,
         timezone: jiff::tz::TimeZone::UTC,

@@ -2,12 +2,14 @@
 
 mod beside;
 mod by_hand;
+pub mod calls;
 pub mod client;
 mod confined;
 mod egress;
 mod error;
 mod facts;
 mod housekeeping;
+mod lanes;
 mod listen;
 mod look;
 mod secrets;
@@ -51,6 +53,8 @@ const SPARE_SLOTS: u32 = 2;
 /// What commands work with: the stores of one configuration.
 #[derive(Debug)]
 pub struct App {
+    /// Whose stores they are.
+    tenant: TenantName,
     config: Config,
     clock: Clock,
     data: Database,
@@ -73,12 +77,23 @@ impl App {
     pub async fn open(config: Config, clock: Clock) -> Result<Self, StartError> {
         let mut files = Files::default();
         let data = files.open(&config.data, &clock).await?;
+        Self::over(TenantName::default(), config, clock, (data, files)).await
+    }
+
+    /// Opens the stores of a tenant.
+    async fn over(
+        tenant: TenantName,
+        config: Config,
+        clock: Clock,
+        (data, mut files): (Database, Files),
+    ) -> Result<Self, StartError> {
         let queues = KnownQueues::new(config.queues.clone());
         let broker = stores::broker(&config, &queues, &mut files, &clock).await?;
         let bus = stores::bus(&config, &mut files, &clock).await?;
         let results = stores::results(&config, (&broker, &bus), &mut files, &clock).await?;
         let (orders, shelves) = stores::orders(&config, &mut files, &clock).await?;
         Ok(Self {
+            tenant,
             config,
             clock,
             data,

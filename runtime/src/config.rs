@@ -21,6 +21,7 @@ mod routes;
 mod secrets;
 mod serve;
 mod tasks;
+mod tenants;
 #[cfg(test)]
 mod tests;
 mod transport;
@@ -42,10 +43,11 @@ pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
 pub use secrets::SecretSource;
 pub use serve::ServeConfig;
+pub use tenants::TenantConfig;
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
-use crate::task::{Accept, QueueShapes, Rate, TaskName};
+use crate::task::{Accept, QueueShapes, Rate, Share, TaskName, TenantName};
 use address::Purpose;
 use celeriac_sandbox::Limits;
 use jiff::tz::TimeZone;
@@ -85,6 +87,10 @@ pub struct Config {
     pub ceiling: Limits,
     /// The most retries that a task of tenant `default` can have.
     pub max_retries: u32,
+    /// What tenant `default` gets of the worker, and how much at most.
+    pub share: Share,
+    /// The tenants beside `default`.
+    pub tenants: BTreeMap<TenantName, TenantConfig>,
     /// Tasks of ours by the names that callers use.
     pub aliases: BTreeMap<String, String>,
     /// What tasks may reach, by whom that is granted to.
@@ -134,6 +140,8 @@ impl Config {
         let result_backend_transport_options = ResultOptions::read(&mut reader, &result_backend)?;
         let timezone = reader.text("timezone", TimeZone::UTC, zone::named, zone::name)?;
         let accept_content = accept::read(&mut reader)?;
+        // Where a key is like several, that of the worker is meant: the last one read.
+        let share = tenants::default_share(&mut reader)?;
         let worker = WorkerConfig::read(&mut reader)?;
         let limits = limits::defaults(&mut reader)?;
         let ceiling = limits::ceiling(&mut reader)?;
@@ -155,6 +163,23 @@ impl Config {
         let rates = tasks::read(&mut reader)?;
         tasks::check_scope(&reader, worker.rate_limit_scope, [&broker, &result_backend])?;
         let (grants, values, secrets) = grants::read(&mut reader)?;
+        let beside = tenants::Beside {
+            data: &data,
+            ceiling: &ceiling,
+            max_retries,
+            values: &values,
+            secrets: &secrets,
+        };
+        let tenants = tenants::read(&mut reader, &beside)?;
+        let prefixes = (
+            broker_transport_options.global_keyprefix.as_str(),
+            result_backend_transport_options.global_keyprefix.as_str(),
+        );
+        let default = [
+            ("broker", &broker, prefixes.0),
+            ("result_backend", &result_backend, prefixes.1),
+        ];
+        tenants::check_apart(&reader, default, &tenants)?;
         let http = http::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let serve = ServeConfig::read(&mut reader, &data)?;
@@ -172,6 +197,8 @@ impl Config {
                 limits,
                 ceiling,
                 max_retries,
+                share,
+                tenants,
                 aliases,
                 grants,
                 http,

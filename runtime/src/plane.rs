@@ -10,6 +10,7 @@ mod kills;
 mod modules;
 mod page;
 mod schemas;
+mod tasks;
 mod tenants;
 mod tokens;
 
@@ -22,5 +23,9 @@ pub use modules::{
     Versions, WantView,
 };
 pub use page::{PAGE, PAGE_DEFAULT};
+pub use tasks::{
+    CallLinks, CallRequest, Called, GrantUse, Raised, RevokeRequest, RunCost, TaskRecord,
+    TaskRevoked, TaskStatus, WAIT_SECONDS,
+};
 pub use tenants::{TenantChange, TenantEnd, TenantView, TenantWish, Tenants};
 pub use tokens::{NewTokenView, RotateWish, TokenView, TokenWish, Tokens};

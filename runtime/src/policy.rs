@@ -3,10 +3,12 @@
 
 pub mod access;
 pub mod admission;
+pub mod arguments;
 pub mod bound;
 pub mod budget;
 pub mod canvas;
 pub mod exception;
+pub mod fair;
 pub mod grants;
 pub mod hold;
 pub mod limits;

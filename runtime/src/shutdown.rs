@@ -26,6 +26,15 @@ impl Shutdown {
         Self::default()
     }
 
+    /// Makes a handle that is stopped and cancelled with this one, and may be before.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            stopping: self.stopping.child_token(),
+            cancelled: self.cancelled.child_token(),
+        }
+    }
+
     /// Begins the stop: no new work is taken, running work goes on.
     pub fn stop(&self) {
         self.stopping.cancel();

@@ -12,6 +12,7 @@ mod name;
 mod queue;
 mod rate;
 mod scope;
+mod share;
 mod signature;
 mod state;
 mod tenant;
@@ -29,6 +30,7 @@ pub use queue::{
 };
 pub use rate::{Rate, RateError, RateScope};
 pub use scope::{Scope, ScopeError};
+pub use share::Share;
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;
 pub use tenant::{Ceiling, Quota, TenantName, TenantNameError, Weight, WeightError};

@@ -12,11 +12,15 @@ mod executor;
 mod guests;
 mod heartbeat;
 mod holds;
+mod lanes;
 mod patience;
 pub mod rates;
 pub mod revocations;
 pub mod roll;
+mod shares;
 pub mod steering;
+
+pub use lanes::{Lane, Lanes, Runner};
 
 use crate::broker::Broker;
 use crate::clock::Clock;
@@ -25,19 +29,29 @@ use crate::policy::grants::Granted;
 use crate::registry::Resolver;
 use crate::results::shelf::Shelves;
 use crate::results::{Results, ResultsError};
-use crate::shutdown::Shutdown;
-use crate::task::{Accept, TenantName};
+use crate::task::{Accept, Share, TenantName};
 use crate::telemetry::Metrics;
 use celeriac_sandbox::{Egress, Limits};
-use crew::Crew;
 use jiff::tz::TimeZone;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use steering::Steering;
-use tokio::task::JoinSet;
 
-/// What a worker works with.
+/// What all lanes of a worker stand on.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// Threads that run guests.
+    pub guest_threads: usize,
+    /// Whether the guests of each module run in a process of their own.
+    pub isolate: bool,
+    /// Most attempts that may ever be in flight.
+    pub most: usize,
+    /// How is sent what tasks send by HTTP.
+    pub egress: Egress,
+}
+
+/// What one lane of a worker, that of one tenant, works with.
 #[derive(Debug)]
 pub struct Parts {
     /// Where messages come from and go to.
@@ -58,11 +72,13 @@ pub struct Parts {
     pub events: Events,
     /// How is sent what tasks send by HTTP.
     pub egress: Egress,
+    /// What its tenant gets of the worker.
+    pub share: Share,
     /// How it works.
     pub settings: Settings,
 }
 
-/// How a worker works.
+/// How a lane works.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Settings {
     /// Its name, as Celery's `-n`.
@@ -71,12 +87,6 @@ pub struct Settings {
     pub tenant: TenantName,
     /// The queues it takes from.
     pub queues: Vec<String>,
-    /// Most attempts in flight.
-    pub concurrency: usize,
-    /// Threads that run guests.
-    pub guest_threads: usize,
-    /// Whether the guests of each module run in a process of their own.
-    pub isolate: bool,
     /// Time a stop waits for running attempts.
     pub drain: Duration,
     /// The queue where messages of tasks that are not here go on to; `None`
@@ -152,28 +162,4 @@ pub enum WorkerError {
         #[source]
         source: ResultsError,
     },
-}
-
-/// Works until `shutdown` says stop and what runs has ended or was given back.
-///
-/// # Errors
-/// [`WorkerError`] when it cannot begin.
-pub async fn run(parts: Parts, shutdown: Shutdown) -> Result<Drained, WorkerError> {
-    let crew = Arc::new(Crew::new(parts, shutdown)?);
-    consumer::greet(&crew).await;
-    // Nothing is taken before it is known what not to run.
-    let known = patience::insist(&crew.shutdown, || crew.steering.revocations.read());
-    tokio::select! {
-        known = known => known.map_err(|source| WorkerError::Orders { source })?,
-        never = consumer::keep_asking(&crew) => match never {},
-        () = crew.shutdown.stopping() => return Ok(crew.drained()),
-    }
-    let mut beside = JoinSet::new();
-    beside.spawn(revocations::follow(crew.clone()));
-    beside.spawn(holds::follow(crew.clone()));
-    let beat = heartbeat::start(&crew);
-    consumer::consume(&crew).await;
-    beside.shutdown().await;
-    beat.stop().await;
-    Ok(crew.drained())
 }

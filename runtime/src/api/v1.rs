@@ -15,6 +15,7 @@ mod openapi;
 mod pace;
 mod problem;
 mod sent;
+mod tasks;
 mod tenants;
 mod tokens;
 mod trouble;
@@ -25,6 +26,7 @@ pub use openapi::document;
 pub use problem::Problem;
 
 use super::edge::Limits;
+use crate::app::calls::Calls;
 use crate::clock::Clock;
 use crate::plane::Code;
 use crate::platform::{Entry, Identity, Platform, Tenant, TokenId};
@@ -70,6 +72,8 @@ pub struct Parts {
     pub platform: Platform,
     /// What tasks can reach.
     pub reach: Arc<Reach>,
+    /// What calls tasks.
+    pub calls: Calls,
     /// What time it is.
     pub clock: Clock,
     /// What is counted.
@@ -163,6 +167,7 @@ fn routes() -> OpenApiRouter<Plane> {
     OpenApiRouter::with_openapi(openapi::head())
         .merge(health::router())
         .merge(openapi::router())
+        .merge(tasks::router())
         .merge(tenants::router())
         .merge(tokens::router())
         .merge(modules::router())

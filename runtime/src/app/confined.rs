@@ -107,7 +107,9 @@ fn openings(config: &Config, plane: bool) -> Openings {
         of_plane(&config.serve, &mut openings);
     }
     own_folder(&config.data, &mut openings);
-    for address in [&config.broker, &config.result_backend] {
+    let tenants = config.tenants.values();
+    let theirs = tenants.flat_map(|tenant| [&tenant.broker, &tenant.result_backend]);
+    for address in theirs.chain([&config.broker, &config.result_backend]) {
         of_address(address, &mut openings);
     }
     for name in VARIABLES {

@@ -13,10 +13,10 @@ const LOCALTIME: &str = "/etc/localtime";
 const ZONE_BYTES: u64 = 64 << 10;
 
 /// Collects it.
-pub(super) fn of(config: &Config, queues: &KnownQueues) -> Facts {
+pub(super) fn of(tenant: &TenantName, config: &Config, queues: &KnownQueues) -> Facts {
     let settings = settings(config);
     Facts {
-        tenant: TenantName::default(),
+        tenant: tenant.clone(),
         report: report(&settings),
         broker: broker(&config.broker),
         settings,
@@ -136,7 +136,7 @@ mod tests {
             let mut raw = crate::config::read(None, std::iter::empty()).unwrap();
             raw.set_flag("broker", "--broker", address.to_owned());
             let (config, _) = Config::check(raw).unwrap();
-            let facts = of(&config, &KnownQueues::default());
+            let facts = of(&TenantName::default(), &config, &KnownQueues::default());
             assert_eq!(facts.broker["hostname"], host);
             assert_eq!(facts.broker["port"], port);
             assert_eq!(facts.broker["transport"], transport);

@@ -30,6 +30,16 @@ pub(super) async fn run(results: Arc<dyn Results>, registry: Registry) {
     }
 }
 
+/// Sweeps the results of a tenant for ever; it is ended from outside, at any moment.
+pub(super) async fn sweep_all(results: Arc<dyn Results>) {
+    let mut ticks = interval(SWEEP);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        sweep(&*results).await;
+    }
+}
+
 async fn sweep(results: &dyn Results) {
     for _ in 0..ROUNDS {
         match results.sweep().await {

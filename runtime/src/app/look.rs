@@ -7,7 +7,7 @@ use crate::policy::route;
 use crate::registry::{Aim, Kill};
 use crate::results::ResultsError;
 use crate::results::orders::{PAGE, REVOCATIONS, Target};
-use crate::task::{Rate, TaskId, TaskName, TenantName};
+use crate::task::{Rate, TaskId, TaskName};
 use celeriac_sandbox::{TaskInfo, Want};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,12 +45,12 @@ impl App {
             return Ok(None);
         };
         let registry = self.registry().await?;
-        let tenant = TenantName::default();
-        let kills = registry.kills(&tenant).await?;
+        let tenant = &self.tenant;
+        let kills = registry.kills(tenant).await?;
         if kills.is_empty() {
             return Ok(None);
         }
-        let modules = registry.modules(&tenant).await?;
+        let modules = registry.modules(tenant).await?;
         let module = modules.iter().find(|known| known.name == name.module);
         let hits = |kill: &Kill| match &kill.aim {
             Aim::Task(_, task) => *task == name,
@@ -72,7 +72,7 @@ impl App {
             return Ok(None);
         };
         let registry = self.registry().await?;
-        let modules = registry.modules(&TenantName::default()).await?;
+        let modules = registry.modules(&self.tenant).await?;
         let mut tasks = modules
             .iter()
             .filter(|known| known.name.as_str() == module)

@@ -1,5 +1,6 @@
 //! A control plane from its start to its end.
 
+use super::calls::Calls;
 use super::steered::granted;
 use super::{App, StartError, look};
 use crate::api::v1::{Parts, Plane, Reach};
@@ -98,10 +99,14 @@ impl App {
         shutdown: &Shutdown,
     ) -> Result<Plane, StartError> {
         let config = &self.config.serve;
+        let platform = self.platform().await?;
+        let parts = (registry.clone(), platform.clone());
+        let calls = Calls::open(&self.config, parts, self.clock.clone()).await?;
         Ok(Plane::new(Parts {
             registry,
-            platform: self.platform().await?,
+            platform,
             reach: self.reaches(),
+            calls,
             clock: self.clock.clone(),
             metrics: Arc::new(EdgeMetrics::new()),
             shutdown: shutdown.clone(),
@@ -167,6 +172,7 @@ impl Edge {
 
     /// Serves until the stop, and until what is under way is done or the drain is over.
     pub(super) async fn run(self, plane: Plane, shutdown: Shutdown) {
+        let calls = plane.calls.clone();
         let mut beside = JoinSet::new();
         if let Some(tls) = &self.tls {
             beside.spawn(Arc::clone(tls).follow());
@@ -183,6 +189,7 @@ impl Edge {
             }
         }
         beside.shutdown().await;
+        calls.close().await;
     }
 }
 

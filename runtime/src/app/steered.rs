@@ -11,7 +11,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 use crate::worker::rates::Rates;
 use crate::worker::revocations::{Clerk, Revocations};
-use crate::worker::steering::Steering;
+use crate::worker::steering::{Pool, Steering};
 use celeriac_sandbox::Secret;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -44,7 +44,7 @@ impl App {
         }
     }
 
-    pub(super) fn steering(&self, most: u32) -> Arc<Steering> {
+    pub(super) fn steering(&self, pool: Arc<Pool>) -> Arc<Steering> {
         let worker = &self.config.worker;
         let rates = Rates::new(
             self.config.rates.clone(),
@@ -55,8 +55,7 @@ impl App {
         );
         Arc::new(Steering::new(
             worker.queues.clone(),
-            worker.concurrency,
-            usize::try_from(most).unwrap_or(usize::MAX),
+            pool,
             Revocations::new(self.clerk(&worker.hostname)),
             rates,
         ))
@@ -84,7 +83,7 @@ impl App {
             resolver: resolver.clone(),
             clock: self.clock.clone(),
             began: Instant::now(),
-            facts: facts::of(&self.config, &self.queues),
+            facts: facts::of(&self.tenant, &self.config, &self.queues),
         }
     }
 

@@ -1,17 +1,20 @@
 //! A worker from its start to its end: what must be right before it takes messages,
 //! what runs beside it, and what a stop says.
 
+use super::lanes::{Hall, Tenants};
 use super::{App, Beside, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
+use crate::control::Control;
 use crate::policy::limits;
 use crate::registry::ModuleInfo;
 use crate::results::ResultsError;
 use crate::shutdown::{Phase, Shutdown, Signals};
-use crate::task::{TaskId, TenantName};
+use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
-use crate::worker::{self, Drained, Parts, Retries, Settings};
+use crate::worker::steering::Pool;
+use crate::worker::{Drained, Ground, Lanes, Parts, Retries, Settings};
 use celeriac_sandbox::{EngineSettings, Pooling, Secret};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -51,12 +54,12 @@ impl App {
         let signals = Signals::new().map_err(StartError::Signals)?;
         let shutdown = Shutdown::new();
         self.greet().await?;
-        let settings = self.settings(&secrets::read(&self.config)?);
-        let most = most(settings.concurrency);
+        let secrets = secrets::read(&self.config)?;
+        let most = most(self.config.worker.concurrency, self.config.tenants.len());
         let registry = self.registry_with(&engine(most)).await?;
-        let modules = registry.modules(&settings.tenant).await?;
+        let modules = registry.modules(&self.tenant).await?;
         self.outlasts(&modules)?;
-        let resolver = registry.resolver(&settings.name).await?;
+        let resolver = registry.resolver(&self.config.worker.hostname).await?;
         let (metrics, egress) = (Arc::new(self.metrics()), self.egress()?);
         let listener = listen::bind(&self.config.worker).await?;
         let listen = listener
@@ -71,10 +74,10 @@ impl App {
         beside.spawn(follow_signals(
             shutdown.clone(),
             signals,
-            settings.drain,
+            self.config.worker.drain,
             Arc::clone(&metrics),
         ));
-        beside.spawn(drain(shutdown.clone(), settings.drain));
+        beside.spawn(drain(shutdown.clone(), self.config.worker.drain));
         beside.spawn(housekeeping::run(
             Arc::clone(&self.results),
             registry.clone(),
@@ -90,9 +93,17 @@ impl App {
             ));
         }
 
-        let steering = self.steering(most);
-        let events = self.events();
-        let control = self.control(&events, &steering, &resolver, &shutdown);
+        let concurrency = self.config.worker.concurrency;
+        let pool = Pool::new(concurrency, usize::try_from(most).unwrap_or(usize::MAX));
+        let hall = Arc::new(Hall {
+            pool: Arc::new(pool),
+            resolver,
+            metrics: Arc::clone(&metrics),
+            egress,
+            secrets,
+        });
+        let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
+        let (parts, control) = self.parts(&hall, &shutdown);
         self.watch(&mut served, control, &metrics, &ended);
         started(&Started {
             config: &self.config,
@@ -104,32 +115,21 @@ impl App {
         if let Some((_, edge, plane)) = plane {
             served.spawn(edge.run(plane, shutdown.clone()));
         }
-        let parts = Parts {
-            broker: Arc::clone(&self.broker),
-            results: Arc::clone(&self.results),
-            shelves: Arc::clone(&self.shelves),
-            resolver,
-            clock: self.clock.clone(),
-            metrics,
-            steering,
-            events,
-            egress,
-            settings,
-        };
-        // On the runtime's own threads: this one would be woken for each message.
-        let mut work = JoinSet::new();
-        work.spawn(worker::run(parts, shutdown));
-        let drained = work.join_all().await.into_iter().next();
+        let _own = lanes.open(parts, lanes.stop()).await;
+        let mut tenants = Tenants::new(self, hall, lanes);
+        tenants.apply(&self.config.tenants).await;
+        let drained = runner.run().await;
+        tenants.close().await;
         ended.cancel();
         beside.shutdown().await;
         finish(served).await;
-        Ok(drained.transpose()?.unwrap_or_default())
+        Ok(drained?)
     }
 
     /// Makes the queues, so that nothing is lost that is published from the start on, and
     /// asks the broker and the result backend anything: what only a person can mend fails
     /// the start; what is away may come back.
-    async fn greet(&self) -> Result<(), StartError> {
+    pub(super) async fn greet(&self) -> Result<(), StartError> {
         let queues = &self.config.worker.queues;
         let mut greeted = self.broker.prepare(queues).await;
         if let (Ok(()), Some(queue)) = (&greeted, queues.first()) {
@@ -185,15 +185,42 @@ impl App {
         Ok(())
     }
 
+    fn ground(&self, hall: &Hall) -> Ground {
+        Ground {
+            guest_threads: self.config.worker.guest_threads,
+            isolate: self.config.worker.isolate,
+            most: hall.pool.most(),
+            egress: hall.egress.clone(),
+        }
+    }
+
+    /// Returns what the lane of this tenant works with, and what controls it.
+    pub(super) fn parts(&self, hall: &Hall, shutdown: &Shutdown) -> (Parts, Control) {
+        let steering = self.steering(Arc::clone(&hall.pool));
+        let events = self.events();
+        let control = self.control(&events, &steering, &hall.resolver, shutdown);
+        let parts = Parts {
+            broker: Arc::clone(&self.broker),
+            results: Arc::clone(&self.results),
+            shelves: Arc::clone(&self.shelves),
+            resolver: hall.resolver.clone(),
+            clock: self.clock.clone(),
+            metrics: Arc::clone(&hall.metrics),
+            steering,
+            events,
+            egress: hall.egress.clone(),
+            share: self.config.share.clone(),
+            settings: self.settings(&hall.secrets),
+        };
+        (parts, control)
+    }
+
     fn settings(&self, secrets: &BTreeMap<String, Secret>) -> Settings {
         let worker = &self.config.worker;
         Settings {
+            tenant: self.tenant.clone(),
             name: worker.hostname.clone(),
-            tenant: TenantName::default(),
             queues: worker.queues.clone(),
-            concurrency: worker.concurrency,
-            guest_threads: worker.guest_threads,
-            isolate: worker.isolate,
             drain: worker.drain,
             forward: worker.forward.clone(),
             timezone: self.config.timezone.clone(),
@@ -225,11 +252,16 @@ fn engine(most: u32) -> EngineSettings {
     }
 }
 
-/// To how many attempts in flight a worker may grow that starts with so many.
-fn most(concurrency: usize) -> u32 {
-    let attempts = u32::try_from(concurrency).unwrap_or(u32::MAX);
-    let largest = u32::try_from(CONCURRENCY).unwrap_or(u32::MAX);
-    attempts.saturating_mul(GROWTH).min(largest).max(attempts)
+/// To how many attempts in flight a worker may grow that starts with so many. Each tenant
+/// beside `default` has a place of its own.
+fn most(concurrency: usize, tenants: usize) -> u32 {
+    let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+    let (attempts, largest) = (
+        number(concurrency),
+        u32::try_from(CONCURRENCY).unwrap_or(u32::MAX),
+    );
+    let grown = attempts.saturating_mul(GROWTH).min(largest).max(attempts);
+    grown.saturating_add(number(tenants))
 }
 
 async fn follow_signals(
@@ -265,7 +297,7 @@ async fn drain(shutdown: Shutdown, drain: Duration) {
     shutdown.drain(drain).await;
 }
 
-async fn finish(mut tasks: JoinSet<()>) {
+pub(super) async fn finish(mut tasks: JoinSet<()>) {
     let all = async {
         while let Some(ended) = tasks.join_next().await {
             if let Err(error) = ended {

@@ -57,11 +57,7 @@ type Read = (
 pub(super) fn read(reader: &mut Reader) -> Result<Read, ConfigError> {
     let values = values::read(reader)?;
     let secrets = secrets::read(reader)?;
-    let named = Named {
-        values: values.keys().map(String::as_str).collect(),
-        secrets: secrets.keys().map(String::as_str).collect(),
-    };
-    let grants = sections(reader, &named)?;
+    let grants = sections(reader, "grants", &values, &secrets)?;
     Ok((grants, values, secrets))
 }
 
@@ -75,24 +71,32 @@ pub fn grant(raw: &mut RawConfig, whom: &str, key: &str, flag: &'static str, val
     }
 }
 
-fn sections(
+/// Reads the sections of a table.
+pub(super) fn sections(
     reader: &mut Reader,
-    named: &Named<'_>,
+    table: &str,
+    values: &BTreeMap<String, String>,
+    secrets: &BTreeMap<String, SecretSource>,
 ) -> Result<BTreeMap<String, Grant>, ConfigError> {
+    let named = Named {
+        values: values.keys().map(String::as_str).collect(),
+        secrets: secrets.keys().map(String::as_str).collect(),
+    };
     let mut grants = BTreeMap::new();
-    for whom in reader.sections("grants", &KEYS, SECTIONS)? {
+    for whom in reader.sections(table, &KEYS, SECTIONS)? {
+        let section = format!("{table}.{whom:?}");
         let grant = Grant {
-            submit: submit(reader, &whom)?,
-            http: http::read(reader, &whom)?,
-            stores: stores::read(reader, &whom, named)?,
+            submit: submit(reader, &section, &whom)?,
+            http: http::read(reader, &section)?,
+            stores: stores::read(reader, &section, &named)?,
         };
         grants.insert(whom, grant);
     }
     Ok(grants)
 }
 
-fn submit(reader: &mut Reader, whom: &String) -> Result<Vec<String>, ConfigError> {
-    let key = format!("grants.{whom:?}.submit");
+fn submit(reader: &mut Reader, section: &str, whom: &String) -> Result<Vec<String>, ConfigError> {
+    let key = format!("{section}.submit");
     let (tasks, source_place) = reader.list(&key, &[])?;
     let wrong = std::iter::once(whom).chain(&tasks).find_map(|pattern| {
         let wanted = check_pattern(pattern).err()?;

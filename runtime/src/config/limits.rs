@@ -48,7 +48,27 @@ pub(super) fn ceiling(reader: &mut Reader) -> Result<Limits, ConfigError> {
     read(reader, "tenants.default", &default)
 }
 
-fn read(reader: &mut Reader, section: &str, default: &Limits) -> Result<Limits, ConfigError> {
+/// The keys of a ceiling.
+pub(super) const CEILING: [&str; 11] = [
+    "wall",
+    "soft",
+    "cpu",
+    "memory",
+    "arguments",
+    "result",
+    "failure",
+    "log",
+    "log_lines",
+    "progress",
+    "max_retries",
+];
+
+/// Reads the limits of a section.
+pub(super) fn read(
+    reader: &mut Reader,
+    section: &str,
+    default: &Limits,
+) -> Result<Limits, ConfigError> {
     let key = |name: &str| format!("{section}.{name}");
     let lines = reader.number(&key("log_lines"), u64::from(default.log_lines), 0..=LINES)?;
     Ok(Limits {
@@ -83,6 +103,17 @@ pub(super) fn max_retries(reader: &mut Reader, worker: &WorkerConfig) -> Result<
         bound: format!("at most tenants.default.max_retries = {most} is allowed"),
         source_place,
     })
+}
+
+/// Reads the most retries that a task of a tenant beside `default` can have.
+pub(super) fn most_retries(
+    reader: &mut Reader,
+    section: &str,
+    default: u32,
+) -> Result<u32, ConfigError> {
+    let key = format!("{section}.max_retries");
+    let most = reader.number(&key, u64::from(default), 0..=RETRIES)?;
+    Ok(u32::try_from(most).unwrap_or(u32::MAX))
 }
 
 /// Fails when a default is above its ceiling: it would silently be lowered.

@@ -33,9 +33,11 @@ const SECTIONS: [&str; 13] = [
     "values",
 ];
 /// Tables whose keys people choose.
-const TABLES: [&str; 7] = [
-    "aliases", "grants", "queues", "routes", "secrets", "tasks", "values",
+const TABLES: [&str; 8] = [
+    "aliases", "grants", "queues", "routes", "secrets", "tasks", "tenants", "values",
 ];
+/// The section in such a table whose keys are ours alone.
+const OURS: &str = "tenants.default.";
 
 /// Where a value was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,7 +108,7 @@ pub struct Written {
 #[derive(Debug, Clone, Default)]
 pub struct RawConfig {
     values: BTreeMap<String, Written>,
-    tables: BTreeMap<&'static str, BTreeMap<String, Written>>,
+    tables: BTreeMap<String, BTreeMap<String, Written>>,
 }
 
 impl RawConfig {
@@ -174,8 +176,7 @@ impl RawConfig {
 
     /// Adds an item to the list of a key by a flag.
     pub fn add_flag(&mut self, key: &str, flag: &'static str, item: String) {
-        let of = |table: &'static str| Some((table, key.strip_prefix(table)?.strip_prefix('.')?));
-        let known = match TABLES.into_iter().find_map(of) {
+        let known = match table_of(key) {
             Some((table, name)) => self.tables.get(table).and_then(|table| table.get(name)),
             None => self.values.get(key),
         };
@@ -211,6 +212,12 @@ impl RawConfig {
         self.values.insert(key, written);
     }
 
+    /// Puts a value where [`RawConfig::take_table`] finds it.
+    pub(super) fn put_in(&mut self, table: &str, name: &str, written: Written) {
+        let table = self.tables.entry(table.to_owned()).or_default();
+        table.insert(name.to_owned(), written);
+    }
+
     /// Returns a key that nobody took.
     pub(super) fn left_over(&self) -> Option<(&String, &Written)> {
         self.values.iter().next()
@@ -218,12 +225,8 @@ impl RawConfig {
 
     fn insert(&mut self, key: String, value: RawValue, source: Source) {
         let written = Written { value, source };
-        let of = |table: &'static str| Some((table, key.strip_prefix(table)?.strip_prefix('.')?));
-        match TABLES.into_iter().find_map(of) {
-            Some((table, name)) => {
-                let table = self.tables.entry(table).or_default();
-                table.insert(name.to_owned(), written);
-            }
+        match table_of(&key) {
+            Some((table, name)) => self.put_in(table, name, written),
             None => drop(self.values.insert(key, written)),
         }
     }
@@ -244,6 +247,13 @@ impl RawConfig {
                 DeValue::Table(inner) if !inner.is_empty() => {
                     self.flatten(&key, inner, text, place);
                 }
+                // A tenant of whom nothing is said is one all the same.
+                DeValue::Table(_) if prefix == "tenants" && key != "tenants.default" => self
+                    .insert(
+                        format!("{key}.suspended"),
+                        RawValue::Bool(false),
+                        place(name.span().start),
+                    ),
                 DeValue::Table(_)
                     if SECTIONS.contains(&key.as_str())
                         || key.starts_with("queues.")
@@ -257,6 +267,15 @@ impl RawConfig {
                 | DeValue::Array(_) => self.insert(key, raw(value, text), place(name.span().start)),
             }
         }
+    }
+}
+
+/// Splits a key of a table whose keys people choose.
+fn table_of(key: &str) -> Option<(&'static str, &str)> {
+    let of = |table: &'static str| Some((table, key.strip_prefix(table)?.strip_prefix('.')?));
+    match key.starts_with(OURS) {
+        true => None,
+        false => TABLES.into_iter().find_map(of),
     }
 }
 

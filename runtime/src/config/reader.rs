@@ -5,7 +5,8 @@ mod values;
 
 use super::alike;
 use super::error::ConfigError;
-use super::raw::{RawConfig, Source, Written};
+use super::raw::{RawConfig, RawValue, Source, Written};
+use std::collections::BTreeMap;
 
 /// A key with the value in force and where it came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +55,39 @@ impl Reader {
     pub(super) fn place(&self, key: &str) -> Source {
         let written = self.raw.get(key);
         written.map_or(Source::Default, |written| written.source.clone())
+    }
+
+    /// Tells whether nothing was written for a key that has no default, and notes it then.
+    pub(super) fn is_nothing(&mut self, key: &str) -> bool {
+        let source = match self.raw.get(key) {
+            None => Source::Default,
+            Some(written) => match &written.value {
+                RawValue::Text(text) if text == "none" => written.source.clone(),
+                RawValue::Text(_)
+                | RawValue::Integer(_)
+                | RawValue::Bool(_)
+                | RawValue::List(_)
+                | RawValue::Other(_) => return false,
+            },
+        };
+        drop(self.raw.take(key));
+        self.note(key, quoted("none"), source);
+        true
+    }
+
+    /// Takes all of a table out whose keys people choose.
+    pub(super) fn table(&mut self, table: &str) -> BTreeMap<String, Written> {
+        self.raw.take_table(table)
+    }
+
+    /// Puts a key where it is read.
+    pub(super) fn put(&mut self, key: String, written: Written) {
+        self.raw.put(key, written);
+    }
+
+    /// Puts a key of a table where it is read.
+    pub(super) fn put_in(&mut self, table: &str, name: &str, written: Written) {
+        self.raw.put_in(table, name, written);
     }
 
     /// Ends the reading; fails for a key that no one asked for.

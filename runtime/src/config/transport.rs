@@ -119,7 +119,8 @@ fn prefix(reader: &mut Reader, key: &str) -> Result<String, ConfigError> {
     reader.text(key, String::new(), checked, Clone::clone)
 }
 
-fn checked(text: &str) -> Result<String, String> {
+/// Checks a prefix of keys.
+pub(super) fn checked(text: &str) -> Result<String, String> {
     if text.len() > PREFIX_BYTES || text.chars().any(char::is_control) {
         return Err(format!(
             "a prefix has at most {PREFIX_BYTES} bytes and no control characters"

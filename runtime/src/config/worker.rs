@@ -93,7 +93,7 @@ impl WorkerConfig {
             |text| hostname::expand(text, &machine),
             Clone::clone,
         )?;
-        let queues = queues(reader)?;
+        let queues = read_queues(reader, "worker.queues")?;
         let forward = forward(reader, &queues)?;
         let concurrency = count(reader.number("worker.concurrency", 64, 1..=CONCURRENCY)?);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
@@ -168,8 +168,8 @@ fn forward(reader: &mut Reader, queues: &[String]) -> Result<Option<String>, Con
     Ok(forward)
 }
 
-fn queues(reader: &mut Reader) -> Result<Vec<String>, ConfigError> {
-    let key = "worker.queues";
+/// Reads queues to take from.
+pub(super) fn read_queues(reader: &mut Reader, key: &str) -> Result<Vec<String>, ConfigError> {
     let (queues, source_place) = reader.list(key, &["celery"])?;
     if queues.is_empty() || queues.len() > QUEUES {
         return Err(ConfigError::OutOfRange {

@@ -8,6 +8,18 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::{RawValue, to_raw_value};
 
+/// What is about the whole worker, and so for its operator alone.
+const OWN: [&str; 8] = [
+    "shutdown",
+    "pool_grow",
+    "pool_shrink",
+    "pool_restart",
+    "autoscale",
+    "conf",
+    "dump_conf",
+    "report",
+];
+
 /// What a command says.
 #[derive(Debug)]
 pub(super) enum Said {
@@ -32,6 +44,13 @@ pub(super) fn ok(words: &str) -> Told {
 
 /// Does what is asked.
 pub(super) async fn run(control: &Control, request: &Request) -> Said {
+    if !control.facts.tenant.is_default() && OWN.contains(&request.method.as_str()) {
+        let words = format!(
+            "{} is for the operator of this worker: it serves other tenants as well",
+            request.method
+        );
+        return json(&json!({"error": words})).map_or(Said::Nothing, Said::Value);
+    }
     if request.method == "shutdown" {
         tracing::info!("a stop was asked for by remote control");
         control.shutdown.stop();

@@ -75,6 +75,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "platform",
         sql: include_str!("../../migrations/0080_platform.sql"),
     },
+    Migration {
+        number: 85,
+        name: "calls",
+        sql: include_str!("../../migrations/0085_calls.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

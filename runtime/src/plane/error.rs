@@ -34,6 +34,16 @@ pub enum Code {
     UnsupportedMediaType,
     /// The component is not fit to run.
     ComponentRefused,
+    /// The arguments are not what the task takes.
+    ArgumentsRefused,
+    /// The idempotency key stands for another request.
+    KeyReused,
+    /// As many messages wait in the queue as the tenant may have.
+    QueueFull,
+    /// As many requests wait for tasks as may.
+    TooManyWaiting,
+    /// No results are kept that could be told.
+    NoResults,
     /// There are as many of these as there can be.
     LimitReached,
     /// More requests than the limit in a minute.
@@ -55,7 +65,7 @@ pub enum Code {
 
 impl Code {
     /// All that are sent.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -69,6 +79,11 @@ impl Code {
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::ComponentRefused,
+        Self::ArgumentsRefused,
+        Self::KeyReused,
+        Self::QueueFull,
+        Self::TooManyWaiting,
+        Self::NoResults,
         Self::LimitReached,
         Self::RateLimited,
         Self::Internal,
@@ -95,6 +110,11 @@ impl Code {
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ComponentRefused => "component_refused",
+            Self::ArgumentsRefused => "arguments_refused",
+            Self::KeyReused => "key_reused",
+            Self::QueueFull => "queue_full",
+            Self::TooManyWaiting => "too_many_waiting",
+            Self::NoResults => "no_results",
             Self::LimitReached => "limit_reached",
             Self::RateLimited => "rate_limited",
             Self::Internal => "internal",
@@ -116,11 +136,16 @@ impl Code {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
-            Self::Conflict | Self::AlreadyExists | Self::Killed | Self::LimitReached => 409,
+            Self::Conflict
+            | Self::AlreadyExists
+            | Self::Killed
+            | Self::KeyReused
+            | Self::NoResults
+            | Self::LimitReached => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
-            Self::ComponentRefused => 422,
-            Self::RateLimited => 429,
+            Self::ComponentRefused | Self::ArgumentsRefused => 422,
+            Self::RateLimited | Self::QueueFull | Self::TooManyWaiting => 429,
             Self::Internal | Self::Other => 500,
             Self::Unavailable | Self::StorageFull | Self::TooBusy | Self::Stopping => 503,
         }

@@ -30,6 +30,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "platform",
         sql: include_str!("../../migrations/postgres/0080_platform.sql"),
     },
+    Migration {
+        number: 85,
+        name: "calls",
+        sql: include_str!("../../migrations/postgres/0085_calls.sql"),
+    },
 ];
 
 impl Sql {

@@ -1,16 +1,18 @@
-//! Feeds the executor: a permit first, then a message.
+//! Feeds the executor of a lane: messages, then a place for each.
 //!
-//! Overload cannot happen by accident, because no message is taken without a
-//! permit that runs with it.
+//! Overload cannot happen by accident, because no more messages are taken than could start.
+//! A lane that shares its worker with others takes one message more, which says that it has
+//! some; it starts when it is the lane's turn.
 
 use super::crew::Crew;
 use super::executor;
 use super::patience::Backoff;
-use crate::broker::Delivery;
+use super::shares::Place;
+use crate::broker::{BrokerError, Delivery, Settlement};
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 /// Most messages of one fetch: enough to share the cost of a round trip, few
@@ -22,22 +24,20 @@ const ASK: Duration = Duration::from_secs(4);
 /// Time guests have to unwind after the drain is over and they were told.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Takes and runs messages until the worker stops; returns when every attempt
+/// Takes and runs messages until the lane stops; returns when every attempt
 /// has ended or was given back.
 pub(super) async fn consume(crew: &Arc<Crew>) {
-    let permits = Arc::clone(crew.steering.pool.permits());
     let mut attempts = JoinSet::new();
     let mut backoff = Backoff::default();
-    while let Some(taken) = take(crew, &permits).await {
+    while let Some(taken) = take(crew).await {
         match taken {
-            Ok((deliveries, permits)) => {
+            Ok(deliveries) => {
                 backoff = Backoff::default();
-                for (delivery, permit) in deliveries.into_iter().zip(permits) {
-                    attempts.spawn(run(crew.clone(), delivery, permit));
-                }
+                start(crew, deliveries, &mut attempts).await;
             }
             Err(error) => {
-                tracing::warn!(%error, "no messages; trying again");
+                let tenant = crew.settings.tenant.as_str();
+                tracing::warn!(%error, tenant, "no messages; trying again");
                 tokio::select! {
                     () = tokio::time::sleep(backoff.next()) => {}
                     () = crew.shutdown.stopping() => {}
@@ -49,6 +49,44 @@ pub(super) async fn consume(crew: &Arc<Crew>) {
         }
     }
     drain(crew, &mut attempts).await;
+}
+
+/// Starts an attempt for each message when it is the lane's turn.
+async fn start(crew: &Arc<Crew>, deliveries: Vec<Delivery>, attempts: &mut JoinSet<()>) {
+    let mut waiting: VecDeque<_> = deliveries
+        .into_iter()
+        .map(|delivery| (crew.leases.keep(&delivery.receipt), delivery))
+        .collect();
+    while let Some((alive, delivery)) = waiting.pop_front() {
+        let task = delivery.message.headers.get("task");
+        let task = task.and_then(serde_json::Value::as_str).unwrap_or_default();
+        tokio::select! {
+            biased;
+            place = crew.door.place(task) => {
+                // The attempt keeps the lease from here on.
+                drop(alive);
+                attempts.spawn(run(crew.clone(), delivery, place));
+            }
+            () = crew.shutdown.stopping() => {
+                give_back(crew, &delivery).await;
+                for (_alive, delivery) in waiting.drain(..) {
+                    give_back(crew, &delivery).await;
+                }
+            }
+            // It is somebody else's by now.
+            () = alive.lost() => {}
+            never = keep_asking(crew) => match never {},
+        }
+    }
+}
+
+/// Gives a message back that did not start. Where that fails, it comes back when its lease
+/// lapses.
+async fn give_back(crew: &Crew, delivery: &Delivery) {
+    crew.count(&Settlement::Requeue);
+    if let Err(error) = crew.broker.settle(delivery, Settlement::Requeue).await {
+        tracing::warn!(%error, "a message that waited for its turn was not given back");
+    }
 }
 
 /// Asks the broker anything: an answer makes the worker ready at once, where a
@@ -70,47 +108,29 @@ pub(super) async fn keep_asking(crew: &Crew) -> Infallible {
     }
 }
 
-type Taken = (Vec<Delivery>, Vec<OwnedSemaphorePermit>);
-
-/// Takes as many messages as there are permits; `None` once the worker stops.
-async fn take(
-    crew: &Crew,
-    permits: &Arc<Semaphore>,
-) -> Option<Result<Taken, crate::broker::BrokerError>> {
-    let first = tokio::select! {
-        biased;
-        () = crew.shutdown.stopping() => return None,
-        permit = permits.clone().acquire_owned() => permit.ok()?,
-        never = keep_asking(crew) => match never {},
-    };
-    let mut held = vec![first];
-    while held.len() < BATCH
-        && let Ok(permit) = permits.clone().try_acquire_owned()
-    {
-        held.push(permit);
-    }
+/// Takes as many messages as there is room for; `None` once the lane stops.
+async fn take(crew: &Crew) -> Option<Result<Vec<Delivery>, BrokerError>> {
     loop {
         let mut follow = crew.steering.queues.follow();
         let queues = follow.borrow_and_update().clone();
+        let room = crew.door.room().min(BATCH);
         tokio::select! {
             biased;
             () = crew.shutdown.stopping() => return None,
-            // Other queues: asked for at once, with the same permits.
+            // Other queues: asked for at once.
             Ok(()) = follow.changed() => {}
-            fetched = fetch(crew, &queues, held.len()) => return Some(fetched.map(|deliveries| {
-                crew.metrics.fetched();
-                (deliveries, held)
-            })),
+            // A lane without room asks again when there may be some.
+            () = crew.door.changed(), if room == 0 => {}
+            never = keep_asking(crew), if room == 0 => match never {},
+            fetched = fetch(crew, &queues, room), if room > 0 => {
+                return Some(fetched.inspect(|_| crew.metrics.fetched()));
+            }
         }
     }
 }
 
 /// Fetches, or waits where there is no queue to fetch from. Cancel-safe.
-async fn fetch(
-    crew: &Crew,
-    queues: &[String],
-    max: usize,
-) -> Result<Vec<Delivery>, crate::broker::BrokerError> {
+async fn fetch(crew: &Crew, queues: &[String], max: usize) -> Result<Vec<Delivery>, BrokerError> {
     let fetched = crew.broker.fetch(queues, max).await?;
     if queues.is_empty() {
         // The broker gave back what it held; there is nothing else to ask it for.
@@ -119,11 +139,10 @@ async fn fetch(
     Ok(fetched)
 }
 
-async fn run(crew: Arc<Crew>, delivery: Delivery, permit: OwnedSemaphorePermit) {
+async fn run(crew: Arc<Crew>, delivery: Delivery, place: Place) {
     let running = crew.metrics.in_flight(1);
-    executor::attempt(&crew, delivery).await;
+    place.took(executor::attempt(&crew, delivery).await);
     drop(running);
-    drop(permit);
 }
 
 /// Waits for what runs: until the drain is over, then a little for guests to

@@ -46,6 +46,7 @@ use jiff::Timestamp;
 use leave::Left;
 use report::Story;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// An admitted attempt: everything the later steps need to know.
 #[derive(Debug)]
@@ -66,8 +67,8 @@ pub(super) struct Attempt {
     batch: Option<Arc<Batch>>,
 }
 
-/// Runs one attempt to its end, whatever that is.
-pub(super) async fn attempt(crew: &Crew, delivery: Delivery) {
+/// Runs one attempt to its end, whatever that is, and returns the CPU time that it took.
+pub(super) async fn attempt(crew: &Crew, delivery: Delivery) -> Duration {
     let mut story = Story::new(crew, &delivery);
     let alive = crew.leases.keep(&delivery.receipt); // d. keep alive, from the first moment
     if let Err(left) = steps(crew, delivery, &alive, &mut story).await {
@@ -76,7 +77,7 @@ pub(super) async fn attempt(crew: &Crew, delivery: Delivery) {
         }
         leave::leave(crew, left, &alive, &mut story).await;
     }
-    story.tell(crew); // j. report
+    story.tell(crew) // j. report
 }
 
 async fn steps(

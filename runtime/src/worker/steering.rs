@@ -6,7 +6,7 @@
 mod pool;
 mod queues;
 
-pub use pool::PoolError;
+pub use pool::{Pool, PoolError};
 pub use queues::QueuesError;
 
 use super::rates::Rates;
@@ -14,7 +14,6 @@ use super::revocations::Revocations;
 use super::roll::Roll;
 use crate::celery::Request;
 use crate::celery::request::TimeLimit;
-use pool::Pool;
 use queues::Queues;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,13 +21,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Most tasks that have time limits of their own from outside (1,000).
 pub const TIME_LIMITS: usize = 1_000;
 
-/// What steers one worker.
+/// What steers one lane of a worker.
 #[derive(Debug)]
 pub struct Steering {
     /// What the worker has in hand.
     pub roll: Roll,
-    /// How many attempts it has in flight.
-    pub pool: Pool,
+    /// How many attempts the worker has in flight.
+    pub pool: Arc<Pool>,
     /// The queues that it takes from.
     pub queues: Queues,
     /// The revoked tasks.
@@ -46,19 +45,17 @@ pub struct Steering {
 pub struct TooManyLimits;
 
 impl Steering {
-    /// Steers a worker that starts with these queues and this many attempts in flight; it
-    /// may grow to `most`.
+    /// Steers a lane that starts with these queues, and shares these places with others.
     #[must_use]
     pub fn new(
         queues: Vec<String>,
-        concurrency: usize,
-        most: usize,
+        pool: Arc<Pool>,
         revocations: Revocations,
         rates: Rates,
     ) -> Self {
         Self {
             roll: Roll::default(),
-            pool: Pool::new(concurrency, most),
+            pool,
             queues: Queues::new(queues),
             revocations: Arc::new(revocations),
             rates,

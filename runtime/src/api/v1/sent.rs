@@ -217,7 +217,11 @@ async fn collect(body: Body, most: u64) -> Result<Bytes, Problem> {
     Ok(all.into())
 }
 
-fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+/// Reads a document.
+///
+/// # Errors
+/// 400.
+pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     serde_json::from_slice(bytes).map_err(|error| {
         Problem::invalid(
             format!(

@@ -1,6 +1,7 @@
 //! The edge over real connections, with a registry and tenants in a folder of their own.
 
 use super::*;
+use crate::config::{Config, RawConfig};
 use crate::plane::{Failure, Modules, NewTokenView, Pushed, Tenants};
 use crate::platform::{Actor, Terms, TokenTerms};
 use crate::registry::tests::{House, component};
@@ -83,10 +84,16 @@ impl Stand {
         let sql = Sql::sqlite(&house.path().join("celeriac.db"));
         let platform = Platform::open(sql, house.clock.clone()).await.unwrap();
         let shutdown = Shutdown::new();
+        let mut raw = RawConfig::default();
+        raw.set_flag("data", "data", house.path().display().to_string());
+        let (config, _) = Config::check(raw).unwrap();
+        let parts = (house.registry.clone(), platform.clone());
+        let calls = Calls::open(&config, parts, house.clock.clone());
         let plane = Plane::new(Parts {
             registry: house.registry.clone(),
             platform: platform.clone(),
             reach: Arc::new(|_, _, _| (vec!["http:example.com".to_owned()], BTreeMap::new())),
+            calls: calls.await.unwrap(),
             clock: house.clock.clone(),
             metrics: Arc::new(EdgeMetrics::new()),
             shutdown: shutdown.clone(),

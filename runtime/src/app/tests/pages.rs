@@ -44,7 +44,7 @@ fn the_page_of_limits_has_every_key_with_its_default() {
         assert!(rows().any(|row| row.contains(&told)), "{told} is missing");
         seen += 1;
     }
-    assert_eq!(seen, 10 + 11 + 5 + OF_WORKERS.len());
+    assert_eq!(seen, 10 + 11 + 8 + 5 + OF_WORKERS.len());
 }
 
 #[test]

@@ -9,11 +9,11 @@ use std::str::FromStr;
 /// through for each request.
 const HOSTS: usize = 1_000;
 
-/// Reads the hosts and the addresses that are granted to `whom`.
-pub(super) fn read(reader: &mut Reader, whom: &str) -> Result<HttpGrant, ConfigError> {
+/// Reads the hosts and the addresses that are that a section grants.
+pub(super) fn read(reader: &mut Reader, section: &str) -> Result<HttpGrant, ConfigError> {
     Ok(HttpGrant {
-        hosts: list(reader, &format!("grants.{whom:?}.http"))?,
-        private: list(reader, &format!("grants.{whom:?}.http_private"))?,
+        hosts: list(reader, &format!("{section}.http"))?,
+        private: list(reader, &format!("{section}.http_private"))?,
     })
 }
 

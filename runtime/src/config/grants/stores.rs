@@ -37,10 +37,10 @@ pub struct StoreGrant {
 /// Reads a section.
 pub(super) fn read(
     reader: &mut Reader,
-    whom: &str,
+    section: &str,
     named: &Named<'_>,
 ) -> Result<StoreGrant, ConfigError> {
-    let key = |name: &str| format!("grants.{whom:?}.{name}");
+    let key = |name: &str| format!("{section}.{name}");
     let inject_key = key("inject");
     let (lines, place) = reader.list(&inject_key, &[])?;
     // Not what they are: who forgot the braces wrote the secret itself.

@@ -80,6 +80,7 @@ async fn translated(crew: &Crew, message: Message, accept: Accept) -> Result<Req
     let zone = crew.settings.timezone.clone();
     let headers = without_body(&message);
     let mut running = crew
+        .floor
         .guests
         .run(async move { Request::decode_in(&message, &zone, &accept) });
     match running.end().await {

@@ -161,12 +161,12 @@ fn launch(
     let place = Place {
         code: attempt.code.clone(),
         grants: attempt.grants.clone(),
-        cells: crew.cells.clone(),
+        cells: crew.floor.cells.clone(),
     };
     // Its work is over when it is dropped, wherever that is.
     let begun = attempt.bill.open();
     if let Some(batch) = attempt.batch.clone() {
-        return crew.guests.run(async move {
+        return crew.floor.guests.run(async move {
             let _begun = begun;
             let each = |call: Call, limits: Limits, facts| {
                 let place = place.clone();
@@ -175,7 +175,7 @@ fn launch(
             batch.run(call.task, limits, facts, each).await
         });
     }
-    crew.guests.run(async move {
+    crew.floor.guests.run(async move {
         let _begun = begun;
         place.run(call, limits, facts).await
     })

@@ -127,7 +127,8 @@ impl Story {
         }
     }
 
-    pub(super) fn tell(self, crew: &Crew) {
+    /// Tells all of it, and returns what the guest took.
+    pub(super) fn tell(self, crew: &Crew) -> Duration {
         let run = self.run(&crew.clock);
         let ran = self.began.map(|_| run);
         self.ending.tell(&crew.events, &self.id, &self.state, ran);
@@ -164,6 +165,7 @@ impl Story {
             grants_denied: &listed(&usage.uses, |used| used.denied),
         }
         .emit();
+        usage.cpu
     }
 }
 

@@ -1,12 +1,12 @@
 //! How many attempts are in flight at most: a number that may change.
 
+use crate::worker::shares::Shares;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Semaphore;
 
-/// The permits of attempts.
+/// The places of attempts.
 #[derive(Debug)]
 pub struct Pool {
-    permits: Arc<Semaphore>,
+    shares: Arc<Shares>,
     size: Mutex<usize>,
     start: usize,
     most: usize,
@@ -16,7 +16,7 @@ pub struct Pool {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// No permit is free.
+    /// No place is free.
     #[error("Can't shrink pool. All processes busy!")]
     Busy,
     /// It would be empty.
@@ -36,17 +36,19 @@ pub enum PoolError {
 }
 
 impl Pool {
-    pub(super) fn new(size: usize, most: usize) -> Self {
+    /// Makes a pool of so many that may grow to `most`.
+    #[must_use]
+    pub fn new(size: usize, most: usize) -> Self {
         Self {
-            permits: Arc::new(Semaphore::new(size)),
+            shares: Arc::new(Shares::new(size)),
             size: Mutex::new(size),
             start: size,
             most: most.max(size),
         }
     }
 
-    pub(in crate::worker) fn permits(&self) -> &Arc<Semaphore> {
-        &self.permits
+    pub(in crate::worker) fn shares(&self) -> &Arc<Shares> {
+        &self.shares
     }
 
     /// Returns the number that the worker was started with.
@@ -67,7 +69,7 @@ impl Pool {
         *self.lock()
     }
 
-    /// Adds permits.
+    /// Adds places.
     ///
     /// # Errors
     /// [`PoolError::Full`].
@@ -78,11 +80,11 @@ impl Pool {
             return Err(PoolError::Full { most: self.most });
         }
         *size = grown;
-        self.permits.add_permits(by);
+        self.shares.grow(by);
         Ok(())
     }
 
-    /// Takes permits away that nobody uses.
+    /// Takes places away that nobody uses.
     ///
     /// # Errors
     /// [`PoolError::Busy`], [`PoolError::Empty`]; then nothing is taken away.
@@ -91,11 +93,9 @@ impl Pool {
         if by >= *size {
             return Err(PoolError::Empty { size: *size });
         }
-        let by_permits = u32::try_from(by).unwrap_or(u32::MAX);
-        let Ok(permits) = self.permits.try_acquire_many(by_permits) else {
+        if !self.shares.shrink(by) {
             return Err(PoolError::Busy);
-        };
-        permits.forget();
+        }
         *size -= by;
         Ok(())
     }
@@ -109,17 +109,18 @@ impl Pool {
 mod tests {
     use super::*;
 
-    #[test]
-    fn it_grows_and_shrinks_within_its_bounds() {
+    #[tokio::test]
+    async fn it_grows_and_shrinks_within_its_bounds() {
         let pool = Pool::new(2, 3);
         assert_eq!(pool.grow(1), Ok(()));
         assert_eq!(pool.grow(1), Err(PoolError::Full { most: 3 }));
-        let used = pool.permits().clone().try_acquire_many_owned(2).unwrap();
+        let door = pool.shares().join(100);
+        let used = [door.place("m.t").await, door.place("m.t").await];
         assert_eq!(pool.shrink(2), Err(PoolError::Busy));
         assert_eq!(pool.shrink(1), Ok(()));
         drop(used);
         assert_eq!(pool.shrink(2), Err(PoolError::Empty { size: 2 }));
         assert_eq!((pool.start(), pool.size()), (2, 2));
-        assert_eq!(pool.permits().available_permits(), 2);
+        assert_eq!(door.room(), 2);
     }
 }

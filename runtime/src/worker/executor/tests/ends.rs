@@ -61,7 +61,7 @@ async fn an_end_that_was_stored_unheard_is_followed_by_what_follows() {
     stand.attempt_all().await;
     assert_eq!(stand.depth().await, (0, 0, 0));
     assert_eq!(stand.record("c").await.unwrap().state, State::Success);
-    assert_eq!(stand.crew.drained().finished, 1, "the callback alone");
+    assert_eq!(stand.crew.floor.drained().finished, 1, "the callback alone");
 }
 
 #[tokio::test]
@@ -75,7 +75,7 @@ async fn a_message_that_is_sent_twice_keeps_its_result_and_what_follows_runs_onc
     assert_eq!(stand.broker.sent(), sent);
     assert_eq!(stand.depth().await, (0, 0, 0));
     assert_eq!(
-        stand.crew.drained().finished,
+        stand.crew.floor.drained().finished,
         2,
         "the task and its callback"
     );
@@ -106,7 +106,7 @@ async fn a_start_that_cannot_be_told_of_does_not_run_what_is_over() {
     let stand = ended(stand).await;
     stand.run(part("t")).await;
     assert_repeated(&stand, "8");
-    assert_eq!(stand.crew.drained().finished, 0);
+    assert_eq!(stand.crew.floor.drained().finished, 0);
 }
 
 #[tokio::test]
@@ -116,7 +116,7 @@ async fn a_task_that_succeeded_does_not_fail_because_its_message_expires() {
     redeliver(&stand, with(part("t"), "expires", json!(expires))).await;
     assert_repeated(&stand, "8");
     assert_eq!(stand.record("t").await.unwrap().state, State::Success);
-    assert_eq!(stand.crew.drained().refused, 0);
+    assert_eq!(stand.crew.floor.drained().refused, 0);
 }
 
 /// What followed the success is sent again, and nothing is a dead letter.
@@ -197,5 +197,5 @@ async fn a_builtin_that_is_over_is_not_done_again() {
     let stand = ended(Stand::new().await).await;
     redeliver(&stand, accumulate(&embed())).await;
     assert_repeated(&stand, "8");
-    assert_eq!(stand.crew.drained().finished, 0);
+    assert_eq!(stand.crew.floor.drained().finished, 0);
 }

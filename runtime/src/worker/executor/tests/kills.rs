@@ -45,7 +45,7 @@ async fn a_killed_task_fails_with_the_reason_and_leaves_no_dead_letter() {
     let stand = stand("m.seven", false).await;
     stand.run(message("t", &json!(null))).await;
     assert_refused(&stand, "t").await;
-    assert_eq!(stand.crew.drained().refused, 1);
+    assert_eq!(stand.crew.floor.drained().refused, 1);
     // Its neighbour goes on.
     stand
         .run(call("m.once", "o", &json!([]), &json!(null)))

@@ -54,7 +54,7 @@ async fn assert_told(stand: &Stand) {
     let failed = ends.filter(|end| matches!(end, Ending::Failed { .. }));
     assert_eq!(failed.count(), 1);
     assert_eq!(stand.depth().await, (1, 0, 0), "the errback alone");
-    assert_eq!(stand.crew.drained().finished, 0, "it did not run");
+    assert_eq!(stand.crew.floor.drained().finished, 0, "it did not run");
 }
 
 #[tokio::test]

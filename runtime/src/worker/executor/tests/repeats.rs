@@ -101,7 +101,7 @@ async fn what_follows_a_task_without_a_result_is_marked_when_it_is_sent_again() 
     stand.attempt_all().await;
     assert_eq!(stand.broker.sent(), ids(&[("c", false), ("c", true)]));
     assert_eq!(
-        stand.crew.drained().finished,
+        stand.crew.floor.drained().finished,
         3,
         "the task is counted before it is settled"
     );
@@ -128,7 +128,7 @@ async fn what_was_sent_unheard_is_sent_again_marked() {
     assert_eq!(stand.broker.sent(), ids(&[("c", false), ("c", true)]));
     stand.attempt_all().await;
     assert_eq!(
-        stand.crew.drained().finished,
+        stand.crew.floor.drained().finished,
         2,
         "the task and its callback"
     );

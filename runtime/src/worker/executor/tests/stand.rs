@@ -15,13 +15,13 @@ use crate::registry::tests::{House, component};
 use crate::results::embedded::EmbeddedResults;
 use crate::results::{Record, Results as _, Write, Written};
 use crate::shutdown::Shutdown;
-use crate::task::{Accept, Fence, RateScope, State, TaskId, TenantName};
+use crate::task::{Accept, Fence, RateScope, Share, State, TaskId, TenantName};
 use crate::telemetry::Metrics;
-use crate::worker::crew::Crew;
+use crate::worker::crew::{Crew, Floor};
 use crate::worker::rates::Rates;
 use crate::worker::revocations::{Clerk, Revocations};
-use crate::worker::steering::Steering;
-use crate::worker::{Parts, Retries, Settings};
+use crate::worker::steering::{Pool, Steering};
+use crate::worker::{Ground, Parts, Retries, Settings};
 use bytes::Bytes;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -82,7 +82,12 @@ impl Stand {
             result_keep: None,
         };
         let revocations = Revocations::new(clerk);
-        let steering = Steering::new(vec![QUEUE.to_owned()], 1, 1, revocations, rates);
+        let steering = Steering::new(
+            vec![QUEUE.to_owned()],
+            Arc::new(Pool::new(1, 1)),
+            revocations,
+            rates,
+        );
         let parts = Parts {
             broker: broker.clone(),
             results: results.clone(),
@@ -93,10 +98,18 @@ impl Stand {
             steering: Arc::new(steering),
             events: Events::new("w@host", TimeZone::UTC, clock.clone(), false),
             egress: celeriac_sandbox::Egress::default(),
+            share: Share::default(),
             settings,
         };
+        let ground = Ground {
+            guest_threads: 1,
+            isolate: false,
+            most: 1,
+            egress: celeriac_sandbox::Egress::default(),
+        };
+        let floor = Arc::new(Floor::new(&ground).unwrap());
         Self {
-            crew: Crew::new(parts, Shutdown::new()).unwrap(),
+            crew: Crew::new(parts, floor, Shutdown::new()),
             results,
             broker,
             clock,
@@ -252,9 +265,6 @@ fn settings() -> Settings {
         name: "w@host".to_owned(),
         tenant: TenantName::default(),
         queues: vec![QUEUE.to_owned()],
-        concurrency: 1,
-        isolate: false,
-        guest_threads: 1,
         drain: Duration::from_secs(1),
         forward: None,
         timezone: TimeZone::UTC,

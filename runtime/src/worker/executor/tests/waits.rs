@@ -78,7 +78,7 @@ async fn the_body_of_a_chord_that_another_part_claimed_is_sent_when_the_claim_la
         attempt_in_time(&stand).await;
         assert_eq!(stand.broker.sent(), [("body".to_owned(), true)], "{name}");
         assert_eq!(stand.record("t").await.unwrap().state, State::Success);
-        assert_eq!(stand.crew.drained().finished, 1, "{name}");
+        assert_eq!(stand.crew.floor.drained().finished, 1, "{name}");
         assert_eq!(stand.depth().await, (1, 0, 0), "{name}: the body alone");
         let late = join(&stand, "late", Json::null()).await;
         assert_eq!(late, Joined::Waiting, "{name}: it is closed");
@@ -176,14 +176,18 @@ async fn of_two_copies_of_a_message_one_worker_runs_one_at_a_time() {
     let record = stand.record("t").await.unwrap();
     assert_eq!(record.worker_name(), "w@host", "{}", record.worker);
     attempt(&stand.crew, second).await;
-    assert_eq!(stand.crew.drained().finished, 0);
+    assert_eq!(stand.crew.floor.drained().finished, 0);
     // Whoever did not hear the answer asks again.
     assert_eq!(stand.results.begin(start).await.unwrap(), Begun::Run);
     attempt(&stand.crew, first).await;
     assert_eq!(stand.record("t").await.unwrap().state, State::Success);
     stand.lapse();
     stand.attempt().await;
-    assert_eq!(stand.crew.drained().finished, 1, "the copy did not run");
+    assert_eq!(
+        stand.crew.floor.drained().finished,
+        1,
+        "the copy did not run"
+    );
     assert_eq!(stand.depth().await, (0, 0, 0));
 }
 
