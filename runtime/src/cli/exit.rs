@@ -147,6 +147,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::NoReplies
         | StartError::Http(_)
         | StartError::Secret { .. }
+        | StartError::NoTenant { .. }
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)

@@ -75,6 +75,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "platform",
         sql: include_str!("../../migrations/0080_platform.sql"),
     },
+    Migration {
+        number: 94,
+        name: "CPU time of tenants",
+        sql: include_str!("../../migrations/0094_tenant_cpu.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {
