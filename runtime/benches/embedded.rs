@@ -22,6 +22,7 @@ use celeriac::results::embedded::EmbeddedResults;
 use celeriac::shutdown::Shutdown;
 use celeriac::task::{RateScope, Share, State, TaskId, TenantName};
 use celeriac::telemetry::Metrics;
+use celeriac::worker::meter::Meter;
 use celeriac::worker::rates::Rates;
 use celeriac::worker::revocations::{Clerk, Revocations};
 use celeriac::worker::steering::{Pool, Steering};
@@ -205,7 +206,7 @@ fn steering(
     let queues = vec!["celery".to_owned()];
     let revocations = Revocations::new(clerk);
     let pool = Arc::new(Pool::new(concurrency, concurrency));
-    Steering::new(queues, pool, revocations, rates)
+    Steering::new(queues, pool, revocations, rates, Meter::new(Clock::System))
 }
 
 fn settings() -> Settings {

@@ -10,6 +10,7 @@ mod error;
 mod facts;
 mod housekeeping;
 mod lanes;
+mod ledger;
 mod listen;
 mod look;
 mod secrets;
@@ -44,6 +45,7 @@ use crate::worker::revocations::Clerk;
 use celeriac_sandbox::{Engine, EngineSettings, Pooling, TaskInfo, Want};
 use client::Client;
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use stores::Files;
 
@@ -57,6 +59,8 @@ pub struct App {
     tenant: TenantName,
     config: Config,
     clock: Clock,
+    /// The folder of the registry, whose stores these are.
+    home: PathBuf,
     data: Database,
     queues: KnownQueues,
     broker: Arc<dyn Broker>,
@@ -93,6 +97,7 @@ impl App {
         let results = stores::results(&config, (&broker, &bus), &mut files, &clock).await?;
         let (orders, shelves) = stores::orders(&config, &mut files, &clock).await?;
         Ok(Self {
+            home: config.data.clone(),
             tenant,
             config,
             clock,
@@ -114,6 +119,21 @@ impl App {
     pub fn within(mut self, walls: Walls) -> Self {
         self.walls = walls;
         self
+    }
+
+    /// Returns the stores of a tenant of the configuration instead.
+    ///
+    /// # Errors
+    /// When there is no such tenant, or one of its stores cannot be used.
+    pub async fn of_tenant(self, name: TenantName) -> Result<Self, StartError> {
+        let Some(tenant) = self.config.tenants.get(&name) else {
+            self.close().await;
+            return Err(StartError::NoTenant { name });
+        };
+        let config = self.config.of_tenant(&name, tenant);
+        let (clock, home) = (self.clock.clone(), self.home.clone());
+        let app = Self::over(name, config, clock, (self.data.clone(), self.files)).await?;
+        Ok(Self { home, ..app })
     }
 
     /// Returns the configuration.
@@ -226,7 +246,7 @@ impl App {
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
         Ok(Registry::open(
             Store::file(self.data.clone()),
-            &self.config.data,
+            &self.home,
             engine,
             compiler,
         )

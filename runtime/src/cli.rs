@@ -205,7 +205,9 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
 
 fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let options = cli.options;
-    if !cli.command.is_for_a_tenant() {
+    if cli.command.is_about_tasks() {
+        options.known_tenant()?;
+    } else if !cli.command.is_for_a_tenant() {
         options.without_tenant()?;
     }
     match cli.command {
@@ -241,6 +243,21 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
 }
 
 impl Command {
+    /// Tells whether it is about tasks, whose messages and results are a tenant's.
+    fn is_about_tasks(&self) -> bool {
+        matches!(
+            self,
+            Self::Call(_)
+                | Self::Result(_)
+                | Self::Why(_)
+                | Self::Revoke(_)
+                | Self::Queues(_)
+                | Self::Purge(_)
+                | Self::Inspect(_)
+                | Self::Events
+        )
+    }
+
     /// Tells whether it is about modules or kills, which are a tenant's.
     fn is_for_a_tenant(&self) -> bool {
         matches!(

@@ -12,6 +12,7 @@ pub mod fair;
 pub mod grants;
 pub mod hold;
 pub mod limits;
+pub mod quota;
 pub mod rate;
 pub mod retry;
 pub mod route;

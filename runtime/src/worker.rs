@@ -13,6 +13,7 @@ mod guests;
 mod heartbeat;
 mod holds;
 mod lanes;
+pub mod meter;
 mod patience;
 pub mod rates;
 pub mod revocations;

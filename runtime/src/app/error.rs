@@ -6,7 +6,7 @@ use crate::database::DatabaseError;
 use crate::registry::RegistryError;
 use crate::resp::WrongAddress;
 use crate::results::ResultsError;
-use crate::task::ModuleName;
+use crate::task::{ModuleName, TenantName};
 use crate::worker::WorkerError;
 use celeriac_sandbox::SandboxError;
 use std::io;
@@ -43,6 +43,14 @@ pub enum StartError {
         "result_backend is \"rpc://\", but the embedded broker has no callers elsewhere; leave it out"
     )]
     NoReplies,
+    /// Whose stores are wanted is not known here.
+    #[error(
+        "there is no tenant {name}; write [tenants.{name}] into celeriac.toml, or name another with --tenant"
+    )]
+    NoTenant {
+        /// The tenant.
+        name: TenantName,
+    },
     /// A task may take longer than the broker lets its message be held.
     #[error("task {task} of module {module} cannot be run: {reason}")]
     Outlasts {

@@ -11,11 +11,11 @@ use crate::registry::Resolver;
 use crate::shutdown::Shutdown;
 use crate::task::{Share, TenantName};
 use crate::telemetry::Metrics;
-use crate::worker::Lanes;
 use crate::worker::steering::Pool;
+use crate::worker::{Lane, Lanes};
 use celeriac_sandbox::{Egress, Secret};
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -32,6 +32,28 @@ pub(super) struct Hall {
     pub(super) metrics: Arc<Metrics>,
     pub(super) egress: Egress,
     pub(super) secrets: BTreeMap<String, Secret>,
+    pub(super) open: Mutex<BTreeMap<TenantName, Arc<Lane>>>,
+}
+
+impl Hall {
+    /// Returns the lanes of this moment.
+    pub(super) fn lanes(&self) -> Vec<(TenantName, Arc<Lane>)> {
+        let open = self.lock();
+        open.iter()
+            .map(|(name, lane)| (name.clone(), Arc::clone(lane)))
+            .collect()
+    }
+
+    /// Remembers a lane.
+    pub(super) fn opened(&self, name: TenantName, lane: Lane) -> Arc<Lane> {
+        let lane = Arc::new(lane);
+        self.lock().insert(name, Arc::clone(&lane));
+        lane
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<TenantName, Arc<Lane>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The tenants beside `default`.
@@ -171,6 +193,7 @@ impl Service {
         app.watch(&mut served, control, &self.hall.metrics, &ended);
         beside.spawn(housekeeping::sweep_all(Arc::clone(&app.results)));
         let lane = self.lanes.open(parts, self.stop.clone()).await;
+        let lane = self.hall.opened(self.name.clone(), lane);
         tracing::info!(tenant = self.name.as_str(), "serving a tenant");
         loop {
             tokio::select! {
@@ -178,6 +201,9 @@ impl Service {
                 Ok(()) = self.share.changed() => lane.share(&self.share.borrow_and_update()),
             }
         }
+        self.hall.lock().remove(&self.name);
+        // Its places are given up with it.
+        drop(lane);
         ended.cancel();
         beside.shutdown().await;
         finish(served).await;

@@ -9,6 +9,7 @@ use crate::policy::grants::{Grant, Granted};
 use crate::registry::Resolver;
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
+use crate::worker::meter::Meter;
 use crate::worker::rates::Rates;
 use crate::worker::revocations::{Clerk, Revocations};
 use crate::worker::steering::{Pool, Steering};
@@ -58,6 +59,7 @@ impl App {
             pool,
             Revocations::new(self.clerk(&worker.hostname)),
             rates,
+            Meter::new(self.clock.clone()),
         ))
     }
 

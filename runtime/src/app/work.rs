@@ -2,6 +2,7 @@
 //! what runs beside it, and what a stop says.
 
 use super::lanes::{Hall, Tenants};
+use super::ledger::Ledger;
 use super::{App, Beside, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
@@ -18,7 +19,7 @@ use crate::worker::{Drained, Ground, Lanes, Parts, Retries, Settings};
 use celeriac_sandbox::{EngineSettings, Pooling, Secret};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -101,6 +102,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             egress,
             secrets,
+            open: Mutex::default(),
         });
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
         let (parts, control) = self.parts(&hall, &shutdown);
@@ -115,7 +117,14 @@ impl App {
         if let Some((_, edge, plane)) = plane {
             served.spawn(edge.run(plane, shutdown.clone()));
         }
-        let _own = lanes.open(parts, lanes.stop()).await;
+        let own = lanes.open(parts, lanes.stop()).await;
+        drop(hall.opened(self.tenant.clone(), own));
+        let ledger = Ledger::new(
+            Arc::clone(&hall),
+            Arc::clone(&self.orders),
+            self.clock.clone(),
+        );
+        beside.spawn(ledger.run());
         let mut tenants = Tenants::new(self, hall, lanes);
         tenants.apply(&self.config.tenants).await;
         let drained = runner.run().await;

@@ -157,6 +157,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::Serve { .. }
         | StartError::Plain { .. }
         | StartError::Tls(_)
+        | StartError::NoTenant { .. }
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)

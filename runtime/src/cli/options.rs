@@ -76,15 +76,29 @@ impl Options {
         self.tenant.clone()
     }
 
+    /// Refuses a tenant whose tasks no worker of this configuration runs.
+    pub(crate) fn known_tenant(&self) -> anyhow::Result<()> {
+        let tenant = self.tenant();
+        let is_known =
+            tenant.is_default() || self.read(Vec::new())?.0.tenants.contains_key(&tenant);
+        match is_known {
+            true => Ok(()),
+            false => Err(Problem::usage(format!("there is no tenant {tenant} here"))
+                .hint(format!("write [tenants.{tenant}] into celeriac.toml"))
+                .into()),
+        }
+    }
+
     /// Refuses a tenant that a command would pass by.
     pub(crate) fn without_tenant(&self) -> Result<(), Problem> {
         match &self.tenant {
             Some(tenant) if !tenant.is_default() => {
                 let what = format!(
-                    "this command is not about a tenant's modules, and --tenant is {tenant}"
+                    "this command is not about a tenant's modules or tasks, and --tenant is {tenant}"
                 );
-                Err(Problem::usage(what)
-                    .hint("push, modules, rollback, remove and kill take --tenant"))
+                Err(Problem::usage(what).hint(
+                    "those of modules and of tasks take --tenant: push, kill, call, why and others",
+                ))
             }
             Some(_) | None => Ok(()),
         }
@@ -130,7 +144,14 @@ impl Options {
     pub(crate) async fn open(&self) -> anyhow::Result<App> {
         let (config, _) = self.read(Vec::new())?;
         self.start_logging(Level::WARN, false)?;
-        Ok(App::open(config, Clock::System).await?)
+        let tenant = self.tenant();
+        let is_known = config.tenants.contains_key(&tenant);
+        let app = App::open(config, Clock::System).await?;
+        match is_known {
+            true => Ok(app.of_tenant(tenant).await?),
+            // Modules can be there before the tenant is served.
+            false => Ok(app),
+        }
     }
 
     /// Begins to log.

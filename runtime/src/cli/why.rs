@@ -17,7 +17,7 @@ use crate::celery::pidbox::{Answer, Audience};
 use crate::results::Record;
 use crate::task::TaskId;
 use jiff::{SignedDuration, Timestamp};
-use seen::{Hold, Seen};
+use seen::{Hold, Seen, Taker};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -151,22 +151,25 @@ async fn takers(
     app: &App,
     seen: &Seen,
     patience: Duration,
-) -> Result<Option<Vec<String>>, BusError> {
+) -> Result<Option<Vec<Taker>>, BusError> {
     let Some(found) = &seen.looked.found else {
         return Ok(None);
     };
     let arguments = Map::new();
     let answers = inspect::ask(app, "active_queues", arguments, Audience::All, patience).await?;
-    let takes = |answer: &&Answer| {
+    let takes = |answer: &Answer| {
         let queues: Vec<Value> = serde_json::from_str(answer.value.get()).unwrap_or_default();
-        let mut names = queues.iter().filter_map(|queue| queue.get("name"));
-        names.any(|name| name.as_str() == Some(&found.queue))
+        let is_it =
+            |queue: &&Value| queue.get("name").and_then(Value::as_str) == Some(&found.queue);
+        let queue = queues.iter().find(is_it)?;
+        let text = |key| queue.pointer(key).and_then(Value::as_str);
+        let until = text("/celeriac_held/until").and_then(|until| until.parse().ok());
+        Some(Taker {
+            worker: answer.node.clone(),
+            held: text("/celeriac_held/quota").map(|quota| (quota.to_owned(), until)),
+        })
     };
-    let takers: BTreeSet<String> = answers
-        .iter()
-        .filter(takes)
-        .map(|answer| answer.node.clone())
-        .collect();
+    let takers: BTreeSet<Taker> = answers.iter().filter_map(takes).collect();
     Ok(Some(takers.into_iter().collect()))
 }
 

@@ -97,10 +97,17 @@ pub(super) fn killed(control: &Control) -> Vec<Value> {
 
 pub(super) fn queues(control: &Control) -> Vec<Value> {
     let names = control.steering.queues.names();
+    let held = control.steering.meter.hold().map(
+        |hold| json!({"quota": hold.quota, "until": hold.until.map(|until| until.to_string())}),
+    );
     let shape = |name: &String| {
         let shape = control.facts.queues.described(name);
         let shape = shape.unwrap_or_else(|| QueueShape::of(name));
-        queue(name, &shape)
+        let mut queue = queue(name, &shape);
+        if let (Some(held), Some(queue)) = (&held, queue.as_object_mut()) {
+            queue.insert("celeriac_held".to_owned(), held.clone());
+        }
+        queue
     };
     names.iter().map(shape).collect()
 }

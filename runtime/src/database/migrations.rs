@@ -80,6 +80,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "calls",
         sql: include_str!("../../migrations/0085_calls.sql"),
     },
+    Migration {
+        number: 94,
+        name: "CPU time of tenants",
+        sql: include_str!("../../migrations/0094_tenant_cpu.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -6,6 +6,7 @@ mod orders;
 mod record;
 mod renew;
 mod shelf;
+mod spent;
 mod sweep;
 mod write;
 

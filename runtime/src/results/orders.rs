@@ -6,10 +6,11 @@
 //! the file of the data folder; who opens the stores decides.
 
 use super::ResultsError;
-use crate::task::{Pace, TaskId, Turn};
+use crate::task::{Pace, TaskId, TenantName, Turn};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::fmt::Debug;
+use std::time::Duration;
 
 /// Most revocations that are kept (50,000), as Celery keeps them; the oldest go first.
 pub const REVOCATIONS: usize = 50_000;
@@ -57,6 +58,26 @@ pub struct Ask {
     pub pace: Pace,
 }
 
+/// CPU time that tenants used in one worker since it last told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Spending {
+    /// Hours since 1970.
+    pub hour: i64,
+    /// Whose, and how much; nothing where there is none.
+    pub cpu: Vec<(TenantName, Duration)>,
+}
+
+/// CPU time of a tenant in all workers together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Total {
+    /// Whose.
+    pub tenant: TenantName,
+    /// In that hour of UTC.
+    pub in_hour: Duration,
+    /// In that day of UTC.
+    pub in_day: Duration,
+}
+
 /// A place for orders. Methods may be called from many tasks at once.
 #[async_trait]
 pub trait Orders: Debug + Send + Sync {
@@ -86,4 +107,13 @@ pub trait Orders: Debug + Send + Sync {
     /// [`ResultsError::Unavailable`]; [`ResultsError::Misconfigured`] where workers
     /// share nothing.
     async fn turn(&self, ask: Ask) -> Result<Turn, ResultsError>;
+
+    /// Counts CPU time of tenants, and returns that of all workers together in the hour and
+    /// the day; where nothing is counted, nothing.
+    ///
+    /// # Errors
+    /// [`ResultsError::Unavailable`].
+    async fn spend(&self, _spending: Spending) -> Result<Vec<Total>, ResultsError> {
+        Ok(Vec::new())
+    }
 }

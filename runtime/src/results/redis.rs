@@ -9,6 +9,7 @@ mod orders;
 mod record;
 mod script;
 mod shelf;
+mod spent;
 
 use super::chord::{Expect, JoinPart, Joined, Joining};
 use super::decide::decide;

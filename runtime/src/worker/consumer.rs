@@ -9,6 +9,7 @@ use super::executor;
 use super::patience::Backoff;
 use super::shares::Place;
 use crate::broker::{BrokerError, Delivery, Settlement};
+use crate::policy::quota::Hold;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -58,6 +59,11 @@ async fn start(crew: &Arc<Crew>, deliveries: Vec<Delivery>, attempts: &mut JoinS
         .map(|delivery| (crew.leases.keep(&delivery.receipt), delivery))
         .collect();
     while let Some((alive, delivery)) = waiting.pop_front() {
+        if crew.steering.meter.hold().is_some() {
+            // Its quota was filled meanwhile.
+            give_back(crew, &delivery).await;
+            continue;
+        }
         let task = delivery.message.headers.get("task");
         let task = task.and_then(serde_json::Value::as_str).unwrap_or_default();
         tokio::select! {
@@ -65,6 +71,7 @@ async fn start(crew: &Arc<Crew>, deliveries: Vec<Delivery>, attempts: &mut JoinS
             place = crew.door.place(task) => {
                 // The attempt keeps the lease from here on.
                 drop(alive);
+                crew.steering.meter.starts();
                 attempts.spawn(run(crew.clone(), delivery, place));
             }
             () = crew.shutdown.stopping() => {
@@ -113,7 +120,12 @@ async fn take(crew: &Crew) -> Option<Result<Vec<Delivery>, BrokerError>> {
     loop {
         let mut follow = crew.steering.queues.follow();
         let queues = follow.borrow_and_update().clone();
-        let room = crew.door.room().min(BATCH);
+        let hold = crew.steering.meter.hold();
+        let quota = match hold {
+            Some(_) => 0,
+            None => crew.steering.meter.starts_left(),
+        };
+        let room = crew.door.room().min(BATCH).min(quota);
         tokio::select! {
             biased;
             () = crew.shutdown.stopping() => return None,
@@ -121,12 +133,29 @@ async fn take(crew: &Crew) -> Option<Result<Vec<Delivery>, BrokerError>> {
             Ok(()) = follow.changed() => {}
             // A lane without room asks again when there may be some.
             () = crew.door.changed(), if room == 0 => {}
+            () = held(crew, hold), if hold.is_some() => {}
             never = keep_asking(crew), if room == 0 => match never {},
             fetched = fetch(crew, &queues, room), if room > 0 => {
                 return Some(fetched.inspect(|_| crew.metrics.fetched()));
             }
         }
     }
+}
+
+/// Holds the messages of a tenant whose quota is full: what waits in this process goes back
+/// to the broker. Cancel-safe.
+async fn held(crew: &Crew, hold: Option<Hold>) {
+    let until = hold.and_then(|hold| hold.until);
+    let back = async {
+        if let Err(error) = crew.broker.fetch(&[], 1).await {
+            tracing::debug!(%error, "what waits here was not given back");
+        }
+        match until {
+            Some(until) => crew.clock.sleep_until(until).await,
+            None => std::future::pending().await,
+        }
+    };
+    back.await;
 }
 
 /// Fetches, or waits where there is no queue to fetch from. Cancel-safe.
@@ -141,7 +170,9 @@ async fn fetch(crew: &Crew, queues: &[String], max: usize) -> Result<Vec<Deliver
 
 async fn run(crew: Arc<Crew>, delivery: Delivery, place: Place) {
     let running = crew.metrics.in_flight(1);
-    place.took(executor::attempt(&crew, delivery).await);
+    let cpu = executor::attempt(&crew, delivery).await;
+    crew.steering.meter.took(cpu);
+    place.took(cpu);
     drop(running);
 }
 

@@ -109,6 +109,7 @@ impl Crew {
             .quota
             .concurrency
             .map(|most| usize::try_from(most).unwrap_or(usize::MAX));
+        self.steering.meter.take_share(share);
         self.door.change(share.weight.get(), most);
     }
 

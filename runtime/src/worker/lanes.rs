@@ -8,6 +8,7 @@ use super::{consumer, heartbeat, holds, patience, revocations};
 use crate::shutdown::Shutdown;
 use crate::task::Share;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -90,6 +91,19 @@ impl Lane {
     /// Gives it another share of the worker from now on.
     pub fn share(&self, share: &Share) {
         self.crew.take_share(share);
+    }
+
+    /// Returns the CPU time of all its attempts that ended.
+    #[must_use]
+    pub fn spent(&self) -> Duration {
+        self.crew.door.spent()
+    }
+
+    /// Takes over what is known of its tenant in all workers together: what it used
+    /// elsewhere lately, and what it used in the hour and the day.
+    pub fn counts(&self, elsewhere: Duration, in_hour: Duration, in_day: Duration) {
+        self.crew.door.charge(elsewhere);
+        self.crew.steering.meter.at_least(in_hour, in_day);
     }
 
     /// Resolves when what it ran has ended or was given back. Cancel-safe.

@@ -9,6 +9,7 @@ mod queues;
 pub use pool::{Pool, PoolError};
 pub use queues::QueuesError;
 
+use super::meter::Meter;
 use super::rates::Rates;
 use super::revocations::Revocations;
 use super::roll::Roll;
@@ -34,6 +35,8 @@ pub struct Steering {
     pub revocations: Arc<Revocations>,
     /// How fast tasks start.
     pub rates: Rates,
+    /// What its tenant may use, and used.
+    pub meter: Meter,
     limits: Mutex<HashMap<String, TimeLimit>>,
 }
 
@@ -52,6 +55,7 @@ impl Steering {
         pool: Arc<Pool>,
         revocations: Revocations,
         rates: Rates,
+        meter: Meter,
     ) -> Self {
         Self {
             roll: Roll::default(),
@@ -59,6 +63,7 @@ impl Steering {
             queues: Queues::new(queues),
             revocations: Arc::new(revocations),
             rates,
+            meter,
             limits: Mutex::default(),
         }
     }

@@ -1,6 +1,6 @@
 //! What is said of a task whose message was found, by the place it stands in.
 
-use super::seen::Seen;
+use super::seen::{Seen, Taker};
 use super::verdict::Said;
 use super::words::{counted, due, raised};
 use crate::broker::{Found, Place};
@@ -65,7 +65,14 @@ fn ready(seen: &Seen, found: &Found, ahead: u64) -> Said {
         Some([]) => more.push(format!(
             "no worker that answers takes from it: start one with `celeriac worker -Q {queue}`"
         )),
-        Some(some) => more.push(format!("taken from by {}", some.join(", "))),
+        Some(some) => {
+            let names: Vec<&str> = some.iter().map(|taker| taker.worker.as_str()).collect();
+            more.push(format!("taken from by {}", names.join(", ")));
+            let held = some
+                .iter()
+                .filter_map(|taker| taker.held.as_ref().map(|held| (taker, held)));
+            more.extend(held.map(|(taker, held)| full(seen, taker, held)));
+        }
     }
     Said {
         place: "ready",
@@ -74,6 +81,19 @@ fn ready(seen: &Seen, found: &Found, ahead: u64) -> Said {
         more,
         ahead: Some(ahead),
         ..Said::default()
+    }
+}
+
+/// Says which quota keeps a worker from taking it.
+fn full(seen: &Seen, taker: &Taker, (quota, until): &(String, Option<Timestamp>)) -> String {
+    let worker = &taker.worker;
+    match (quota.as_str(), until) {
+        ("suspended", _) => format!("not taken by {worker}: its tenant is suspended"),
+        (_, Some(until)) => format!(
+            "not taken by {worker} until {}: its tenant's quota {quota} is full",
+            due(seen.now, *until)
+        ),
+        (_, None) => format!("not taken by {worker}: its tenant's quota {quota} is full"),
     }
 }
 

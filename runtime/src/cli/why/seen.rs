@@ -22,9 +22,17 @@ pub(super) struct Seen {
     pub(super) killed: Option<Kill>,
     pub(super) workers: Vec<Hold>,
     /// Workers that take from its queue, where that was asked.
-    pub(super) takers: Option<Vec<String>>,
+    pub(super) takers: Option<Vec<Taker>>,
     pub(super) max_retries: Option<u32>,
     pub(super) rate: Option<String>,
+}
+
+/// A worker that takes from the queue of a task.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Taker {
+    pub(super) worker: String,
+    /// The quota of the tenant that is full there, and until when.
+    pub(super) held: Option<(String, Option<Timestamp>)>,
 }
 
 /// A worker that has the task in hand.

@@ -46,6 +46,9 @@ pub(super) fn judge(seen: &Seen) -> Verdict {
         Reach::Nothing => &[],
     };
     let text = |moment: Option<Timestamp>| moment.map(|moment| moment.to_string());
+    let takers = seen.takers.as_ref();
+    let takers: Option<Vec<&str>> =
+        takers.map(|takers| takers.iter().map(|taker| taker.worker.as_str()).collect());
     let document = json!({
         "id": seen.id.as_str(),
         "place": said.place,
@@ -62,7 +65,7 @@ pub(super) fn judge(seen: &Seen) -> Verdict {
         "max_retries": seen.max_retries,
         "exception": exception,
         "usage": record.filter(|record| record.is_last()).map(|record| record.usage),
-        "taken_by": seen.takers,
+        "taken_by": takers,
         "looked_in": looked_in,
     });
     let exit = match said.place {

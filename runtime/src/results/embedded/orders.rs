@@ -1,7 +1,9 @@
 //! Revocations as rows, for every worker on the file.
 
 use super::super::ResultsError;
-use super::super::orders::{Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, STAMP_BYTES, Target};
+use super::super::orders::{
+    Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, STAMP_BYTES, Spending, Target, Total,
+};
 use super::{EmbeddedResults, SYSTEM, unavailable};
 use crate::database::{SqliteConnection, Statement};
 use crate::task::{TaskId, Turn};
@@ -94,6 +96,10 @@ impl Orders for EmbeddedResults {
             reason: "workers share rates through Redis alone; use rate_limit_scope = \"worker\""
                 .to_owned(),
         })
+    }
+
+    async fn spend(&self, spending: Spending) -> Result<Vec<Total>, ResultsError> {
+        self.db.write(spending).await.map_err(unavailable)
     }
 }
 

@@ -6,8 +6,10 @@
 //! `celeriac-rate-TASK-line` are gone a while after the last message of the task.
 
 use super::super::ResultsError;
-use super::super::orders::{Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, Target};
-use super::{RedisResults, script, trouble};
+use super::super::orders::{
+    Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, Spending, Target, Total,
+};
+use super::{RedisResults, script, spent, trouble};
 use crate::task::{PROMISES, TaskId, Turn};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -92,6 +94,10 @@ impl Orders for RedisResults {
             true => Turn::Start(at),
             false => Turn::Return(at),
         })
+    }
+
+    async fn spend(&self, spending: Spending) -> Result<Vec<Total>, ResultsError> {
+        spent::spend(self, spending).await
     }
 }
 

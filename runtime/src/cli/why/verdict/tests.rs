@@ -3,6 +3,7 @@
 use super::*;
 use crate::broker::{Depth, Found, Looked, Place};
 use crate::celery::TaskCall;
+use crate::cli::why::seen::Taker;
 use crate::results::{Record, RunUsage};
 use crate::task::{Exception, Fence, State, TaskId, TenantName};
 
@@ -12,6 +13,13 @@ fn now() -> Timestamp {
 
 fn later() -> Timestamp {
     "2030-01-31T14:05:00Z".parse().unwrap()
+}
+
+fn taker(worker: &str, held: Option<(&str, Option<Timestamp>)>) -> Taker {
+    Taker {
+        worker: worker.to_owned(),
+        held: held.map(|(quota, until)| (quota.to_owned(), until)),
+    }
 }
 
 fn seen() -> Seen {
@@ -174,6 +182,24 @@ fn what_is_parked_says_until_when_and_why() {
 }
 
 #[test]
+fn what_waits_says_which_quota_of_its_tenant_is_full_and_until_when() {
+    let full = Seen {
+        takers: Some(vec![
+            taker("a@b", Some(("cpu_per_hour", Some(later())))),
+            taker("c@d", Some(("suspended", None))),
+        ]),
+        ..found(Place::Ready { ahead: 0 }, 0, None)
+    };
+    assert_eq!(
+        words(&full),
+        "waiting in queue celery, the next to be taken\n\
+         taken from by a@b, c@d\n\
+         not taken by a@b until 14:05:00 UTC (in 3 min 12 s): its tenant's quota cpu_per_hour is full\n\
+         not taken by c@d: its tenant is suspended"
+    );
+}
+
+#[test]
 fn what_waits_says_behind_how_many_and_who_takes_from_there() {
     let nobody = Seen {
         takers: Some(Vec::new()),
@@ -185,7 +211,7 @@ fn what_waits_says_behind_how_many_and_who_takes_from_there() {
          no worker that answers takes from it: start one with `celeriac worker -Q celery`"
     );
     let first = Seen {
-        takers: Some(vec!["a@b".to_owned(), "c@d".to_owned()]),
+        takers: Some(vec![taker("a@b", None), taker("c@d", None)]),
         is_revoked: true,
         ..found(
             Place::Ready { ahead: 0 },

@@ -18,6 +18,7 @@ use crate::shutdown::Shutdown;
 use crate::task::{Accept, Fence, RateScope, Share, State, TaskId, TenantName};
 use crate::telemetry::Metrics;
 use crate::worker::crew::{Crew, Floor};
+use crate::worker::meter::Meter;
 use crate::worker::rates::Rates;
 use crate::worker::revocations::{Clerk, Revocations};
 use crate::worker::steering::{Pool, Steering};
@@ -87,6 +88,7 @@ impl Stand {
             Arc::new(Pool::new(1, 1)),
             revocations,
             rates,
+            Meter::new(clock.clone()),
         );
         let parts = Parts {
             broker: broker.clone(),

@@ -1,0 +1,96 @@
+//! Counts what tenants use together with other workers, each second: on one Redis, or on one
+//! data folder, where it outlasts a restart. It never delays a task: while the place for
+//! orders is away, each worker goes by what it counted itself.
+
+use super::lanes::Hall;
+use crate::clock::Clock;
+use crate::results::orders::{Orders, Spending, Total};
+use crate::task::TenantName;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// How often it is counted together (1 s).
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What this worker told and heard.
+#[derive(Debug)]
+pub(super) struct Ledger {
+    hall: Arc<Hall>,
+    orders: Arc<dyn Orders>,
+    clock: Clock,
+    /// CPU time of each tenant that was told.
+    told: BTreeMap<TenantName, Duration>,
+    /// CPU time of each tenant in the day, as it was heard.
+    heard: BTreeMap<TenantName, Duration>,
+}
+
+impl Ledger {
+    pub(super) fn new(hall: Arc<Hall>, orders: Arc<dyn Orders>, clock: Clock) -> Self {
+        Self {
+            hall,
+            orders,
+            clock,
+            told: BTreeMap::new(),
+            heard: BTreeMap::new(),
+        }
+    }
+
+    /// Counts for ever; it is ended from outside, at any moment.
+    pub(super) async fn run(mut self) {
+        let mut ticks = interval(EVERY);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            ticks.tick().await;
+            self.count().await;
+        }
+    }
+
+    async fn count(&mut self) {
+        let lanes = self.hall.lanes();
+        // A lane that was opened again counts from the beginning.
+        self.told.retain(|tenant, told| {
+            let lane = lanes.iter().find(|(name, _)| name == tenant);
+            lane.is_some_and(|(_, lane)| lane.spent() >= *told)
+        });
+        let news = lanes.iter().map(|(tenant, lane)| {
+            let told = self.told.get(tenant).copied().unwrap_or_default();
+            (tenant.clone(), lane.spent().saturating_sub(told))
+        });
+        let news: Vec<(TenantName, Duration)> = news.collect();
+        let spending = Spending {
+            hour: self.clock.now().as_second() / 3_600,
+            cpu: news
+                .iter()
+                .filter(|(_, cpu)| !cpu.is_zero())
+                .cloned()
+                .collect(),
+        };
+        let totals = match self.orders.spend(spending).await {
+            Ok(totals) => totals,
+            Err(error) => {
+                tracing::debug!(%error, "what tenants use is not counted together now");
+                return;
+            }
+        };
+        for (tenant, cpu) in &news {
+            *self.told.entry(tenant.clone()).or_default() += *cpu;
+        }
+        for total in totals {
+            let Some((tenant, lane)) = lanes.iter().find(|(name, _)| *name == total.tenant) else {
+                continue;
+            };
+            let own = news.iter().find(|(name, _)| name == tenant);
+            let elsewhere = self.elsewhere(&total, own.map_or(Duration::ZERO, |(_, cpu)| *cpu));
+            lane.counts(elsewhere, total.in_hour, total.in_day);
+        }
+    }
+
+    /// What others used since it was last heard. A first hearing tells nothing of when.
+    fn elsewhere(&mut self, total: &Total, own: Duration) -> Duration {
+        let before = self.heard.insert(total.tenant.clone(), total.in_day);
+        let since = before.map_or(Duration::ZERO, |before| total.in_day.saturating_sub(before));
+        since.saturating_sub(own)
+    }
+}
