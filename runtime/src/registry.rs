@@ -16,6 +16,7 @@ mod error;
 mod files;
 mod garbage;
 mod kills;
+pub mod owner;
 mod presence;
 mod resolver;
 mod rows;
