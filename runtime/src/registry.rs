@@ -17,6 +17,7 @@ mod error;
 mod files;
 mod garbage;
 mod kills;
+pub mod owner;
 mod presence;
 mod resolver;
 mod rows;
