@@ -63,7 +63,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub(super) async fn platform(&self) -> Result<Platform, StartError> {
+    pub async fn platform(&self) -> Result<Platform, StartError> {
         let sql = match &self.config.serve.database {
             Some(url) => Sql::postgres(url.server.secret()).map_err(PlatformError::from)?,
             None => Sql::sqlite(&self.config.data.join(DATABASE_FILE)),

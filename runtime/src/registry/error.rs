@@ -3,6 +3,7 @@
 use super::digest::Digest;
 use super::kills::Kill;
 use crate::database::DatabaseError;
+use crate::sql::SqlError;
 use crate::task::{ModuleName, TaskName, TenantName};
 use celeriac_sandbox::{Refusal, SandboxError};
 use std::fmt;
@@ -134,6 +135,9 @@ pub enum RegistryError {
     /// Back off and try again, or see to the database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// Back off and try again, or see to the database that several machines share.
+    #[error("the database of the registry: {0}")]
+    Sql(#[from] SqlError),
     /// Trouble of the sandbox itself.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -160,6 +164,7 @@ impl RegistryError {
             | Self::CompilerMissing { .. }
             | Self::Storage { .. }
             | Self::Database(_)
+            | Self::Sql(_)
             | Self::Sandbox(_) => false,
         }
     }

@@ -37,7 +37,7 @@ impl Registry {
     pub async fn collect_garbage(&self) -> Result<Collected, RegistryError> {
         let now = self.clock().now();
         let now_ms = now.as_millisecond();
-        let versions = self.database().write(Trim { now_ms }).await?;
+        let versions = self.store().write(Trim { now_ms }).await?;
         let found = self.components().blocking(Files::list).await?;
         let candidates: Vec<_> = found
             .into_iter()
@@ -52,7 +52,7 @@ impl Registry {
                 files: self.components().files().clone(),
                 candidates: part.to_vec(),
             };
-            let swept = self.database().write(sweep).await?;
+            let swept = self.store().write(sweep).await?;
             collected.files += swept.files;
             collected.bytes += swept.bytes;
         }

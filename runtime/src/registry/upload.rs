@@ -97,7 +97,8 @@ impl Registry {
         let bytes = component.len() as u64;
         report(PushStep::Checked { digest, bytes });
         for _ in 0..TRIES {
-            let known = rows::component(self.database(), tenant, digest).await?;
+            let sweeps = rows::sweeps_now(self.store()).await?;
+            let known = rows::component(self.store(), tenant, digest).await?;
             let (content, anew) = (component.clone(), known.is_none());
             let store = move |files: &Files| files.put_component(digest, &content, anew);
             self.components().blocking(store).await?;
@@ -114,10 +115,11 @@ impl Registry {
                 bytes,
                 tasks: json(&tasks)?,
                 imports: json(&imports)?,
-                file: self.components().files().component_path(digest),
+                sweeps,
+                file: Some(self.components().files().component_path(digest)),
                 now_ms: self.clock().now_ms(),
             };
-            let (version, generation, unchanged) = match self.database().write(publish).await? {
+            let (version, generation, unchanged) = match self.store().write(publish).await? {
                 Published::New {
                     version,
                     generation,
@@ -126,7 +128,7 @@ impl Registry {
                     version,
                     generation,
                 } => (version, generation, true),
-                Published::FileGone => continue,
+                Published::Swept => continue,
                 Published::Full => {
                     let most = rows::MODULES;
                     return Err(RegistryError::Full { most });

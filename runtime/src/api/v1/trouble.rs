@@ -98,6 +98,7 @@ pub(super) fn registry(error: RegistryError) -> Problem {
         }
         RegistryError::Database(DatabaseError::Full { .. }) => full(words),
         RegistryError::Database(_) => Problem::unavailable("the database", words),
+        RegistryError::Sql(error) => sql(&error),
         RegistryError::Sandbox(_) => Problem::unavailable("the sandbox", words),
     }
 }
