@@ -44,7 +44,11 @@ with tempfile.TemporaryDirectory() as folder:
             "--no-color",
         ],
         cwd=folder,
-        env={**os.environ, "SCHEMATHESIS_HOOKS": "fuzzed_hooks"},
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": "fuzzed_hooks",
+            "OWN_TOKEN": token.split("_")[1],
+        },
         capture_output=True,
         text=True,
     )
