@@ -33,6 +33,7 @@ mod forward;
 mod hands;
 mod health;
 mod hostile_names;
+mod http_calls;
 mod isolate;
 mod kill;
 mod languages;

@@ -4,21 +4,24 @@ mod clients;
 mod edge;
 mod tls;
 
+pub(crate) use clients::python;
+
+use crate::stage;
 use serde_json::Value;
 use std::net::SocketAddr;
 use support::{Server, Stage, http};
 
 /// A control plane within `celeriac dev`, and the token it wrote down.
-struct Plane {
-    stage: Stage,
-    dev: Server,
-    address: SocketAddr,
-    token: String,
+pub(crate) struct Plane {
+    pub(crate) stage: Stage,
+    pub(crate) dev: Server,
+    pub(crate) address: SocketAddr,
+    pub(crate) token: String,
 }
 
 impl Plane {
     /// Starts one that has settings of its own.
-    fn new(stage: Stage) -> Self {
+    pub(crate) fn new(stage: Stage) -> Self {
         let dev = stage.dev();
         let told = &dev.banner()["plane"];
         let address = told["listen"].as_str().expect("an address");
@@ -33,7 +36,7 @@ impl Plane {
         }
     }
 
-    fn ask(&self, token: &str, what: &str, body: &str) -> (u16, Value) {
+    pub(crate) fn ask(&self, token: &str, what: &str, body: &str) -> (u16, Value) {
         let (method, path) = what.split_once(' ').expect("a method and a path");
         let headers =
             format!("authorization: Bearer {token}\r\ncontent-type: application/json\r\n");

@@ -8,7 +8,7 @@ use support::Python;
 /// Requests of schemathesis for each operation, of what its schemas allow and do not.
 const EXAMPLES: &str = "25";
 
-fn python() -> Python {
+pub(crate) fn python() -> Python {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
     let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/python");
     Python::new(&target, "5.7-plane", scripts)
