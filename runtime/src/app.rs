@@ -244,13 +244,7 @@ impl App {
     async fn registry_with(&self, settings: &EngineSettings) -> Result<Registry, StartError> {
         let engine = Engine::new(settings)?;
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
-        Ok(Registry::open(
-            Store::file(self.data.clone()),
-            &self.home,
-            engine,
-            compiler,
-        )
-        .await?)
+        Ok(Registry::open(Store::file(self.data.clone()), &self.home, engine, compiler).await?)
     }
 }
 

@@ -123,19 +123,7 @@ impl Config {
         let data = reader.text("data", PathBuf::from(DEFAULT_DATA), folder, |data| {
             data.display().to_string()
         })?;
-        let embedded = Address::Embedded(data.clone());
-        let broker = reader.text(
-            "broker",
-            embedded,
-            |text| Address::parse(text, Purpose::Broker, &data),
-            ToString::to_string,
-        )?;
-        let result_backend = reader.text(
-            "result_backend",
-            broker.results_beside(),
-            |text| Address::parse(text, Purpose::ResultBackend, &data),
-            ToString::to_string,
-        )?;
+        let (broker, result_backend) = addresses(&mut reader, &data)?;
         let broker_transport_options = BrokerOptions::read(&mut reader, &broker)?;
         let result_backend_transport_options = ResultOptions::read(&mut reader, &result_backend)?;
         let timezone = reader.text("timezone", TimeZone::UTC, zone::named, zone::name)?;
@@ -161,13 +149,11 @@ impl Config {
             secrets: &secrets,
         };
         let tenants = tenants::read(&mut reader, &beside)?;
-        let prefixes = (
-            broker_transport_options.global_keyprefix.as_str(),
-            result_backend_transport_options.global_keyprefix.as_str(),
-        );
+        let prefix = &broker_transport_options.global_keyprefix;
+        let result_prefix = &result_backend_transport_options.global_keyprefix;
         let default = [
-            ("broker", &broker, prefixes.0),
-            ("result_backend", &result_backend, prefixes.1),
+            ("broker", &broker, prefix.as_str()),
+            ("result_backend", &result_backend, result_prefix.as_str()),
         ];
         tenants::check_apart(&reader, default, &tenants)?;
         let http = http::read(&mut reader)?;
@@ -203,6 +189,23 @@ impl Config {
             effective,
         ))
     }
+}
+
+/// Reads where messages and results are kept.
+fn addresses(reader: &mut Reader, data: &Path) -> Result<(Address, Address), ConfigError> {
+    let broker = reader.text(
+        "broker",
+        Address::Embedded(data.to_owned()),
+        |text| Address::parse(text, Purpose::Broker, data),
+        ToString::to_string,
+    )?;
+    let result_backend = reader.text(
+        "result_backend",
+        broker.results_beside(),
+        |text| Address::parse(text, Purpose::ResultBackend, data),
+        ToString::to_string,
+    )?;
+    Ok((broker, result_backend))
 }
 
 /// Reads the file and the environment; flags are laid over them by the caller.

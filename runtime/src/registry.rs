@@ -124,14 +124,13 @@ impl Registry {
         engine: Engine,
         compiler: Compiler,
     ) -> Result<Self, RegistryError> {
-        match store.bucket().map(Bucket::greet) {
-            Some(greeting) => match greeting.await {
+        if let Some(bucket) = store.bucket() {
+            match bucket.greet().await {
                 Err(error @ BucketError::Unavailable { .. }) => {
                     tracing::warn!(%error, "the store of components is waited for");
                 }
                 greeted => greeted?,
-            },
-            None => {}
+            }
         }
         let (own, path) = (store.clone(), dir.to_owned());
         let opened =

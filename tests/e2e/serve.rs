@@ -6,7 +6,6 @@ mod tls;
 
 pub(crate) use clients::python;
 
-use crate::stage;
 use serde_json::Value;
 use std::net::SocketAddr;
 use support::{Server, Stage, http};

@@ -85,17 +85,12 @@ impl App {
         served.spawn(async move { following.run(end).await });
         if let Some(listener) = listener {
             let api = listen::api(Arc::clone(&metrics), registry.clone(), shutdown.clone());
-            served.spawn(listen::serve(
-                api,
-                listener,
-                ended.clone().cancelled_owned(),
-            ));
+            let end = ended.clone().cancelled_owned();
+            served.spawn(listen::serve(api, listener, end));
         }
 
-        let concurrency = self.config.worker.concurrency;
-        let pool = Pool::new(concurrency, usize::try_from(most).unwrap_or(usize::MAX));
         let hall = Arc::new(Hall {
-            pool: Arc::new(pool),
+            pool: Arc::new(self.pool(most)),
             resolver,
             metrics: Arc::clone(&metrics),
             egress,
@@ -128,6 +123,12 @@ impl App {
         beside.shutdown().await;
         finish(served).await;
         Ok(drained?)
+    }
+
+    /// Makes the places of attempts, which may grow to so many.
+    fn pool(&self, most: u32) -> Pool {
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        Pool::new(self.config.worker.concurrency, most)
     }
 
     /// Makes the queues, so that nothing is lost that is published from the start on, and

@@ -211,12 +211,13 @@ fn bytes(reader: &mut Reader, key: &str) -> Result<Option<u64>, ConfigError> {
 /// Reads an address. That of a server that sentinels name needs their options as well, which
 /// a tenant has not.
 fn address(text: &str, purpose: Purpose, data: &Path) -> Result<Address, String> {
-    match Address::parse(text, purpose, data)? {
-        Address::Sentinel(_) => Err(
+    let address = Address::parse(text, purpose, data)?;
+    match matches!(address, Address::Sentinel(_)) {
+        true => Err(
             "a tenant's server is named itself, not by sentinels; use redis://HOST:PORT/DB"
                 .to_owned(),
         ),
-        address => Ok(address),
+        false => Ok(address),
     }
 }
 

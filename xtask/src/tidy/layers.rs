@@ -101,6 +101,22 @@ const EXCEPTIONS: [(&str, &str, &str); 15] = [
     ("platform", "sql", "its rows live beside the registry's"),
     (
         "platform",
+        "database",
+        "with SQLite they live in the one database file",
+    ),
+    (
+        "sql",
+        "database",
+        "the steps of both have the same numbers and names",
+    ),
+    (
+        "api",
+        "sql",
+        "a database that is away is told in other words than one that is full",
+    ),
+    ("api", "database", "the same, of the one database file"),
+    (
+        "platform",
         "remote",
         "a worker tells its control plane what was used",
     ),

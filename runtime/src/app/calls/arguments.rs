@@ -20,11 +20,13 @@ const COMPARING: usize = 4;
 /// others keep here.
 type Key = (TenantName, Digest, String);
 
+/// What is known, each with the number of its last use, and how many uses there were.
+type Kept = (u64, HashMap<Key, (u64, Arc<Arguments>)>);
+
 /// What tasks take.
 #[derive(Debug)]
 pub(super) struct Known {
-    /// With the number of their last use.
-    kept: Mutex<(u64, HashMap<Key, (u64, Arc<Arguments>)>)>,
+    kept: Mutex<Kept>,
     comparing: Arc<Semaphore>,
 }
 

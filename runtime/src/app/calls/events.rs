@@ -92,7 +92,7 @@ impl Follow {
                 return None;
             }
             let record = self.client.results().get(&self.id).await;
-            let record = record.inspect_err(|error| trouble(error)).ok()?;
+            let record = record.inspect_err(trouble).ok()?;
             self.ended = record.as_ref().is_some_and(|one| one.state.is_final());
             self.waiting = news(&self.id, record.as_ref(), &mut self.seen).into();
             if self.ended || !self.waiting.is_empty() {
@@ -100,7 +100,7 @@ impl Follow {
             }
             tokio::select! {
                 changed = self.watcher.changed() => {
-                    changed.inspect_err(|error| trouble(error)).ok()?;
+                    changed.inspect_err(trouble).ok()?;
                 }
                 () = tokio::time::sleep_until(self.until) => return None,
             }

@@ -23,7 +23,9 @@ impl Resolver {
     /// modules, and says every 2 s that this worker runs. Then it says that the
     /// worker ended. Run it once for each resolver.
     pub async fn run(&self, stop: CancellationToken) {
-        let work = async { tokio::join!(self.follow(), self.watch(), self.beat(), self.warm()) };
+        // Kept apart, as it is larger than a stack should hold.
+        let work =
+            Box::pin(async { tokio::join!(self.follow(), self.watch(), self.beat(), self.warm()) });
         tokio::select! {
             () = stop.cancelled() => {}
             _ = work => {}

@@ -135,8 +135,8 @@ async fn killed(stand: &Stand) -> String {
 #[tokio::test]
 async fn without_the_kill_switch_a_killed_task_goes_on_until_its_limit() {
     let stand = spinning(Duration::from_secs(600)).await;
-    assert_eq!(killed(&stand).await, "Killed");
+    assert_eq!(Box::pin(killed(&stand)).await, "Killed");
     let stand = spinning(Duration::from_millis(300)).await;
     let _away = without(&[Defence::Kill]);
-    assert_eq!(killed(&stand).await, "TimeLimitExceeded");
+    assert_eq!(Box::pin(killed(&stand)).await, "TimeLimitExceeded");
 }
