@@ -84,7 +84,7 @@ impl Options {
                     "this command is not about a tenant's modules, and --tenant is {tenant}"
                 );
                 Err(Problem::usage(what)
-                    .hint("push, modules, rollback, remove and kill take --tenant"))
+                    .hint("push, modules, rollback, remove, kill, token and audit take --tenant"))
             }
             Some(_) | None => Ok(()),
         }
