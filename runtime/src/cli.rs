@@ -262,7 +262,13 @@ impl Command {
     fn is_for_a_tenant(&self) -> bool {
         matches!(
             self,
-            Self::Push(_) | Self::Modules(_) | Self::Rollback(_) | Self::Remove(_) | Self::Kill(_)
+            Self::Push(_)
+                | Self::Modules(_)
+                | Self::Rollback(_)
+                | Self::Remove(_)
+                | Self::Token(_)
+                | Self::Audit(_)
+                | Self::Kill(_)
         )
     }
 }

@@ -73,7 +73,7 @@ pub(crate) fn name(text: &str) -> TenantName {
 }
 
 /// Expands each behaviour for both databases.
-macro_rules! on_both_behaviours {
+macro_rules! rows_behaviours {
     ($($behaviour:ident),* $(,)?) => {
         mod sqlite {
             $(
@@ -93,4 +93,4 @@ macro_rules! on_both_behaviours {
         }
     };
 }
-pub(crate) use on_both_behaviours;
+pub(crate) use rows_behaviours;

@@ -82,7 +82,7 @@ fn a_tenant_of_redis_uses_its_prefix_and_is_refused_all_that_is_others() {
     ] {
         let told = python("5.7").run("tenants.py", &[what, url, &with(prefix)]);
         let told = told.as_str().unwrap_or_default();
-        let is_refused = told.starts_with("NoPermissionError");
+        let is_refused = told.contains("no permissions");
         assert_eq!(is_refused, !works, "{what} {prefix}: {told}");
     }
 }

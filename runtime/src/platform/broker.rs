@@ -1,8 +1,8 @@
 //! What a tenant needs on a broker that it shares with others, as commands for the
 //! operator: a virtual host of RabbitMQ, or users of Redis that see one prefix.
 //!
-//! The tenant's clients and the workers are told apart in Redis: clients run no scripts,
-//! which nobody can stop, and are not told of the keys that others change.
+//! The tenant's clients and the workers are told apart in Redis: clients are not told of
+//! the keys that others change, and run no scripts but those that kombu loads.
 
 mod server;
 
@@ -198,8 +198,15 @@ fn redis(name: &TenantName, server: &Server, [clients, workers]: [String; 2]) ->
             result_backend: address,
         }
     };
-    let (no_scripts, some_scripts) = (
-        ["-@scripting", "-client|tracking", "-client|caching"],
+    // Whoever listens to events or asks workers runs a script of kombu's.
+    let (for_clients, for_workers) = (
+        [
+            "-@scripting",
+            "+evalsha",
+            "+script|load",
+            "-client|tracking",
+            "-client|caching",
+        ],
         ["-script|flush", "-script|kill", "-script|debug"],
     );
     let set = |user: &str, password: &str, never: &[&str]| {
@@ -209,8 +216,8 @@ fn redis(name: &TenantName, server: &Server, [clients, workers]: [String; 2]) ->
     };
     Plan {
         commands: vec![
-            set(&user, &clients, &no_scripts),
-            set(&worker, &workers, &some_scripts),
+            set(&user, &clients, &for_clients),
+            set(&worker, &workers, &for_workers),
         ],
         clients: addresses(&user, &clients),
         workers: addresses(&worker, &workers),

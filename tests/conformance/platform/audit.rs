@@ -1,13 +1,13 @@
 //! The audit: nothing changes without a row, and it has an end.
 
-use super::{Stage, me, name, on_both_behaviours};
+use super::{Stage, me, name, rows_behaviours};
 use celeriac::platform::audit::{KEPT, PAGE, ROWS};
 use celeriac::platform::{AuditQuery, AuditRow, Entry, Terms, TokenTerms};
 use celeriac::sql::SqlError;
 use celeriac::task::Scope;
 use std::time::Duration;
 
-on_both_behaviours! {
+rows_behaviours! {
     each_change_has_its_row_without_passwords,
     a_change_whose_row_cannot_be_written_does_not_happen,
     rows_come_in_pages_the_latest_first_and_by_tenant,

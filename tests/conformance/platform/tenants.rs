@@ -1,11 +1,11 @@
 //! Tenants: made, changed, suspended, removed.
 
-use super::{Stage, me, name, on_both_behaviours};
+use super::{Stage, me, name, rows_behaviours};
 use celeriac::platform::{AuditQuery, PlatformError, TENANTS, Terms, TokenTerms};
 use celeriac::sql::{Kind, SqlError};
 use celeriac::task::{Ceiling, Quota, Scope, Weight};
 
-on_both_behaviours! {
+rows_behaviours! {
     the_tenant_default_is_always_there_and_stays,
     a_tenant_is_made_read_and_listed_by_every_process,
     a_change_moves_the_generation_and_one_that_changes_nothing_does_not,

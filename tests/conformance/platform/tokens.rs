@@ -1,6 +1,6 @@
 //! Tokens: what opens, what does not, and for how long.
 
-use super::{Stage, me, name, on_both_behaviours};
+use super::{Stage, me, name, rows_behaviours};
 use celeriac::clock::after;
 use celeriac::platform::tokens::TOKENS;
 use celeriac::platform::{NewToken, PlatformError, Terms, TokenTerms, Unauthenticated};
@@ -8,7 +8,7 @@ use celeriac::sql::{Kind, SqlError};
 use celeriac::task::Scope;
 use std::time::Duration;
 
-on_both_behaviours! {
+rows_behaviours! {
     a_token_tells_who_somebody_is_in_every_process,
     a_token_that_is_wrong_in_any_way_is_refused_in_the_same_words,
     a_revoked_token_ends_here_at_once_and_elsewhere_within_five_seconds,
