@@ -9,6 +9,7 @@
 //! It knows nothing of messages and results. In the main path it answers one
 //! question, at admission: which code is this task?
 
+mod bucket;
 mod compile;
 mod components;
 mod digest;
@@ -25,6 +26,7 @@ mod store;
 mod turn;
 mod upload;
 
+pub use bucket::{Bucket, BucketError, Keys};
 pub use compile::{Compiler, compile_child};
 pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
@@ -113,13 +115,24 @@ impl Registry {
     /// where they are missing.
     ///
     /// # Errors
-    /// [`RegistryError::Storage`] when the folder cannot be used.
+    /// [`RegistryError::Storage`] when the folder cannot be used,
+    /// [`RegistryError::Bucket`] when its bucket is not there or refuses our keys; one that
+    /// is away may come back.
     pub async fn open(
         store: Store,
         dir: &Path,
         engine: Engine,
         compiler: Compiler,
     ) -> Result<Self, RegistryError> {
+        match store.bucket().map(Bucket::greet) {
+            Some(greeting) => match greeting.await {
+                Err(error @ BucketError::Unavailable { .. }) => {
+                    tracing::warn!(%error, "the store of components is waited for");
+                }
+                greeted => greeted?,
+            },
+            None => {}
+        }
         let (own, path) = (store.clone(), dir.to_owned());
         let opened =
             tokio::task::spawn_blocking(move || Components::open(own, &path, engine, compiler));

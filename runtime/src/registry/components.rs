@@ -85,6 +85,14 @@ impl Components {
         })
     }
 
+    /// Returns the file of a component, where it is one.
+    pub(super) fn file(&self, digest: Digest) -> Option<PathBuf> {
+        match self.store.bucket() {
+            Some(_) => None,
+            None => Some(self.files.component_path(digest)),
+        }
+    }
+
     /// Returns the files.
     pub(super) fn files(&self) -> &Files {
         &self.files
@@ -267,8 +275,26 @@ impl Components {
         })
     }
 
+    /// Stores a component's bytes, `anew` even where they are there already.
+    pub(super) async fn put(
+        &self,
+        digest: Digest,
+        bytes: Bytes,
+        anew: bool,
+    ) -> Result<(), RegistryError> {
+        if let Some(bucket) = self.store.bucket() {
+            return Ok(bucket.put(digest, bytes).await?);
+        }
+        self.blocking(move |files| files.put_component(digest, &bytes, anew))
+            .await
+    }
+
     /// Reads a component's bytes, which must be those its digest names.
-    async fn component(&self, digest: Digest) -> Result<Bytes, RegistryError> {
+    pub(super) async fn component(&self, digest: Digest) -> Result<Bytes, RegistryError> {
+        if let Some(bucket) = self.store.bucket() {
+            let bytes = bucket.get(digest, UPLOAD_BYTES).await?;
+            return bytes.ok_or(RegistryError::Damaged { digest });
+        }
         let read = move |files: &Files| {
             let bytes = files.component(digest, UPLOAD_BYTES)?;
             Ok(bytes.filter(|bytes| Digest::of(bytes) == digest))

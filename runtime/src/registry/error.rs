@@ -1,5 +1,6 @@
 //! What goes wrong in the registry, by what the caller does next.
 
+use super::bucket::BucketError;
 use super::digest::Digest;
 use super::kills::Kill;
 use crate::database::DatabaseError;
@@ -138,6 +139,9 @@ pub enum RegistryError {
     /// Back off and try again, or see to the database that several machines share.
     #[error("the database of the registry: {0}")]
     Sql(#[from] SqlError),
+    /// Back off and try again, or see to where components are kept.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
     /// Trouble of the sandbox itself.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -165,6 +169,7 @@ impl RegistryError {
             | Self::Storage { .. }
             | Self::Database(_)
             | Self::Sql(_)
+            | Self::Bucket(_)
             | Self::Sandbox(_) => false,
         }
     }

@@ -13,7 +13,7 @@ pub(super) use kills::{
 };
 pub(super) use presence::{Announce, Leave, workers};
 pub(super) use read::{
-    Pointer, Pointers, component, generation_now, modules, pointers, pointers_of, refusal,
+    Pointer, Pointers, component, generation_now, modules, named, pointers, pointers_of, refusal,
     sweeps_now, versions,
 };
 pub(super) use sweep::{Candidate, Sweep, Trim};

@@ -1,9 +1,11 @@
-//! Where the rows are: our own file, or a Postgres server that several machines share.
+//! Where the rows are, our own file or a Postgres server that several machines share, and
+//! where components are, the data folder or a bucket.
 //!
 //! The statements are the same. What is written to the file goes through its one writer, as
 //! all that is written there, and its commits wake whoever waits. A server is asked for its
 //! two numbers every 200 ms, once for all that wait in this process.
 
+use super::bucket::Bucket;
 use super::error::RegistryError;
 use crate::clock::Clock;
 use crate::database::{self, Database, DatabaseError, SqliteConnection, Statement};
@@ -22,9 +24,12 @@ const NUMBERS: &str = "SELECT generation, kills FROM registry WHERE id = 1";
 /// The file has one writer anyway.
 const ALONE: &str = "SELECT id FROM registry WHERE id = 1 FOR UPDATE";
 
-/// The registry's rows, and how changes are noticed. A cheap handle.
+/// The registry's rows and components, and how changes are noticed. A cheap handle.
 #[derive(Debug, Clone)]
-pub struct Store(Place);
+pub struct Store {
+    place: Place,
+    bucket: Option<Bucket>,
+}
 
 #[derive(Debug, Clone)]
 enum Place {
@@ -69,7 +74,10 @@ impl Store {
     /// Keeps the rows in our own file.
     #[must_use]
     pub fn file(database: Database) -> Self {
-        Self(Place::File(database))
+        Self {
+            place: Place::File(database),
+            bucket: None,
+        }
     }
 
     /// Keeps the rows in a database that others share, making the tables where they are
@@ -79,16 +87,28 @@ impl Store {
     /// [`RegistryError::Sql`] when it is away, or is not ours.
     pub async fn server(sql: Sql, clock: Clock) -> Result<Self, RegistryError> {
         sql.migrate(&clock).await?;
-        Ok(Self(Place::Server {
-            sql,
-            clock,
-            seen: Arc::default(),
-        }))
+        let seen = Arc::default();
+        Ok(Self {
+            place: Place::Server { sql, clock, seen },
+            bucket: None,
+        })
+    }
+
+    /// Keeps components in a bucket instead of the data folder.
+    #[must_use]
+    pub fn with_bucket(mut self, bucket: Bucket) -> Self {
+        self.bucket = Some(bucket);
+        self
+    }
+
+    /// Returns the bucket of components, where they are in one.
+    pub(super) fn bucket(&self) -> Option<&Bucket> {
+        self.bucket.as_ref()
     }
 
     /// Returns the clock that rows are dated by.
     pub(super) fn clock(&self) -> &Clock {
-        match &self.0 {
+        match &self.place {
             Place::File(database) => database.clock(),
             Place::Server { clock, .. } => clock,
         }
@@ -101,7 +121,7 @@ impl Store {
         values: Vec<Value>,
         kinds: &[Kind],
     ) -> Result<Vec<Row>, RegistryError> {
-        match &self.0 {
+        match &self.place {
             Place::File(database) => {
                 let mut reader = database.read().await?;
                 let rows = Line::File(&mut reader).rows(sql, values, kinds).await;
@@ -116,7 +136,7 @@ impl Store {
 
     /// Changes something durably. When the caller goes away, it may or may not be changed.
     pub(super) async fn write<W: Work>(&self, work: W) -> Result<W::Output, RegistryError> {
-        match &self.0 {
+        match &self.place {
             Place::File(database) => Ok(database.write(Written(work)).await?),
             Place::Server { sql, .. } => {
                 let write = async |link: &mut Link| -> Result<W::Output, SqlError> {
@@ -132,7 +152,7 @@ impl Store {
 
     /// Returns a watcher that notices changes from now on.
     pub(super) fn watch(&self) -> Watcher {
-        match &self.0 {
+        match &self.place {
             Place::File(database) => Watcher::File(database.watch()),
             Place::Server { sql, seen, .. } => Watcher::Server {
                 sql: sql.clone(),

@@ -8,7 +8,6 @@ use super::Registry;
 use super::components::Held;
 use super::digest::Digest;
 use super::error::{Cause, Refused, RegistryError};
-use super::files::Files;
 use super::rows::{self, Publish, Published};
 use crate::task::{ModuleName, TenantName};
 use bytes::Bytes;
@@ -100,8 +99,7 @@ impl Registry {
             let sweeps = rows::sweeps_now(self.store()).await?;
             let known = rows::component(self.store(), tenant, digest).await?;
             let (content, anew) = (component.clone(), known.is_none());
-            let store = move |files: &Files| files.put_component(digest, &content, anew);
-            self.components().blocking(store).await?;
+            self.components().put(digest, content, anew).await?;
             let subject = (tenant, module);
             let held = self
                 .compiled(subject, digest, known.is_some(), report)
@@ -116,7 +114,7 @@ impl Registry {
                 tasks: json(&tasks)?,
                 imports: json(&imports)?,
                 sweeps,
-                file: Some(self.components().files().component_path(digest)),
+                file: self.components().file(digest),
                 now_ms: self.clock().now_ms(),
             };
             let (version, generation, unchanged) = match self.store().write(publish).await? {

@@ -9,6 +9,7 @@ use crate::sql::{Kind, Row, Value};
 use crate::task::{ModuleName, NameError, TenantName, TenantNameError};
 use celeriac_sandbox::TaskInfo;
 use serde::de::DeserializeOwned;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Where every module points, at one generation.
@@ -131,6 +132,14 @@ pub(in crate::registry) async fn sweeps_now(store: &Store) -> Result<i64, Regist
     let rows = store.rows(sql, Vec::new(), &[Kind::Int]).await?;
     let number = rows.into_iter().next().and_then(|mut row| row.int());
     Ok(number.unwrap_or(0))
+}
+
+/// Reads which components rows name.
+pub(in crate::registry) async fn named(store: &Store) -> Result<HashSet<Digest>, RegistryError> {
+    let sql = "SELECT digest FROM components";
+    let rows = store.rows(sql, Vec::new(), &[Kind::Text]).await?;
+    let named = rows.into_iter().filter_map(|mut row| digest(&mut row).ok());
+    Ok(named.collect())
 }
 
 /// Reads the names of a tenant's modules.

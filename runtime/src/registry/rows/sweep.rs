@@ -1,11 +1,12 @@
 //! What a collection of garbage takes from rows and folders.
 
 use super::{MODULES, REFUSAL_KEPT};
+use crate::registry::bucket::Bucket;
 use crate::registry::files::{Files, Found, Kind};
 use crate::registry::store::Work;
 use crate::sql::{self, Line, Value};
 use std::collections::HashSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Versions of a module that are kept beside the current one (10): enough to
 /// roll back past a bad day.
@@ -15,6 +16,9 @@ pub(in crate::registry) const REFUSALS: u32 = 1_000;
 /// How long a worker's row stays after it was last seen (1 h), for people who
 /// look what ran.
 const WORKER_KEPT: Duration = Duration::from_secs(3_600);
+
+/// Longest sweep of a bucket in one transaction (4 s): others wait for it.
+const SWEEPING: Duration = Duration::from_secs(4);
 
 /// Takes away rows that nothing needs, and returns how many versions went.
 #[derive(Debug, Clone)]
@@ -73,6 +77,8 @@ impl Work for Trim {
 #[derive(Debug, Clone)]
 pub(in crate::registry) struct Sweep {
     pub(in crate::registry) files: Files,
+    /// Where they are objects of a bucket.
+    pub(in crate::registry) bucket: Option<Bucket>,
     pub(in crate::registry) candidates: Vec<Candidate>,
 }
 
@@ -110,7 +116,7 @@ impl Work for Sweep {
 
 impl Sweep {
     async fn sweep(&self, named: &HashSet<String>) -> Swept {
-        let mut swept = Swept::default();
+        let (begun, mut swept) = (Instant::now(), Swept::default());
         for Candidate {
             found,
             unless_named,
@@ -123,8 +129,16 @@ impl Sweep {
                 Kind::Aside => false,
             };
             let needed = named && *unless_named;
+            if needed {
+                continue;
+            }
             // A push that came back to an old file made it new again.
-            if !needed && self.files.is_as_found(found) && self.files.remove(found) {
+            let removed = match &self.bucket {
+                Some(_) if begun.elapsed() > SWEEPING => return swept,
+                Some(bucket) => bucket.remove(found).await,
+                None => self.files.is_as_found(found) && self.files.remove(found),
+            };
+            if removed {
                 swept.files += 1;
                 swept.bytes += found.bytes;
             }
