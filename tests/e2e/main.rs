@@ -61,6 +61,7 @@ mod steered;
 mod stop;
 mod stores;
 mod submit;
+mod tenants;
 mod timing;
 mod tutorial;
 mod unheard;
