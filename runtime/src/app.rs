@@ -1,6 +1,8 @@
 //! The whole of a process, put together from its configuration.
 
+mod beside;
 mod by_hand;
+pub mod calls;
 pub mod client;
 mod confined;
 mod egress;
@@ -12,13 +14,18 @@ mod ledger;
 mod listen;
 mod look;
 mod secrets;
+mod serve;
 mod steered;
 mod stores;
+mod tenants;
 mod work;
 
+pub use beside::Beside;
 pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
+pub use serve::Serving;
+pub use tenants::tell_redis;
 pub use work::Started;
 
 use crate::broker::Broker;
@@ -27,9 +34,9 @@ use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::confine::Walls;
 use crate::database::Database;
-use crate::policy::grants::{self, Granted};
+use crate::policy::grants::Granted;
 use crate::policy::route;
-use crate::registry::{Compiler, Registry};
+use crate::registry::{Compiler, Registry, Store};
 use crate::results::Results;
 use crate::results::orders::Orders;
 use crate::results::shelf::Shelves;
@@ -37,7 +44,7 @@ use crate::task::{KnownQueues, TenantName};
 use crate::worker::revocations::Clerk;
 use celeriac_sandbox::{Engine, EngineSettings, Pooling, TaskInfo, Want};
 use client::Client;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use stores::Files;
@@ -63,6 +70,7 @@ pub struct App {
     bus: Arc<dyn Bus>,
     files: Files,
     walls: Walls,
+    plane: bool,
 }
 
 impl App {
@@ -102,6 +110,7 @@ impl App {
             bus,
             files,
             walls: Walls::default(),
+            plane: false,
         })
     }
 
@@ -166,14 +175,7 @@ impl App {
     /// Lists all that the operator grants to tasks of a module of a tenant, each once.
     #[must_use]
     pub fn reach(&self, tenant: &TenantName, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
-        let granted = self.granted(tenant);
-        let mut all = Vec::new();
-        let mut seen = BTreeSet::new();
-        for task in tasks {
-            let reach = grants::of(&granted, module, &task.name);
-            all.extend(reach.reach().filter(|one| seen.insert(one.clone())));
-        }
-        all
+        look::reach(&self.granted(tenant), module, tasks)
     }
 
     /// Tells for everything that tasks of a module of a tenant want whether all that want it
@@ -185,18 +187,7 @@ impl App {
         module: &str,
         tasks: &[TaskInfo],
     ) -> BTreeMap<String, Want> {
-        let granted = self.granted(tenant);
-        let mut found = BTreeMap::new();
-        for task in tasks {
-            let grants = grants::of(&granted, module, &task.name);
-            for want in &task.wants {
-                let known = found.entry(want.clone()).or_insert(Want::Granted);
-                if *known == Want::Granted {
-                    *known = grants.want(want);
-                }
-            }
-        }
-        found
+        look::wants(&self.granted(tenant), module, tasks)
     }
 
     /// What the configuration grants to a tenant: nothing to any but `default`.
@@ -253,7 +244,7 @@ impl App {
     async fn registry_with(&self, settings: &EngineSettings) -> Result<Registry, StartError> {
         let engine = Engine::new(settings)?;
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
-        Ok(Registry::open(self.data.clone(), &self.home, engine, compiler).await?)
+        Ok(Registry::open(Store::file(self.data.clone()), &self.home, engine, compiler).await?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Flags that mean what Celery's mean have Celery's names. Every command prints
 //! through [`screen`], as text for people or one JSON document for programs.
 
+mod audit;
 mod build;
 mod call;
 mod case;
@@ -27,10 +28,13 @@ mod result;
 mod revoke;
 mod run;
 mod screen;
+mod serve;
 mod show;
+mod tenant;
 mod test;
 #[cfg(test)]
 mod tests;
+mod token;
 mod why;
 mod worker;
 
@@ -75,6 +79,9 @@ enum Command {
     /// Run a worker.
     #[command(after_help = worker::JSON)]
     Worker(worker::Args),
+    /// Serve the control plane: modules and tenants over HTTP.
+    #[command(after_help = serve::JSON)]
+    Serve(serve::Args),
     /// Push a component as the newest version of a module.
     #[command(after_help = push::JSON)]
     Push(push::Args),
@@ -117,6 +124,15 @@ enum Command {
     /// Remove old results, old versions and files that nothing needs.
     #[command(after_help = gc::JSON)]
     Gc,
+    /// Make, show, change or stop tenants.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Make, list or end tokens for the control plane.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Show what was changed, and by whom.
+    #[command(after_help = audit::JSON)]
+    Audit(audit::Args),
     /// Check the configuration.
     #[command(subcommand)]
     Config(config::Command),
@@ -203,6 +219,7 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Config(config::Command::Check) => config::check(&options, screen),
         Command::Dev(args) => worker::run(worker::Role::Dev, args, &options, screen),
         Command::Worker(args) => worker::run(worker::Role::Worker, args, &options, screen),
+        Command::Serve(args) => wait_for(serve::run(args, &options, screen)),
         Command::Push(args) => wait_for(push::run(args, &options, screen)),
         Command::Modules(args) => wait_for(modules::list(args, &options, screen)),
         Command::Rollback(args) => wait_for(modules::rollback(args, &options, screen)),
@@ -216,6 +233,9 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Purge(args) => wait_for(purge::run(args, &options, screen)),
         Command::Inspect(args) => wait_for(inspect::run(args, &options, screen)),
         Command::Events => wait_for(events::run(&options, screen)),
+        Command::Tenant(command) => wait_for(tenant::run(command, &options, screen)),
+        Command::Token(command) => wait_for(token::run(command, &options, screen)),
+        Command::Audit(args) => wait_for(audit::run(args, &options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.
         Command::Compile { .. } | Command::Cell { .. } => Ok(Exit::Usage),

@@ -19,16 +19,17 @@ mod raw;
 mod reader;
 mod routes;
 mod secrets;
+mod serve;
 mod tasks;
 mod tenants;
 #[cfg(test)]
 mod tests;
 mod transport;
-pub mod units;
 mod values;
 mod worker;
 mod zone;
 
+pub use crate::task::units;
 pub use address::{
     Address, AmqpUrl, DATABASE_FILE, PostgresUrl, RedisUrl, SentinelUrl, ServerUrl, TlsPaths,
 };
@@ -41,6 +42,7 @@ pub use publish::PublishConfig;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
 pub use secrets::SecretSource;
+pub use serve::ServeConfig;
 pub use tenants::TenantConfig;
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
@@ -107,6 +109,8 @@ pub struct Config {
     pub rates: BTreeMap<String, Option<Rate>>,
     /// How a client tries again to publish.
     pub publish: PublishConfig,
+    /// How the control plane is served.
+    pub serve: ServeConfig,
 }
 
 impl Config {
@@ -143,17 +147,7 @@ impl Config {
         let ceiling = limits::ceiling(&mut reader)?;
         limits::compare(&reader, &limits, &ceiling)?;
         let max_retries = limits::max_retries(&mut reader, &worker)?;
-        let aliases = reader.texts(
-            "aliases",
-            ALIASES,
-            "the name of a task of ours",
-            |_, target| {
-                target
-                    .parse::<TaskName>()
-                    .map(|_| ())
-                    .map_err(|error| error.to_string())
-            },
-        )?;
+        let aliases = aliases(&mut reader)?;
         let queues = queues::read(&mut reader, &broker)?;
         let routes = routes::read(&mut reader)?;
         let rates = tasks::read(&mut reader)?;
@@ -178,6 +172,7 @@ impl Config {
         tenants::check_apart(&reader, default, &tenants)?;
         let http = http::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
+        let serve = ServeConfig::read(&mut reader, &data)?;
         let effective = reader.finish()?;
         Ok((
             Self {
@@ -203,6 +198,7 @@ impl Config {
                 routes,
                 rates,
                 publish,
+                serve,
             },
             effective,
         ))
@@ -226,6 +222,14 @@ pub fn read(
     }
     raw.read_environment(variables);
     Ok(raw)
+}
+
+fn aliases(reader: &mut Reader) -> Result<BTreeMap<String, String>, ConfigError> {
+    let is_name = |_: &str, target: &str| {
+        let name = target.parse::<TaskName>();
+        name.map(|_| ()).map_err(|error| error.to_string())
+    };
+    reader.texts("aliases", ALIASES, "the name of a task of ours", is_name)
 }
 
 fn folder(text: &str) -> Result<PathBuf, String> {

@@ -6,12 +6,18 @@
 
 mod address;
 pub mod audit;
+pub mod broker;
 mod error;
+mod idempotency;
+mod issued;
+mod random;
 mod tenants;
 pub mod tokens;
 
 pub use audit::{Actor, AuditQuery, AuditRow, Entry};
 pub use error::PlatformError;
+pub use idempotency::{CallKey, Claim, ClaimEnd, KEY_BYTES, KEY_KEPT, KEYS, LEASE};
+pub use issued::Issuer;
 pub use tenants::{PAGE, TENANTS, Tenant, Terms};
 pub use tokens::{Identity, NewToken, Token, TokenId, TokenTerms, TokenText, Unauthenticated};
 

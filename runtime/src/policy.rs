@@ -3,6 +3,8 @@
 
 pub mod access;
 pub mod admission;
+pub mod arguments;
+pub mod bound;
 pub mod budget;
 pub mod canvas;
 pub mod exception;

@@ -207,6 +207,21 @@ impl Client {
         )
     }
 
+    /// Returns the broker, to look at it.
+    pub(super) fn broker(&self) -> &dyn Broker {
+        &*self.0.broker
+    }
+
+    /// Returns the results.
+    pub(super) fn results(&self) -> &dyn Results {
+        &*self.0.results
+    }
+
+    /// Returns what writes revocations down, where there is a place for them.
+    pub(super) fn clerk(&self) -> Option<&Clerk> {
+        self.0.clerk.as_ref()
+    }
+
     /// Waits until a task is over, at most until `deadline`, and tells every
     /// state on the way. Returns the last known record. Cancel-safe.
     ///

@@ -3,7 +3,7 @@
 
 use super::lanes::{Hall, Tenants};
 use super::ledger::{self, Ledger};
-use super::{App, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
+use super::{App, Beside, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
@@ -39,6 +39,8 @@ pub struct Started<'a> {
     pub walls: &'a Walls,
     /// Where metrics and health are served.
     pub listen: Option<SocketAddr>,
+    /// The control plane that is served too.
+    pub plane: Option<&'a Beside>,
     /// The modules of this moment.
     pub modules: Vec<ModuleInfo>,
 }
@@ -61,14 +63,13 @@ impl App {
         let resolver = registry.resolver(&self.config.worker.hostname).await?;
         let (metrics, egress) = (Arc::new(self.metrics()), self.egress()?);
         let listener = listen::bind(&self.config.worker).await?;
-        let listen = listener
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok());
+        let listen = listen::address(listener.as_ref());
         let ended = CancellationToken::new();
 
         // These are cut off at the end; the served ones end by themselves.
         let mut beside = JoinSet::new();
         let mut served = JoinSet::new();
+        let plane = self.beside(&registry, &shutdown, &mut served).await?;
         beside.spawn(follow_signals(
             shutdown.clone(),
             signals,
@@ -109,6 +110,7 @@ impl App {
             config: &self.config,
             walls: &self.walls,
             listen,
+            plane: plane.as_ref(),
             modules,
         });
         ledger::known(&hall, &self.clock, &self.tenant, &parts.steering.meter).await;

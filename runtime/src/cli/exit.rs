@@ -5,7 +5,8 @@ use crate::broker::BrokerError;
 use crate::bus::BusError;
 use crate::config::ConfigError;
 use crate::database::DatabaseError;
-use crate::registry::RegistryError;
+use crate::platform::PlatformError;
+use crate::registry::{BucketError, RegistryError};
 use crate::results::ResultsError;
 use crate::task::ModuleName;
 use std::error::Error;
@@ -123,12 +124,17 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
     let database = || error.downcast_ref::<DatabaseError>().map(|_| database());
     let registry = || error.downcast_ref::<RegistryError>().map(registry);
     let bus = || error.downcast_ref::<BusError>().map(|_| bus());
+    let platform = || {
+        let error = error.downcast_ref::<PlatformError>();
+        error.map(|error| (platform(error), None))
+    };
     let start = || error.downcast_ref::<StartError>().map(start);
     broker
         .or_else(results)
         .or_else(database)
         .or_else(registry)
         .or_else(bus)
+        .or_else(platform)
         .or_else(start)
 }
 
@@ -137,6 +143,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         StartError::Database(_) => database(),
         StartError::Broker(error) => broker(error),
         StartError::Results(error) => results(error),
+        StartError::Platform(error) => (platform(error), None),
         StartError::Registry(error) => registry(error),
         StartError::Listen { .. }
         | StartError::Address { .. }
@@ -147,12 +154,17 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::NoReplies
         | StartError::Http(_)
         | StartError::Secret { .. }
+        | StartError::Serve { .. }
+        | StartError::Plain { .. }
+        | StartError::Tls(_)
         | StartError::NoTenant { .. }
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)
         | StartError::NotTheirs { .. }
+        | StartError::Token { .. }
         | StartError::Signals(_)
+        | StartError::Setup { .. }
         | StartError::Program(_) => (Exit::Unavailable, None),
     }
 }
@@ -185,6 +197,18 @@ fn results(error: &ResultsError) -> (Exit, Option<String>) {
         ResultsError::Misconfigured { .. } => (Exit::Usage, None),
         ResultsError::Malformed { .. } => (Exit::Refused, None),
         ResultsError::Unavailable { .. } => (Exit::Unavailable, None),
+    }
+}
+
+/// The texts of the platform say what to do.
+fn platform(error: &PlatformError) -> Exit {
+    match error {
+        PlatformError::NotFound { .. } => Exit::NotFound,
+        PlatformError::Wrong { .. } => Exit::Usage,
+        PlatformError::Exists { .. }
+        | PlatformError::Full { .. }
+        | PlatformError::Refused { .. } => Exit::Refused,
+        PlatformError::Sql(_) | PlatformError::Random { .. } => Exit::Unavailable,
     }
 }
 
@@ -227,7 +251,10 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
         }
         RegistryError::Reason { .. } => (Exit::Usage, None),
         RegistryError::Database(_) => database(),
-        RegistryError::Full { .. }
+        RegistryError::Bucket(BucketError::Misconfigured { .. }) => (Exit::Usage, None),
+        RegistryError::Bucket(_)
+        | RegistryError::Sql(_)
+        | RegistryError::Full { .. }
         | RegistryError::Crowded { .. }
         | RegistryError::Collected
         | RegistryError::Damaged { .. }

@@ -76,6 +76,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0080_platform.sql"),
     },
     Migration {
+        number: 85,
+        name: "calls",
+        sql: include_str!("../../migrations/0085_calls.sql"),
+    },
+    Migration {
         number: 94,
         name: "CPU time of tenants",
         sql: include_str!("../../migrations/0094_tenant_cpu.sql"),

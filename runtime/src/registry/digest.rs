@@ -38,7 +38,7 @@ impl Digest {
 
     /// Returns the 32 bytes.
     #[must_use]
-    pub(super) fn as_bytes(&self) -> &[u8; 32] {
+    pub fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
 }

@@ -1,0 +1,20 @@
+-- Calls over HTTP.
+
+-- Idempotency keys of a day: the task that each stands for.
+CREATE TABLE call_keys (
+    tenant      TEXT NOT NULL REFERENCES tenants (name) ON DELETE CASCADE,
+    key         TEXT NOT NULL,
+    body        BLOB NOT NULL,      -- SHA-256 of the request that brought it first
+    task        TEXT NOT NULL,      -- the id of the task
+    created_at  INTEGER NOT NULL,   -- milliseconds since 1970, as the next one
+    claimed_at  INTEGER NOT NULL,   -- since when somebody sends the task; 0: nobody does
+    sent        INTEGER NOT NULL,   -- whether it was sent
+    PRIMARY KEY (tenant, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX call_keys_by_age ON call_keys (created_at);
+
+-- What tells ids of tasks that were called here from others.
+CREATE TABLE call_secret (
+    id      INTEGER PRIMARY KEY CHECK (id = 1),
+    secret  BLOB NOT NULL
+) STRICT;
