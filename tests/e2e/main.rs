@@ -64,6 +64,7 @@ mod stop;
 mod stores;
 mod submit;
 mod tenancy;
+mod tenants;
 mod timing;
 mod tutorial;
 mod unheard;

@@ -33,7 +33,7 @@ struct Written {
     celery: bool,
 }
 
-const WRITTEN: [Written; 3] = [
+const WRITTEN: [Written; 4] = [
     Written {
         name: "neighbours",
         package: "celeriac-sandbox",
@@ -51,6 +51,12 @@ const WRITTEN: [Written; 3] = [
         package: "celeriac",
         guests: &[NUMBERS],
         celery: true,
+    },
+    Written {
+        name: "fair",
+        package: "celeriac",
+        guests: &[ECHO, NUMBERS],
+        celery: false,
     },
 ];
 

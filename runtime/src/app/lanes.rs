@@ -3,11 +3,12 @@
 
 use super::stores::Files;
 use super::work::finish;
-use super::{App, StartError, housekeeping};
+use super::{App, StartError, housekeeping, ledger};
 use crate::clock::Clock;
 use crate::config::{Config, TenantConfig};
 use crate::database::Database;
 use crate::registry::Resolver;
+use crate::results::orders::Orders;
 use crate::shutdown::Shutdown;
 use crate::task::{Share, TenantName};
 use crate::telemetry::Metrics;
@@ -32,6 +33,8 @@ pub(super) struct Hall {
     pub(super) metrics: Arc<Metrics>,
     pub(super) egress: Egress,
     pub(super) secrets: BTreeMap<String, Secret>,
+    /// Where what tenants use is counted.
+    pub(super) orders: Arc<dyn Orders>,
     pub(super) open: Mutex<BTreeMap<TenantName, Arc<Lane>>>,
 }
 
@@ -188,6 +191,8 @@ impl Service {
         };
         let (mut parts, control) = app.parts(&self.hall, &self.stop);
         parts.share = self.share.borrow_and_update().clone();
+        // A quota that was full before a start is full after it.
+        ledger::known(&self.hall, &self.clock, &self.name, &parts.steering.meter).await;
         let ended = CancellationToken::new();
         let (mut served, mut beside) = (JoinSet::new(), JoinSet::new());
         app.watch(&mut served, control, &self.hall.metrics, &ended);

@@ -4,8 +4,9 @@
 
 use super::lanes::Hall;
 use crate::clock::Clock;
-use crate::results::orders::{Orders, Spending, Total};
+use crate::results::orders::{Spending, Total};
 use crate::task::TenantName;
+use crate::worker::meter::Meter;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,11 +15,32 @@ use tokio::time::{MissedTickBehavior, interval};
 /// How often it is counted together (1 s).
 const EVERY: Duration = Duration::from_secs(1);
 
+/// Longest wait for the count before a lane opens (2 s): it goes by its own then.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Tells the meter of a lane that is about to open what its tenant used before.
+pub(super) async fn known(hall: &Hall, clock: &Clock, tenant: &TenantName, meter: &Meter) {
+    let asked = hall.orders.spend(Spending {
+        hour: hour(clock),
+        cpu: Vec::new(),
+    });
+    let Ok(Ok(totals)) = tokio::time::timeout(PATIENCE, asked).await else {
+        return;
+    };
+    if let Some(total) = totals.iter().find(|total| total.tenant == *tenant) {
+        meter.at_least(total.in_hour, total.in_day);
+    }
+}
+
+/// Hours since 1970.
+fn hour(clock: &Clock) -> i64 {
+    clock.now().as_second() / 3_600
+}
+
 /// What this worker told and heard.
 #[derive(Debug)]
 pub(super) struct Ledger {
     hall: Arc<Hall>,
-    orders: Arc<dyn Orders>,
     clock: Clock,
     /// CPU time of each tenant that was told.
     told: BTreeMap<TenantName, Duration>,
@@ -27,10 +49,9 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    pub(super) fn new(hall: Arc<Hall>, orders: Arc<dyn Orders>, clock: Clock) -> Self {
+    pub(super) fn new(hall: Arc<Hall>, clock: Clock) -> Self {
         Self {
             hall,
-            orders,
             clock,
             told: BTreeMap::new(),
             heard: BTreeMap::new(),
@@ -60,14 +81,14 @@ impl Ledger {
         });
         let news: Vec<(TenantName, Duration)> = news.collect();
         let spending = Spending {
-            hour: self.clock.now().as_second() / 3_600,
+            hour: hour(&self.clock),
             cpu: news
                 .iter()
                 .filter(|(_, cpu)| !cpu.is_zero())
                 .cloned()
                 .collect(),
         };
-        let totals = match self.orders.spend(spending).await {
+        let totals = match self.hall.orders.spend(spending).await {
             Ok(totals) => totals,
             Err(error) => {
                 tracing::debug!(%error, "what tenants use is not counted together now");

@@ -2,7 +2,7 @@
 //! what runs beside it, and what a stop says.
 
 use super::lanes::{Hall, Tenants};
-use super::ledger::Ledger;
+use super::ledger::{self, Ledger};
 use super::{App, Beside, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
@@ -95,6 +95,7 @@ impl App {
             metrics: Arc::clone(&metrics),
             egress,
             secrets,
+            orders: Arc::clone(&self.orders),
             open: Mutex::default(),
         });
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
@@ -107,13 +108,10 @@ impl App {
             plane: plane.as_ref(),
             modules,
         });
+        ledger::known(&hall, &self.clock, &self.tenant, &parts.steering.meter).await;
         let own = lanes.open(parts, lanes.stop()).await;
         drop(hall.opened(self.tenant.clone(), own));
-        let ledger = Ledger::new(
-            Arc::clone(&hall),
-            Arc::clone(&self.orders),
-            self.clock.clone(),
-        );
+        let ledger = Ledger::new(Arc::clone(&hall), self.clock.clone());
         beside.spawn(ledger.run());
         let mut tenants = Tenants::new(self, hall, lanes);
         tenants.apply(&self.config.tenants).await;

@@ -160,8 +160,8 @@ const WRONG: &[(&str, &str)] = &[
         "worker.max_retries is 200; at most tenants.default.max_retries = 100 is allowed, in celeriac.toml:2",
     ),
     (
-        "[tenants.acme]\ncpu = \"1m\"\n",
-        "there is no key \"tenants.acme.cpu\" in celeriac.toml:2; did you mean \"tenants.default.cpu\"?",
+        "[tenants.acme]\ncpus = \"1m\"\n",
+        "there is no key \"tenants.acme.cpus\" in celeriac.toml:2; did you mean \"tenants.acme.cpu\"?",
     ),
     (
         "[worker]\nqueues = []\n",

@@ -56,7 +56,8 @@ impl Meter {
         self.lock().spent.took(now, cpu);
     }
 
-    pub(super) fn at_least(&self, in_hour: Duration, in_day: Duration) {
+    /// Takes over what is known of all workers together, where that is more.
+    pub fn at_least(&self, in_hour: Duration, in_day: Duration) {
         let now = self.clock.now();
         self.lock().spent.at_least(now, in_hour, in_day);
     }
