@@ -3,7 +3,9 @@
 
 pub mod admission;
 pub mod budget;
+pub mod canary;
 pub mod canvas;
+pub mod compat;
 pub mod exception;
 pub mod grants;
 pub mod hold;

@@ -10,11 +10,13 @@ mod json;
 mod name;
 mod queue;
 mod rate;
+mod share;
 mod signature;
 mod state;
 mod tenant;
 mod turn;
 mod used;
+mod version;
 
 pub use exception::Exception;
 pub use format::{Accept, Format};
@@ -25,8 +27,10 @@ pub use queue::{
     ExchangeType, KnownQueues, NO_FANOUT, QueueShape, QueueShapes, TooManyShapes, check_name,
 };
 pub use rate::{Rate, RateError, RateScope};
+pub use share::{Share, ShareError};
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;
 pub use tenant::{Ceiling, Quota, TenantName, TenantNameError, Weight, WeightError};
 pub use turn::{PROMISES, Pace, Turn};
 pub use used::{UsedGrant, UsedGrants};
+pub use version::{Release, VersionError, Wanted};

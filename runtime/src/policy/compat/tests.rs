@@ -1,0 +1,610 @@
+use super::*;
+use celeriac_sandbox::{AskedLimits, Param, ParamKind};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn task(name: &str, params: &[Param]) -> TaskInfo {
+    TaskInfo {
+        name: name.to_owned(),
+        doc: String::new(),
+        params: params.to_vec(),
+        result_schema: None,
+        limits: AskedLimits::default(),
+        retry: None,
+        at_most_once: false,
+        wants: Vec::new(),
+        extra: Vec::new(),
+    }
+}
+
+fn param(name: &str) -> Param {
+    Param {
+        name: name.to_owned(),
+        kind: ParamKind::PositionalOrKeyword,
+        required: true,
+        default: None,
+        schema: None,
+    }
+}
+
+fn optional(name: &str) -> Param {
+    Param {
+        required: false,
+        default: Some("1".to_owned()),
+        ..param(name)
+    }
+}
+
+fn of_kind(kind: ParamKind, param: Param) -> Param {
+    Param { kind, ..param }
+}
+
+fn rest(name: &str) -> Param {
+    of_kind(ParamKind::VarPositional, optional(name))
+}
+
+fn named_rest(name: &str) -> Param {
+    of_kind(ParamKind::VarKeyword, optional(name))
+}
+
+fn keyword(param: Param) -> Param {
+    of_kind(ParamKind::KeywordOnly, param)
+}
+
+fn schemed(name: &str, schema: &Value) -> Param {
+    Param {
+        schema: Some(schema.to_string()),
+        ..param(name)
+    }
+}
+
+fn seen(before: &[TaskInfo], after: &[TaskInfo]) -> Vec<String> {
+    let found = breaks(before, after);
+    found.into_iter().map(|finding| finding.seen).collect()
+}
+
+fn of_params(before: &[Param], after: &[Param]) -> Vec<String> {
+    seen(&[task("f", before)], &[task("f", after)])
+}
+
+fn of_schema(before: &Value, after: &Value) -> Vec<String> {
+    let found = of_params(&[schemed("p", before)], &[schemed("p", after)]);
+    let bare = found
+        .iter()
+        .map(|line| line.strip_prefix("f: p ").unwrap().to_owned());
+    bare.collect()
+}
+
+fn of_result(before: &Value, after: &Value) -> Vec<String> {
+    let with = |schema: &Value| TaskInfo {
+        result_schema: Some(schema.to_string()),
+        ..task("f", &[])
+    };
+    seen(&[with(before)], &[with(after)])
+}
+
+#[test]
+fn a_task_that_is_gone_breaks_its_callers_and_a_new_one_nobody() {
+    let (one, two) = (task("one", &[]), task("two", &[param("a")]));
+    let gone = "one is gone; calls of it fail with NotRegistered";
+    assert_eq!(seen(&[one.clone(), two.clone()], &[two.clone()]), [gone]);
+    assert!(seen(&[two.clone()], &[one, two]).is_empty());
+}
+
+#[test]
+fn each_change_of_parameters_that_callers_would_meet_is_found() {
+    let gone = "f: b is gone; calls with it fail with TypeError";
+    let cases: Vec<(Vec<Param>, Vec<Param>, Vec<&str>)> = vec![
+        (vec![param("a"), param("b")], vec![param("a")], vec![gone]),
+        (
+            vec![param("a"), optional("b")],
+            vec![param("a")],
+            vec![gone],
+        ),
+        (
+            vec![param("a"), keyword(param("b"))],
+            vec![param("a")],
+            vec![gone],
+        ),
+        (
+            vec![param("a"), param("b")],
+            vec![param("a"), param("c")],
+            vec!["f: b is called c now; calls with b=… fail with TypeError"],
+        ),
+        (
+            vec![param("a")],
+            vec![param("a"), param("b")],
+            vec!["f: b is new and required; calls without it fail with TypeError"],
+        ),
+        (
+            vec![param("a")],
+            vec![param("a"), keyword(param("b"))],
+            vec!["f: b is new and required; calls without it fail with TypeError"],
+        ),
+        (
+            vec![param("a"), optional("b")],
+            vec![param("a"), param("b")],
+            vec!["f: b is required now; calls without it fail with TypeError"],
+        ),
+        (
+            vec![param("a"), param("b")],
+            vec![param("b"), param("a")],
+            vec!["f: a is argument 2 now, was 1; calls by position mean something else"],
+        ),
+        (
+            vec![optional("a")],
+            vec![optional("b"), optional("a")],
+            vec!["f: a is argument 2 now, was 1; calls by position mean something else"],
+        ),
+        (
+            vec![param("a"), optional("b")],
+            vec![param("a"), keyword(optional("b"))],
+            vec!["f: b is taken by name only now; calls by position fail with TypeError"],
+        ),
+        (
+            vec![param("a"), rest("others")],
+            vec![param("a")],
+            vec!["f: others is gone; calls with further arguments fail with TypeError"],
+        ),
+        (
+            vec![param("a"), rest("others")],
+            vec![param("a"), optional("b"), rest("others")],
+            vec!["f: b is new and takes an argument by position that was one of the rest"],
+        ),
+        (
+            vec![param("a"), optional("b"), named_rest("more")],
+            vec![param("a"), named_rest("more")],
+            vec![gone],
+        ),
+    ];
+    for (before, after, expected) in cases {
+        assert_eq!(
+            of_params(&before, &after),
+            expected,
+            "{before:?}\n{after:?}"
+        );
+    }
+}
+
+#[test]
+fn what_callers_do_not_meet_is_no_break() {
+    let cases: Vec<(Vec<Param>, Vec<Param>)> = vec![
+        (vec![param("a")], vec![optional("a")]),
+        (vec![param("a")], vec![param("a"), optional("b")]),
+        (vec![param("a")], vec![param("a"), keyword(optional("b"))]),
+        (
+            vec![param("a")],
+            vec![param("a"), rest("b"), named_rest("c")],
+        ),
+        (
+            vec![param("a"), keyword(param("b"))],
+            vec![param("a"), param("b")],
+        ),
+        (vec![rest("others")], vec![rest("further")]),
+        (
+            vec![keyword(optional("b")), keyword(optional("a"))],
+            vec![keyword(optional("a")), keyword(optional("b"))],
+        ),
+        (vec![keyword(param("b"))], vec![named_rest("more")]),
+        (
+            vec![param("a"), param("b")],
+            vec![param("a"), rest("others"), named_rest("more")],
+        ),
+    ];
+    for (before, after) in cases {
+        assert_eq!(of_params(&before, &after), [""; 0], "{before:?}\n{after:?}");
+    }
+    let documented = TaskInfo {
+        doc: "does it".to_owned(),
+        wants: vec!["http:x".to_owned()],
+        ..task("f", &[])
+    };
+    assert!(seen(&[task("f", &[])], &[documented]).is_empty());
+}
+
+#[test]
+fn each_way_to_take_less_is_told_with_its_place() {
+    let of_tree = |kind: &str| {
+        json!({"$ref": "#/$defs/Tree", "$defs": {"Tree": {"type": "object", "properties": {
+            "name": {"type": kind}, "children": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}}}}})
+    };
+    for (before, after, expected) in [
+        (
+            json!({"type": ["string", "null"]}),
+            json!({"type": "string"}),
+            vec!["no longer takes null"],
+        ),
+        (
+            json!({"type": "number"}),
+            json!({"type": "integer"}),
+            vec!["takes only whole numbers now"],
+        ),
+        (
+            json!({"type": "string"}),
+            json!({"type": "integer"}),
+            vec!["no longer takes strings"],
+        ),
+        (
+            json!({"enum": ["a", "b"]}),
+            json!({"enum": ["b", "c"]}),
+            vec!["no longer takes \"a\""],
+        ),
+        (
+            json!({"type": "string"}),
+            json!({"enum": ["b", "c"]}),
+            vec!["takes only \"b\", \"c\" now"],
+        ),
+        (
+            json!({"type": "integer"}),
+            json!({"type": "integer", "minimum": 1}),
+            vec!["has minimum 1 now, was none"],
+        ),
+        (
+            json!({"type": "integer", "format": "uint32"}),
+            json!({"type": "integer", "format": "uint8"}),
+            vec!["has maximum 255 now, was 4294967295"],
+        ),
+        (
+            json!({"type": "string", "maxLength": 9}),
+            json!({"type": "string", "maxLength": 8}),
+            vec!["has maxLength 8 now, was 9"],
+        ),
+        (
+            json!({"type": "string"}),
+            json!({"type": "string", "pattern": "^a"}),
+            vec!["has pattern \"^a\" now, was none"],
+        ),
+        (
+            json!({"type": "array", "items": {"type": ["null", "integer"]}}),
+            json!({"type": "array", "items": {"type": "integer"}}),
+            vec!["at [] no longer takes null"],
+        ),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "string"}}}),
+            json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": ["a"]}),
+            vec!["needs the property a now"],
+        ),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {"type": ["string", "null"]}}}}}),
+            json!({"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {"type": "string"}}}}}),
+            vec!["at .a.b no longer takes null"],
+        ),
+        (
+            json!({"type": "object", "properties": {"a": true}, "additionalProperties": false}),
+            json!({"type": "object", "additionalProperties": false}),
+            vec!["no longer takes the property a"],
+        ),
+        (
+            json!({"type": "object"}),
+            json!({"type": "object", "additionalProperties": false}),
+            vec!["no longer takes other properties"],
+        ),
+        (
+            json!({"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}], "$defs": {"A": {"type": "string"}}}),
+            json!({"type": "string"}),
+            vec!["no longer takes null"],
+        ),
+        (
+            of_tree("string"),
+            of_tree("integer"),
+            vec!["at .name no longer takes strings"],
+        ),
+        (
+            json!(true),
+            json!({"type": ["string", "null", "boolean", "array", "object"]}),
+            vec!["no longer takes numbers"],
+        ),
+        (
+            json!({"type": "boolean"}),
+            json!(false),
+            vec!["no longer takes anything"],
+        ),
+    ] {
+        assert_eq!(of_schema(&before, &after), expected, "{before} {after}");
+        assert!(
+            of_schema(&after, &before).is_empty()
+                || expected.len() != 1
+                || before["type"] == "string"
+                || before["enum"].is_array()
+                || before["$ref"].is_string(),
+            "{after} {before}"
+        );
+    }
+}
+
+#[test]
+fn schemas_that_say_the_same_in_other_words_are_the_same() {
+    for (one, other) in [
+        (
+            json!({"type": ["string", "null"]}),
+            json!({"anyOf": [{"type": "null"}, {"type": "string"}]}),
+        ),
+        (
+            json!({"enum": ["a", "b"]}),
+            json!({"oneOf": [{"const": "b"}, {"const": "a"}]}),
+        ),
+        (
+            json!({"type": "string", "description": "x"}),
+            json!({"$ref": "#/$defs/S", "$defs": {"S": {"type": "string"}}}),
+        ),
+        (
+            json!({"allOf": [{"type": "string"}]}),
+            json!({"type": "string"}),
+        ),
+        (json!({"type": "boolean"}), json!({"enum": [true, false]})),
+        (
+            json!({"type": "array"}),
+            json!({"type": "array", "items": true, "minItems": 0}),
+        ),
+        (json!(true), json!({})),
+        (
+            json!({"type": "array", "prefixItems": [{"type": "string"}], "maxItems": 1, "minItems": 1}),
+            json!({"type": "array", "prefixItems": [{"type": "string"}], "items": false, "maxItems": 1, "minItems": 1}),
+        ),
+    ] {
+        assert_eq!(of_schema(&one, &other), [""; 0], "{one} {other}");
+        assert_eq!(of_schema(&other, &one), [""; 0], "{other} {one}");
+    }
+}
+
+#[test]
+fn what_cannot_be_told_is_no_finding() {
+    for (before, after) in [
+        (json!({"not": {"type": "null"}}), json!({"type": "string"})),
+        (
+            json!({"type": "string", "pattern": "a"}),
+            json!({"type": "string", "pattern": "b"}),
+        ),
+        (
+            json!({"$ref": "https://elsewhere/x"}),
+            json!({"type": "string"}),
+        ),
+        (
+            json!({"allOf": [{"type": "string"}, {"maxLength": 3}]}),
+            json!({"type": "integer"}),
+        ),
+        (json!("nonsense"), json!({"type": "integer"})),
+        (json!({"type": "decimal"}), json!({"type": "integer"})),
+    ] {
+        assert_eq!(of_schema(&before, &after), [""; 0], "{before} {after}");
+    }
+    let told = [schemed("p", &json!({"type": "string"}))];
+    assert!(of_params(&[param("p")], &told).is_empty());
+    assert!(of_params(&told, &[param("p")]).is_empty());
+}
+
+#[test]
+fn a_result_that_promises_less_is_found() {
+    let object = |required: Value| json!({"type": "object", "properties": {"a": {"type": "string"}}, "required": required});
+    for (before, after, expected) in [
+        (
+            json!({"type": "string"}),
+            json!({"type": ["string", "null"]}),
+            vec!["f result may be null now"],
+        ),
+        (
+            json!({"type": ["string", "null"]}),
+            json!({"type": "string"}),
+            vec![],
+        ),
+        (
+            object(json!(["a"])),
+            object(json!([])),
+            vec!["f result may lack the property a now"],
+        ),
+        (object(json!([])), object(json!(["a"])), vec![]),
+        (
+            json!({"type": "integer", "maximum": 5}),
+            json!({"type": "integer", "maximum": 9}),
+            vec!["f result has maximum 9 now, was 5"],
+        ),
+        (
+            json!({"type": "object", "additionalProperties": false}),
+            json!({"type": "object", "properties": {"b": true}, "additionalProperties": false}),
+            vec![],
+        ),
+    ] {
+        assert_eq!(of_result(&before, &after), expected, "{before} {after}");
+    }
+    let told = TaskInfo {
+        result_schema: Some("true".to_owned()),
+        ..task("f", &[])
+    };
+    let expected = ["f says nothing of its result any more"];
+    assert_eq!(seen(&[told.clone()], &[task("f", &[])]), expected);
+    assert!(seen(&[task("f", &[])], &[told]).is_empty());
+}
+
+#[test]
+fn bytes_that_are_no_longer_taken_are_found() {
+    let takes = |content_type: &str| TaskInfo {
+        extra: vec![("accept".to_owned(), content_type.to_owned())],
+        ..task("f", &[])
+    };
+    let expected = ["f takes no bytes of \"image/png\" any more"];
+    assert_eq!(
+        seen(&[takes("image/png")], &[takes("image/jpeg")]),
+        expected
+    );
+}
+
+#[test]
+fn more_findings_than_people_read_are_cut() {
+    let many: Vec<_> = (0..200).map(|at| task(&format!("t{at}"), &[])).collect();
+    assert_eq!(breaks(&many, &[]).len(), FINDINGS);
+}
+
+#[test]
+fn schemas_made_to_take_long_are_given_up() {
+    let mut defs = serde_json::Map::new();
+    for level in 0..20 {
+        let next = json!({"$ref": format!("#/$defs/l{}", level + 1)});
+        let properties: serde_json::Map<_, _> =
+            (0..40).map(|at| (format!("p{at}"), next.clone())).collect();
+        let alternatives: Vec<_> = (0..40).map(|_| next.clone()).collect();
+        let kind = match level % 2 {
+            0 => json!({"type": "object", "properties": properties}),
+            _ => json!({"anyOf": alternatives}),
+        };
+        defs.insert(format!("l{level}"), kind);
+    }
+    defs.insert("l20".to_owned(), json!(false));
+    let schema = |extra: &str| json!({"$ref": "#/$defs/l0", "$defs": defs, "title": extra});
+    let mut nested = json!({"type": "string"});
+    for _ in 0..60 {
+        nested = json!({"type": "array", "items": nested});
+    }
+    let mut found = of_schema(&schema("a"), &schema("b"));
+    found.extend(of_schema(
+        &nested,
+        &json!({"type": "array", "items": nested}),
+    ));
+    assert_eq!(found, [""; 0]);
+}
+
+/// Schemas of a few shapes, nested a little.
+fn schemas() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(json!(true)),
+        Just(json!({"type": "null"})),
+        Just(json!({"type": "boolean"})),
+        (0..5, 5..9).prop_map(
+            |(least, most)| json!({"type": "integer", "minimum": least, "maximum": most})
+        ),
+        (1..9).prop_map(|most| json!({"type": "string", "maxLength": most})),
+        proptest::collection::btree_set("[a-c]", 1..4).prop_map(|values| json!({"enum": values})),
+    ];
+    leaf.prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            inner
+                .clone()
+                .prop_map(|items| json!({"type": "array", "items": items})),
+            proptest::collection::btree_map("[a-c]", inner.clone(), 0..3).prop_map(|all| {
+                let first: Vec<_> = all.keys().take(1).cloned().collect();
+                json!({"type": "object", "properties": all, "required": first})
+            }),
+            proptest::collection::vec(inner, 1..3).prop_map(|all| json!({"anyOf": all})),
+        ]
+    })
+}
+
+/// Makes a schema take more.
+fn wider(schema: &Value, by: u8, other: &Value) -> Value {
+    let mut wide = schema.clone();
+    match (by % 4, wide.as_object_mut()) {
+        (0, Some(map)) => {
+            for rule in ["minimum", "maximum", "maxLength", "required"] {
+                map.remove(rule);
+            }
+            wide
+        }
+        (1, Some(map)) => {
+            if let Some(properties) = map.get_mut("properties").and_then(Value::as_object_mut) {
+                for one in properties.values_mut() {
+                    *one = wider(one, by / 4, other);
+                }
+            }
+            if let Some(items) = map.get_mut("items") {
+                *items = wider(items, by / 4, other);
+            }
+            wide
+        }
+        (2, _) => json!({"anyOf": [other, schema]}),
+        _ => json!({"anyOf": [schema, {"type": "null"}]}),
+    }
+}
+
+fn lists() -> impl Strategy<Value = Vec<Param>> {
+    let one = (
+        "[a-f]",
+        0..3u8,
+        any::<bool>(),
+        proptest::option::of(schemas()),
+    );
+    proptest::collection::vec(one, 0..5).prop_map(|drawn| {
+        let mut params: Vec<Param> = Vec::new();
+        for (name, kind, required, schema) in drawn {
+            if params.iter().any(|param| param.name == name) {
+                continue;
+            }
+            let kind = match kind {
+                0 | 1 => ParamKind::PositionalOrKeyword,
+                _ => ParamKind::KeywordOnly,
+            };
+            let schema = schema.map(|schema| schema.to_string());
+            params.push(Param {
+                required,
+                kind,
+                schema,
+                ..param(&name)
+            });
+        }
+        params.sort_by_key(|param| (param.kind == ParamKind::KeywordOnly, !param.required));
+        params
+    })
+}
+
+/// Makes a list take more calls.
+fn more(params: &[Param], by: u8, other: &Value) -> Vec<Param> {
+    let mut params = params.to_vec();
+    for param in &mut params {
+        if by & 1 == 0 {
+            param.required = false;
+        }
+        if let Some(schema) = param.schema.as_deref().filter(|_| by & 2 == 0) {
+            let schema: Value = serde_json::from_str(schema).unwrap();
+            param.schema = Some(wider(&schema, by / 4, other).to_string());
+        }
+    }
+    if by & 4 == 0 {
+        params.push(keyword(optional(&format!("new_{by}"))));
+    }
+    params
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_component_says_it_is_compatible_with_itself(params in lists(), result in schemas()) {
+        let one = TaskInfo { result_schema: Some(result.to_string()), ..task("f", &params) };
+        prop_assert_eq!(breaks(&[one.clone()], &[one.clone()]), vec![]);
+        prop_assert_eq!(changes(&[one.clone()], &[one]), Changes::default());
+    }
+
+    #[test]
+    fn a_schema_said_again_in_other_words_is_compatible(schema in schemas()) {
+        let other = json!({"anyOf": [{"$ref": "#/$defs/It"}], "$defs": {"It": schema}});
+        prop_assert_eq!(of_schema(&schema, &other), Vec::<String>::new());
+        prop_assert_eq!(of_schema(&other, &schema), Vec::<String>::new());
+    }
+
+    #[test]
+    fn widening_is_compatible_however_often_it_is_done(
+        params in lists(), steps in proptest::collection::vec((any::<u8>(), schemas()), 1..4),
+    ) {
+        let mut wide = params.clone();
+        for (by, other) in &steps {
+            let next = more(&wide, *by, other);
+            prop_assert_eq!(of_params(&wide, &next), Vec::<String>::new());
+            wide = next;
+        }
+        prop_assert_eq!(of_params(&params, &wide), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_result_may_promise_more_however_often(
+        schema in schemas(), steps in proptest::collection::vec((any::<u8>(), schemas()), 1..4),
+    ) {
+        let mut wide = schema.clone();
+        for (by, other) in &steps {
+            wide = wider(&wide, *by, other);
+        }
+        prop_assert_eq!(of_result(&wide, &schema), Vec::<String>::new());
+    }
+
+    #[test]
+    fn no_text_of_a_guest_makes_it_panic(old in ".{0,40}", new in any::<String>(), schema in schemas()) {
+        let params = |text: &str| [Param { schema: Some(text.to_owned()), ..param("p") }];
+        of_params(&params(&old), &params(&new));
+        of_params(&params(&schema.to_string()), &params(&new));
+    }
+}
