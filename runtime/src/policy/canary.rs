@@ -10,7 +10,9 @@
 //! difference is more than 2.33 of its standard errors. A version that is as good as the
 //! current one exceeds that in one look of a hundred.
 
+use super::verdict::Verdict;
 use crate::task::{ModuleName, Share, TaskId};
+use celeriac_sandbox::Outcome;
 
 /// Standard errors that a difference must exceed: one in a hundred looks, on one side.
 const ERRORS: f64 = 2.33;
@@ -22,6 +24,17 @@ pub struct Ends {
     pub ended: u64,
     /// Those that failed.
     pub failed: u64,
+}
+
+impl Ends {
+    /// Adds others to them.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        Self {
+            ended: self.ended.saturating_add(more.ended),
+            failed: self.failed.saturating_add(more.failed),
+        }
+    }
 }
 
 /// When a canary is judged.
@@ -53,6 +66,18 @@ pub fn is_chosen(share: Share, module: &ModuleName, version: u32, task: &TaskId)
     let [a, b, c, d, ..] = *hash.finalize().as_bytes();
     let place = u64::from(u32::from_be_bytes([a, b, c, d]));
     place * u64::from(Share::WHOLE) >> 32 < u64::from(share.parts())
+}
+
+/// Tells whether a run ended badly; `None` where it did not end, or said nothing of the
+/// code: a task that asks for another attempt, one that was revoked or given back.
+#[must_use]
+pub fn ended_badly(outcome: &Outcome, verdict: &Verdict) -> Option<bool> {
+    match verdict {
+        Verdict::Succeed(_) | Verdict::Ignore => Some(false),
+        Verdict::Fail(_) | Verdict::Reject { .. } => Some(true),
+        Verdict::RetryAt { .. } => (!matches!(outcome, Outcome::Retry(_))).then_some(true),
+        Verdict::Revoke(_) | Verdict::Return | Verdict::Defer => None,
+    }
 }
 
 /// Tells whether the canary fails more than the current version, beyond what may be chance.
