@@ -9,6 +9,7 @@
 //! It knows nothing of messages and results. In the main path it answers one
 //! question, at admission: which code is this task?
 
+mod canary;
 mod compile;
 mod components;
 mod digest;
@@ -19,10 +20,12 @@ mod kills;
 mod presence;
 mod resolver;
 mod rows;
+mod pin;
 mod seal;
 mod turn;
 mod upload;
 
+pub use canary::{CanaryChanged, CanaryInfo, CanaryOrder, CanaryState};
 pub use compile::{Compiler, compile_child};
 pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
@@ -30,11 +33,13 @@ pub use garbage::{Collected, FOREIGN_ARTIFACT_KEPT, GRACE};
 pub use kills::{Aim, Kill};
 pub use presence::LiveReport;
 pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Trouble, Worker};
-pub use upload::{PushStep, Pushed};
+pub use pin::Pinned;
+pub use upload::{Before, PushStep, Pushed, Wishes};
 
 use crate::clock::Clock;
 use crate::database::Database;
-use crate::task::{ModuleName, TenantName};
+use crate::policy::compat::Finding;
+use crate::task::{ModuleName, Release, TenantName};
 use celeriac_sandbox::{Engine, TaskInfo};
 use components::Components;
 use jiff::Timestamp;
@@ -64,6 +69,12 @@ pub struct ModuleInfo {
     pub name: ModuleName,
     /// The current version.
     pub version: u32,
+    /// What its author calls it.
+    pub release: Option<Release>,
+    /// Whether it stays the current one, whatever is pushed.
+    pub pinned: bool,
+    /// The last canary.
+    pub canary: Option<CanaryInfo>,
     /// The component.
     pub digest: Digest,
     /// Its size, bytes.
@@ -81,6 +92,10 @@ pub struct ModuleInfo {
 pub struct VersionInfo {
     /// Its number, from 1; never given twice.
     pub version: u32,
+    /// What its author calls it.
+    pub release: Option<Release>,
+    /// What it broke for callers of the version before, where that was allowed.
+    pub breaks: Vec<Finding>,
     /// The component.
     pub digest: Digest,
     /// Its size, bytes.
@@ -148,7 +163,12 @@ impl Registry {
     /// [`RegistryError::Database`].
     pub async fn modules(&self, tenant: &TenantName) -> Result<Vec<ModuleInfo>, RegistryError> {
         let pointers = rows::pointers_of(self.database(), tenant).await?;
-        let modules = pointers.modules.into_iter().map(|one| ModuleInfo {
+        let mut canaries = rows::canaries(self.database(), tenant).await?;
+        let current = pointers.modules.into_iter();
+        let modules = current.filter(|one| one.share.is_none()).map(|one| ModuleInfo {
+            canary: canaries.remove(one.module.as_str()),
+            release: one.release,
+            pinned: one.pinned,
             name: one.module,
             version: one.version,
             digest: one.digest,

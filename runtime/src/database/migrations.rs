@@ -70,6 +70,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "registry by tenant",
         sql: include_str!("../../migrations/0070_registry_by_tenant.sql"),
     },
+    Migration {
+        number: 90,
+        name: "versions",
+        sql: include_str!("../../migrations/0090_versions.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

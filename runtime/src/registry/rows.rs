@@ -3,11 +3,17 @@
 //!
 //! Every change that workers must see grows the generation by one.
 
+mod canary;
 mod kills;
+mod pin;
 mod presence;
 mod read;
+mod release;
 mod sweep;
 
+pub(super) use canary::{AbortKilled, Begin, Order, Steer, Steered, Tally, canaries};
+pub(super) use pin::{Pin, Pinned};
+pub(super) use release::Against;
 pub(super) use kills::{
     Kills, Lift, Put, digests, digests_of, has_modules, kills, kills_now, was_there,
 };
@@ -20,9 +26,10 @@ pub(super) use sweep::{Candidate, Sweep, Trim};
 pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};
 
 use super::RolledBack;
+use super::canary::CanaryState;
 use super::digest::{Digest, DigestError};
 use crate::database::Statement;
-use crate::task::{ModuleName, TenantName};
+use crate::task::{ModuleName, Release, TenantName};
 use sqlx::SqliteConnection;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +58,16 @@ pub(super) struct Publish {
     /// collection can take it from a push.
     pub(super) file: PathBuf,
     pub(super) now_ms: i64,
+    /// The version that was current when the push was compared with it.
+    pub(super) against: Option<u32>,
+    /// What its author calls it.
+    pub(super) release: Option<Release>,
+    /// Whether it may be called older than the current one.
+    pub(super) older: bool,
+    /// JSON of what it breaks for callers, where that is allowed.
+    pub(super) breaks: Option<String>,
+    /// It gets a share of the tasks, and is not the current version yet.
+    pub(super) canary: Option<Begin>,
 }
 
 /// What became of a push.
@@ -59,6 +76,8 @@ pub(super) enum Published {
     New {
         version: u32,
         generation: u64,
+        /// Whether it is the current version now.
+        runs: bool,
     },
     /// The module runs this very component already.
     Unchanged {
@@ -71,6 +90,10 @@ pub(super) enum Published {
     Full,
     /// There are [`MODULES_OF_ALL`] modules.
     Crowded,
+    /// Another version became the current one meanwhile: compare again.
+    Moved,
+    /// Its name or its canary stands against it.
+    Against(Against),
 }
 
 impl Statement for Publish {
@@ -94,20 +117,15 @@ async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Publishe
     if !push.file.is_file() {
         return Ok(Published::FileGone);
     }
-    let current: Option<(u32, String)> = sqlx::query_as(
-        "SELECT v.version, v.digest FROM modules m \
-         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
-         WHERE m.tenant = ? AND m.name = ?",
-    )
-    .bind(tenant)
-    .bind(module)
-    .fetch_optional(&mut *conn)
-    .await?;
+    let current = release::current(conn, (tenant, module)).await?;
+    if current.as_ref().map(|current| current.version) != push.against {
+        return Ok(Published::Moved);
+    }
     match &current {
-        Some((version, running)) if *running == digest => {
+        Some(running) if running.is_same(push) => {
             let generation = generation(conn).await?;
             return Ok(Published::Unchanged {
-                version: *version,
+                version: running.version,
                 generation,
             });
         }
@@ -122,6 +140,9 @@ async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Publishe
             }
         }
     }
+    if let Some(against) = release::against(conn, push, current.as_ref()).await? {
+        return Ok(Published::Against(against));
+    }
     sqlx::query(
         "INSERT INTO components (digest, bytes, tasks, imports) VALUES (?, ?, ?, ?) \
          ON CONFLICT (digest) DO UPDATE SET tasks = excluded.tasks, imports = excluded.imports",
@@ -133,27 +154,32 @@ async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Publishe
     .execute(&mut *conn)
     .await?;
     let version: u32 = sqlx::query_scalar(
-        "INSERT INTO modules (tenant, name, current, newest) VALUES (?, ?, 1, 1) \
-         ON CONFLICT (tenant, name) DO UPDATE SET newest = newest + 1, current = newest + 1 RETURNING newest",
+        "INSERT INTO modules (tenant, name, current, newest) VALUES (?, ?, NULL, 1) \
+         ON CONFLICT (tenant, name) DO UPDATE SET newest = modules.newest + 1 RETURNING newest",
     )
     .bind(tenant)
     .bind(module)
     .fetch_one(&mut *conn)
     .await?;
     sqlx::query(
-        "INSERT INTO versions (tenant, module, version, digest, pushed_at) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO versions (tenant, module, version, digest, pushed_at, release, breaks) \
+         VALUES (?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(tenant)
     .bind(module)
     .bind(version)
     .bind(&digest)
     .bind(push.now_ms)
+    .bind(push.release.as_ref().map(ToString::to_string))
+    .bind(push.breaks.as_deref())
     .execute(&mut *conn)
     .await?;
+    let runs = release::place(conn, push, version, current.as_ref()).await?;
     let generation = grow(conn).await?;
     Ok(Published::New {
         version,
         generation,
+        runs,
     })
 }
 
@@ -230,6 +256,8 @@ async fn point(conn: &mut SqliteConnection, wish: &Point) -> Result<Pointed, sql
             .bind(module)
             .execute(&mut *conn)
             .await?;
+        let reason = format!("the module was rolled back to version {version}");
+        canary::end(conn, (tenant, module), CanaryState::Aborted, &reason).await?;
         grow(conn).await?
     };
     Ok(Pointed::To(RolledBack {
@@ -257,7 +285,7 @@ impl Statement for Remove {
     ) -> Result<Vec<Option<u64>>, sqlx::Error> {
         let mut done = Vec::with_capacity(batch.len());
         for one in batch {
-            let sql = "UPDATE modules SET current = NULL \
+            let sql = "UPDATE modules SET current = NULL, pinned = 0 \
                  WHERE tenant = ? AND name = ? AND current IS NOT NULL";
             let found = sqlx::query(sql)
                 .bind(one.tenant.as_str())
@@ -268,6 +296,7 @@ impl Statement for Remove {
                 done.push(None);
                 continue;
             }
+            canary::forget(conn, (one.tenant.as_str(), one.module.as_str())).await?;
             sqlx::query("DELETE FROM versions WHERE tenant = ? AND module = ?")
                 .bind(one.tenant.as_str())
                 .bind(one.module.as_str())

@@ -287,7 +287,7 @@ fn each_way_to_take_less_is_told_with_its_place() {
         (
             of_tree("string"),
             of_tree("integer"),
-            vec!["at .name no longer takes strings"],
+            vec!["at .children[].name no longer takes strings", "at .name no longer takes strings"],
         ),
         (
             json!(true),
@@ -301,14 +301,6 @@ fn each_way_to_take_less_is_told_with_its_place() {
         ),
     ] {
         assert_eq!(of_schema(&before, &after), expected, "{before} {after}");
-        assert!(
-            of_schema(&after, &before).is_empty()
-                || expected.len() != 1
-                || before["type"] == "string"
-                || before["enum"].is_array()
-                || before["$ref"].is_string(),
-            "{after} {before}"
-        );
     }
 }
 

@@ -4,7 +4,7 @@ use super::REFUSAL_KEPT;
 use crate::database::{Database, DatabaseError};
 use crate::registry::digest::{Digest, DigestError};
 use crate::registry::{VersionInfo, moment};
-use crate::task::{ModuleName, NameError, TenantName, TenantNameError};
+use crate::task::{ModuleName, NameError, Share, TenantName, TenantNameError, VersionError, Release};
 use celeriac_sandbox::TaskInfo;
 use std::time::Duration;
 
@@ -27,6 +27,10 @@ pub(in crate::registry) struct Pointer {
     pub(in crate::registry) pushed_at_ms: i64,
     pub(in crate::registry) tasks: Vec<TaskInfo>,
     pub(in crate::registry) imports: Vec<String>,
+    pub(in crate::registry) release: Option<Release>,
+    pub(in crate::registry) pinned: bool,
+    /// The share of the tasks that a canary gets; `None` for the current version.
+    pub(in crate::registry) share: Option<Share>,
 }
 
 type Row = (
@@ -39,16 +43,24 @@ type Row = (
     Option<i64>,
     Option<String>,
     Option<String>,
+    Option<String>,
+    Option<bool>,
+    Option<i64>,
 );
 
 /// The pointers of all tenants.
-const ALL: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports \
+const ALL: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports, \
+       v.release, m.pinned <> 0, CASE WHEN v.version = m.current THEN NULL ELSE k.share END \
      FROM registry r LEFT JOIN (modules m \
-         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
-         JOIN components c ON c.digest = v.digest) \
+         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name \
+         JOIN components c ON c.digest = v.digest \
+         LEFT JOIN canaries k ON k.tenant = v.tenant AND k.module = v.module \
+           AND k.version = v.version AND k.state = 'runs') \
+       ON v.version = m.current OR k.share IS NOT NULL \
      ORDER BY v.pushed_at DESC, v.tenant, v.module";
 /// Those of one.
-const OWN: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports \
+const OWN: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports, \
+       v.release, m.pinned <> 0, NULL \
      FROM registry r LEFT JOIN (modules m \
          JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
          JOIN components c ON c.digest = v.digest) ON m.tenant = ? \
@@ -91,6 +103,9 @@ fn pointer(row: Row) -> Option<Pointer> {
         pushed_at,
         Some(tasks),
         Some(imports),
+        release,
+        pinned,
+        share,
     ) = row
     else {
         return None;
@@ -111,6 +126,15 @@ fn pointer(row: Row) -> Option<Pointer> {
             pushed_at_ms: pushed_at.unwrap_or_default(),
             tasks: serde_json::from_str(&tasks).map_err(|error| error.to_string())?,
             imports: serde_json::from_str(&imports).map_err(|error| error.to_string())?,
+            release: release
+                .map(|release| release.parse())
+                .transpose()
+                .map_err(|error: VersionError| error.to_string())?,
+            pinned: pinned.unwrap_or_default(),
+            share: share
+                .map(Share::try_from)
+                .transpose()
+                .map_err(|error| error.to_string())?,
         })
     };
     match read() {
@@ -150,6 +174,17 @@ pub(in crate::registry) async fn modules(
         .await?)
 }
 
+type Version = (
+    u32,
+    String,
+    i64,
+    i64,
+    String,
+    bool,
+    Option<String>,
+    Option<String>,
+);
+
 /// Reads the versions of a module that are kept, the newest first.
 pub(in crate::registry) async fn versions(
     database: &Database,
@@ -157,8 +192,9 @@ pub(in crate::registry) async fn versions(
     module: &ModuleName,
 ) -> Result<Vec<VersionInfo>, DatabaseError> {
     let mut conn = database.read().await?;
-    let rows: Vec<(u32, String, i64, i64, String, bool)> = sqlx::query_as(
-        "SELECT v.version, v.digest, c.bytes, v.pushed_at, c.tasks, v.version = m.current FROM modules m \
+    let rows: Vec<Version> = sqlx::query_as(
+        "SELECT v.version, v.digest, c.bytes, v.pushed_at, c.tasks, v.version = m.current, \
+           v.release, v.breaks FROM modules m \
          JOIN versions v ON v.tenant = m.tenant AND v.module = m.name \
          JOIN components c ON c.digest = v.digest \
          WHERE m.tenant = ? AND m.name = ? AND m.current IS NOT NULL ORDER BY v.version DESC",
@@ -167,14 +203,9 @@ pub(in crate::registry) async fn versions(
     .bind(module.as_str())
     .fetch_all(&mut *conn)
     .await?;
-    let version = |(version, digest, bytes, pushed_at, tasks, current): (
-        u32,
-        String,
-        i64,
-        i64,
-        String,
-        bool,
-    )| {
+    let version = |(version, digest, bytes, pushed_at, tasks, current, release, breaks): Version| {
+        let release = release.map(|release| release.parse());
+        let breaks = breaks.map(|breaks| serde_json::from_str(&breaks));
         Ok(VersionInfo {
             version,
             digest: digest.parse().map_err(undecodable::<DigestError>)?,
@@ -182,6 +213,9 @@ pub(in crate::registry) async fn versions(
             pushed_at: moment(pushed_at),
             tasks: serde_json::from_str(&tasks).map_err(undecodable)?,
             current,
+            release: release.transpose().map_err(undecodable::<VersionError>)?,
+            // What a later version of ours wrote in another form is not worth a refusal.
+            breaks: breaks.transpose().unwrap_or_default().unwrap_or_default(),
         })
     };
     rows.into_iter().map(version).collect()
