@@ -17,10 +17,11 @@ mod error;
 mod files;
 mod garbage;
 mod kills;
+mod pin;
 mod presence;
+mod refused;
 mod resolver;
 mod rows;
-mod pin;
 mod seal;
 mod turn;
 mod upload;
@@ -31,9 +32,10 @@ pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
 pub use garbage::{Collected, FOREIGN_ARTIFACT_KEPT, GRACE};
 pub use kills::{Aim, Kill};
-pub use presence::LiveReport;
-pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Trouble, Worker};
 pub use pin::Pinned;
+pub use presence::LiveReport;
+pub use refused::VersionRefused;
+pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Side, Trouble, Worker};
 pub use upload::{Before, PushStep, Pushed, Wishes};
 
 use crate::clock::Clock;
@@ -165,18 +167,20 @@ impl Registry {
         let pointers = rows::pointers_of(self.database(), tenant).await?;
         let mut canaries = rows::canaries(self.database(), tenant).await?;
         let current = pointers.modules.into_iter();
-        let modules = current.filter(|one| one.share.is_none()).map(|one| ModuleInfo {
-            canary: canaries.remove(one.module.as_str()),
-            release: one.release,
-            pinned: one.pinned,
-            name: one.module,
-            version: one.version,
-            digest: one.digest,
-            bytes: one.bytes,
-            pushed_at: moment(one.pushed_at_ms),
-            tasks: one.tasks,
-            imports: one.imports,
-        });
+        let modules = current
+            .filter(|one| one.share.is_none())
+            .map(|one| ModuleInfo {
+                canary: canaries.remove(one.module.as_str()),
+                release: one.release,
+                pinned: one.pinned,
+                name: one.module,
+                version: one.version,
+                digest: one.digest,
+                bytes: one.bytes,
+                pushed_at: moment(one.pushed_at_ms),
+                tasks: one.tasks,
+                imports: one.imports,
+            });
         Ok(modules.collect())
     }
 

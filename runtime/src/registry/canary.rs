@@ -5,7 +5,7 @@
 //! that the canary fails ends it, for all of them.
 
 use super::rows::{self, Order, Steer, Steered};
-use super::{Registry, RegistryError};
+use super::{Registry, RegistryError, VersionRefused};
 use crate::policy::canary::{Ends, Rule};
 use crate::task::{ModuleName, Share, TenantName};
 use jiff::Timestamp;
@@ -98,7 +98,7 @@ impl Registry {
     /// Gives the canary of a module another share, makes it the current version, or ends it.
     ///
     /// # Errors
-    /// [`RegistryError::UnknownModule`], [`RegistryError::NoCanary`],
+    /// [`RegistryError::UnknownModule`], [`RegistryError::Version`],
     /// [`RegistryError::Database`].
     pub async fn steer(
         &self,
@@ -127,7 +127,7 @@ impl Registry {
             None => {
                 self.versions(tenant, module).await?;
                 let module = module.clone();
-                Err(RegistryError::NoCanary { module })
+                Err(VersionRefused::NoCanary { module }.into())
             }
         }
     }

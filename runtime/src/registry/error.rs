@@ -2,8 +2,8 @@
 
 use super::digest::Digest;
 use super::kills::Kill;
+use super::refused::VersionRefused;
 use crate::database::DatabaseError;
-use crate::policy::compat::Finding;
 use crate::task::{ModuleName, TaskName, TenantName};
 use celeriac_sandbox::{Refusal, SandboxError};
 use std::fmt;
@@ -46,73 +46,9 @@ pub enum RegistryError {
         /// The versions that are kept.
         have: Vec<u32>,
     },
-    /// Name another version: none has this name.
-    #[error("module {module} has no version {release}; {}", named(.have))]
-    UnknownRelease {
-        /// The module.
-        module: ModuleName,
-        /// The name that was asked for.
-        release: Release,
-        /// The names of versions that are kept, the newest first.
-        have: Vec<String>,
-    },
-    /// Keep what callers count on, or say that it may break.
-    #[error(
-        "{module} would break its callers, compared with version {from}:{}\n  fix: keep what callers count on, or push with --breaking",
-        findings(.findings)
-    )]
-    Breaks {
-        /// The module.
-        module: ModuleName,
-        /// The current version.
-        from: u32,
-        /// What callers would see.
-        findings: Vec<Finding>,
-    },
-    /// Choose another name for the version: this one is taken.
-    #[error("{module} has a version {release} already, which is number {version}; choose a higher one")]
-    ReleaseTaken {
-        /// The module.
-        module: ModuleName,
-        /// The name.
-        release: Release,
-        /// The version that has it.
-        version: u32,
-    },
-    /// Choose a higher name for the version, or say that it may be older.
-    #[error(
-        "{module} runs {current} already, which is not lower than {release}; choose a higher version, or push with --allow-older"
-    )]
-    ReleaseOlder {
-        /// The module.
-        module: ModuleName,
-        /// The name.
-        release: Release,
-        /// The name of the current version.
-        current: Release,
-    },
-    /// Push it without a canary: there is nothing beside which it could run.
-    #[error("{module} has no version yet that a canary could run beside; push it without --canary")]
-    Alone {
-        /// The module.
-        module: ModuleName,
-    },
-    /// Take the pin away first.
-    #[error(
-        "{module} is pinned to version {version}, and no canary runs beside it; `celeriac unpin {module}` takes the pin away"
-    )]
-    Pinned {
-        /// The module.
-        module: ModuleName,
-        /// The version it is pinned to.
-        version: u32,
-    },
-    /// Nothing to change: no canary runs.
-    #[error("{module} has no canary that runs; `celeriac push FILE --name {module} --canary 5%` begins one")]
-    NoCanary {
-        /// The module.
-        module: ModuleName,
-    },
+    /// Name or push another version, or say what it may break.
+    #[error(transparent)]
+    Version(#[from] VersionRefused),
     /// Push it again: the stored bytes are gone or are not what they were.
     #[error("the stored component {digest} is missing or damaged; push it again")]
     Damaged {
@@ -215,13 +151,7 @@ impl RegistryError {
             Self::Damaged { .. } | Self::Refused(_) => true,
             Self::UnknownModule { .. }
             | Self::UnknownVersion { .. }
-            | Self::UnknownRelease { .. }
-            | Self::Breaks { .. }
-            | Self::ReleaseTaken { .. }
-            | Self::ReleaseOlder { .. }
-            | Self::Alone { .. }
-            | Self::Pinned { .. }
-            | Self::NoCanary { .. }
+            | Self::Version(_)
             | Self::UnknownTask { .. }
             | Self::NoModules { .. }
             | Self::Killed { .. }

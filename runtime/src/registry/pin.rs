@@ -1,6 +1,6 @@
 //! Pins, and versions by the names their authors gave them.
 
-use super::{Registry, RegistryError, rows};
+use super::{Registry, RegistryError, VersionRefused, rows};
 use crate::task::{ModuleName, TenantName, Wanted};
 
 /// A module that was pinned, or whose pin was taken away.
@@ -54,7 +54,7 @@ impl Registry {
     /// Returns the number of a version that somebody names by its number or its release.
     ///
     /// # Errors
-    /// [`RegistryError::UnknownModule`], [`RegistryError::UnknownRelease`],
+    /// [`RegistryError::UnknownModule`], [`RegistryError::Version`],
     /// [`RegistryError::Database`]; a number is believed.
     pub async fn number(
         &self,
@@ -73,10 +73,14 @@ impl Registry {
         found
             .find(|one| one.release.as_ref() == Some(release))
             .map(|one| one.version)
-            .ok_or_else(|| RegistryError::UnknownRelease {
-                module: module.clone(),
-                release: release.clone(),
-                have,
+            .ok_or_else(|| {
+                let (module, release) = (module.clone(), release.clone());
+                VersionRefused::Unknown {
+                    module,
+                    release,
+                    have,
+                }
+                .into()
             })
     }
 }

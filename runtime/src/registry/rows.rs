@@ -12,15 +12,15 @@ mod release;
 mod sweep;
 
 pub(super) use canary::{AbortKilled, Begin, Order, Steer, Steered, Tally, canaries};
-pub(super) use pin::{Pin, Pinned};
-pub(super) use release::Against;
 pub(super) use kills::{
     Kills, Lift, Put, digests, digests_of, has_modules, kills, kills_now, was_there,
 };
+pub(super) use pin::{Pin, Pinned};
 pub(super) use presence::{Announce, Leave, workers};
 pub(super) use read::{
     Pointer, Pointers, component, generation_now, modules, pointers, pointers_of, refusal, versions,
 };
+pub(super) use release::Against;
 pub(super) use sweep::{Candidate, Sweep, Trim};
 #[cfg(test)]
 pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};
@@ -68,6 +68,8 @@ pub(super) struct Publish {
     pub(super) breaks: Option<String>,
     /// It gets a share of the tasks, and is not the current version yet.
     pub(super) canary: Option<Begin>,
+    /// Nothing is written.
+    pub(super) dry: bool,
 }
 
 /// What became of a push.
@@ -80,10 +82,9 @@ pub(super) enum Published {
         runs: bool,
     },
     /// The module runs this very component already.
-    Unchanged {
-        version: u32,
-        generation: u64,
-    },
+    Unchanged { version: u32, generation: u64 },
+    /// It would be a new version, and was only looked at.
+    Would { generation: u64 },
     /// The file was collected: write it again.
     FileGone,
     /// The tenant has [`MODULES`] modules.
@@ -142,6 +143,10 @@ async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Publishe
     }
     if let Some(against) = release::against(conn, push, current.as_ref()).await? {
         return Ok(Published::Against(against));
+    }
+    if push.dry {
+        let generation = generation(conn).await?;
+        return Ok(Published::Would { generation });
     }
     sqlx::query(
         "INSERT INTO components (digest, bytes, tasks, imports) VALUES (?, ?, ?, ?) \

@@ -287,7 +287,10 @@ fn each_way_to_take_less_is_told_with_its_place() {
         (
             of_tree("string"),
             of_tree("integer"),
-            vec!["at .children[].name no longer takes strings", "at .name no longer takes strings"],
+            vec![
+                "at .children[].name no longer takes strings",
+                "at .name no longer takes strings",
+            ],
         ),
         (
             json!(true),

@@ -122,7 +122,7 @@ impl Resolver {
     }
 
     /// Adds the ends of runs to the registry's rows. What cannot be written is tried again.
-    pub(super) async fn add_up(&self) {
+    pub(in crate::registry) async fn add_up(&self) {
         let counted: Vec<_> = self.0.counts.lock().drain().collect();
         for (beside, ends) in counted {
             let (tenant, module, version) = beside.clone();

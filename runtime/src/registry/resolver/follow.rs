@@ -23,11 +23,20 @@ impl Resolver {
     /// modules, and says every 2 s that this worker runs. Then it says that the
     /// worker ended. Run it once for each resolver.
     pub async fn run(&self, stop: CancellationToken) {
-        let work = async { tokio::join!(self.follow(), self.watch(), self.beat(), self.warm()) };
+        let work = async {
+            tokio::join!(
+                self.follow(),
+                self.watch(),
+                self.beat(),
+                self.warm(),
+                self.count()
+            )
+        };
         tokio::select! {
             () = stop.cancelled() => {}
             _ = work => {}
         }
+        self.add_up().await;
         let leave = Leave {
             id: self.0.worker.id.clone(),
         };
@@ -69,7 +78,7 @@ impl Resolver {
         }
     }
 
-    async fn catch_up(&self) -> Result<(), RegistryError> {
+    pub(in crate::registry) async fn catch_up(&self) -> Result<(), RegistryError> {
         let before = self.snapshot();
         if rows::generation_now(self.0.registry.database()).await? == before.generation {
             return Ok(());
@@ -78,14 +87,14 @@ impl Resolver {
         let next = Snapshot::after(Some(&before), pointers);
         // What others wait for is loaded before they are told, and before the
         // first message meets it.
-        let changed = next.order.iter().filter(|module| {
-            let known = before.same(module);
-            !known.is_some_and(|known| Arc::ptr_eq(known, module))
-        });
+        let changed = next.order.iter().filter(|module| !before.holds(module));
         let mut loaded = Vec::new();
         for module in changed.take(self.0.room.modules) {
             match module.load(self.components()).await {
                 Ok(()) => loaded.push(module.label()),
+                Err(error) if error.lasts() && next.is_canary(module) => {
+                    self.unfit(module, &error).await?;
+                }
                 Err(error) => {
                     tracing::warn!(module = %module.known_as(), %error, "a new version cannot be loaded; its first task tries again");
                 }

@@ -4,7 +4,9 @@ use super::REFUSAL_KEPT;
 use crate::database::{Database, DatabaseError};
 use crate::registry::digest::{Digest, DigestError};
 use crate::registry::{VersionInfo, moment};
-use crate::task::{ModuleName, NameError, Share, TenantName, TenantNameError, VersionError, Release};
+use crate::task::{
+    ModuleName, NameError, Release, Share, TenantName, TenantNameError, VersionError,
+};
 use celeriac_sandbox::TaskInfo;
 use std::time::Duration;
 
@@ -203,21 +205,22 @@ pub(in crate::registry) async fn versions(
     .bind(module.as_str())
     .fetch_all(&mut *conn)
     .await?;
-    let version = |(version, digest, bytes, pushed_at, tasks, current, release, breaks): Version| {
-        let release = release.map(|release| release.parse());
-        let breaks = breaks.map(|breaks| serde_json::from_str(&breaks));
-        Ok(VersionInfo {
-            version,
-            digest: digest.parse().map_err(undecodable::<DigestError>)?,
-            bytes: bytes.unsigned_abs(),
-            pushed_at: moment(pushed_at),
-            tasks: serde_json::from_str(&tasks).map_err(undecodable)?,
-            current,
-            release: release.transpose().map_err(undecodable::<VersionError>)?,
-            // What a later version of ours wrote in another form is not worth a refusal.
-            breaks: breaks.transpose().unwrap_or_default().unwrap_or_default(),
-        })
-    };
+    let version =
+        |(version, digest, bytes, pushed_at, tasks, current, release, breaks): Version| {
+            let release = release.map(|release| release.parse());
+            let breaks = breaks.map(|breaks| serde_json::from_str(&breaks));
+            Ok(VersionInfo {
+                version,
+                digest: digest.parse().map_err(undecodable::<DigestError>)?,
+                bytes: bytes.unsigned_abs(),
+                pushed_at: moment(pushed_at),
+                tasks: serde_json::from_str(&tasks).map_err(undecodable)?,
+                current,
+                release: release.transpose().map_err(undecodable::<VersionError>)?,
+                // What a later version of ours wrote in another form is not worth a refusal.
+                breaks: breaks.transpose().unwrap_or_default().unwrap_or_default(),
+            })
+        };
     rows.into_iter().map(version).collect()
 }
 

@@ -1,7 +1,7 @@
 //! Where a push takes its place: its name beside others, and what runs from then on.
 
-use super::canary::{begin, end};
 use super::Publish;
+use super::canary::{begin, end};
 use crate::registry::canary::CanaryState;
 use crate::task::{Release, VersionError};
 use sqlx::SqliteConnection;
