@@ -22,11 +22,12 @@
 //! | store | [`database`] | the one SQLite file and its one writer |
 //! | | [`resp`] | connections to Redis |
 //! | | [`amqp`] | connections to RabbitMQ |
-//! | | [`sql`] | the SQLite files and Postgres servers of Celery's database results |
+//! | | [`sql`] | SQLite files and Postgres servers, of Celery's database results and of the control plane |
 //! | seams | [`broker`] | where messages wait, and its drivers |
 //! | | [`results`] | where states and results are, and its drivers |
 //! | | [`bus`] | events and remote control, and its drivers |
 //! | engine | [`registry`] | modules, their versions, native code made of them |
+//! | | [`platform`] | tenants, their tokens, and who changed what |
 //! | | [`worker`] | takes messages and runs them |
 //! | | [`events`] | tells monitors what happens |
 //! | | [`control`] | does what remote control asks |
@@ -60,6 +61,7 @@ pub mod results;
 
 pub mod control;
 pub mod events;
+pub mod platform;
 pub mod registry;
 pub mod worker;
 

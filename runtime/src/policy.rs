@@ -1,6 +1,7 @@
 //! Pure decisions. Everything they need is passed in; they have no clock, no
 //! randomness, and wait for nothing.
 
+pub mod access;
 pub mod admission;
 pub mod budget;
 pub mod canary;

@@ -1,12 +1,13 @@
-//! Connections to the databases that Celery's SQLAlchemy backend uses, SQLite files and
-//! Postgres servers: the only opener of them.
+//! Connections to the databases that Celery's SQLAlchemy backend and the control plane
+//! use, SQLite files and Postgres servers: the only opener of them.
 //!
 //! To those above both are text with `$1`, values of three kinds, and rows of them; what
-//! they must say differently they ask [`Sql::dialect`] for. Our own file is another
-//! matter, see [`crate::database`].
+//! they must say differently they ask [`Sql::dialect`] for. What is embedded in our own
+//! file is another matter, see [`crate::database`].
 
 mod error;
 mod link;
+mod migrate;
 mod postgres;
 
 pub use error::SqlError;

@@ -10,6 +10,7 @@ mod json;
 mod name;
 mod queue;
 mod rate;
+mod scope;
 mod share;
 mod signature;
 mod state;
@@ -27,6 +28,7 @@ pub use queue::{
     ExchangeType, KnownQueues, NO_FANOUT, QueueShape, QueueShapes, TooManyShapes, check_name,
 };
 pub use rate::{Rate, RateError, RateScope};
+pub use scope::{Scope, ScopeError};
 pub use share::{Share, ShareError};
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;

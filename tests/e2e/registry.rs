@@ -119,7 +119,8 @@ fn pushes_at_the_same_time_all_count() {
         .zip(files.iter().cycle())
         .map(|(name, file)| {
             let file = stage.component(file).display().to_string();
-            let mut command = stage.command(&["push", &file, "--name", name, "--breaking", "--json"]);
+            let mut command =
+                stage.command(&["push", &file, "--name", name, "--breaking", "--json"]);
             command
                 .stdout(std::process::Stdio::null())
                 .spawn()

@@ -71,6 +71,9 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0070_registry_by_tenant.sql"),
     },
     Migration {
+        number: 80,
+        name: "platform",
+        sql: include_str!("../../migrations/0080_platform.sql"),
         number: 90,
         name: "versions",
         sql: include_str!("../../migrations/0090_versions.sql"),

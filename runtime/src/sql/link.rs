@@ -154,6 +154,18 @@ impl Link {
         })
     }
 
+    /// Runs several statements, without values.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), SqlError> {
+        match &mut self.0 {
+            Either::Sqlite(link) => drop(sqlx::raw_sql(sql).execute(&mut **link).await?),
+            Either::Postgres(open) => drop(sqlx::raw_sql(sql).execute(open.connection()).await?),
+        }
+        Ok(())
+    }
+
     /// Runs a statement, and returns its rows.
     ///
     /// # Errors

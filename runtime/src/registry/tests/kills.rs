@@ -196,7 +196,7 @@ async fn a_thousand_kills_are_the_most() {
     // One that is there may change.
     house.registry.kill(aim(7), "again", false).await.unwrap();
     assert_eq!(
-        house.registry.kills(&us()).await.unwrap().len(),
+        house.registry.all_kills().await.unwrap().len(),
         KILLS as usize
     );
 }

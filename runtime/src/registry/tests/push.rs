@@ -46,7 +46,7 @@ async fn a_push_makes_version_1_and_tells_how_far_it_is() {
     let pushed = house
         .registry
         .push(&us(), &name("images"), bytes.clone(), &mut |step| {
-            steps.push(step)
+            steps.push(step);
         })
         .await
         .unwrap();

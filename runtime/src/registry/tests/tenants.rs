@@ -189,9 +189,15 @@ async fn a_component_of_two_tenants_is_one_file_and_stays_while_one_of_them_has_
 async fn steps(house: &House, owner: &str, bytes: &Bytes) -> (Vec<String>, usize) {
     let (before, mut steps) = (house.compilations(), Vec::new());
     let mut report = |step| {
+        // How long it took is another matter.
         steps.push(match step {
-            PushStep::Compiled { took, .. } => format!("compiled: {}", took.is_some()),
-            other => format!("{other:?}"),
+            PushStep::Compiled { took, bytes } => {
+                format!("compiled: {} {bytes}", took.is_some())
+            }
+            step @ (PushStep::Checked { .. }
+            | PushStep::Compiling
+            | PushStep::Described { .. }
+            | PushStep::Published) => format!("{step:?}"),
         });
     };
     let (owner, module) = (tenant(owner), name("m"));
