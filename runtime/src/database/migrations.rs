@@ -74,6 +74,8 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         number: 80,
         name: "platform",
         sql: include_str!("../../migrations/0080_platform.sql"),
+    },
+    Migration {
         number: 90,
         name: "versions",
         sql: include_str!("../../migrations/0090_versions.sql"),
