@@ -26,7 +26,7 @@ mod seal;
 mod turn;
 mod upload;
 
-pub use canary::{CanaryChanged, CanaryInfo, CanaryOrder, CanaryState};
+pub use canary::{CanaryChanged, CanaryEnds, CanaryInfo, CanaryOrder, CanaryState};
 pub use compile::{Compiler, compile_child};
 pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};

@@ -4,7 +4,7 @@
 //! up in memory how runs end, and adds that to one row each second; whoever finds there
 //! that the canary fails ends it, for all of them.
 
-use super::rows::{self, Order, Steer, Steered};
+use super::rows::{self, Order, Steer, Steered, Tally};
 use super::{Registry, RegistryError, VersionRefused};
 use crate::policy::canary::{Ends, Rule};
 use crate::task::{ModuleName, Share, TenantName};
@@ -80,6 +80,21 @@ pub struct CanaryChanged {
     pub generation: u64,
 }
 
+/// Runs that ended in one worker since it told last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CanaryEnds {
+    /// Whose module it is.
+    pub tenant: TenantName,
+    /// The module.
+    pub module: ModuleName,
+    /// The version that is the canary.
+    pub version: u32,
+    /// Runs of it.
+    pub canary: Ends,
+    /// Runs of the current version.
+    pub current: Ends,
+}
+
 impl Registry {
     /// Returns the last canary of a module, if it had one.
     ///
@@ -130,6 +145,16 @@ impl Registry {
                 Err(VersionRefused::NoCanary { module }.into())
             }
         }
+    }
+
+    /// Adds runs that ended to those of a canary and of the current version beside it, judges
+    /// it, and returns why it was aborted, where it was. What is counted of a canary that is
+    /// over is dropped.
+    ///
+    /// # Errors
+    /// [`RegistryError::Database`]; nothing was added.
+    pub async fn tally(&self, ends: CanaryEnds) -> Result<Option<String>, RegistryError> {
+        Ok(self.database().write(Tally { ends }).await?)
     }
 
     /// Ends the canary of a module because it cannot be loaded, if it still runs.

@@ -3,8 +3,8 @@
 use super::module::{Loaded, Module};
 use super::{Resolution, Resolver};
 use crate::policy::canary::{Ends, is_chosen};
+use crate::registry::canary::CanaryEnds;
 use crate::registry::error::RegistryError;
-use crate::registry::rows::Tally;
 use crate::task::{ModuleName, Share, TaskId, TaskName, TenantName};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -126,14 +126,14 @@ impl Resolver {
         let counted: Vec<_> = self.0.counts.lock().drain().collect();
         for (beside, ends) in counted {
             let (tenant, module, version) = beside.clone();
-            let tally = Tally {
+            let counted = CanaryEnds {
                 tenant,
                 module,
                 version,
                 canary: ends.0,
                 current: ends.1,
             };
-            match self.0.registry.database().write(tally).await {
+            match self.0.registry.tally(counted).await {
                 Ok(None) => {}
                 Ok(Some(reason)) => {
                     self.0.counts.aborted.fetch_add(1, Ordering::Relaxed);

@@ -3,7 +3,7 @@
 use super::grow;
 use crate::database::{Database, DatabaseError, Statement};
 use crate::policy::canary::{Ends, Rule, has_failed};
-use crate::registry::canary::{CanaryInfo, CanaryState};
+use crate::registry::canary::{CanaryEnds, CanaryInfo, CanaryState};
 use crate::registry::digest::Digest;
 use crate::registry::moment;
 use crate::task::{ModuleName, Share, TenantName};
@@ -193,11 +193,7 @@ impl Statement for AbortKilled {
 /// judges it.
 #[derive(Debug, Clone)]
 pub(in crate::registry) struct Tally {
-    pub(in crate::registry) tenant: TenantName,
-    pub(in crate::registry) module: ModuleName,
-    pub(in crate::registry) version: u32,
-    pub(in crate::registry) canary: Ends,
-    pub(in crate::registry) current: Ends,
+    pub(in crate::registry) ends: CanaryEnds,
 }
 
 impl Statement for Tally {
@@ -216,7 +212,8 @@ impl Statement for Tally {
     }
 }
 
-async fn tally(conn: &mut SqliteConnection, more: &Tally) -> Result<Option<String>, sqlx::Error> {
+async fn tally(conn: &mut SqliteConnection, tally: &Tally) -> Result<Option<String>, sqlx::Error> {
+    let more = &tally.ends;
     let (tenant, module) = (more.tenant.as_str(), more.module.as_str());
     let sums: Option<(i64, i64, i64, i64, i64, i64)> = sqlx::query_as(
         "UPDATE canaries SET ended = ended + ?, failed = failed + ?, \
