@@ -1,12 +1,16 @@
-//! The HTTP edge of a worker: metrics and health.
+//! The HTTP edges: that of a worker, with metrics and health, and that of the control
+//! plane, [`v1`] behind [`edge`].
 //!
-//! It knows what the process tells about itself, and nothing of tasks.
+//! A worker's knows what the process tells about itself, and nothing of tasks.
 
 mod connections;
+mod edge;
 mod health;
 mod metrics;
+pub mod v1;
 
 pub use connections::CONNECTIONS;
+pub use edge::{Limits, Tls, TlsError, serve};
 pub use health::{Check, FETCH_AGE, Readiness, readiness};
 
 use crate::telemetry::Metrics;

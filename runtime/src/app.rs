@@ -1,5 +1,6 @@
 //! The whole of a process, put together from its configuration.
 
+mod beside;
 mod by_hand;
 pub mod client;
 mod confined;
@@ -10,13 +11,16 @@ mod housekeeping;
 mod listen;
 mod look;
 mod secrets;
+mod serve;
 mod steered;
 mod stores;
 mod work;
 
+pub use beside::Beside;
 pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
+pub use serve::Serving;
 pub use work::Started;
 
 use crate::broker::Broker;
@@ -25,7 +29,7 @@ use crate::clock::Clock;
 use crate::config::{Address, Config};
 use crate::confine::Walls;
 use crate::database::Database;
-use crate::policy::grants::{self, Granted};
+use crate::policy::grants::Granted;
 use crate::policy::route;
 use crate::registry::{Compiler, Registry};
 use crate::results::Results;
@@ -35,7 +39,7 @@ use crate::task::{KnownQueues, TenantName};
 use crate::worker::revocations::Clerk;
 use celeriac_sandbox::{Engine, EngineSettings, Pooling, TaskInfo, Want};
 use client::Client;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use stores::Files;
 
@@ -56,6 +60,7 @@ pub struct App {
     bus: Arc<dyn Bus>,
     files: Files,
     walls: Walls,
+    plane: bool,
 }
 
 impl App {
@@ -83,6 +88,7 @@ impl App {
             bus,
             files,
             walls: Walls::default(),
+            plane: false,
         })
     }
 
@@ -132,14 +138,7 @@ impl App {
     /// Lists all that the operator grants to tasks of a module of a tenant, each once.
     #[must_use]
     pub fn reach(&self, tenant: &TenantName, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
-        let granted = self.granted(tenant);
-        let mut all = Vec::new();
-        let mut seen = BTreeSet::new();
-        for task in tasks {
-            let reach = grants::of(&granted, module, &task.name);
-            all.extend(reach.reach().filter(|one| seen.insert(one.clone())));
-        }
-        all
+        look::reach(&self.granted(tenant), module, tasks)
     }
 
     /// Tells for everything that tasks of a module of a tenant want whether all that want it
@@ -151,18 +150,7 @@ impl App {
         module: &str,
         tasks: &[TaskInfo],
     ) -> BTreeMap<String, Want> {
-        let granted = self.granted(tenant);
-        let mut found = BTreeMap::new();
-        for task in tasks {
-            let grants = grants::of(&granted, module, &task.name);
-            for want in &task.wants {
-                let known = found.entry(want.clone()).or_insert(Want::Granted);
-                if *known == Want::Granted {
-                    *known = grants.want(want);
-                }
-            }
-        }
-        found
+        look::wants(&self.granted(tenant), module, tasks)
     }
 
     /// What the configuration grants to a tenant: nothing to any but `default`.

@@ -29,6 +29,7 @@ mod result;
 mod revoke;
 mod run;
 mod screen;
+mod serve;
 mod show;
 mod test;
 #[cfg(test)]
@@ -77,6 +78,9 @@ enum Command {
     /// Run a worker.
     #[command(after_help = worker::JSON)]
     Worker(worker::Args),
+    /// Serve the control plane: modules and tenants over HTTP.
+    #[command(after_help = serve::JSON)]
+    Serve(serve::Args),
     /// Push a component as the newest version of a module.
     #[command(after_help = push::JSON)]
     Push(push::Args),
@@ -212,6 +216,7 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Config(config::Command::Check) => config::check(&options, screen),
         Command::Dev(args) => worker::run(worker::Role::Dev, args, &options, screen),
         Command::Worker(args) => worker::run(worker::Role::Worker, args, &options, screen),
+        Command::Serve(args) => wait_for(serve::run(args, &options, screen)),
         Command::Push(args) => wait_for(push::run(args, &options, screen)),
         Command::Modules(args) => wait_for(modules::list(args, &options, screen)),
         Command::Rollback(args) => wait_for(modules::rollback(args, &options, screen)),

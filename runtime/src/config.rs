@@ -19,15 +19,16 @@ mod raw;
 mod reader;
 mod routes;
 mod secrets;
+mod serve;
 mod tasks;
 #[cfg(test)]
 mod tests;
 mod transport;
-pub mod units;
 mod values;
 mod worker;
 mod zone;
 
+pub use crate::task::units;
 pub use address::{
     Address, AmqpUrl, DATABASE_FILE, PostgresUrl, RedisUrl, SentinelUrl, ServerUrl, TlsPaths,
 };
@@ -40,6 +41,7 @@ pub use publish::PublishConfig;
 pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
 pub use secrets::SecretSource;
+pub use serve::ServeConfig;
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
@@ -101,6 +103,8 @@ pub struct Config {
     pub rates: BTreeMap<String, Option<Rate>>,
     /// How a client tries again to publish.
     pub publish: PublishConfig,
+    /// How the control plane is served.
+    pub serve: ServeConfig,
 }
 
 impl Config {
@@ -153,6 +157,7 @@ impl Config {
         let (grants, values, secrets) = grants::read(&mut reader)?;
         let http = http::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
+        let serve = ServeConfig::read(&mut reader, &data)?;
         let effective = reader.finish()?;
         Ok((
             Self {
@@ -176,6 +181,7 @@ impl Config {
                 routes,
                 rates,
                 publish,
+                serve,
             },
             effective,
         ))

@@ -19,6 +19,7 @@
 //! | | [`telemetry`] | log lines, names of fields, metrics |
 //! | policy | [`policy`] | pure decisions: admission, limits, retries, the verdict |
 //! | wire | [`celery`] | Celery's message format; no I/O |
+//! | | [`plane`] | the words of the control plane's HTTP API; no I/O |
 //! | store | [`database`] | the one SQLite file and its one writer |
 //! | | [`resp`] | connections to Redis |
 //! | | [`amqp`] | connections to RabbitMQ |
@@ -32,7 +33,7 @@
 //! | | [`events`] | tells monitors what happens |
 //! | | [`control`] | does what remote control asks |
 //! | edges | [`config`] | what was written in file, environment and flags, typed |
-//! | | [`api`] | metrics and health over HTTP |
+//! | | [`api`] | metrics and health over HTTP; the control plane's HTTP API |
 //! | | [`cli`] | the command line |
 //! | root | [`app`] | puts a process together |
 //! | | [`client`] | calls tasks from programs |
@@ -49,6 +50,7 @@ pub mod telemetry;
 pub mod policy;
 
 pub mod celery;
+pub mod plane;
 
 pub mod amqp;
 pub mod database;

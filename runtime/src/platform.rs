@@ -6,7 +6,9 @@
 
 mod address;
 pub mod audit;
+pub mod broker;
 mod error;
+mod random;
 mod tenants;
 pub mod tokens;
 

@@ -3,6 +3,7 @@
 
 pub mod access;
 pub mod admission;
+pub mod bound;
 pub mod budget;
 pub mod canary;
 pub mod canvas;

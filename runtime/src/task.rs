@@ -1,4 +1,5 @@
-//! The words of a task: its id, its name, its states, what a trap ran through.
+//! The words of a task: its id, its name, its states, what a trap ran through, and how
+//! times and sizes are written.
 //!
 //! The lowest layer: it imports nothing of ours.
 
@@ -16,6 +17,7 @@ mod signature;
 mod state;
 mod tenant;
 mod turn;
+pub mod units;
 mod used;
 mod version;
 

@@ -4,12 +4,14 @@
 //! info is the life cycle, debug is one attempt, trace is the wire.
 
 mod attempt;
+mod edge;
 mod format;
 pub mod human;
 mod metrics;
 mod plain;
 
 pub use attempt::{ATTEMPT_TARGET, AttemptEvent};
+pub use edge::EdgeMetrics;
 pub use metrics::{Granted, InFlight, Metrics, OTHER, Spent, TASK_LABELS};
 pub use plain::{one_line, plain};
 

@@ -15,6 +15,7 @@
 mod broker;
 mod kombu;
 mod orders;
+mod platform;
 mod postgres;
 mod results;
 mod sentinel;

@@ -57,6 +57,7 @@ mod revoke;
 mod routing;
 mod secured;
 mod sentinel;
+mod serve;
 mod steered;
 mod stop;
 mod stores;

@@ -12,9 +12,17 @@ use crate::debian::{answers, install, is_root};
 use crate::steps::run;
 
 /// Celery's oldest and newest releases that are tested; the newest with every
-/// serializer and compression, and with web frameworks; and the newest that an exporter
+/// serializer and compression, with web frameworks, and with what tests the HTTP API; and
+/// the newest that an exporter
 /// of metrics can be installed beside, with which it also has Redis.
-const RELEASES: [&str; 5] = ["5.4", "5.7", "5.7-formats", "5.7-apps", "5.5-exporter"];
+const RELEASES: [&str; 6] = [
+    "5.4",
+    "5.7",
+    "5.7-formats",
+    "5.7-apps",
+    "5.7-plane",
+    "5.5-exporter",
+];
 /// RabbitMQ itself; what is in the search path changes the user and answers slowly.
 const RABBITMQ: &str = "/usr/lib/rabbitmq/bin/rabbitmq-server";
 /// Where Debian puts the releases of Postgres, outside the search path.

@@ -2,7 +2,7 @@
 //! threads and before it opens anything.
 
 use super::StartError;
-use crate::config::{Address, Config, Confine, DATABASE_FILE, SecretSource, TlsPaths};
+use crate::config::{Address, Config, Confine, DATABASE_FILE, SecretSource, ServeConfig, TlsPaths};
 use crate::confine::{self, Openings, Walls};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -23,11 +23,11 @@ const VARIABLES: [&str; 6] = [
 const PASSWORDS: &str = ".pgpass";
 
 /// Confines this process as the configuration wants it, and says how. Call it before there
-/// are other threads.
+/// are other threads. With `plane` it serves the control plane too.
 ///
 /// # Errors
 /// [`StartError::User`], [`StartError::NotTheirs`], [`StartError::Open`].
-pub fn confine(config: &Config) -> Result<Walls, StartError> {
+pub fn confine(config: &Config, plane: bool) -> Result<Walls, StartError> {
     match &config.worker.user {
         Some(user) => {
             confine::become_user(user)?;
@@ -43,7 +43,7 @@ pub fn confine(config: &Config) -> Result<Walls, StartError> {
         tracing::warn!("no walls around this worker: worker.confine is \"off\"");
         return Ok(Walls::default());
     }
-    let walls = confine::wall(&openings(config));
+    let walls = confine::wall(&openings(config, plane));
     let complete = walls.missing().next().is_none();
     match (complete, config.worker.confine) {
         (true, _) => tracing::info!("walls around this worker: {walls}"),
@@ -85,9 +85,27 @@ fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// What the control plane reads, and where it listens.
+fn of_plane(config: &ServeConfig, openings: &mut Openings) {
+    openings.listens.insert(config.listen.port());
+    if !config.listen_is_chosen {
+        // When it is taken, any free one will do.
+        openings.listens.insert(0);
+    }
+    let files = config.tls.iter();
+    let files = files.flat_map(|(certificate, key)| [certificate, key]);
+    openings.reads.extend(files.flat_map(places));
+    if let Some(url) = &config.database {
+        openings.reads.extend(url.files());
+    }
+}
+
 /// What a worker of this configuration reads, writes and listens at.
-fn openings(config: &Config) -> Openings {
+fn openings(config: &Config, plane: bool) -> Openings {
     let mut openings = Openings::default();
+    if plane {
+        of_plane(&config.serve, &mut openings);
+    }
     own_folder(&config.data, &mut openings);
     for address in [&config.broker, &config.result_backend] {
         of_address(address, &mut openings);
@@ -180,7 +198,7 @@ mod tests {
     fn of(text: &str) -> Openings {
         let mut raw = RawConfig::default();
         raw.read_text(Path::new("celeriac.toml"), text).unwrap();
-        openings(&Config::check(raw).unwrap().0)
+        openings(&Config::check(raw).unwrap().0, false)
     }
 
     #[test]

@@ -68,6 +68,9 @@ pub enum StartError {
         /// Why.
         reason: String,
     },
+    /// Tenants and tokens.
+    #[error(transparent)]
+    Platform(#[from] crate::platform::PlatformError),
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
@@ -91,6 +94,37 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// The address of the control plane cannot be used.
+    #[error(
+        "the control plane cannot be served at {address}: {source}; choose another serve.listen"
+    )]
+    Serve {
+        /// The address.
+        address: SocketAddr,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// Tokens would go over the network for everybody to read.
+    #[error(
+        "plain HTTP at {address} would show tokens to everybody on the way; set tls_certificate and tls_key in [serve], or proxy = true where a proxy speaks TLS, or --insecure"
+    )]
+    Plain {
+        /// The address.
+        address: SocketAddr,
+    },
+    /// The token of whoever develops.
+    #[error("{path:?} cannot be used: {source}; remove it, or see to the folder's owner and mode")]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        #[source]
+        source: io::Error,
+    },
+    /// The certificate of the control plane.
+    #[error("TLS cannot be served: {0}; see tls_certificate and tls_key in [serve]")]
+    Tls(#[from] crate::api::TlsError),
     /// The worker cannot become the user it was told to.
     #[error(transparent)]
     User(#[from] UserError),

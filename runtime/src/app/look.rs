@@ -1,14 +1,15 @@
 //! What a process knows that is asked about single tasks.
 
 use super::{App, StartError};
+use crate::policy::grants::{self, Granted};
 use crate::policy::retry::Plan;
 use crate::policy::route;
 use crate::registry::{Aim, Kill};
 use crate::results::ResultsError;
 use crate::results::orders::{PAGE, REVOCATIONS, Target};
 use crate::task::{Rate, TaskId, TaskName, TenantName};
-use celeriac_sandbox::TaskInfo;
-use std::collections::BTreeSet;
+use celeriac_sandbox::{TaskInfo, Want};
+use std::collections::{BTreeMap, BTreeSet};
 
 impl App {
     /// Returns the queues that the configuration names, sorted.
@@ -105,4 +106,30 @@ impl App {
         }
         Ok(false)
     }
+}
+
+/// Lists all that is granted to tasks of a module, each once.
+pub(super) fn reach(granted: &Granted, module: &str, tasks: &[TaskInfo]) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut seen = BTreeSet::new();
+    for task in tasks {
+        let reach = grants::of(granted, module, &task.name);
+        all.extend(reach.reach().filter(|one| seen.insert(one.clone())));
+    }
+    all
+}
+
+/// Tells for everything that tasks of a module want whether all that want it have it.
+pub(super) fn wants(granted: &Granted, module: &str, tasks: &[TaskInfo]) -> BTreeMap<String, Want> {
+    let mut found = BTreeMap::new();
+    for task in tasks {
+        let grants = grants::of(granted, module, &task.name);
+        for want in &task.wants {
+            let known = found.entry(want.clone()).or_insert(Want::Granted);
+            if *known == Want::Granted {
+                *known = grants.want(want);
+            }
+        }
+    }
+    found
 }

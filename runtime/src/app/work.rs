@@ -1,7 +1,7 @@
 //! A worker from its start to its end: what must be right before it takes messages,
 //! what runs beside it, and what a stop says.
 
-use super::{App, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
+use super::{App, Beside, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
@@ -35,6 +35,8 @@ pub struct Started<'a> {
     pub walls: &'a Walls,
     /// Where metrics and health are served.
     pub listen: Option<SocketAddr>,
+    /// The control plane that is served too.
+    pub plane: Option<&'a Beside>,
     /// The modules of this moment.
     pub modules: Vec<ModuleInfo>,
 }
@@ -60,6 +62,7 @@ impl App {
         let listen = listener
             .as_ref()
             .and_then(|listener| listener.local_addr().ok());
+        let plane = self.beside(&registry, &shutdown).await?;
         let ended = CancellationToken::new();
 
         // These are cut off at the end; the served ones end by themselves.
@@ -95,8 +98,12 @@ impl App {
             config: &self.config,
             walls: &self.walls,
             listen,
+            plane: plane.as_ref().map(|(beside, ..)| beside),
             modules,
         });
+        if let Some((_, edge, plane)) = plane {
+            served.spawn(edge.run(plane, shutdown.clone()));
+        }
         let parts = Parts {
             broker: Arc::clone(&self.broker),
             results: Arc::clone(&self.results),

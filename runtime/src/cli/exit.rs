@@ -5,6 +5,7 @@ use crate::broker::BrokerError;
 use crate::bus::BusError;
 use crate::config::ConfigError;
 use crate::database::DatabaseError;
+use crate::platform::PlatformError;
 use crate::registry::RegistryError;
 use crate::results::ResultsError;
 use crate::task::ModuleName;
@@ -137,6 +138,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         StartError::Database(_) => database(),
         StartError::Broker(error) => broker(error),
         StartError::Results(error) => results(error),
+        StartError::Platform(error) => (platform(error), None),
         StartError::Registry(error) => registry(error),
         StartError::Listen { .. }
         | StartError::Address { .. }
@@ -147,10 +149,14 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::NoReplies
         | StartError::Http(_)
         | StartError::Secret { .. }
+        | StartError::Serve { .. }
+        | StartError::Plain { .. }
+        | StartError::Tls(_)
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)
         | StartError::NotTheirs { .. }
+        | StartError::Token { .. }
         | StartError::Signals(_)
         | StartError::Program(_) => (Exit::Unavailable, None),
     }
@@ -184,6 +190,18 @@ fn results(error: &ResultsError) -> (Exit, Option<String>) {
         ResultsError::Misconfigured { .. } => (Exit::Usage, None),
         ResultsError::Malformed { .. } => (Exit::Refused, None),
         ResultsError::Unavailable { .. } => (Exit::Unavailable, None),
+    }
+}
+
+/// The texts of the platform say what to do.
+fn platform(error: &PlatformError) -> Exit {
+    match error {
+        PlatformError::NotFound { .. } => Exit::NotFound,
+        PlatformError::Wrong { .. } => Exit::Usage,
+        PlatformError::Exists { .. }
+        | PlatformError::Full { .. }
+        | PlatformError::Refused { .. } => Exit::Refused,
+        PlatformError::Sql(_) | PlatformError::Random { .. } => Exit::Unavailable,
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) enum Role {
 
 /// The document of `--json`, for `--help`.
 pub(crate) const JSON: &str = "JSON, once it takes messages: {\"version\", \"worker\", \"broker\", \"result_backend\", \"queues\", \
-    \"concurrency\", \"threads\", \"listen\", \"walls\": [WALL], \"missing_walls\": {WALL: REASON}, \"modules\": [{\"name\", \"version\", \"tasks\"}]}. Log lines \
+    \"concurrency\", \"threads\", \"listen\", \"plane\": {\"listen\", \"token_file\"} (of dev), \"walls\": [WALL], \"missing_walls\": {WALL: REASON}, \"modules\": [{\"name\", \"version\", \"tasks\"}]}. Log lines \
     go to standard error.";
 
 #[derive(Debug, clap::Args)]
@@ -71,7 +71,7 @@ pub(crate) fn run(
     ])?;
     options.start_logging(Level::INFO, role == Role::Dev)?;
     // Walls are put up before there are threads.
-    let walls = app::confine(&config)?;
+    let walls = app::confine(&config, role == Role::Dev)?;
     super::wait_for(work(role, config, walls, screen))
 }
 
@@ -82,6 +82,10 @@ async fn work(
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     let app = App::open(config, Clock::System).await?.within(walls);
+    let app = match role {
+        Role::Dev => app.with_plane(),
+        Role::Worker => app,
+    };
     let drained = app.work(|started| banner(role, started, screen)).await;
     app.close().await;
     let drained = drained?;
@@ -140,6 +144,10 @@ fn banner(role: Role, started: &Started<'_>, screen: &mut Screen) {
         "concurrency": config.worker.concurrency,
         "threads": config.worker.guest_threads,
         "listen": started.listen.map(|address| address.to_string()),
+        "plane": started.plane.map(|plane| json!({
+            "listen": plane.listen.to_string(),
+            "token_file": plane.token_file.display().to_string(),
+        })),
         "walls": walls,
         "missing_walls": missing,
         "modules": modules,
@@ -164,6 +172,13 @@ fn banner(role: Role, started: &Started<'_>, screen: &mut Screen) {
     if let Some(address) = started.listen {
         screen.line(format!(
             "metrics http://{address}/metrics  health http://{address}/health/ready"
+        ));
+    }
+    if let Some(plane) = started.plane {
+        screen.line(format!(
+            "control plane http://{}  token in {}",
+            plane.listen,
+            plane.token_file.display()
         ));
     }
     if started.modules.is_empty() {

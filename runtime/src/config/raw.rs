@@ -17,7 +17,7 @@ pub const FILE_BYTES: u64 = 1 << 20;
 const OTHER_NAMES: [&str; 3] = ["CONFIG", "GUEST_", "TEST_"];
 
 /// Tables that may stand there empty.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "worker",
     "limits",
     "tenants",
@@ -29,6 +29,7 @@ const SECTIONS: [&str; 12] = [
     "tasks",
     "publish",
     "secrets",
+    "serve",
     "values",
 ];
 /// Tables whose keys people choose.

@@ -16,7 +16,7 @@ pub enum PlatformError {
         name: String,
     },
     /// Take another name.
-    #[error("there is a tenant {tenant:?} already")]
+    #[error("there is a tenant \"{tenant}\" already")]
     Exists {
         /// The name.
         tenant: TenantName,

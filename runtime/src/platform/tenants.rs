@@ -2,6 +2,7 @@
 
 use super::audit::{self, Actor, Entry};
 use super::{Platform, PlatformError, address, begin_change, generation, number};
+use crate::policy::bound::Bound;
 use crate::sql::{Kind, Link, Row, SqlError, Value};
 use crate::task::{Ceiling, Quota, TenantName, Weight};
 use jiff::Timestamp;
@@ -12,6 +13,9 @@ use std::fmt;
 pub const TENANTS: u64 = 10_000;
 /// Most tenants of one page (1,000).
 pub const PAGE: u32 = 1_000;
+
+/// Largest bound: what JSON holds exactly everywhere.
+const MOST: u64 = 1 << 53;
 
 /// A tenant: whose modules and tasks are.
 #[derive(Clone, PartialEq, Eq)]
@@ -450,6 +454,12 @@ fn differing(was: &Tenant, became: &Tenant) -> (serde_json::Value, serde_json::V
 }
 
 fn check(name: &TenantName, terms: &Terms) -> Result<(), PlatformError> {
+    let may = Bound::read(&terms.may);
+    may.map_err(|error| PlatformError::Wrong {
+        field: "may",
+        reason: error.to_string(),
+    })?;
+    numbers(terms)?;
     let addresses = [
         ("broker", &terms.broker),
         ("result_backend", &terms.result_backend),
@@ -465,6 +475,35 @@ fn check(name: &TenantName, terms: &Terms) -> Result<(), PlatformError> {
         match field {
             "broker" => address::broker(text)?,
             _ => address::results(text)?,
+        }
+    }
+    Ok(())
+}
+
+/// Checks that each bound is one: with 0 a tenant would wait for ever without being told
+/// to, and beyond what JSON holds exactly programs would read another one.
+fn numbers(terms: &Terms) -> Result<(), PlatformError> {
+    let (quota, ceiling) = (&terms.quota, &terms.ceiling);
+    for (field, number) in [
+        ("quota.concurrency", quota.concurrency.map(u64::from)),
+        (
+            "quota.starts_per_minute",
+            quota.starts_per_minute.map(u64::from),
+        ),
+        ("quota.queue_depth", quota.queue_depth),
+        ("quota.module_bytes", quota.module_bytes),
+        ("quota.result_bytes", quota.result_bytes),
+        ("quota.cpu_per_hour_seconds", quota.cpu_per_hour_seconds),
+        ("quota.cpu_per_day_seconds", quota.cpu_per_day_seconds),
+        ("ceiling.wall_ms", ceiling.wall_ms),
+        ("ceiling.cpu_ms", ceiling.cpu_ms),
+        ("ceiling.memory_bytes", ceiling.memory_bytes),
+    ] {
+        if number.is_some_and(|number| !(1..=MOST).contains(&number)) {
+            return Err(PlatformError::Wrong {
+                field,
+                reason: format!("it is 1 to {MOST}, or left out; to stop a tenant, suspend it"),
+            });
         }
     }
     Ok(())

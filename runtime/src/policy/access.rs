@@ -39,6 +39,8 @@ pub enum Action {
     ReadAudit,
     /// See what was changed of everybody.
     ReadWholeAudit,
+    /// See what the installation counts, of all tenants together.
+    ReadMetrics,
     /// Follow changes, fetch components, tell what was used: what workers do.
     Serve,
 }
@@ -56,7 +58,7 @@ pub enum Answer {
 
 impl Action {
     /// All there are.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ListTenants,
         Self::ManageTenants,
         Self::ReadTenant,
@@ -73,6 +75,7 @@ impl Action {
         Self::ReadUsage,
         Self::ReadAudit,
         Self::ReadWholeAudit,
+        Self::ReadMetrics,
         Self::Serve,
     ];
 
@@ -96,6 +99,7 @@ impl Action {
             | Self::ManageOperatorTokens
             | Self::KillEverywhere
             | Self::ReadWholeAudit
+            | Self::ReadMetrics
             | Self::Serve => false,
         }
     }
@@ -121,6 +125,7 @@ impl Action {
             | Self::KillEverywhere
             | Self::CallTasks
             | Self::ReadWholeAudit
+            | Self::ReadMetrics
             | Self::Serve => false,
         }
     }
@@ -172,6 +177,8 @@ fn allows(scope: Scope, action: Action) -> bool {
         Action::CallTasks | Action::RevokeTasks => &[Operator, TenantAdmin, Call],
         Action::ReadTasks => &[Operator, TenantAdmin, Call, ReadOnly],
         Action::ReadUsage => &[Operator, TenantAdmin, ReadOnly],
+        // A collector of metrics is better off with the lesser token.
+        Action::ReadMetrics => &[Operator, Worker],
         // An operator who wants this makes a worker's token, and the audit has it.
         Action::Serve => &[Worker],
     };
@@ -184,7 +191,7 @@ mod tests {
 
     /// The table once more, as people read it: one letter for each scope, in the order of
     /// [`Scope::ALL`].
-    const TABLE: [(Action, &str); 17] = [
+    const TABLE: [(Action, &str); 18] = [
         (Action::ListTenants, "o-----"),
         (Action::ManageTenants, "o-----"),
         (Action::ReadTenant, "oadcr-"),
@@ -201,6 +208,7 @@ mod tests {
         (Action::ReadUsage, "oa--r-"),
         (Action::ReadAudit, "oa----"),
         (Action::ReadWholeAudit, "o-----"),
+        (Action::ReadMetrics, "o----w"),
         (Action::Serve, "-----w"),
     ];
 

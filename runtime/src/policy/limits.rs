@@ -1,6 +1,7 @@
 //! The limits of one attempt: what the module asks for, within what its tenant
 //! may have, lowered by what the message asks for.
 
+use crate::task::Ceiling;
 use celeriac_sandbox::{AskedLimits, Limits};
 use std::time::Duration;
 
@@ -47,6 +48,24 @@ pub fn effective(
     }
 }
 
+/// Lowers the most that the operator's configuration lets an attempt have to the ceiling
+/// of a tenant, which raises nothing.
+#[must_use]
+pub fn under(limits: &Limits, ceiling: &Ceiling) -> Limits {
+    let time = |most: Option<u64>, own: Duration| {
+        most.map_or(own, |most| Duration::from_millis(most).min(own))
+    };
+    let wall = time(ceiling.wall_ms, limits.wall);
+    let memory = ceiling.memory_bytes.unwrap_or(u64::MAX);
+    Limits {
+        wall,
+        soft: limits.soft.filter(|soft| *soft < wall),
+        cpu: time(ceiling.cpu_ms, limits.cpu),
+        memory: memory.min(limits.memory),
+        ..limits.clone()
+    }
+}
+
 /// Says why a task whose attempts may take `wall` cannot be run where the broker takes
 /// a message back after `longest`; `None` when it can.
 #[must_use]
@@ -63,6 +82,33 @@ pub fn outlasts(wall: Duration, longest: Option<Duration>) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tenants_ceiling_lowers_and_raises_nothing() {
+        let limits = Limits {
+            soft: Some(Duration::from_secs(50)),
+            ..Limits::default()
+        };
+        assert_eq!(under(&limits, &Ceiling::default()), limits);
+        let high = Ceiling {
+            wall_ms: Some(u64::MAX),
+            cpu_ms: Some(u64::MAX),
+            memory_bytes: Some(u64::MAX),
+            max_retries: None,
+        };
+        assert_eq!(under(&limits, &high), limits);
+        let low = Ceiling {
+            wall_ms: Some(40_000),
+            cpu_ms: Some(7),
+            memory_bytes: Some(9),
+            max_retries: Some(0),
+        };
+        let lowered = under(&limits, &low);
+        assert_eq!(lowered.wall, Duration::from_secs(40));
+        assert_eq!((lowered.soft, lowered.memory), (None, 9));
+        assert_eq!(lowered.cpu, Duration::from_millis(7));
+        assert_eq!(lowered.result_bytes, limits.result_bytes);
+    }
 
     const MIB: u64 = 1 << 20;
 

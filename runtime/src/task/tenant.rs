@@ -29,6 +29,13 @@ impl TenantName {
         &self.0
     }
 
+    /// Returns the text before all of its keys and channels in a Redis that it shares with
+    /// others, kombu's `global_keyprefix`.
+    #[must_use]
+    pub fn key_prefix(&self) -> String {
+        format!("celeriac:{}:", self.0)
+    }
+
     /// Tells whether it is the tenant that owns whatever belongs to nobody else.
     #[must_use]
     pub fn is_default(&self) -> bool {

@@ -112,6 +112,21 @@ impl HostPattern {
         (!self.is_suffix).then(|| (scheme, host.to_string(), *port))
     }
 
+    /// Returns the pattern for all that both stand for; `None` where there is nothing.
+    #[must_use]
+    pub fn meet(&self, other: &Self) -> Option<Self> {
+        let narrower = |one: &Self, wider: &Self| match one.is_suffix {
+            false => wider.fits(&one.target),
+            // What stands below a name below another stands below that, too.
+            true => wider.is_suffix && (one == wider || wider.fits(&one.target)),
+        };
+        if narrower(self, other) {
+            Some(self.clone())
+        } else {
+            narrower(other, self).then(|| other.clone())
+        }
+    }
+
     /// Tells whether it stands for a target.
     pub(super) fn fits(&self, target: &Target) -> bool {
         let own = &self.target;
@@ -214,6 +229,34 @@ mod tests {
 
     fn pattern(text: &str) -> HostPattern {
         text.parse().unwrap()
+    }
+
+    #[test]
+    fn what_two_patterns_have_in_common_is_the_narrower_one_or_nothing() {
+        for (one, other, both) in [
+            ("a.test", "a.test", Some("a.test")),
+            ("a.test", "*.test", Some("a.test")),
+            ("*.b.test", "*.test", Some("*.b.test")),
+            ("*.test", "*.test", Some("*.test")),
+            (
+                "http://a.test:81",
+                "http://*.test:81",
+                Some("http://a.test:81"),
+            ),
+            ("10.0.0.1", "10.0.0.1", Some("10.0.0.1")),
+            ("test", "*.test", None),
+            ("a.test", "b.test", None),
+            ("a.test", "http://a.test", None),
+            ("a.test:444", "*.test", None),
+            ("*.a.test", "a.test", None),
+            ("*.xtest", "*.test", None),
+            ("*.a.test", "*.b.test", None),
+        ] {
+            let met = |one, other| pattern(one).meet(&pattern(other));
+            let both = both.map(pattern);
+            assert_eq!(met(one, other), both, "{one} {other}");
+            assert_eq!(met(other, one), both, "{other} {one}");
+        }
     }
 
     #[test]

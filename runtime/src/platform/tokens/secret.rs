@@ -1,8 +1,8 @@
 //! The text of a token, `clr_ID_SECRET`.
 
+use crate::platform::random;
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::str::FromStr;
 
 /// What every token begins with, so that it is known where it was left lying.
@@ -61,9 +61,7 @@ impl TokenText {
     /// # Errors
     /// When the system gives no random numbers.
     pub(super) fn random() -> io::Result<Self> {
-        let mut random = [0; ID_BYTES + SECRET_BYTES];
-        File::open("/dev/urandom")?.read_exact(&mut random)?;
-        let digits: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits = random::digits::<{ ID_BYTES + SECRET_BYTES }>()?;
         let (id, secret) = digits.split_at(2 * ID_BYTES);
         Ok(Self {
             id: TokenId(id.to_owned()),

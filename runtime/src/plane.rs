@@ -1,0 +1,26 @@
+//! The words of the control plane's HTTP API: what is sent and answered, and the codes of
+//! what goes wrong. The server, the command line and workers share them; no I/O.
+//!
+//! Names and codes stay: what is here once is only added to.
+
+mod audit;
+mod error;
+mod health;
+mod kills;
+mod modules;
+mod page;
+mod schemas;
+mod tenants;
+mod tokens;
+
+pub use audit::{Audit, AuditEntry};
+pub use error::{Code, Failure, Fault};
+pub use health::{Alive, Look, Ready};
+pub use kills::{KillEnd, KillKind, KillView, KillWish, Killed, Kills};
+pub use modules::{
+    Live, ModuleView, Modules, Pushed, Removed, RollbackWish, RolledBack, VersionView, Versions,
+    WantView,
+};
+pub use page::{PAGE, PAGE_DEFAULT};
+pub use tenants::{TenantChange, TenantEnd, TenantView, TenantWish, Tenants};
+pub use tokens::{NewTokenView, RotateWish, TokenView, TokenWish, Tokens};
