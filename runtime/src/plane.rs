@@ -12,6 +12,7 @@ mod page;
 mod schemas;
 mod tenants;
 mod tokens;
+mod versions;
 
 pub use audit::{Audit, AuditEntry};
 pub use error::{Code, Failure, Fault};
@@ -24,3 +25,7 @@ pub use modules::{
 pub use page::{PAGE, PAGE_DEFAULT};
 pub use tenants::{TenantChange, TenantEnd, TenantView, TenantWish, Tenants};
 pub use tokens::{NewTokenView, RotateWish, TokenView, TokenWish, Tokens};
+pub use versions::{
+    BeforeView, Canary, CanaryOrder, CanaryView, CanaryWish, ChangesView, EndsView, FindingView,
+    PinWish, Pinned,
+};

@@ -158,7 +158,8 @@ fn a_canary_that_fails_is_aborted_by_itself_and_later_tasks_run_the_version_befo
     pushed(&stage, '1', &[]);
     let traps = stage.write("traps.wasm", component(RESIZE, '2', "unreachable"));
     let traps = traps.display().to_string();
-    push(&stage, &traps, &["--canary", "50%"]).good();
+    let begun = push(&stage, &traps, &["--canary", "50%"]).good().json();
+    assert_eq!(begun["version"], 2, "{begun}");
     post(&stage, "t", 200);
     let over = until("it is aborted", || {
         let canary = canary(&stage);

@@ -28,6 +28,8 @@ pub enum Code {
     AlreadyExists,
     /// An operator killed it.
     Killed,
+    /// Callers of the current version would break.
+    BreaksCallers,
     /// The request is larger than it may be.
     TooLarge,
     /// The body is of another kind than is wanted.
@@ -55,7 +57,7 @@ pub enum Code {
 
 impl Code {
     /// All that are sent.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -66,6 +68,7 @@ impl Code {
         Self::Conflict,
         Self::AlreadyExists,
         Self::Killed,
+        Self::BreaksCallers,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::ComponentRefused,
@@ -92,6 +95,7 @@ impl Code {
             Self::Conflict => "conflict",
             Self::AlreadyExists => "already_exists",
             Self::Killed => "killed",
+            Self::BreaksCallers => "breaks_callers",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ComponentRefused => "component_refused",
@@ -116,7 +120,11 @@ impl Code {
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::RequestTimeout => 408,
-            Self::Conflict | Self::AlreadyExists | Self::Killed | Self::LimitReached => 409,
+            Self::Conflict
+            | Self::AlreadyExists
+            | Self::Killed
+            | Self::BreaksCallers
+            | Self::LimitReached => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::ComponentRefused => 422,
