@@ -1,5 +1,7 @@
 //! The edge over real connections, with a registry and tenants in a folder of their own.
 
+mod versions;
+
 use super::*;
 use crate::plane::{Failure, Modules, NewTokenView, Pushed, Tenants};
 use crate::platform::{Actor, Terms, TokenTerms};
@@ -218,6 +220,9 @@ async fn what_is_others_looks_like_what_is_not_there() {
             ("PUT", "/modules/images"),
             ("DELETE", "/modules/images"),
             ("POST", "/modules/images/rollback"),
+            ("GET", "/modules/images/canary"),
+            ("POST", "/modules/images/canary"),
+            ("POST", "/modules/images/pin"),
             ("GET", "/kills"),
             ("POST", "/kills"),
             ("GET", "/tokens"),
