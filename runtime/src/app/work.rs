@@ -116,11 +116,14 @@ impl App {
             egress,
             settings,
         };
-        let drained = worker::run(parts, shutdown).await;
+        // On the runtime's own threads: this one would be woken for each message.
+        let mut work = JoinSet::new();
+        work.spawn(worker::run(parts, shutdown));
+        let drained = work.join_all().await.into_iter().next();
         ended.cancel();
         beside.shutdown().await;
         finish(served).await;
-        Ok(drained?)
+        Ok(drained.transpose()?.unwrap_or_default())
     }
 
     /// Makes the queues, so that nothing is lost that is published from the start on, and

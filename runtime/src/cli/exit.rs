@@ -6,7 +6,7 @@ use crate::bus::BusError;
 use crate::config::ConfigError;
 use crate::database::DatabaseError;
 use crate::platform::PlatformError;
-use crate::registry::RegistryError;
+use crate::registry::{BucketError, RegistryError};
 use crate::results::ResultsError;
 use crate::task::ModuleName;
 use std::error::Error;
@@ -251,7 +251,10 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
         }
         RegistryError::Reason { .. } => (Exit::Usage, None),
         RegistryError::Database(_) => database(),
-        RegistryError::Full { .. }
+        RegistryError::Bucket(BucketError::Misconfigured { .. }) => (Exit::Usage, None),
+        RegistryError::Bucket(_)
+        | RegistryError::Sql(_)
+        | RegistryError::Full { .. }
         | RegistryError::Crowded { .. }
         | RegistryError::Collected
         | RegistryError::Damaged { .. }

@@ -106,7 +106,7 @@ impl Registry {
         module: &ModuleName,
     ) -> Result<Option<CanaryInfo>, RegistryError> {
         self.versions(tenant, module).await?;
-        let mut canaries = rows::canaries(self.database(), tenant).await?;
+        let mut canaries = rows::canaries(self.store(), tenant).await?;
         Ok(canaries.remove(module.as_str()))
     }
 
@@ -131,7 +131,7 @@ impl Registry {
                 CanaryOrder::Abort => Order::Abort("by hand".to_owned()),
             },
         };
-        match self.database().write(steer).await? {
+        match self.store().write(steer).await? {
             Some(Steered {
                 version,
                 generation,
@@ -154,7 +154,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`]; nothing was added.
     pub async fn tally(&self, ends: CanaryEnds) -> Result<Option<String>, RegistryError> {
-        Ok(self.database().write(Tally { ends }).await?)
+        Ok(self.store().write(Tally { ends }).await?)
     }
 
     /// Ends the canary of a module because it cannot be loaded, if it still runs.
@@ -171,7 +171,7 @@ impl Registry {
             version: Some(version),
             order: Order::Abort(reason.clone()),
         };
-        if self.database().write(steer).await?.is_some() {
+        if self.store().write(steer).await?.is_some() {
             tracing::warn!(%tenant, %module, version, reason, "the canary was aborted; the current version gets all tasks");
         }
         Ok(())

@@ -31,7 +31,7 @@ impl Registry {
             module: module.clone(),
             version,
         };
-        match self.database().write(pin).await? {
+        match self.store().write(pin).await? {
             rows::Pinned::Current {
                 version,
                 generation,

@@ -10,7 +10,6 @@ use super::Registry;
 use super::components::Held;
 use super::digest::Digest;
 use super::error::{Cause, Refused, RegistryError};
-use super::files::Files;
 use super::rows::{self, Begin, Publish};
 use crate::policy::canary::Rule;
 use crate::policy::compat::{Changes, Finding};
@@ -155,10 +154,10 @@ impl Registry {
         let bytes = component.len() as u64;
         report(PushStep::Checked { digest, bytes });
         for _ in 0..TRIES {
-            let known = rows::component(self.database(), tenant, digest).await?;
+            let sweeps = rows::sweeps_now(self.store()).await?;
+            let known = rows::component(self.store(), tenant, digest).await?;
             let (content, anew) = (component.clone(), known.is_none());
-            let store = move |files: &Files| files.put_component(digest, &content, anew);
-            self.components().blocking(store).await?;
+            self.components().put(digest, content, anew).await?;
             let subject = (tenant, module);
             let held = self
                 .compiled(subject, digest, known.is_some(), report)
@@ -166,7 +165,6 @@ impl Registry {
             let (tasks, imports) = self.described(module, known, &held).await?;
             report(PushStep::Described { tasks: tasks.len() });
             let compared = self.compare((tenant, module), &tasks, wishes).await?;
-            let file = self.components().files().component_path(digest);
             let publish = Publish {
                 tenant: tenant.clone(),
                 module: module.clone(),
@@ -174,7 +172,8 @@ impl Registry {
                 bytes,
                 tasks: json(&tasks)?,
                 imports: json(&imports)?,
-                file,
+                sweeps,
+                file: self.components().file(digest),
                 now_ms: self.clock().now_ms(),
                 against: compared.before.as_ref().map(|before| before.version),
                 release: wishes.release.clone(),
@@ -183,7 +182,7 @@ impl Registry {
                 canary: wishes.canary.map(|(share, rule)| Begin { share, rule }),
                 dry: wishes.dry,
             };
-            let published = self.database().write(publish).await?;
+            let published = self.store().write(publish).await?;
             let Some(placed) = compared::placed(module, wishes, published)? else {
                 continue;
             };

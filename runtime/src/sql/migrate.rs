@@ -19,11 +19,23 @@ struct Migration {
 }
 
 /// All steps, by number. Steps are added, never changed.
-const MIGRATIONS: &[Migration] = &[Migration {
-    number: 80,
-    name: "platform",
-    sql: include_str!("../../migrations/postgres/0080_platform.sql"),
-}];
+const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 70,
+        name: "registry by tenant",
+        sql: include_str!("../../migrations/postgres/0070_registry.sql"),
+    },
+    Migration {
+        number: 80,
+        name: "platform",
+        sql: include_str!("../../migrations/postgres/0080_platform.sql"),
+    },
+    Migration {
+        number: 90,
+        name: "versions",
+        sql: include_str!("../../migrations/postgres/0090_versions.sql"),
+    },
+];
 
 impl Sql {
     /// Brings the tables of the control plane up to date in one transaction, one process

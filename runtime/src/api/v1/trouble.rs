@@ -95,6 +95,8 @@ pub(super) fn registry(error: RegistryError) -> Problem {
             _ => Problem::unavailable("the store of components", words),
         },
         RegistryError::Database(DatabaseError::Full { .. }) => full(words),
+        RegistryError::Sql(error) => sql(&error),
+        RegistryError::Bucket(_) => Problem::unavailable("the store of components", words),
         RegistryError::Database(_) => Problem::unavailable("the database", words),
         RegistryError::Sandbox(_) => Problem::unavailable("the sandbox", words),
     }

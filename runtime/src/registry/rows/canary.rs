@@ -1,13 +1,14 @@
 //! Canaries: a row for the last one of each module.
 
-use super::grow;
-use crate::database::{Database, DatabaseError, Statement};
+use super::{grow, number, version};
 use crate::policy::canary::{Ends, Rule, has_failed};
 use crate::registry::canary::{CanaryEnds, CanaryInfo, CanaryState};
 use crate::registry::digest::Digest;
+use crate::registry::error::RegistryError;
 use crate::registry::moment;
+use crate::registry::store::{Store, Work};
+use crate::sql::{Kind, Line, Row, Value};
 use crate::task::{ModuleName, Share, TenantName};
-use sqlx::SqliteConnection;
 use std::collections::HashMap;
 
 /// Longest reason for the end of a canary that is kept, characters.
@@ -48,118 +49,99 @@ pub(in crate::registry) struct Steered {
     pub(in crate::registry) generation: u64,
 }
 
-impl Statement for Steer {
+impl Work for Steer {
     /// `None` where no such canary runs.
     type Output = Option<Steered>;
 
-    async fn apply(
-        conn: &mut SqliteConnection,
-        batch: &[Self],
-    ) -> Result<Vec<Option<Steered>>, sqlx::Error> {
-        let mut done = Vec::with_capacity(batch.len());
-        for one in batch {
-            done.push(steer(conn, one).await?);
+    async fn work(&self, line: &mut Line<'_>) -> Result<Option<Steered>, sqlx::Error> {
+        let owner = (self.tenant.as_str(), self.module.as_str());
+        let sql = "SELECT version FROM canaries \
+             WHERE tenant = $1 AND module = $2 AND state = 'runs'";
+        let running = line.rows(sql, owned(owner), &[Kind::Int]).await?;
+        let running = running.into_iter().next().map(|mut row| version(row.int()));
+        let same = running.filter(|version| self.version.is_none_or(|wanted| wanted == *version));
+        let Some(version) = same else {
+            return Ok(None);
+        };
+        match &self.order {
+            Order::To(share) => {
+                let sql = "UPDATE canaries SET share = $3 WHERE tenant = $1 AND module = $2";
+                let mut values = owned(owner);
+                values.push(Value::from(i64::from(share.parts())));
+                line.execute(sql, values).await?;
+            }
+            Order::Promote => {
+                end(line, owner, CanaryState::Promoted, "").await?;
+                run(line, owner, version).await?;
+            }
+            Order::Abort(reason) => end(line, owner, CanaryState::Aborted, reason).await?,
         }
-        Ok(done)
+        let generation = grow(line).await?;
+        Ok(Some(Steered {
+            version,
+            generation,
+        }))
     }
 }
 
-async fn steer(conn: &mut SqliteConnection, wish: &Steer) -> Result<Option<Steered>, sqlx::Error> {
-    let (tenant, module) = (wish.tenant.as_str(), wish.module.as_str());
-    let running: Option<u32> = sqlx::query_scalar(
-        "SELECT version FROM canaries WHERE tenant = ? AND module = ? AND state = 'runs'",
-    )
-    .bind(tenant)
-    .bind(module)
-    .fetch_optional(&mut *conn)
-    .await?;
-    let same = running.filter(|version| wish.version.is_none_or(|wanted| wanted == *version));
-    let Some(version) = same else {
-        return Ok(None);
-    };
-    match &wish.order {
-        Order::To(share) => {
-            let sql = "UPDATE canaries SET share = ? WHERE tenant = ? AND module = ?";
-            sqlx::query(sql)
-                .bind(i64::from(share.parts()))
-                .bind(tenant)
-                .bind(module)
-                .execute(&mut *conn)
-                .await?;
-        }
-        Order::Promote => {
-            end(conn, (tenant, module), CanaryState::Promoted, "").await?;
-            let sql = "UPDATE modules SET current = ? WHERE tenant = ? AND name = ?";
-            sqlx::query(sql)
-                .bind(version)
-                .bind(tenant)
-                .bind(module)
-                .execute(&mut *conn)
-                .await?;
-        }
-        Order::Abort(reason) => end(conn, (tenant, module), CanaryState::Aborted, reason).await?,
-    }
-    let generation = grow(conn).await?;
-    Ok(Some(Steered {
-        version,
-        generation,
-    }))
+/// Makes a version the current one.
+pub(super) async fn run(
+    line: &mut Line<'_>,
+    owner: (&str, &str),
+    version: u32,
+) -> Result<(), sqlx::Error> {
+    let sql = "UPDATE modules SET current = $3 WHERE tenant = $1 AND name = $2";
+    let mut values = owned(owner);
+    values.push(Value::from(i64::from(version)));
+    line.execute(sql, values).await.map(drop)
+}
+
+/// The values by which a module is found.
+pub(super) fn owned((tenant, module): (&str, &str)) -> Vec<Value> {
+    vec![Value::text(tenant), Value::text(module)]
 }
 
 /// Ends the canary of a module, if one runs.
 pub(super) async fn end(
-    conn: &mut SqliteConnection,
-    (tenant, module): (&str, &str),
+    line: &mut Line<'_>,
+    owner: (&str, &str),
     state: CanaryState,
     reason: &str,
 ) -> Result<(), sqlx::Error> {
-    let sql = "UPDATE canaries SET state = ?, reason = ? \
-         WHERE tenant = ? AND module = ? AND state = 'runs'";
-    sqlx::query(sql)
-        .bind(state.word())
-        .bind(reason.chars().take(REASON).collect::<String>())
-        .bind(tenant)
-        .bind(module)
-        .execute(conn)
-        .await?;
-    Ok(())
+    let sql = "UPDATE canaries SET state = $3, reason = $4 \
+         WHERE tenant = $1 AND module = $2 AND state = 'runs'";
+    let reason: String = reason.chars().take(REASON).collect();
+    let mut values = owned(owner);
+    values.extend([Value::text(state.word()), Value::text(&reason)]);
+    line.execute(sql, values).await.map(drop)
 }
 
 /// Begins a canary; what was there of an earlier one is forgotten.
 pub(super) async fn begin(
-    conn: &mut SqliteConnection,
-    (tenant, module, version): (&str, &str, u32),
+    line: &mut Line<'_>,
+    (owner, version): ((&str, &str), u32),
     begin: &Begin,
     now_ms: i64,
 ) -> Result<(), sqlx::Error> {
-    forget(conn, (tenant, module)).await?;
-    sqlx::query(
-        "INSERT INTO canaries (tenant, module, version, share, runs, points, state, reason, began_at) \
-         VALUES (?, ?, ?, ?, ?, ?, 'runs', '', ?)",
-    )
-    .bind(tenant)
-    .bind(module)
-    .bind(version)
-    .bind(i64::from(begin.share.parts()))
-    .bind(signed(begin.rule.runs))
-    .bind(i64::from(begin.rule.points.parts()))
-    .bind(now_ms)
-    .execute(conn)
-    .await?;
-    Ok(())
+    forget(line, owner).await?;
+    let sql = "INSERT INTO canaries \
+           (tenant, module, version, share, runs, points, state, reason, began_at) \
+         VALUES ($1, $2, $3, $4, $5, $6, 'runs', '', $7)";
+    let mut values = owned(owner);
+    values.extend([
+        Value::from(i64::from(version)),
+        Value::from(i64::from(begin.share.parts())),
+        Value::from(number(begin.rule.runs)),
+        Value::from(i64::from(begin.rule.points.parts())),
+        Value::from(now_ms),
+    ]);
+    line.execute(sql, values).await.map(drop)
 }
 
 /// Forgets the canary of a module.
-pub(super) async fn forget(
-    conn: &mut SqliteConnection,
-    (tenant, module): (&str, &str),
-) -> Result<(), sqlx::Error> {
-    sqlx::query("DELETE FROM canaries WHERE tenant = ? AND module = ?")
-        .bind(tenant)
-        .bind(module)
-        .execute(conn)
-        .await?;
-    Ok(())
+pub(super) async fn forget(line: &mut Line<'_>, owner: (&str, &str)) -> Result<(), sqlx::Error> {
+    let sql = "DELETE FROM canaries WHERE tenant = $1 AND module = $2";
+    line.execute(sql, owned(owner)).await.map(drop)
 }
 
 /// Ends every canary that is a component which was killed.
@@ -168,24 +150,19 @@ pub(in crate::registry) struct AbortKilled {
     pub(in crate::registry) digest: Digest,
 }
 
-impl Statement for AbortKilled {
+impl Work for AbortKilled {
     type Output = ();
 
-    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<()>, sqlx::Error> {
-        for one in batch {
-            let ended = sqlx::query(
-                "UPDATE canaries SET state = 'aborted', reason = 'its component was killed' \
-                 WHERE state = 'runs' AND (tenant, module, version) IN \
-                   (SELECT tenant, module, version FROM versions WHERE digest = ?)",
-            )
-            .bind(one.digest.hex())
-            .execute(&mut *conn)
-            .await?;
-            if ended.rows_affected() > 0 {
-                grow(conn).await?;
-            }
+    async fn work(&self, line: &mut Line<'_>) -> Result<(), sqlx::Error> {
+        let sql = "UPDATE canaries SET state = 'aborted', reason = 'its component was killed' \
+             WHERE state = 'runs' AND EXISTS (SELECT 1 FROM versions v \
+               WHERE v.tenant = canaries.tenant AND v.module = canaries.module \
+                 AND v.version = canaries.version AND v.digest = $1)";
+        let digest = vec![Value::text(&self.digest.hex())];
+        if line.execute(sql, digest).await? > 0 {
+            grow(line).await?;
         }
-        Ok(vec![(); batch.len()])
+        Ok(())
     }
 }
 
@@ -196,117 +173,88 @@ pub(in crate::registry) struct Tally {
     pub(in crate::registry) ends: CanaryEnds,
 }
 
-impl Statement for Tally {
+impl Work for Tally {
     /// Why it was aborted, where it was.
     type Output = Option<String>;
 
-    async fn apply(
-        conn: &mut SqliteConnection,
-        batch: &[Self],
-    ) -> Result<Vec<Option<String>>, sqlx::Error> {
-        let mut done = Vec::with_capacity(batch.len());
-        for one in batch {
-            done.push(tally(conn, one).await?);
+    async fn work(&self, line: &mut Line<'_>) -> Result<Option<String>, sqlx::Error> {
+        let more = &self.ends;
+        let owner = (more.tenant.as_str(), more.module.as_str());
+        let mut values = owned(owner);
+        values.extend([
+            Value::from(i64::from(more.version)),
+            Value::from(number(more.canary.ended)),
+            Value::from(number(more.canary.failed)),
+            Value::from(number(more.current.ended)),
+            Value::from(number(more.current.failed)),
+        ]);
+        let sums = line.rows(ADDED, values, &[Kind::Int; 6]).await?;
+        let Some(mut row) = sums.into_iter().next() else {
+            return Ok(None);
+        };
+        let (canary, current) = (ends(&mut row), ends(&mut row));
+        if !has_failed(canary, current, &rule(&mut row)) {
+            return Ok(None);
         }
-        Ok(done)
+        let reason = format!(
+            "{} of {} runs failed, and {} of {} of the current version",
+            canary.failed, canary.ended, current.failed, current.ended
+        );
+        end(line, owner, CanaryState::Aborted, &reason).await?;
+        grow(line).await?;
+        Ok(Some(reason))
     }
 }
 
-async fn tally(conn: &mut SqliteConnection, tally: &Tally) -> Result<Option<String>, sqlx::Error> {
-    let more = &tally.ends;
-    let (tenant, module) = (more.tenant.as_str(), more.module.as_str());
-    let sums: Option<(i64, i64, i64, i64, i64, i64)> = sqlx::query_as(
-        "UPDATE canaries SET ended = ended + ?, failed = failed + ?, \
-           current_ended = current_ended + ?, current_failed = current_failed + ? \
-         WHERE tenant = ? AND module = ? AND version = ? AND state = 'runs' \
-         RETURNING ended, failed, current_ended, current_failed, runs, points",
-    )
-    .bind(signed(more.canary.ended))
-    .bind(signed(more.canary.failed))
-    .bind(signed(more.current.ended))
-    .bind(signed(more.current.failed))
-    .bind(tenant)
-    .bind(module)
-    .bind(more.version)
-    .fetch_optional(&mut *conn)
-    .await?;
-    let Some((ended, failed, current_ended, current_failed, runs, points)) = sums else {
-        return Ok(None);
-    };
-    let (canary, current) = (ends(ended, failed), ends(current_ended, current_failed));
-    if !has_failed(canary, current, &rule(runs, points)) {
-        return Ok(None);
-    }
-    let reason = format!(
-        "{} of {} runs failed, and {} of {} of the current version",
-        canary.failed, canary.ended, current.failed, current.ended
-    );
-    end(conn, (tenant, module), CanaryState::Aborted, &reason).await?;
-    grow(conn).await?;
-    Ok(Some(reason))
-}
-
-type Row = (
-    String,
-    u32,
-    i64,
-    i64,
-    i64,
-    String,
-    String,
-    i64,
-    i64,
-    i64,
-    i64,
-    i64,
-);
+/// Adds to the runs of a canary.
+const ADDED: &str = "UPDATE canaries SET ended = ended + $4, failed = failed + $5, \
+       current_ended = current_ended + $6, current_failed = current_failed + $7 \
+     WHERE tenant = $1 AND module = $2 AND version = $3 AND state = 'runs' \
+     RETURNING ended, failed, current_ended, current_failed, runs, points";
 
 /// Reads the last canaries of a tenant's modules.
 pub(in crate::registry) async fn canaries(
-    database: &Database,
+    store: &Store,
     tenant: &TenantName,
-) -> Result<HashMap<String, CanaryInfo>, DatabaseError> {
-    let mut conn = database.read().await?;
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT module, version, share, runs, points, state, reason, began_at, \
-           ended, failed, current_ended, current_failed \
-         FROM canaries WHERE tenant = ?",
-    )
-    .bind(tenant.as_str())
-    .fetch_all(&mut *conn)
-    .await?;
+) -> Result<HashMap<String, CanaryInfo>, RegistryError> {
+    let sql = "SELECT module, version, share, state, reason, began_at, \
+           ended, failed, current_ended, current_failed, runs, points \
+         FROM canaries WHERE tenant = $1";
+    let mut kinds = vec![Kind::Text, Kind::Int, Kind::Int, Kind::Text, Kind::Text];
+    kinds.extend([Kind::Int; 7]);
+    let values = vec![Value::text(tenant.as_str())];
+    let rows = store.rows(sql, values, &kinds).await?;
     Ok(rows.into_iter().filter_map(canary).collect())
 }
 
-fn canary(row: Row) -> Option<(String, CanaryInfo)> {
-    let (module, version, share, runs, points, state, reason, began_at, a, b, c, d) = row;
+fn canary(mut row: Row) -> Option<(String, CanaryInfo)> {
+    let module = row.text()?;
     let info = CanaryInfo {
-        version,
-        share: Share::try_from(share).ok()?,
-        state: CanaryState::read(&state)?,
-        reason,
-        began_at: moment(began_at),
-        rule: rule(runs, points),
-        canary: ends(a, b),
-        current: ends(c, d),
+        version: version(row.int()),
+        share: Share::try_from(row.int()?).ok()?,
+        state: CanaryState::read(&row.text()?)?,
+        reason: row.text()?,
+        began_at: moment(row.int()?),
+        canary: ends(&mut row),
+        current: ends(&mut row),
+        rule: rule(&mut row),
     };
     Some((module, info))
 }
 
-fn rule(runs: i64, points: i64) -> Rule {
+fn rule(row: &mut Row) -> Rule {
     Rule {
-        runs: runs.unsigned_abs(),
-        points: Share::try_from(points).unwrap_or(Rule::default().points),
+        runs: row.int().unwrap_or_default().unsigned_abs(),
+        points: row
+            .int()
+            .and_then(|points| Share::try_from(points).ok())
+            .unwrap_or(Rule::default().points),
     }
 }
 
-fn ends(ended: i64, failed: i64) -> Ends {
+fn ends(row: &mut Row) -> Ends {
     Ends {
-        ended: ended.unsigned_abs(),
-        failed: failed.unsigned_abs(),
+        ended: row.int().unwrap_or_default().unsigned_abs(),
+        failed: row.int().unwrap_or_default().unsigned_abs(),
     }
-}
-
-fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }

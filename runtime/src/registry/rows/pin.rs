@@ -1,11 +1,11 @@
 //! Pins: a version that stays the current one, whatever is pushed.
 
-use super::canary::end;
-use super::grow;
-use crate::database::Statement;
+use super::canary::{end, owned, run};
+use super::{grow, version};
 use crate::registry::canary::CanaryState;
+use crate::registry::store::Work;
+use crate::sql::{Kind, Line, Value};
 use crate::task::{ModuleName, TenantName};
-use sqlx::SqliteConnection;
 
 /// Pins a module to a version, which becomes the current one, or takes the pin away.
 #[derive(Debug, Clone)]
@@ -28,58 +28,37 @@ pub(in crate::registry) enum Pinned {
     UnknownVersion,
 }
 
-impl Statement for Pin {
+impl Work for Pin {
     type Output = Pinned;
 
-    async fn apply(
-        conn: &mut SqliteConnection,
-        batch: &[Self],
-    ) -> Result<Vec<Pinned>, sqlx::Error> {
-        let mut done = Vec::with_capacity(batch.len());
-        for one in batch {
-            done.push(pin(conn, one).await?);
+    async fn work(&self, line: &mut Line<'_>) -> Result<Pinned, sqlx::Error> {
+        let owner = (self.tenant.as_str(), self.module.as_str());
+        let sql = "SELECT current FROM modules WHERE tenant = $1 AND name = $2";
+        let current = line.rows(sql, owned(owner), &[Kind::Int]).await?;
+        let Some(current) = current.into_iter().next().and_then(|mut row| row.int()) else {
+            return Ok(Pinned::UnknownModule);
+        };
+        let version = self.version.unwrap_or(version(Some(current)));
+        let sql = "SELECT version FROM versions \
+             WHERE tenant = $1 AND module = $2 AND version = $3";
+        let mut kept = owned(owner);
+        kept.push(Value::from(i64::from(version)));
+        if line.rows(sql, kept, &[Kind::Int]).await?.is_empty() {
+            return Ok(Pinned::UnknownVersion);
         }
-        Ok(done)
+        let sql = "UPDATE modules SET pinned = $3 WHERE tenant = $1 AND name = $2";
+        let mut values = owned(owner);
+        values.push(Value::from(i64::from(self.version.is_some())));
+        line.execute(sql, values).await?;
+        run(line, owner, version).await?;
+        if self.version.is_some() {
+            let reason = format!("the module was pinned to version {version}");
+            end(line, owner, CanaryState::Aborted, &reason).await?;
+        }
+        let generation = grow(line).await?;
+        Ok(Pinned::Current {
+            version,
+            generation,
+        })
     }
-}
-
-async fn pin(conn: &mut SqliteConnection, wish: &Pin) -> Result<Pinned, sqlx::Error> {
-    let (tenant, module) = (wish.tenant.as_str(), wish.module.as_str());
-    let current: Option<Option<u32>> =
-        sqlx::query_scalar("SELECT current FROM modules WHERE tenant = ? AND name = ?")
-            .bind(tenant)
-            .bind(module)
-            .fetch_optional(&mut *conn)
-            .await?;
-    let Some(current) = current.flatten() else {
-        return Ok(Pinned::UnknownModule);
-    };
-    let version = wish.version.unwrap_or(current);
-    let kept: Option<u32> = sqlx::query_scalar(
-        "SELECT version FROM versions WHERE tenant = ? AND module = ? AND version = ?",
-    )
-    .bind(tenant)
-    .bind(module)
-    .bind(version)
-    .fetch_optional(&mut *conn)
-    .await?;
-    if kept.is_none() {
-        return Ok(Pinned::UnknownVersion);
-    }
-    sqlx::query("UPDATE modules SET pinned = ?, current = ? WHERE tenant = ? AND name = ?")
-        .bind(i64::from(wish.version.is_some()))
-        .bind(version)
-        .bind(tenant)
-        .bind(module)
-        .execute(&mut *conn)
-        .await?;
-    if wish.version.is_some() {
-        let reason = format!("the module was pinned to version {version}");
-        end(conn, (tenant, module), CanaryState::Aborted, &reason).await?;
-    }
-    let generation = grow(conn).await?;
-    Ok(Pinned::Current {
-        version,
-        generation,
-    })
 }

@@ -1,10 +1,10 @@
 //! Where a push takes its place: its name beside others, and what runs from then on.
 
-use super::Publish;
-use super::canary::{begin, end};
+use super::canary::{begin, end, owned, run};
+use super::{Publish, version};
 use crate::registry::canary::CanaryState;
+use crate::sql::{Kind, Line, Row, Value};
 use crate::task::{Release, VersionError};
-use sqlx::SqliteConnection;
 
 /// The current version of a module, as a push finds it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,34 +38,35 @@ impl Current {
 
 /// Reads the current version of a module.
 pub(super) async fn current(
-    conn: &mut SqliteConnection,
-    (tenant, module): (&str, &str),
+    line: &mut Line<'_>,
+    owner: (&str, &str),
 ) -> Result<Option<Current>, sqlx::Error> {
-    let row: Option<(u32, String, Option<String>, bool)> = sqlx::query_as(
-        "SELECT v.version, v.digest, v.release, m.pinned <> 0 FROM modules m \
+    let sql = "SELECT v.version, v.digest, v.release, m.pinned FROM modules m \
          JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
-         WHERE m.tenant = ? AND m.name = ?",
-    )
-    .bind(tenant)
-    .bind(module)
-    .fetch_optional(conn)
-    .await?;
-    let read = |(version, digest, release, pinned): (u32, String, Option<String>, bool)| {
-        let release = release.map(|release| release.parse()).transpose();
-        let release = release.map_err(|error: VersionError| sqlx::Error::Decode(Box::new(error)));
+         WHERE m.tenant = $1 AND m.name = $2";
+    let kinds = [Kind::Int, Kind::Text, Kind::Text, Kind::Int];
+    let rows = line.rows(sql, owned(owner), &kinds).await?;
+    let read = |mut row: Row| {
         Ok(Current {
-            version,
-            digest,
-            release: release?,
-            pinned,
+            version: version(row.int()),
+            digest: row.text().unwrap_or_default(),
+            release: release(&mut row)?,
+            pinned: row.int() == Some(1),
         })
     };
-    row.map(read).transpose()
+    rows.into_iter().next().map(read).transpose()
+}
+
+/// Takes the name of a version from a row.
+pub(super) fn release(row: &mut Row) -> Result<Option<Release>, sqlx::Error> {
+    let undecodable = |error: VersionError| sqlx::Error::Decode(Box::new(error));
+    let release = row.text().map(|release| release.parse()).transpose();
+    release.map_err(undecodable)
 }
 
 /// Tells what stands against a push that is a new version.
 pub(super) async fn against(
-    conn: &mut SqliteConnection,
+    line: &mut Line<'_>,
     push: &Publish,
     current: Option<&Current>,
 ) -> Result<Option<Against>, sqlx::Error> {
@@ -79,14 +80,11 @@ pub(super) async fn against(
     let Some(release) = &push.release else {
         return Ok(None);
     };
-    let taken: Option<u32> = sqlx::query_scalar(
-        "SELECT version FROM versions WHERE tenant = ? AND module = ? AND release = ?",
-    )
-    .bind(push.tenant.as_str())
-    .bind(push.module.as_str())
-    .bind(release.to_string())
-    .fetch_optional(conn)
-    .await?;
+    let sql = "SELECT version FROM versions WHERE tenant = $1 AND module = $2 AND release = $3";
+    let mut values = owned((push.tenant.as_str(), push.module.as_str()));
+    values.push(Value::text(&release.to_string()));
+    let taken = line.rows(sql, values, &[Kind::Int]).await?;
+    let taken = taken.into_iter().next().map(|mut row| version(row.int()));
     if let Some(version) = taken {
         return Ok(Some(Against::Taken(version)));
     }
@@ -98,26 +96,21 @@ pub(super) async fn against(
 /// Makes a new version the current one, or a canary, or lets it wait; tells whether it is
 /// the current one.
 pub(super) async fn place(
-    conn: &mut SqliteConnection,
+    line: &mut Line<'_>,
     push: &Publish,
     version: u32,
     current: Option<&Current>,
 ) -> Result<bool, sqlx::Error> {
-    let (tenant, module) = (push.tenant.as_str(), push.module.as_str());
+    let owner = (push.tenant.as_str(), push.module.as_str());
     if let Some(canary) = &push.canary {
-        begin(conn, (tenant, module, version), canary, push.now_ms).await?;
+        begin(line, (owner, version), canary, push.now_ms).await?;
         return Ok(false);
     }
     if current.is_some_and(|current| current.pinned) {
         return Ok(false);
     }
-    sqlx::query("UPDATE modules SET current = ? WHERE tenant = ? AND name = ?")
-        .bind(version)
-        .bind(tenant)
-        .bind(module)
-        .execute(&mut *conn)
-        .await?;
+    run(line, owner, version).await?;
     let reason = format!("version {version} was pushed");
-    end(conn, (tenant, module), CanaryState::Aborted, &reason).await?;
+    end(line, owner, CanaryState::Aborted, &reason).await?;
     Ok(true)
 }

@@ -260,7 +260,8 @@ async fn a_push_whose_file_is_gone_is_told_so() {
         bytes: 0,
         tasks: "[]".to_owned(),
         imports: "[]".to_owned(),
-        file: house.path().join("components/gone.wasm"),
+        sweeps: 0,
+        file: Some(house.path().join("components/gone.wasm")),
         now_ms: 0,
         against: None,
         release: None,
@@ -270,8 +271,8 @@ async fn a_push_whose_file_is_gone_is_told_so() {
         dry: false,
     };
     assert_eq!(
-        house.database.write(publish).await.unwrap(),
-        Published::FileGone
+        house.registry.store().write(publish).await.unwrap(),
+        Published::Swept
     );
 }
 

@@ -37,7 +37,7 @@ impl Registry {
         tasks: &[TaskInfo],
         wishes: &Wishes,
     ) -> Result<Compared, RegistryError> {
-        let versions = rows::versions(self.database(), tenant, module).await?;
+        let versions = rows::versions(self.store(), tenant, module).await?;
         let current = versions.into_iter().find(|version| version.current);
         let (old, before) = match current {
             Some(VersionInfo {
@@ -146,7 +146,7 @@ pub(super) fn placed(
             generation,
         } => place(version, generation, true, true),
         Published::Would { generation } => place(0, generation, false, false),
-        Published::FileGone | Published::Moved => Ok(None),
+        Published::Swept | Published::Moved => Ok(None),
         Published::Full => Err(RegistryError::Full {
             most: rows::MODULES,
         }),
