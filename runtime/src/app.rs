@@ -14,6 +14,7 @@ mod secrets;
 mod serve;
 mod steered;
 mod stores;
+mod tenants;
 mod work;
 
 pub use beside::Beside;
@@ -21,6 +22,7 @@ pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
 pub use serve::Serving;
+pub use tenants::tell_redis;
 pub use work::Started;
 
 use crate::broker::Broker;

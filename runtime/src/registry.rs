@@ -18,6 +18,7 @@ mod error;
 mod files;
 mod garbage;
 mod kills;
+pub mod owner;
 mod pin;
 mod presence;
 mod refused;

@@ -59,15 +59,13 @@ impl App {
         let resolver = registry.resolver(&settings.name).await?;
         let (metrics, egress) = (Arc::new(self.metrics()), self.egress()?);
         let listener = listen::bind(&self.config.worker).await?;
-        let listen = listener
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok());
-        let plane = self.beside(&registry, &shutdown).await?;
+        let listen = listen::address(listener.as_ref());
         let ended = CancellationToken::new();
 
         // These are cut off at the end; the served ones end by themselves.
         let mut beside = JoinSet::new();
         let mut served = JoinSet::new();
+        let plane = self.beside(&registry, &shutdown, &mut served).await?;
         beside.spawn(follow_signals(
             shutdown.clone(),
             signals,
@@ -98,12 +96,9 @@ impl App {
             config: &self.config,
             walls: &self.walls,
             listen,
-            plane: plane.as_ref().map(|(beside, ..)| beside),
+            plane: plane.as_ref(),
             modules,
         });
-        if let Some((_, edge, plane)) = plane {
-            served.spawn(edge.run(plane, shutdown.clone()));
-        }
         let parts = Parts {
             broker: Arc::clone(&self.broker),
             results: Arc::clone(&self.results),

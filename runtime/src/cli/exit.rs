@@ -124,12 +124,17 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
     let database = || error.downcast_ref::<DatabaseError>().map(|_| database());
     let registry = || error.downcast_ref::<RegistryError>().map(registry);
     let bus = || error.downcast_ref::<BusError>().map(|_| bus());
+    let platform = || {
+        let error = error.downcast_ref::<PlatformError>();
+        error.map(|error| (platform(error), None))
+    };
     let start = || error.downcast_ref::<StartError>().map(start);
     broker
         .or_else(results)
         .or_else(database)
         .or_else(registry)
         .or_else(bus)
+        .or_else(platform)
         .or_else(start)
 }
 
@@ -158,6 +163,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::NotTheirs { .. }
         | StartError::Token { .. }
         | StartError::Signals(_)
+        | StartError::Setup { .. }
         | StartError::Program(_) => (Exit::Unavailable, None),
     }
 }

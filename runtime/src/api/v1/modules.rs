@@ -69,7 +69,7 @@ async fn list(
         PushWish,
     ),
     request_body(
-        content = Vec<u8>,
+        content = crate::plane::Component,
         content_type = "application/wasm",
         description = "The component, at most 32 MiB",
     ),
