@@ -29,6 +29,7 @@ mod store;
 mod turn;
 mod upload;
 
+pub use crate::policy::canary::{Ends, Rule};
 pub use bucket::{Bucket, BucketError, Keys};
 pub use canary::{CanaryChanged, CanaryEnds, CanaryInfo, CanaryOrder, CanaryState};
 pub use compile::{Compiler, compile_child};

@@ -67,7 +67,6 @@ mod timing;
 mod tutorial;
 mod unheard;
 mod uploads;
-mod versions;
 mod web;
 
 use ended::{class, failure, message, success};

@@ -1,5 +1,8 @@
 //! Modules come, change and go while workers run.
 
+mod made;
+mod versions;
+
 use crate::{failure, stage, success};
 use serde_json::Value;
 use support::{Ran, Stage, until};

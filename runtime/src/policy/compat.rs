@@ -10,6 +10,8 @@ mod schema;
 mod shape;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod widening;
 
 use celeriac_sandbox::TaskInfo;
 use schema::{Less, Steps};

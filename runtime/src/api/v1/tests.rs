@@ -1,5 +1,6 @@
 //! The edge over real connections, with a registry and tenants in a folder of their own.
 
+mod document;
 mod versions;
 
 use super::*;
@@ -220,9 +221,6 @@ async fn what_is_others_looks_like_what_is_not_there() {
             ("PUT", "/modules/images"),
             ("DELETE", "/modules/images"),
             ("POST", "/modules/images/rollback"),
-            ("GET", "/modules/images/canary"),
-            ("POST", "/modules/images/canary"),
-            ("POST", "/modules/images/pin"),
             ("GET", "/kills"),
             ("POST", "/kills"),
             ("GET", "/tokens"),
@@ -564,17 +562,6 @@ fn the_document_of_the_api_is_the_golden_file() {
         golden == now,
         "docs/openapi.json is not what the routes say; renew it, see above this test"
     );
-}
-
-#[test]
-fn every_code_is_told_by_some_operation() {
-    let document = document();
-    for code in Code::ALL {
-        // The router answers these before any operation.
-        let by_none = code == Code::MethodNotAllowed;
-        let word = format!("`{}`", code.text());
-        assert!(by_none || document.contains(&word), "{word}");
-    }
 }
 
 #[test]

@@ -1,9 +1,8 @@
 use super::*;
 use celeriac_sandbox::{AskedLimits, Param, ParamKind};
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
-fn task(name: &str, params: &[Param]) -> TaskInfo {
+pub(super) fn task(name: &str, params: &[Param]) -> TaskInfo {
     TaskInfo {
         name: name.to_owned(),
         doc: String::new(),
@@ -17,7 +16,7 @@ fn task(name: &str, params: &[Param]) -> TaskInfo {
     }
 }
 
-fn param(name: &str) -> Param {
+pub(super) fn param(name: &str) -> Param {
     Param {
         name: name.to_owned(),
         kind: ParamKind::PositionalOrKeyword,
@@ -27,7 +26,7 @@ fn param(name: &str) -> Param {
     }
 }
 
-fn optional(name: &str) -> Param {
+pub(super) fn optional(name: &str) -> Param {
     Param {
         required: false,
         default: Some("1".to_owned()),
@@ -47,7 +46,7 @@ fn named_rest(name: &str) -> Param {
     of_kind(ParamKind::VarKeyword, optional(name))
 }
 
-fn keyword(param: Param) -> Param {
+pub(super) fn keyword(param: Param) -> Param {
     of_kind(ParamKind::KeywordOnly, param)
 }
 
@@ -58,16 +57,16 @@ fn schemed(name: &str, schema: &Value) -> Param {
     }
 }
 
-fn seen(before: &[TaskInfo], after: &[TaskInfo]) -> Vec<String> {
+pub(super) fn seen(before: &[TaskInfo], after: &[TaskInfo]) -> Vec<String> {
     let found = breaks(before, after);
     found.into_iter().map(|finding| finding.seen).collect()
 }
 
-fn of_params(before: &[Param], after: &[Param]) -> Vec<String> {
+pub(super) fn of_params(before: &[Param], after: &[Param]) -> Vec<String> {
     seen(&[task("f", before)], &[task("f", after)])
 }
 
-fn of_schema(before: &Value, after: &Value) -> Vec<String> {
+pub(super) fn of_schema(before: &Value, after: &Value) -> Vec<String> {
     let found = of_params(&[schemed("p", before)], &[schemed("p", after)]);
     let bare = found
         .iter()
@@ -75,7 +74,7 @@ fn of_schema(before: &Value, after: &Value) -> Vec<String> {
     bare.collect()
 }
 
-fn of_result(before: &Value, after: &Value) -> Vec<String> {
+pub(super) fn of_result(before: &Value, after: &Value) -> Vec<String> {
     let with = |schema: &Value| TaskInfo {
         result_schema: Some(schema.to_string()),
         ..task("f", &[])
@@ -455,151 +454,4 @@ fn schemas_made_to_take_long_are_given_up() {
         &json!({"type": "array", "items": nested}),
     ));
     assert_eq!(found, [""; 0]);
-}
-
-/// Schemas of a few shapes, nested a little.
-fn schemas() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(json!(true)),
-        Just(json!({"type": "null"})),
-        Just(json!({"type": "boolean"})),
-        (0..5, 5..9).prop_map(
-            |(least, most)| json!({"type": "integer", "minimum": least, "maximum": most})
-        ),
-        (1..9).prop_map(|most| json!({"type": "string", "maxLength": most})),
-        proptest::collection::btree_set("[a-c]", 1..4).prop_map(|values| json!({"enum": values})),
-    ];
-    leaf.prop_recursive(3, 12, 3, |inner| {
-        prop_oneof![
-            inner
-                .clone()
-                .prop_map(|items| json!({"type": "array", "items": items})),
-            proptest::collection::btree_map("[a-c]", inner.clone(), 0..3).prop_map(|all| {
-                let first: Vec<_> = all.keys().take(1).cloned().collect();
-                json!({"type": "object", "properties": all, "required": first})
-            }),
-            proptest::collection::vec(inner, 1..3).prop_map(|all| json!({"anyOf": all})),
-        ]
-    })
-}
-
-/// Makes a schema take more.
-fn wider(schema: &Value, by: u8, other: &Value) -> Value {
-    let mut wide = schema.clone();
-    match (by % 4, wide.as_object_mut()) {
-        (0, Some(map)) => {
-            for rule in ["minimum", "maximum", "maxLength", "required"] {
-                map.remove(rule);
-            }
-            wide
-        }
-        (1, Some(map)) => {
-            if let Some(properties) = map.get_mut("properties").and_then(Value::as_object_mut) {
-                for one in properties.values_mut() {
-                    *one = wider(one, by / 4, other);
-                }
-            }
-            if let Some(items) = map.get_mut("items") {
-                *items = wider(items, by / 4, other);
-            }
-            wide
-        }
-        (2, _) => json!({"anyOf": [other, schema]}),
-        _ => json!({"anyOf": [schema, {"type": "null"}]}),
-    }
-}
-
-fn lists() -> impl Strategy<Value = Vec<Param>> {
-    let one = (
-        "[a-f]",
-        0..3u8,
-        any::<bool>(),
-        proptest::option::of(schemas()),
-    );
-    proptest::collection::vec(one, 0..5).prop_map(|drawn| {
-        let mut params: Vec<Param> = Vec::new();
-        for (name, kind, required, schema) in drawn {
-            if params.iter().any(|param| param.name == name) {
-                continue;
-            }
-            let kind = match kind {
-                0 | 1 => ParamKind::PositionalOrKeyword,
-                _ => ParamKind::KeywordOnly,
-            };
-            let schema = schema.map(|schema| schema.to_string());
-            params.push(Param {
-                required,
-                kind,
-                schema,
-                ..param(&name)
-            });
-        }
-        params.sort_by_key(|param| (param.kind == ParamKind::KeywordOnly, !param.required));
-        params
-    })
-}
-
-/// Makes a list take more calls.
-fn more(params: &[Param], by: u8, other: &Value) -> Vec<Param> {
-    let mut params = params.to_vec();
-    for param in &mut params {
-        if by & 1 == 0 {
-            param.required = false;
-        }
-        if let Some(schema) = param.schema.as_deref().filter(|_| by & 2 == 0) {
-            let schema: Value = serde_json::from_str(schema).unwrap();
-            param.schema = Some(wider(&schema, by / 4, other).to_string());
-        }
-    }
-    if by & 4 == 0 {
-        params.push(keyword(optional(&format!("new_{by}"))));
-    }
-    params
-}
-
-proptest! {
-    #[test]
-    fn whatever_a_component_says_it_is_compatible_with_itself(params in lists(), result in schemas()) {
-        let one = TaskInfo { result_schema: Some(result.to_string()), ..task("f", &params) };
-        prop_assert_eq!(breaks(&[one.clone()], &[one.clone()]), vec![]);
-        prop_assert_eq!(changes(&[one.clone()], &[one]), Changes::default());
-    }
-
-    #[test]
-    fn a_schema_said_again_in_other_words_is_compatible(schema in schemas()) {
-        let other = json!({"anyOf": [{"$ref": "#/$defs/It"}], "$defs": {"It": schema}});
-        prop_assert_eq!(of_schema(&schema, &other), Vec::<String>::new());
-        prop_assert_eq!(of_schema(&other, &schema), Vec::<String>::new());
-    }
-
-    #[test]
-    fn widening_is_compatible_however_often_it_is_done(
-        params in lists(), steps in proptest::collection::vec((any::<u8>(), schemas()), 1..4),
-    ) {
-        let mut wide = params.clone();
-        for (by, other) in &steps {
-            let next = more(&wide, *by, other);
-            prop_assert_eq!(of_params(&wide, &next), Vec::<String>::new());
-            wide = next;
-        }
-        prop_assert_eq!(of_params(&params, &wide), Vec::<String>::new());
-    }
-
-    #[test]
-    fn a_result_may_promise_more_however_often(
-        schema in schemas(), steps in proptest::collection::vec((any::<u8>(), schemas()), 1..4),
-    ) {
-        let mut wide = schema.clone();
-        for (by, other) in &steps {
-            wide = wider(&wide, *by, other);
-        }
-        prop_assert_eq!(of_result(&wide, &schema), Vec::<String>::new());
-    }
-
-    #[test]
-    fn no_text_of_a_guest_makes_it_panic(old in ".{0,40}", new in any::<String>(), schema in schemas()) {
-        let params = |text: &str| [Param { schema: Some(text.to_owned()), ..param("p") }];
-        of_params(&params(&old), &params(&new));
-        of_params(&params(&schema.to_string()), &params(&new));
-    }
 }

@@ -3,6 +3,7 @@
 use super::Stand;
 use crate::plane::{Canary, Code, Pinned, Pushed, Versions};
 use crate::registry::tests::component;
+use crate::task::Scope;
 use serde_json::json;
 
 const MODULE: &str = "/v1/tenants/acme/modules/images";
@@ -89,4 +90,22 @@ async fn versions_have_names_and_pins_and_a_canary_is_steered() {
     assert_eq!(unknown.code(), Code::NotFound);
     let free: Pinned = stand.post("/pin", json!({})).await.read();
     assert_eq!((free.version, free.pinned), (1, false));
+}
+
+#[tokio::test]
+async fn canaries_and_pins_of_others_look_like_what_is_not_there() {
+    let stand = Stand::new().await;
+    stand.push(&stand.operator, "other", "images", "a").await;
+    let token = stand.token(Scope::TenantAdmin, Some("acme")).await;
+    for what in ["GET canary", "POST canary", "POST pin"] {
+        let (method, path) = what.split_once(' ').unwrap();
+        let mut told = Vec::new();
+        for tenant in ["other", "nobody"] {
+            let what = format!("{method} /v1/tenants/{tenant}/modules/images/{path}");
+            let answer = stand.json(&token, &what, json!({})).await;
+            assert_eq!(answer.code(), Code::NotFound, "{what}");
+            told.push(answer.words(&format!("{tenant:?}")));
+        }
+        assert_eq!(told[0], told[1], "{what}");
+    }
 }

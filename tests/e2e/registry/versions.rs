@@ -1,9 +1,7 @@
 //! New versions of a module: what breaks callers, names, pins, and canaries.
 
-mod made;
-
+use super::made::{Task, component};
 use crate::{stage, success};
-use made::{Task, component};
 use serde_json::{Value, json};
 use support::{Letter, Ran, Redis, Stage, Tally, until};
 
