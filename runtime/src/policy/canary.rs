@@ -66,7 +66,8 @@ pub fn is_chosen(share: Share, module: &ModuleName, version: u32, task: &TaskId)
     hash.update(task.as_str().as_bytes());
     let [a, b, c, d, ..] = *hash.finalize().as_bytes();
     let place = u64::from(u32::from_be_bytes([a, b, c, d]));
-    place * u64::from(Share::WHOLE) >> 32 < u64::from(share.parts())
+    let part = (place * u64::from(Share::WHOLE)) >> 32;
+    part < u64::from(share.parts())
 }
 
 /// Tells whether a run ended badly; `None` where it did not end, or said nothing of the
