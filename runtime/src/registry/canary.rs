@@ -154,7 +154,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`]; nothing was added.
     pub async fn tally(&self, ends: CanaryEnds) -> Result<Option<String>, RegistryError> {
-        Ok(self.store().write(Tally { ends }).await?)
+        self.store().write(Tally { ends }).await
     }
 
     /// Ends the canary of a module because it cannot be loaded, if it still runs.

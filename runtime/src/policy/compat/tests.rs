@@ -86,15 +86,17 @@ pub(super) fn of_result(before: &Value, after: &Value) -> Vec<String> {
 fn a_task_that_is_gone_breaks_its_callers_and_a_new_one_nobody() {
     let (one, two) = (task("one", &[]), task("two", &[param("a")]));
     let gone = "one is gone; calls of it fail with NotRegistered";
-    assert_eq!(seen(&[one.clone(), two.clone()], &[two.clone()]), [gone]);
-    assert!(seen(&[two.clone()], &[one, two]).is_empty());
+    assert_eq!(
+        seen(&[one.clone(), two.clone()], std::slice::from_ref(&two)),
+        [gone]
+    );
+    assert!(seen(std::slice::from_ref(&two), &[one, two.clone()]).is_empty());
 }
 
 #[test]
 fn each_change_of_parameters_that_callers_would_meet_is_found() {
     let gone = "f: b is gone; calls with it fail with TypeError";
     let cases: Vec<(Vec<Param>, Vec<Param>, Vec<&str>)> = vec![
-        (vec![param("a"), param("b")], vec![param("a")], vec![gone]),
         (
             vec![param("a"), optional("b")],
             vec![param("a")],
@@ -202,11 +204,7 @@ fn what_callers_do_not_meet_is_no_break() {
 }
 
 #[test]
-fn each_way_to_take_less_is_told_with_its_place() {
-    let of_tree = |kind: &str| {
-        json!({"$ref": "#/$defs/Tree", "$defs": {"Tree": {"type": "object", "properties": {
-            "name": {"type": kind}, "children": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}}}}})
-    };
+fn each_way_to_take_less_is_told() {
     for (before, after, expected) in [
         (
             json!({"type": ["string", "null"]}),
@@ -243,6 +241,18 @@ fn each_way_to_take_less_is_told_with_its_place() {
             json!({"type": "integer", "format": "uint8"}),
             vec!["has maximum 255 now, was 4294967295"],
         ),
+    ] {
+        assert_eq!(of_schema(&before, &after), expected, "{before} {after}");
+    }
+}
+
+#[test]
+fn what_is_taken_less_within_a_value_is_told_with_its_path() {
+    let of_tree = |kind: &str| {
+        json!({"$ref": "#/$defs/Tree", "$defs": {"Tree": {"type": "object", "properties": {
+            "name": {"type": kind}, "children": {"type": "array", "items": {"$ref": "#/$defs/Tree"}}}}}})
+    };
+    for (before, after, expected) in [
         (
             json!({"type": "string", "maxLength": 9}),
             json!({"type": "string", "maxLength": 8}),
