@@ -78,7 +78,7 @@ impl App {
             registry.clone(),
         ));
         let (following, end) = (resolver.clone(), ended.clone());
-        served.spawn(async move { Box::pin(following.run(end)).await });
+        served.spawn(async move { following.run(end).await });
         if let Some(listener) = listener {
             let api = listen::api(Arc::clone(&metrics), registry.clone(), shutdown.clone());
             served.spawn(listen::serve(

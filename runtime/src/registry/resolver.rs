@@ -159,11 +159,12 @@ impl Resolver {
         if let Some(loaded) = module.loaded(&name.task) {
             return Ok(loaded);
         }
-        self.load(module).await?;
+        // Rarely needed: the future of every attempt would grow by it.
+        Box::pin(self.load(module)).await?;
         match module.loaded(&name.task) {
             Some(loaded) => Ok(loaded),
             // Evicted in this very moment, where far too many modules are in use.
-            None => module.obtain(self.components(), &name.task).await,
+            None => Box::pin(module.obtain(self.components(), &name.task)).await,
         }
     }
 

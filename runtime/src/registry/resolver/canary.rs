@@ -75,7 +75,7 @@ impl Resolver {
         let canary = self.snapshot().canary(tenant, &name.module).cloned();
         if let Some(canary) = canary.filter(|canary| canary.takes(name, task)) {
             match self.code(&canary.module, name).await {
-                Err(error) if error.lasts() => self.unfit(&canary.module, &error).await?,
+                Err(error) if error.lasts() => Box::pin(self.unfit(&canary.module, &error)).await?,
                 found => return found.map(Resolution::Known),
             }
         }

@@ -23,7 +23,7 @@ impl Resolver {
     /// modules, and says every 2 s that this worker runs. Then it says that the
     /// worker ended. Run it once for each resolver.
     pub async fn run(&self, stop: CancellationToken) {
-        let work = async {
+        let work = Box::pin(async {
             tokio::join!(
                 self.follow(),
                 self.watch(),
@@ -31,12 +31,12 @@ impl Resolver {
                 self.warm(),
                 self.count()
             )
-        };
+        });
         tokio::select! {
             () = stop.cancelled() => {}
             _ = work => {}
         }
-        self.add_up().await;
+        Box::pin(self.add_up()).await;
         let leave = Leave {
             id: self.0.worker.id.clone(),
         };
