@@ -6,6 +6,7 @@
 mod audit;
 mod build;
 mod call;
+mod canary;
 mod case;
 mod compare;
 mod completions;
@@ -21,6 +22,7 @@ mod modules;
 mod moment;
 mod new;
 mod options;
+mod pin;
 mod purge;
 mod push;
 mod queues;
@@ -94,6 +96,15 @@ enum Command {
     /// Take a module away with all its versions.
     #[command(after_help = modules::REMOVE_JSON)]
     Remove(modules::RemoveArgs),
+    /// Keep a version of a module the current one, whatever is pushed.
+    #[command(after_help = pin::JSON)]
+    Pin(pin::Args),
+    /// Let pushes of a module become its current version again.
+    #[command(after_help = pin::JSON)]
+    Unpin(pin::UnpinArgs),
+    /// Show or change the version of a module that gets a share of its tasks.
+    #[command(after_help = canary::JSON)]
+    Canary(canary::Args),
     /// Send a task.
     #[command(after_help = call::JSON)]
     Call(call::Args),
@@ -224,6 +235,9 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Modules(args) => wait_for(modules::list(args, &options, screen)),
         Command::Rollback(args) => wait_for(modules::rollback(args, &options, screen)),
         Command::Remove(args) => wait_for(modules::remove(args, &options, screen)),
+        Command::Pin(args) => wait_for(pin::pin(args, &options, screen)),
+        Command::Unpin(args) => wait_for(pin::unpin(args, &options, screen)),
+        Command::Canary(args) => wait_for(canary::run(args, &options, screen)),
         Command::Call(args) => wait_for(call::run(args, &options, screen)),
         Command::Result(args) => wait_for(result::run(args, &options, screen)),
         Command::Why(args) => wait_for(why::run(args, &options, screen)),

@@ -13,6 +13,7 @@ mod schemas;
 mod tasks;
 mod tenants;
 mod tokens;
+mod versions;
 
 pub use audit::{Audit, AuditEntry};
 pub use error::{Code, Failure, Fault};
@@ -29,3 +30,7 @@ pub use tasks::{
 };
 pub use tenants::{TenantChange, TenantEnd, TenantView, TenantWish, Tenants};
 pub use tokens::{NewTokenView, RotateWish, TokenView, TokenWish, Tokens};
+pub use versions::{
+    BeforeView, Canary, CanaryOrder, CanaryView, CanaryWish, ChangesView, EndsView, FindingView,
+    PinWish, Pinned,
+};

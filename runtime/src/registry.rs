@@ -10,6 +10,7 @@
 //! question, at admission: which code is this task?
 
 mod bucket;
+mod canary;
 mod compile;
 mod components;
 mod digest;
@@ -18,7 +19,9 @@ mod files;
 mod garbage;
 mod kills;
 pub mod owner;
+mod pin;
 mod presence;
+mod refused;
 mod resolver;
 mod rows;
 mod seal;
@@ -26,19 +29,24 @@ mod store;
 mod turn;
 mod upload;
 
+pub use crate::policy::canary::{Ends, Rule};
 pub use bucket::{Bucket, BucketError, Keys};
+pub use canary::{CanaryChanged, CanaryEnds, CanaryInfo, CanaryOrder, CanaryState};
 pub use compile::{Compiler, compile_child};
 pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
 pub use garbage::{Collected, FOREIGN_ARTIFACT_KEPT, GRACE};
 pub use kills::{Aim, Kill};
+pub use pin::Pinned;
 pub use presence::LiveReport;
-pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Trouble, Worker};
+pub use refused::VersionRefused;
+pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Side, Trouble, Worker};
 pub use store::Store;
-pub use upload::{PushStep, Pushed};
+pub use upload::{Before, PushStep, Pushed, Wishes};
 
 use crate::clock::Clock;
-use crate::task::{ModuleName, TenantName};
+use crate::policy::compat::Finding;
+use crate::task::{ModuleName, Release, TenantName};
 use celeriac_sandbox::{Engine, TaskInfo};
 use components::Components;
 use jiff::Timestamp;
@@ -68,6 +76,12 @@ pub struct ModuleInfo {
     pub name: ModuleName,
     /// The current version.
     pub version: u32,
+    /// What its author calls it.
+    pub release: Option<Release>,
+    /// Whether it stays the current one, whatever is pushed.
+    pub pinned: bool,
+    /// The last canary.
+    pub canary: Option<CanaryInfo>,
     /// The component.
     pub digest: Digest,
     /// Its size, bytes.
@@ -85,6 +99,10 @@ pub struct ModuleInfo {
 pub struct VersionInfo {
     /// Its number, from 1; never given twice.
     pub version: u32,
+    /// What its author calls it.
+    pub release: Option<Release>,
+    /// What it broke for callers of the version before, where that was allowed.
+    pub breaks: Vec<Finding>,
     /// The component.
     pub digest: Digest,
     /// Its size, bytes.
@@ -162,15 +180,22 @@ impl Registry {
     /// [`RegistryError::Database`].
     pub async fn modules(&self, tenant: &TenantName) -> Result<Vec<ModuleInfo>, RegistryError> {
         let pointers = rows::pointers_of(self.store(), tenant).await?;
-        let modules = pointers.modules.into_iter().map(|one| ModuleInfo {
-            name: one.module,
-            version: one.version,
-            digest: one.digest,
-            bytes: one.bytes,
-            pushed_at: moment(one.pushed_at_ms),
-            tasks: one.tasks,
-            imports: one.imports,
-        });
+        let mut canaries = rows::canaries(self.store(), tenant).await?;
+        let current = pointers.modules.into_iter();
+        let modules = current
+            .filter(|one| one.share.is_none())
+            .map(|one| ModuleInfo {
+                canary: canaries.remove(one.module.as_str()),
+                release: one.release,
+                pinned: one.pinned,
+                name: one.module,
+                version: one.version,
+                digest: one.digest,
+                bytes: one.bytes,
+                pushed_at: moment(one.pushed_at_ms),
+                tasks: one.tasks,
+                imports: one.imports,
+            });
         Ok(modules.collect())
     }
 

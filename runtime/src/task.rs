@@ -9,6 +9,7 @@ mod format;
 mod id;
 mod json;
 mod name;
+mod portion;
 mod queue;
 mod rate;
 mod scope;
@@ -19,12 +20,14 @@ mod tenant;
 mod turn;
 pub mod units;
 mod used;
+mod version;
 
 pub use exception::Exception;
 pub use format::{Accept, Format};
 pub use id::{Fence, TaskId, TaskIdError};
 pub use json::{Items, Json};
 pub use name::{ModuleName, NameError, TaskName};
+pub use portion::{Portion, PortionError};
 pub use queue::{
     ExchangeType, KnownQueues, NO_FANOUT, QueueShape, QueueShapes, TooManyShapes, check_name,
 };
@@ -36,3 +39,4 @@ pub use state::State;
 pub use tenant::{Ceiling, Quota, TenantName, TenantNameError, Weight, WeightError};
 pub use turn::{PROMISES, Pace, Turn};
 pub use used::{UsedGrant, UsedGrants};
+pub use version::{Release, VersionError, Wanted};

@@ -1,12 +1,16 @@
 //! Modules come, change and go while workers run.
 
+mod made;
+mod versions;
+
 use crate::{failure, stage, success};
 use serde_json::Value;
 use support::{Ran, Stage, until};
 
 fn push_as(stage: &Stage, component: &str, name: &str) -> Value {
     let file = stage.component(component).display().to_string();
-    stage.json(&["push", &file, "--name", name])
+    // One component takes the place of another here.
+    stage.json(&["push", &file, "--name", name, "--breaking"])
 }
 
 #[test]
@@ -118,7 +122,8 @@ fn pushes_at_the_same_time_all_count() {
         .zip(files.iter().cycle())
         .map(|(name, file)| {
             let file = stage.component(file).display().to_string();
-            let mut command = stage.command(&["push", &file, "--name", name, "--json"]);
+            let mut command =
+                stage.command(&["push", &file, "--name", name, "--breaking", "--json"]);
             command
                 .stdout(std::process::Stdio::null())
                 .spawn()

@@ -20,6 +20,7 @@ mod tenants;
 mod tokens;
 mod trouble;
 mod uploads;
+mod versions;
 
 pub(in crate::api) use front::front;
 pub use openapi::document;
@@ -171,6 +172,7 @@ fn routes() -> OpenApiRouter<Plane> {
         .merge(tenants::router())
         .merge(tokens::router())
         .merge(modules::router())
+        .merge(versions::router())
         .merge(kills::router())
         .merge(audit::router())
 }

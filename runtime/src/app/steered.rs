@@ -98,10 +98,12 @@ impl App {
         ended: &CancellationToken,
     ) {
         let (events, steering) = (control.events.clone(), Arc::clone(&control.steering));
+        let resolver = control.resolver.clone();
         let (bus, metrics, end) = (Arc::clone(&self.bus), Arc::clone(metrics), ended.clone());
         served.spawn(async move {
             let pulse = || {
                 metrics.events_dropped(events.dropped());
+                metrics.canaries_aborted(resolver.aborted());
                 let (active, processed) = steering.roll.pulse();
                 Pulse { active, processed }
             };

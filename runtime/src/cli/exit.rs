@@ -245,6 +245,13 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
             let hint = other_version(module, others.max()).unwrap_or_else(push);
             (Exit::NotFound, Some(hint))
         }
+        RegistryError::Version(refused) => {
+            let exit = match refused.is_missing() {
+                true => Exit::NotFound,
+                false => Exit::Refused,
+            };
+            (exit, Some(refused.hint()))
+        }
         RegistryError::Killed { .. } | RegistryError::KillsFull { .. } => (Exit::Refused, None),
         RegistryError::UnknownTask { .. } | RegistryError::NoModules { .. } => {
             (Exit::NotFound, None)

@@ -1,13 +1,14 @@
 //! `celeriac modules`, `rollback` and `remove`.
 
+use super::canary;
 use super::exit::{Exit, Problem};
 use super::kill;
 use super::options::Options;
 use super::screen::Screen;
 use super::show;
 use crate::app::App;
-use crate::registry::{LiveReport, RegistryError};
-use crate::task::{ModuleName, TenantName};
+use crate::registry::{CanaryState, LiveReport, ModuleInfo, Registry, RegistryError};
+use crate::task::{ModuleName, Release, TenantName, Wanted};
 use crate::telemetry::human;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -16,8 +17,8 @@ use std::time::Duration;
 pub(crate) const LIVE: Duration = Duration::from_secs(5);
 
 /// The document of `--json`, for `--help`.
-pub(crate) const LIST_JSON: &str = "JSON: {\"modules\": [{\"name\", \"version\", \"digest\", \"bytes\", \"pushed_at\", \"tasks\", \
-    \"imports\"}], \"killed\": [KILL]} with KILL as `celeriac kill` has it, or {\"name\", \"versions\": [{\"version\", \"digest\", \"bytes\", \"pushed_at\", \
+pub(crate) const LIST_JSON: &str = "JSON: {\"modules\": [{\"name\", \"version\", \"release\", \"pinned\", \"canary\", \"digest\", \"bytes\", \"pushed_at\", \"tasks\", \
+    \"imports\"}], \"killed\": [KILL]} with KILL as `celeriac kill` has it, or {\"name\", \"versions\": [{\"version\", \"release\", \"breaks\", \"digest\", \"bytes\", \"pushed_at\", \
     \"tasks\", \"current\"}]}.";
 
 #[derive(Debug, clap::Args)]
@@ -33,8 +34,11 @@ pub(crate) const ROLLBACK_JSON: &str = "JSON: {\"module\", \"from\", \"version\"
 pub(crate) struct RollbackArgs {
     /// The module
     name: String,
-    /// The version to run [default: the one before the current]
-    version: Option<u32>,
+    /// The version to run, by its number or its name, as in 3 or 1.4.0 [default: the one before the current]
+    version: Option<Wanted>,
+    /// The version to run, in other words
+    #[arg(long, value_name = "VERSION", conflicts_with = "version")]
+    to: Option<Wanted>,
 }
 
 /// The document of `--json`, for `--help`.
@@ -71,6 +75,20 @@ pub(crate) fn live_json(live: &LiveReport) -> Value {
     json!({"workers": live.workers, "live": live.live, "after_ms": after})
 }
 
+/// Returns the number of the version that somebody named.
+pub(crate) async fn wanted(
+    registry: &Registry,
+    (tenant, name): (&TenantName, &ModuleName),
+    wanted: Option<&Wanted>,
+    command: &str,
+) -> anyhow::Result<Option<u32>> {
+    let Some(wanted) = wanted else {
+        return Ok(None);
+    };
+    let number = registry.number(tenant, name, wanted).await;
+    Ok(Some(number.map_err(|error| named(command, error))?))
+}
+
 /// Lists modules, or the versions of one.
 pub(crate) async fn list(
     args: ListArgs,
@@ -96,6 +114,9 @@ async fn all(app: &App, tenant: &TenantName, screen: &mut Screen) -> anyhow::Res
             json!({
                 "name": module.name.as_str(),
                 "version": module.version,
+                "release": module.release.as_ref().map(ToString::to_string),
+                "pinned": module.pinned,
+                "canary": module.canary.as_ref().map(canary::document),
                 "digest": format!("sha256:{}", module.digest.hex()),
                 "bytes": module.bytes,
                 "pushed_at": module.pushed_at.to_string(),
@@ -115,7 +136,7 @@ async fn all(app: &App, tenant: &TenantName, screen: &mut Screen) -> anyhow::Res
     let rows = modules.iter().map(|module| {
         vec![
             module.name.to_string(),
-            module.version.to_string(),
+            running(module),
             show::digest(&module.digest),
             human::size(module.bytes),
             show::ago(now, module.pushed_at),
@@ -126,10 +147,35 @@ async fn all(app: &App, tenant: &TenantName, screen: &mut Screen) -> anyhow::Res
         &["module", "version", "component", "size", "pushed", "tasks"],
         rows.collect(),
     );
+    for (name, canary) in modules
+        .iter()
+        .filter_map(|module| Some((&module.name, module.canary.as_ref()?)))
+    {
+        if canary.state != CanaryState::Promoted {
+            screen.line(format!("{name}: {}", canary::line(canary)));
+        }
+    }
     for kill in &kills {
         screen.line(format!("{kill} (undo: {})", kill.aim.undo()));
     }
     Ok(Exit::Done)
+}
+
+/// Shows the version of a module that runs.
+fn running(module: &ModuleInfo) -> String {
+    let version = numbered(module.version, module.release.as_ref());
+    match module.pinned {
+        true => format!("{version} pinned"),
+        false => version,
+    }
+}
+
+/// Shows a version by its number and its name.
+pub(crate) fn numbered(version: u32, release: Option<&Release>) -> String {
+    match release {
+        Some(release) => format!("{version} ({release})"),
+        None => version.to_string(),
+    }
 }
 
 async fn versions(
@@ -144,6 +190,8 @@ async fn versions(
         .map(|version| {
             json!({
                 "version": version.version,
+                "release": version.release.as_ref().map(ToString::to_string),
+                "breaks": version.breaks,
                 "digest": format!("sha256:{}", version.digest.hex()),
                 "bytes": version.bytes,
                 "pushed_at": version.pushed_at.to_string(),
@@ -156,7 +204,7 @@ async fn versions(
     let now = app.clock().now();
     let rows = versions.iter().map(|version| {
         vec![
-            version.version.to_string(),
+            numbered(version.version, version.release.as_ref()),
             if version.current {
                 "runs".to_owned()
             } else {
@@ -188,9 +236,9 @@ pub(crate) async fn rollback(
     let app = options.open().await?;
     let moved = async {
         let registry = app.registry().await?;
-        let moved = registry
-            .rollback(&options.tenant(), &name, args.version)
-            .await;
+        let (tenant, version) = (options.tenant(), args.version.or(args.to));
+        let version = wanted(&registry, (&tenant, &name), version.as_ref(), "rollback").await?;
+        let moved = registry.rollback(&tenant, &name, version).await;
         let moved = moved.map_err(|error| named("rollback", error))?;
         let live = registry.wait_live(moved.generation, LIVE).await?;
         anyhow::Ok((moved, live))

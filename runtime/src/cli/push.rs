@@ -1,27 +1,29 @@
 //! `celeriac push`.
 
+mod report;
+
 use super::exit::{Exit, Problem};
-use super::modules::{LIVE, live_json, module_name};
+use super::modules::{LIVE, module_name};
 use super::options::Options;
 use super::screen::{Screen, Spinner};
-use super::show;
 use crate::app::App;
-use crate::registry::{LiveReport, PushStep, Pushed, Registry};
-use crate::task::{ModuleName, TenantName};
+use crate::registry::{LiveReport, PushStep, Pushed, Registry, Rule, Wishes};
+use crate::task::{ModuleName, Portion, Release, TenantName};
 use crate::telemetry::human;
 use anyhow::Context as _;
 use bytes::Bytes;
 use celeriac_build::Guest;
-use celeriac_sandbox::{UPLOAD_BYTES, Want};
-use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use celeriac_sandbox::UPLOAD_BYTES;
 use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 /// The document of `--json`, for `--help`.
-pub(crate) const JSON: &str = "JSON: {\"module\", \"version\", \"digest\", \"bytes\", \"tasks\", \"asks_for\", \
-    \"wants\": [{\"want\", \"granted\", \"line\"}], \"can_reach\", \"imports\", \"unchanged\", \"live\": {\"workers\", \"live\", \"after_ms\"}}.";
+pub(crate) const JSON: &str = "JSON: {\"module\", \"version\", \"release\", \"runs\", \"canary\", \"dry_run\", \"digest\", \"bytes\", \"tasks\", \"asks_for\", \
+    \"wants\": [{\"want\", \"granted\", \"line\"}], \"can_reach\", \"imports\", \"unchanged\", \
+    \"before\": null or {\"version\", \"release\", \"bytes\"}, \"changes\": {\"added\", \"removed\", \"changed\"}, \
+    \"breaks\": [{\"task\", \"parameter\", \"breaks\", \"seen\"}], \"live\": {\"workers\", \"live\", \"after_ms\"}}; \
+    with --dry-run \"live\" is null.";
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -30,6 +32,43 @@ pub(crate) struct Args {
     /// Name of the module: its tasks are called NAME.TASK
     #[arg(long)]
     name: String,
+    /// Call this version so, as in 1.4.0; it must be higher than the current one's
+    #[arg(long)]
+    version: Option<Release>,
+    /// Take a --version that is not higher than the current one's
+    #[arg(long, requires = "version")]
+    allow_older: bool,
+    /// Take it although callers of the current version would break
+    #[arg(long)]
+    breaking: bool,
+    /// Give it only this share of the tasks, as in 5%; the current version gets the rest
+    #[arg(long, value_name = "SHARE")]
+    canary: Option<Portion>,
+    /// Runs of the canary that end before it is judged
+    #[arg(long, value_name = "N", default_value_t = Rule::default().runs, requires = "canary")]
+    canary_runs: u64,
+    /// How many points more of the canary's runs may fail than of the current version's
+    #[arg(long, value_name = "SHARE", default_value_t = Rule::default().points, requires = "canary")]
+    canary_points: Portion,
+    /// Tell what it would change, and publish nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Args {
+    fn wishes(&self) -> Wishes {
+        let rule = Rule {
+            runs: self.canary_runs,
+            points: self.canary_points,
+        };
+        Wishes {
+            release: self.version.clone(),
+            older: self.allow_older,
+            breaking: self.breaking,
+            canary: self.canary.map(|share| (share, rule)),
+            dry: self.dry_run,
+        }
+    }
 }
 
 /// Pushes a component and waits until running workers have it.
@@ -38,7 +77,7 @@ pub(crate) async fn run(
     options: &Options,
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
-    let name = module_name(&args.name)?;
+    let (name, wishes) = (module_name(&args.name)?, args.wishes());
     let file = match args.file {
         Some(file) => file,
         None => built(screen).await?,
@@ -46,7 +85,7 @@ pub(crate) async fn run(
     let component = read(&file)?;
     let app = options.open().await?;
     let tenant = options.tenant();
-    let pushed = push(&app, (&tenant, &name), component, screen).await;
+    let pushed = push(&app, (&tenant, &name), (component, &wishes), screen).await;
     let reach = pushed.as_ref().map(|(pushed, _)| {
         let (module, tasks) = (pushed.module.as_str(), &pushed.tasks);
         let reach = app.reach(&tenant, module, tasks);
@@ -55,8 +94,13 @@ pub(crate) async fn run(
     app.close().await;
     let (reach, wants) = reach.unwrap_or_default();
     let (pushed, live) = pushed?;
-    print(&pushed, (&reach, &wants), &live, screen);
-    Ok(Exit::Done)
+    report::print(&pushed, &wishes, (&reach, &wants), live.as_ref(), screen);
+    Ok(
+        match wishes.dry && !wishes.breaking && !pushed.breaks.is_empty() {
+            true => Exit::Refused,
+            false => Exit::Done,
+        },
+    )
 }
 
 async fn built(screen: &Screen) -> anyhow::Result<PathBuf> {
@@ -86,16 +130,21 @@ fn read(path: &Path) -> anyhow::Result<Bytes> {
 async fn push(
     app: &App,
     (tenant, name): (&TenantName, &ModuleName),
-    component: Bytes,
+    (component, wishes): (Bytes, &Wishes),
     screen: &Screen,
-) -> anyhow::Result<(Pushed, LiveReport)> {
+) -> anyhow::Result<(Pushed, Option<LiveReport>)> {
     let spinner = screen.spinner("opening the registry");
     let registry: Registry = app.registry().await?;
     let pushed = registry
-        .push(tenant, name, component, &mut |step| told(&spinner, &step))
+        .push_as(tenant, name, component, wishes, &mut |step| {
+            told(&spinner, &step);
+        })
         .await?;
+    if wishes.dry {
+        return Ok((pushed, None));
+    }
     let live = registry.wait_live(pushed.generation, LIVE).await?;
-    Ok((pushed, live))
+    Ok((pushed, Some(live)))
 }
 
 fn told(spinner: &Spinner, step: &PushStep) {
@@ -107,75 +156,5 @@ fn told(spinner: &Spinner, step: &PushStep) {
         }
         PushStep::Described { tasks } => spinner.say(human::count(*tasks as u64, "task")),
         PushStep::Published => spinner.say("waiting for running workers"),
-    }
-}
-
-fn print(
-    pushed: &Pushed,
-    (reach, wants): (&[String], &BTreeMap<String, Want>),
-    live: &LiveReport,
-    screen: &mut Screen,
-) {
-    screen.document(&json!({
-        "module": pushed.module.as_str(),
-        "version": pushed.version,
-        "digest": format!("sha256:{}", pushed.digest.hex()),
-        "bytes": pushed.bytes,
-        "tasks": pushed.tasks,
-        "asks_for": pushed.asks_for,
-        "wants": wants.iter().map(|(want, found)| want_json(want, found)).collect::<Vec<_>>(),
-        "can_reach": reach,
-        "imports": pushed.imports,
-        "unchanged": pushed.unchanged,
-        "live": live_json(live),
-    }));
-    let count = human::count(pushed.tasks.len() as u64, "task");
-    let head = format!(
-        "{} {}  {}  {count}:",
-        pushed.module,
-        pushed.version,
-        show::digest(&pushed.digest)
-    );
-    match pushed.tasks.as_slice() {
-        [task] => screen.line(format!("{head} {}", show::signature(task))),
-        tasks => {
-            screen.line(head);
-            for task in tasks.iter().take(show::MENTIONED) {
-                screen.line(format!("  {}", show::signature(task)));
-            }
-            if let Some(more) = show::more(tasks) {
-                screen.line(format!("  {more}: celeriac modules {}", pushed.module));
-            }
-        }
-    }
-    let listed = |all: &[String]| match all {
-        [] => "nothing".to_owned(),
-        all => all.join(", "),
-    };
-    let (asks_for, reach) = (listed(&pushed.asks_for), listed(reach));
-    screen.line(format!("asks for: {asks_for}    can reach: {reach}"));
-    for (want, found) in wants {
-        screen.line(format!("  {}", want_line(want, found)));
-    }
-    if pushed.unchanged {
-        screen.line("unchanged: this very component runs already");
-    }
-    screen.line(live.to_string());
-}
-
-fn want_json(want: &str, found: &Want) -> Value {
-    let line = match found {
-        Want::Missing(line) => Some(line),
-        Want::Granted | Want::Unknown => None,
-    };
-    json!({"want": want, "granted": *found == Want::Granted, "line": line})
-}
-
-/// Says whether something that is wanted is granted, and by which line it would be.
-fn want_line(want: &str, found: &Want) -> String {
-    match found {
-        Want::Granted => format!("{want}: granted"),
-        Want::Missing(line) => format!("{want}: not granted; {line} would"),
-        Want::Unknown => format!("{want}: this version knows no such grant"),
     }
 }

@@ -81,6 +81,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../migrations/0085_calls.sql"),
     },
     Migration {
+        number: 90,
+        name: "versions",
+        sql: include_str!("../../migrations/0090_versions.sql"),
+    },
+    Migration {
         number: 94,
         name: "CPU time of tenants",
         sql: include_str!("../../migrations/0094_tenant_cpu.sql"),

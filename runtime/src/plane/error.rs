@@ -28,6 +28,8 @@ pub enum Code {
     AlreadyExists,
     /// An operator killed it.
     Killed,
+    /// Callers of the current version would break.
+    BreaksCallers,
     /// The request is larger than it may be.
     TooLarge,
     /// The body is of another kind than is wanted.
@@ -65,7 +67,7 @@ pub enum Code {
 
 impl Code {
     /// All that are sent.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -76,6 +78,7 @@ impl Code {
         Self::Conflict,
         Self::AlreadyExists,
         Self::Killed,
+        Self::BreaksCallers,
         Self::TooLarge,
         Self::UnsupportedMediaType,
         Self::ComponentRefused,
@@ -107,6 +110,7 @@ impl Code {
             Self::Conflict => "conflict",
             Self::AlreadyExists => "already_exists",
             Self::Killed => "killed",
+            Self::BreaksCallers => "breaks_callers",
             Self::TooLarge => "too_large",
             Self::UnsupportedMediaType => "unsupported_media_type",
             Self::ComponentRefused => "component_refused",
@@ -141,6 +145,7 @@ impl Code {
             | Self::Killed
             | Self::KeyReused
             | Self::NoResults
+            | Self::BreaksCallers
             | Self::LimitReached => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,

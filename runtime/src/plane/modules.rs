@@ -1,5 +1,6 @@
 //! Modules, their versions, and what a push finds out.
 
+use super::{BeforeView, CanaryView, ChangesView, FindingView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -16,6 +17,12 @@ pub struct ModuleView {
     pub name: String,
     /// The version that runs.
     pub version: u32,
+    /// What its author calls it.
+    pub release: Option<String>,
+    /// Whether it stays the current one, whatever is pushed.
+    pub pinned: bool,
+    /// The last version that got a share of the tasks.
+    pub canary: Option<CanaryView>,
     /// The component, `sha256:` and 64 digits.
     pub digest: String,
     /// Its size, bytes.
@@ -44,6 +51,10 @@ pub struct Modules {
 pub struct VersionView {
     /// Its number.
     pub version: u32,
+    /// What its author calls it.
+    pub release: Option<String>,
+    /// What it broke for callers of the version before, where that was allowed.
+    pub breaks: Vec<FindingView>,
     /// The component.
     pub digest: String,
     /// Its size, bytes.
@@ -74,8 +85,19 @@ pub struct Versions {
 pub struct Pushed {
     /// The module.
     pub module: String,
-    /// Its current version.
+    /// Its version; 0 where nothing was published.
     pub version: u32,
+    /// What its author calls it.
+    pub release: Option<String>,
+    /// Whether it is the current version now: a canary is not, nor is what waits because
+    /// another version is pinned.
+    pub runs: bool,
+    /// The version that was current before.
+    pub before: Option<BeforeView>,
+    /// What it changes, compared with that.
+    pub changes: ChangesView,
+    /// What it breaks for callers of that.
+    pub breaks: Vec<FindingView>,
     /// The component.
     pub digest: String,
     /// Its size, bytes.

@@ -3,6 +3,7 @@
 use super::bucket::BucketError;
 use super::digest::Digest;
 use super::kills::Kill;
+use super::refused::VersionRefused;
 use crate::database::DatabaseError;
 use crate::sql::SqlError;
 use crate::task::{ModuleName, TaskName, TenantName};
@@ -47,6 +48,9 @@ pub enum RegistryError {
         /// The versions that are kept.
         have: Vec<u32>,
     },
+    /// Name or push another version, or say what it may break.
+    #[error(transparent)]
+    Version(#[from] VersionRefused),
     /// Push it again: the stored bytes are gone or are not what they were.
     #[error("the stored component {digest} is missing or damaged; push it again")]
     Damaged {
@@ -155,6 +159,7 @@ impl RegistryError {
             Self::Damaged { .. } | Self::Refused(_) => true,
             Self::UnknownModule { .. }
             | Self::UnknownVersion { .. }
+            | Self::Version(_)
             | Self::UnknownTask { .. }
             | Self::NoModules { .. }
             | Self::Killed { .. }

@@ -164,6 +164,10 @@ impl Registry {
             return Err(RegistryError::Reason { most: REASON });
         }
         self.is_there(&aim).await?;
+        let canary = match &aim {
+            Aim::Digest(digest) => Some(rows::AbortKilled { digest: *digest }),
+            Aim::Task(..) | Aim::Module(..) | Aim::Tenant(_) => None,
+        };
         let put = Put {
             aim,
             reason: reason.to_owned(),
@@ -171,7 +175,11 @@ impl Registry {
             now_ms: self.clock().now_ms(),
         };
         let written = self.store().write(put).await?;
-        written.ok_or(RegistryError::KillsFull { most: KILLS })
+        let number = written.ok_or(RegistryError::KillsFull { most: KILLS })?;
+        if let Some(abort) = canary {
+            self.store().write(abort).await?;
+        }
+        Ok(number)
     }
 
     /// Allows again what was killed, and returns the number from which on workers know;

@@ -28,7 +28,8 @@ pub async fn remove_modules(link: &mut Link, tenant: &TenantName) -> Result<(), 
     let grow = "UPDATE registry SET generation = generation + 1 WHERE id = 1";
     link.execute(grow, Vec::new()).await?;
     for sql in [
-        "UPDATE modules SET current = NULL WHERE tenant = $1",
+        "UPDATE modules SET current = NULL, pinned = 0 WHERE tenant = $1",
+        "DELETE FROM canaries WHERE tenant = $1",
         "DELETE FROM versions WHERE tenant = $1",
         "DELETE FROM refusals WHERE tenant = $1",
     ] {

@@ -7,12 +7,14 @@
 //! changed module is loaded before its pointer moves, so that no attempt waits
 //! for it; attempts that run keep what they have.
 
+mod canary;
 mod follow;
 mod missing;
 mod module;
 mod switch;
 mod trouble;
 
+pub use canary::Side;
 pub use missing::Missing;
 pub use module::Loaded;
 pub use switch::Guarded;
@@ -20,9 +22,10 @@ pub use trouble::Trouble;
 
 use super::components::Components;
 use super::error::RegistryError;
-use super::rows::{self, Pointers};
+use super::rows::{self, Pointer, Pointers};
 use super::{Registry, moment};
 use crate::task::{ModuleName, TaskName, TenantName};
+use canary::{Canary, Counts};
 use jiff::Timestamp;
 use module::Module;
 use std::collections::HashMap;
@@ -69,6 +72,7 @@ struct Inner {
     uses: AtomicU64,
     room: Room,
     switch: Arc<Switch>,
+    counts: Counts,
 }
 
 /// How much a worker keeps loaded.
@@ -83,7 +87,7 @@ struct Room {
 struct Snapshot {
     generation: u64,
     tenants: HashMap<TenantName, Owned>,
-    /// The most recently pushed first.
+    /// All of them, with the canaries, the most recently pushed first.
     order: Vec<Arc<Module>>,
 }
 
@@ -91,7 +95,9 @@ struct Snapshot {
 #[derive(Debug, Default)]
 struct Owned {
     modules: HashMap<ModuleName, Arc<Module>>,
-    /// The most recently pushed first.
+    /// What gets a share of the tasks of one of them.
+    canaries: HashMap<ModuleName, Canary>,
+    /// The modules, the most recently pushed first.
     order: Vec<Arc<Module>>,
 }
 
@@ -118,6 +124,7 @@ impl Registry {
             uses: AtomicU64::new(0),
             room: ROOM,
             switch: Arc::new(Switch::new(kills)),
+            counts: Counts::default(),
         })))
     }
 }
@@ -136,20 +143,28 @@ impl Resolver {
         let Some(module) = self.snapshot().module(tenant, &name.module).cloned() else {
             return Ok(Resolution::Unknown);
         };
-        module.use_at(self.0.uses.fetch_add(1, Ordering::Relaxed));
-        if let Some(loaded) = module.loaded(&name.task) {
-            return Ok(Resolution::Known(loaded));
-        }
         if !module.has(&name.task) {
             return Ok(Resolution::Unknown);
         }
-        self.load(&module).await?;
+        self.code(&module, name).await.map(Resolution::Known)
+    }
+
+    /// Returns the code of a task that a module has, loading it first where it must.
+    async fn code(
+        &self,
+        module: &Arc<Module>,
+        name: &TaskName,
+    ) -> Result<Arc<Loaded>, RegistryError> {
+        module.use_at(self.0.uses.fetch_add(1, Ordering::Relaxed));
+        if let Some(loaded) = module.loaded(&name.task) {
+            return Ok(loaded);
+        }
+        // Rarely needed: the future of every attempt would grow by it.
+        Box::pin(self.load(module)).await?;
         match module.loaded(&name.task) {
-            Some(loaded) => Ok(Resolution::Known(loaded)),
+            Some(loaded) => Ok(loaded),
             // Evicted in this very moment, where far too many modules are in use.
-            None => Ok(Resolution::Known(
-                module.obtain(self.components(), &name.task).await?,
-            )),
+            None => Box::pin(module.obtain(self.components(), &name.task)).await,
         }
     }
 
@@ -212,22 +227,24 @@ impl Resolver {
 impl Snapshot {
     /// Makes the snapshot of new pointers, keeping modules that did not change.
     fn after(before: Option<&Self>, pointers: Pointers) -> Self {
-        let order: Vec<_> = pointers
-            .modules
-            .into_iter()
-            .map(|pointer| {
-                let same = before
-                    .and_then(|before| before.module(&pointer.tenant, &pointer.module))
-                    .filter(|module| module.is(&pointer));
-                same.map_or_else(|| Arc::new(Module::new(pointer)), Arc::clone)
-            })
-            .collect();
+        let mut order = Vec::with_capacity(pointers.modules.len());
         let mut tenants: HashMap<TenantName, Owned> = HashMap::new();
-        for module in &order {
+        for pointer in pointers.modules {
+            let share = pointer.share;
+            let same = before.and_then(|before| before.version(&pointer));
+            let module = same.map_or_else(|| Arc::new(Module::new(pointer)), Arc::clone);
             let own = tenants.entry(module.tenant().clone()).or_default();
             let name = module.name().clone();
-            own.modules.insert(name, Arc::clone(module));
-            own.order.push(Arc::clone(module));
+            order.push(Arc::clone(&module));
+            match share {
+                Some(share) => {
+                    own.canaries.insert(name, Canary { share, module });
+                }
+                None => {
+                    own.modules.insert(name, Arc::clone(&module));
+                    own.order.push(module);
+                }
+            }
         }
         Self {
             generation: pointers.generation,
@@ -239,6 +256,33 @@ impl Snapshot {
     /// Finds a module of a tenant.
     fn module(&self, tenant: &TenantName, module: &ModuleName) -> Option<&Arc<Module>> {
         self.tenants.get(tenant)?.modules.get(module)
+    }
+
+    /// Finds the canary of a module.
+    fn canary(&self, tenant: &TenantName, module: &ModuleName) -> Option<&Canary> {
+        self.tenants.get(tenant)?.canaries.get(module)
+    }
+
+    /// Finds the version that a pointer names: the current one of a module, or its canary.
+    fn version(&self, pointer: &Pointer) -> Option<&Arc<Module>> {
+        let canary = self.canary(&pointer.tenant, &pointer.module);
+        let current = self.module(&pointer.tenant, &pointer.module).into_iter();
+        let mut both = current.chain(canary.map(|canary| &canary.module));
+        both.find(|module| module.is(pointer))
+    }
+
+    /// Tells whether it holds this very module.
+    fn holds(&self, module: &Arc<Module>) -> bool {
+        let canary = self.canary(module.tenant(), module.name());
+        let both = self.same(module).into_iter();
+        let mut both = both.chain(canary.map(|canary| &canary.module));
+        both.any(|one| Arc::ptr_eq(one, module))
+    }
+
+    /// Tells whether a module is one that gets a share of the tasks of another.
+    fn is_canary(&self, module: &Arc<Module>) -> bool {
+        let canary = self.canary(module.tenant(), module.name());
+        canary.is_some_and(|canary| Arc::ptr_eq(&canary.module, module))
     }
 
     /// Finds what has the same tenant and name as a module of another snapshot.

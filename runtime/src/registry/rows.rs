@@ -3,28 +3,35 @@
 //!
 //! Every change that workers must see grows the generation by one.
 
+mod canary;
 mod kills;
+mod pin;
 mod presence;
 mod read;
+mod release;
 mod sweep;
 
+pub(super) use canary::{AbortKilled, Begin, Order, Steer, Steered, Tally, canaries};
 pub(super) use kills::{
     Kills, Lift, Put, digests, digests_of, has_modules, kills, kills_now, was_there,
 };
+pub(super) use pin::{Pin, Pinned};
 pub(super) use presence::{Announce, Leave, workers};
 pub(super) use read::{
     Pointer, Pointers, component, generation_now, modules, named, pointers, pointers_of, refusal,
     sweeps_now, versions,
 };
+pub(super) use release::Against;
 pub(super) use sweep::{Candidate, Sweep, Trim};
 #[cfg(test)]
 pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};
 
 use super::RolledBack;
+use super::canary::CanaryState;
 use super::digest::{Digest, DigestError};
 use super::store::Work;
 use crate::sql::{Kind, Line, Row, Value};
-use crate::task::{ModuleName, TenantName};
+use crate::task::{ModuleName, Release, TenantName};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -54,6 +61,18 @@ pub(super) struct Publish {
     /// The component's file, where it is one: looked at under the same lock.
     pub(super) file: Option<PathBuf>,
     pub(super) now_ms: i64,
+    /// The version that was current when the push was compared with it.
+    pub(super) against: Option<u32>,
+    /// What its author calls it.
+    pub(super) release: Option<Release>,
+    /// Whether it may be called older than the current one.
+    pub(super) older: bool,
+    /// JSON of what it breaks for callers, where that is allowed.
+    pub(super) breaks: Option<String>,
+    /// It gets a share of the tasks, and is not the current version yet.
+    pub(super) canary: Option<Begin>,
+    /// Nothing is written.
+    pub(super) dry: bool,
 }
 
 /// What became of a push.
@@ -62,18 +81,23 @@ pub(super) enum Published {
     New {
         version: u32,
         generation: u64,
+        /// Whether it is the current version now.
+        runs: bool,
     },
     /// The module runs this very component already.
-    Unchanged {
-        version: u32,
-        generation: u64,
-    },
+    Unchanged { version: u32, generation: u64 },
+    /// It would be a new version, and was only looked at.
+    Would { generation: u64 },
     /// Its bytes may have been collected: store them again.
     Swept,
     /// The tenant has [`MODULES`] modules.
     Full,
     /// There are [`MODULES_OF_ALL`] modules.
     Crowded,
+    /// Another version became the current one meanwhile: compare again.
+    Moved,
+    /// Its name or its canary stands against it.
+    Against(Against),
 }
 
 impl Work for Publish {
@@ -85,17 +109,15 @@ impl Work for Publish {
             return Ok(Published::Swept);
         }
         let (tenant, module) = (self.tenant.as_str(), self.module.as_str());
-        let digest = self.digest.hex();
-        let owner = || vec![Value::text(tenant), Value::text(module)];
-        let current = line
-            .rows(CURRENT, owner(), &[Kind::Int, Kind::Text])
-            .await?;
-        let current = current.into_iter().next();
-        match current.map(|mut row| (version(row.int()), row.text())) {
-            Some((version, Some(running))) if running == digest => {
+        let current = release::current(line, (tenant, module)).await?;
+        if current.as_ref().map(|current| current.version) != self.against {
+            return Ok(Published::Moved);
+        }
+        match &current {
+            Some(running) if running.is_same(self) => {
                 let generation = generation(line).await?;
                 return Ok(Published::Unchanged {
-                    version,
+                    version: running.version,
                     generation,
                 });
             }
@@ -106,45 +128,64 @@ impl Work for Publish {
                 (_, _) => {}
             },
         }
-        let component = vec![
-            Value::text(&digest),
-            Value::from(number(self.bytes)),
-            Value::text(&self.tasks),
-            Value::text(&self.imports),
-        ];
-        line.execute(COMPONENT, component).await?;
-        let newest = line.rows(NEWEST, owner(), &[Kind::Int]).await?;
-        let version = version(newest.into_iter().next().and_then(|mut row| row.int()));
-        let mut made = owner();
-        made.extend([
-            Value::from(i64::from(version)),
-            Value::text(&digest),
-            Value::from(self.now_ms),
-        ]);
-        line.execute(MADE, made).await?;
+        if let Some(against) = release::against(line, self, current.as_ref()).await? {
+            return Ok(Published::Against(against));
+        }
+        if self.dry {
+            let generation = generation(line).await?;
+            return Ok(Published::Would { generation });
+        }
+        let version = insert(line, self).await?;
+        let runs = release::place(line, self, version, current.as_ref()).await?;
         let generation = grow(line).await?;
         Ok(Published::New {
             version,
             generation,
+            runs,
         })
     }
 }
 
-/// The version of a module that runs.
-const CURRENT: &str = "SELECT v.version, v.digest FROM modules m \
-     JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
-     WHERE m.tenant = $1 AND m.name = $2";
+/// Writes a new version, and returns its number. Nothing runs it yet.
+async fn insert(line: &mut Line<'_>, push: &Publish) -> Result<u32, sqlx::Error> {
+    let digest = push.digest.hex();
+    let owner = || {
+        let (tenant, module) = (push.tenant.as_str(), push.module.as_str());
+        vec![Value::text(tenant), Value::text(module)]
+    };
+    let component = vec![
+        Value::text(&digest),
+        Value::from(number(push.bytes)),
+        Value::text(&push.tasks),
+        Value::text(&push.imports),
+    ];
+    line.execute(COMPONENT, component).await?;
+    let newest = line.rows(NEWEST, owner(), &[Kind::Int]).await?;
+    let version = version(newest.into_iter().next().and_then(|mut row| row.int()));
+    let release = push.release.as_ref().map(ToString::to_string);
+    let mut made = owner();
+    made.extend([
+        Value::from(i64::from(version)),
+        Value::text(&digest),
+        Value::from(push.now_ms),
+        Value::maybe(release.as_deref()),
+        Value::maybe(push.breaks.as_deref()),
+    ]);
+    line.execute(MADE, made).await?;
+    Ok(version)
+}
+
 /// What a component says about itself.
 const COMPONENT: &str = "INSERT INTO components (digest, bytes, tasks, imports) \
      VALUES ($1, $2, $3, $4) \
      ON CONFLICT (digest) DO UPDATE SET tasks = excluded.tasks, imports = excluded.imports";
 /// The next number of a module.
-const NEWEST: &str = "INSERT INTO modules (tenant, name, current, newest) VALUES ($1, $2, 1, 1) \
-     ON CONFLICT (tenant, name) DO UPDATE \
-     SET newest = modules.newest + 1, current = modules.newest + 1 RETURNING newest";
+const NEWEST: &str = "INSERT INTO modules (tenant, name, current, newest) VALUES ($1, $2, NULL, 1) \
+     ON CONFLICT (tenant, name) DO UPDATE SET newest = modules.newest + 1 RETURNING newest";
 /// A new version.
-const MADE: &str = "INSERT INTO versions (tenant, module, version, digest, pushed_at) \
-     VALUES ($1, $2, $3, $4, $5)";
+const MADE: &str = "INSERT INTO versions \
+       (tenant, module, version, digest, pushed_at, release, breaks) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
 /// Moves a module's pointer: to a version, or to the one before the current.
 #[derive(Debug, Clone)]
@@ -200,6 +241,9 @@ impl Work for Point {
             let mut values = owner();
             values.push(Value::from(i64::from(version)));
             line.execute(sql, values).await?;
+            let owner = (self.tenant.as_str(), self.module.as_str());
+            let reason = format!("the module was rolled back to version {version}");
+            canary::end(line, owner, CanaryState::Aborted, &reason).await?;
             grow(line).await?
         };
         Ok(Pointed::To(RolledBack {
@@ -227,11 +271,12 @@ impl Work for Remove {
             let (tenant, module) = (self.tenant.as_str(), self.module.as_str());
             vec![Value::text(tenant), Value::text(module)]
         };
-        let sql = "UPDATE modules SET current = NULL \
+        let sql = "UPDATE modules SET current = NULL, pinned = 0 \
              WHERE tenant = $1 AND name = $2 AND current IS NOT NULL";
         if line.execute(sql, owner()).await? == 0 {
             return Ok(None);
         }
+        canary::forget(line, (self.tenant.as_str(), self.module.as_str())).await?;
         let sql = "DELETE FROM versions WHERE tenant = $1 AND module = $2";
         line.execute(sql, owner()).await?;
         grow(line).await.map(Some)

@@ -8,5 +8,6 @@ mod kills;
 mod pointers;
 mod push;
 mod tenants;
+mod versions;
 
 pub(crate) use fixture::{House, component, component_of, component_that, name, us};

@@ -4,20 +4,24 @@
 //! then the component's own words; the rows come last, in one transaction. A
 //! push that is killed on the way leaves files without rows, nothing else.
 
+mod compared;
+
 use super::Registry;
 use super::components::Held;
 use super::digest::Digest;
 use super::error::{Cause, Refused, RegistryError};
-use super::rows::{self, Publish, Published};
-use crate::task::{ModuleName, TenantName};
+use super::rows::{self, Begin, Publish};
+use crate::policy::canary::Rule;
+use crate::policy::compat::{Changes, Finding};
+use crate::task::{ModuleName, Portion, Release, TenantName};
 use bytes::Bytes;
 use celeriac_sandbox::{Refusal, SandboxError, TaskInfo, inspect};
-use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How often a push writes its files again when a collection took them.
+/// How often a push begins again when a collection took its files, or another push was
+/// quicker.
 const TRIES: u32 = 3;
 
 /// How far a push is, for whoever waits for it.
@@ -49,13 +53,50 @@ pub enum PushStep {
     Published,
 }
 
+/// What its author wants of a push.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wishes {
+    /// What the version is called.
+    pub release: Option<Release>,
+    /// Whether it may be called older than the current one.
+    pub older: bool,
+    /// Whether it may break callers of the current version.
+    pub breaking: bool,
+    /// The share of the tasks it gets, as a canary, and when it is given up.
+    pub canary: Option<(Portion, Rule)>,
+    /// Only look whether it would be taken, and what it would change.
+    pub dry: bool,
+}
+
+/// The version that a push is compared with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Before {
+    /// Its number.
+    pub version: u32,
+    /// What its author calls it.
+    pub release: Option<Release>,
+    /// The size of its component.
+    pub bytes: u64,
+}
+
 /// A push that succeeded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pushed {
     /// The module.
     pub module: ModuleName,
-    /// Its current version.
+    /// Its version; after a dry run 0 where it would be a new one.
     pub version: u32,
+    /// What its author calls it.
+    pub release: Option<Release>,
+    /// Whether it is the current version now: a canary is not, nor is what waits because
+    /// another version is pinned.
+    pub runs: bool,
+    /// The version that was current before.
+    pub before: Option<Before>,
+    /// What it changes, compared with that.
+    pub changes: Changes,
+    /// What it breaks for callers of that.
+    pub breaks: Vec<Finding>,
     /// The component.
     pub digest: Digest,
     /// Its size.
@@ -74,11 +115,11 @@ pub struct Pushed {
 
 impl Registry {
     /// Takes a component in as the newest version of a module, and makes it the
-    /// current one. Safe to run at once with other pushes, of the same module
+    /// current one, where it breaks no callers of the version before. Safe to run at once with other pushes, of the same module
     /// too, and to drop on the way.
     ///
     /// # Errors
-    /// [`RegistryError::Refused`] with the author's fault;
+    /// [`RegistryError::Refused`] with the author's fault; [`RegistryError::Version`];
     /// [`RegistryError::Killed`], [`RegistryError::Full`], [`RegistryError::Crowded`],
     /// [`RegistryError::Collected`],
     /// [`RegistryError::CompilerSlow`], [`RegistryError::CompilerMissing`],
@@ -89,6 +130,23 @@ impl Registry {
         tenant: &TenantName,
         module: &ModuleName,
         component: Bytes,
+        report: &mut (dyn FnMut(PushStep) + Send),
+    ) -> Result<Pushed, RegistryError> {
+        let wishes = Wishes::default();
+        self.push_as(tenant, module, component, &wishes, report)
+            .await
+    }
+
+    /// Takes a component in as [`Registry::push`] does, as its author wishes.
+    ///
+    /// # Errors
+    /// As [`Registry::push`].
+    pub async fn push_as(
+        &self,
+        tenant: &TenantName,
+        module: &ModuleName,
+        component: Bytes,
+        wishes: &Wishes,
         report: &mut (dyn FnMut(PushStep) + Send),
     ) -> Result<Pushed, RegistryError> {
         let digest = self.check(module, component.clone()).await?;
@@ -106,6 +164,7 @@ impl Registry {
                 .await?;
             let (tasks, imports) = self.described(module, known, &held).await?;
             report(PushStep::Described { tasks: tasks.len() });
+            let compared = self.compare((tenant, module), &tasks, wishes).await?;
             let publish = Publish {
                 tenant: tenant.clone(),
                 module: module.clone(),
@@ -116,41 +175,22 @@ impl Registry {
                 sweeps,
                 file: self.components().file(digest),
                 now_ms: self.clock().now_ms(),
+                against: compared.before.as_ref().map(|before| before.version),
+                release: wishes.release.clone(),
+                older: wishes.older,
+                breaks: compared.allowed()?,
+                canary: wishes.canary.map(|(share, rule)| Begin { share, rule }),
+                dry: wishes.dry,
             };
-            let (version, generation, unchanged) = match self.store().write(publish).await? {
-                Published::New {
-                    version,
-                    generation,
-                } => (version, generation, false),
-                Published::Unchanged {
-                    version,
-                    generation,
-                } => (version, generation, true),
-                Published::Swept => continue,
-                Published::Full => {
-                    let most = rows::MODULES;
-                    return Err(RegistryError::Full { most });
-                }
-                Published::Crowded => {
-                    let most = rows::MODULES_OF_ALL;
-                    return Err(RegistryError::Crowded { most });
-                }
+            let published = self.store().write(publish).await?;
+            let Some(placed) = compared::placed(module, wishes, published)? else {
+                continue;
             };
-            report(PushStep::Published);
-            let asks_for = tasks.iter().flat_map(|task| task.wants.iter().cloned());
-            let asks_for = asks_for.collect::<BTreeSet<_>>().into_iter().collect();
-            let module = module.clone();
-            return Ok(Pushed {
-                module,
-                version,
-                digest,
-                bytes,
-                tasks,
-                asks_for,
-                imports,
-                unchanged,
-                generation,
-            });
+            if !wishes.dry {
+                report(PushStep::Published);
+            }
+            let (named, size) = ((module, wishes.release.as_ref()), (digest, bytes));
+            return Ok(compared.pushed(named, placed, (tasks, imports), size));
         }
         Err(RegistryError::Collected)
     }

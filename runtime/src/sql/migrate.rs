@@ -35,6 +35,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "calls",
         sql: include_str!("../../migrations/postgres/0085_calls.sql"),
     },
+    Migration {
+        number: 90,
+        name: "versions",
+        sql: include_str!("../../migrations/postgres/0090_versions.sql"),
+    },
 ];
 
 impl Sql {

@@ -68,6 +68,12 @@ struct Standing {
     wall: &'static str,
 }
 
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Beside {
+    version: &'static str,
+    end: &'static str,
+}
+
 /// All metrics of the process.
 pub struct Metrics {
     registry: Registry,
@@ -78,6 +84,8 @@ pub struct Metrics {
     refusals: Family<Refused, Counter>,
     usage: Usage,
     events_dropped: Counter,
+    canary_runs: Family<Beside, Counter>,
+    canaries_aborted: Counter,
     walls: Family<Standing, Gauge>,
     tasks: RwLock<BTreeSet<String>>,
     fetched: Mutex<Option<Instant>>,
@@ -111,6 +119,8 @@ impl Metrics {
             refusals: Family::default(),
             usage: Usage::default(),
             events_dropped: Counter::default(),
+            canary_runs: Family::default(),
+            canaries_aborted: Counter::default(),
             walls: Family::default(),
             tasks: RwLock::default(),
             fetched: Mutex::default(),
@@ -148,6 +158,16 @@ impl Metrics {
             self.events_dropped.clone(),
         );
         registry.register(
+            "canary_runs",
+            "Runs that ended of canaries, and of current versions beside them",
+            self.canary_runs.clone(),
+        );
+        registry.register(
+            "canaries_aborted",
+            "Canaries that this worker ended because they fail or cannot be loaded",
+            self.canaries_aborted.clone(),
+        );
+        registry.register(
             "confinement",
             "Walls around the worker: 1 stands, 0 is missing",
             self.walls.clone(),
@@ -159,6 +179,22 @@ impl Metrics {
     pub fn events_dropped(&self, total: u64) {
         let known = self.events_dropped.get();
         self.events_dropped.inc_by(total.saturating_sub(known));
+    }
+
+    /// Counts a run of a canary, or of a current version beside one.
+    pub fn canary_run(&self, is_canary: bool, failed: bool) {
+        let beside = Beside {
+            version: if is_canary { "canary" } else { "current" },
+            end: if failed { "failed" } else { "well" },
+        };
+        self.canary_runs.get_or_create(&beside).inc();
+    }
+
+    /// Sets how many canaries this worker ended so far.
+    pub fn canaries_aborted(&self, total: u64) {
+        let known = self.canaries_aborted.get();
+        let more = total.saturating_sub(known);
+        self.canaries_aborted.inc_by(more);
     }
 
     /// Tells whether a wall around this process stands.

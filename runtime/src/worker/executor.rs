@@ -98,6 +98,7 @@ async fn steps(
     let (mut report, handed) = invoke::invoke(crew, &attempt, alive, &watched).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
+    judge::count(crew, &attempt, &report.outcome, &verdict);
     let (verdict, rest) = follow::plan(crew, &attempt.request, verdict, attempt.is_again());
     story.decided(&verdict);
     let submitted = std::mem::take(&mut report.submitted);

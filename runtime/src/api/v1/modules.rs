@@ -2,6 +2,7 @@
 
 use super::caller::Caller;
 use super::sent::{Asked, At, Page, Sent};
+use super::versions::{self, PushWish};
 use super::{Plane, Problem, trouble};
 use crate::plane::{
     Failure, Live, ModuleView, Modules, Pushed, Removed, RollbackWish, RolledBack, VersionView,
@@ -25,7 +26,7 @@ const WASM: [&str; 2] = ["application/wasm", "application/octet-stream"];
 pub(super) fn router() -> OpenApiRouter<Plane> {
     OpenApiRouter::new()
         .routes(routes!(list))
-        .routes(routes!(push, versions, remove))
+        .routes(routes!(push, list_versions, remove))
         .routes(routes!(rollback))
 }
 
@@ -65,6 +66,7 @@ async fn list(
     params(
         ("tenant" = String, Path, description = "The tenant"),
         ("module" = String, Path, description = "The module: its tasks are MODULE.TASK"),
+        PushWish,
     ),
     request_body(
         content = crate::plane::Component,
@@ -72,8 +74,8 @@ async fn list(
         description = "The component, at most 32 MiB",
     ),
     responses(
-        (status = 200, description = "It is the current version", body = Pushed),
-        (status = 409, description = "`killed`, `limit_reached`, `conflict`", body = Failure),
+        (status = 200, description = "It is a version, and the current one where `runs` says so", body = Pushed),
+        (status = 409, description = "`breaks_callers`, `killed`, `limit_reached`, `already_exists`, `conflict`", body = Failure),
         (status = 422, description = "`component_refused`", body = Failure),
         (status = 503, description = "`storage_full`", body = Failure),
     ),
@@ -82,20 +84,28 @@ async fn push(
     State(plane): State<Plane>,
     caller: Caller,
     At((tenant, module)): At<(String, String)>,
+    Asked(wish): Asked<PushWish>,
     sent: Sent,
 ) -> Result<Json<Pushed>, Problem> {
     let tenant = caller.tenant(Action::ChangeModules, &tenant).await?;
     let name = named(&module)?;
+    let wishes = wish.read()?;
     sent.is(&WASM)?;
     let _room = plane.0.uploads.room(caller.identity().tenant.as_ref())?;
     let component = sent.bytes(UPLOAD_BYTES).await?;
     let mut unheard = |_| {};
     let pushed = plane
         .registry
-        .push(&tenant.name, &name, component, &mut unheard);
+        .push_as(&tenant.name, &name, component, &wishes, &mut unheard);
     let pushed = pushed.await.map_err(trouble::registry)?;
-    if !pushed.unchanged {
-        let became = json!({"version": pushed.version, "digest": digest(&pushed.digest)});
+    if !pushed.unchanged && !wishes.dry {
+        let became = json!({
+            "version": pushed.version,
+            "digest": digest(&pushed.digest),
+            "release": versions::named(pushed.release.as_ref()),
+            "canary": wishes.canary.map(|(share, _)| share.to_string()),
+            "breaks": pushed.breaks.len(),
+        });
         let note = ("module.push", &tenant.name, name.as_str());
         plane.note(&caller, note, Some(became)).await;
     }
@@ -116,7 +126,7 @@ async fn push(
     ),
     responses((status = 200, description = "A page of them, the newest first", body = Versions)),
 )]
-async fn versions(
+async fn list_versions(
     State(plane): State<Plane>,
     caller: Caller,
     At((tenant, module)): At<(String, String)>,
@@ -229,7 +239,7 @@ fn named(text: &str) -> Result<ModuleName, Problem> {
 }
 
 /// Reads the name of a module that is: one that cannot be is not there.
-fn known(text: &str) -> Result<ModuleName, Problem> {
+pub(super) fn known(text: &str) -> Result<ModuleName, Problem> {
     text.parse().map_err(|_| Problem::not_found("module", text))
 }
 
@@ -250,6 +260,11 @@ fn report(plane: &Plane, tenant: &Tenant, pushed: registry::Pushed, live: Live) 
     Pushed {
         module: pushed.module.to_string(),
         version: pushed.version,
+        release: versions::named(pushed.release.as_ref()),
+        runs: pushed.runs,
+        before: pushed.before.map(versions::before_view),
+        changes: versions::changes_view(pushed.changes),
+        breaks: versions::findings(&pushed.breaks),
         digest: digest(&pushed.digest),
         bytes: pushed.bytes,
         tasks: tasks(&pushed.tasks),
@@ -266,6 +281,9 @@ fn module_view(module: &ModuleInfo) -> ModuleView {
     ModuleView {
         name: module.name.to_string(),
         version: module.version,
+        release: versions::named(module.release.as_ref()),
+        pinned: module.pinned,
+        canary: module.canary.as_ref().map(versions::canary_view),
         digest: digest(&module.digest),
         bytes: module.bytes,
         pushed_at: module.pushed_at.to_string(),
@@ -277,6 +295,8 @@ fn module_view(module: &ModuleInfo) -> ModuleView {
 fn version_view(version: &VersionInfo) -> VersionView {
     VersionView {
         version: version.version,
+        release: versions::named(version.release.as_ref()),
+        breaks: versions::findings(&version.breaks),
         digest: digest(&version.digest),
         bytes: version.bytes,
         pushed_at: version.pushed_at.to_string(),

@@ -5,7 +5,7 @@ use super::Problem;
 use crate::database::DatabaseError;
 use crate::plane::Code;
 use crate::platform::PlatformError;
-use crate::registry::RegistryError;
+use crate::registry::{RegistryError, VersionRefused};
 use crate::sql::SqlError;
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -64,6 +64,7 @@ pub(super) fn registry(error: RegistryError) -> Problem {
             hint: "name a version that it has".to_owned(),
             ..Problem::not_found("version", "")
         },
+        RegistryError::Version(refused) => version(&refused),
         RegistryError::NoEarlier { .. } => {
             Problem::new(Code::Conflict, words, "name a version that it has, or push")
         }
@@ -101,6 +102,38 @@ pub(super) fn registry(error: RegistryError) -> Problem {
         RegistryError::Bucket(_) => Problem::unavailable("the store of components", words),
         RegistryError::Database(_) => Problem::unavailable("the database", words),
         RegistryError::Sandbox(_) => Problem::unavailable("the sandbox", words),
+    }
+}
+
+/// A version that is not taken, or not there.
+fn version(refused: &VersionRefused) -> Problem {
+    let words = refused.to_string();
+    match refused {
+        VersionRefused::Breaks { .. } => Problem::new(
+            Code::BreaksCallers,
+            words,
+            "keep what callers count on, or push with ?breaking=true",
+        ),
+        VersionRefused::Taken { .. } => {
+            Problem::new(Code::AlreadyExists, words, "choose a higher version")
+        }
+        VersionRefused::Older { .. } => Problem::new(
+            Code::Conflict,
+            words,
+            "choose a higher version, or push with ?allow_older=true",
+        ),
+        VersionRefused::Alone { .. } => Problem::new(Code::Conflict, words, "push it without one"),
+        VersionRefused::Pinned { .. } => {
+            Problem::new(Code::Conflict, words, "take the pin away first")
+        }
+        VersionRefused::NoCanary { .. } => {
+            Problem::new(Code::Conflict, words, "push one with ?canary=5%25")
+        }
+        VersionRefused::Unknown { .. } => Problem {
+            message: words,
+            hint: "name a version that it has".to_owned(),
+            ..Problem::not_found("version", "")
+        },
     }
 }
 

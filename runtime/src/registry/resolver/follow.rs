@@ -24,12 +24,20 @@ impl Resolver {
     /// worker ended. Run it once for each resolver.
     pub async fn run(&self, stop: CancellationToken) {
         // Kept apart, as it is larger than a stack should hold.
-        let work =
-            Box::pin(async { tokio::join!(self.follow(), self.watch(), self.beat(), self.warm()) });
+        let work = Box::pin(async {
+            tokio::join!(
+                self.follow(),
+                self.watch(),
+                self.beat(),
+                self.warm(),
+                self.count()
+            )
+        });
         tokio::select! {
             () = stop.cancelled() => {}
             _ = work => {}
         }
+        Box::pin(self.add_up()).await;
         let leave = Leave {
             id: self.0.worker.id.clone(),
         };
@@ -71,7 +79,7 @@ impl Resolver {
         }
     }
 
-    async fn catch_up(&self) -> Result<(), RegistryError> {
+    pub(in crate::registry) async fn catch_up(&self) -> Result<(), RegistryError> {
         let before = self.snapshot();
         if rows::generation_now(self.0.registry.store()).await? == before.generation {
             return Ok(());
@@ -80,14 +88,14 @@ impl Resolver {
         let next = Snapshot::after(Some(&before), pointers);
         // What others wait for is loaded before they are told, and before the
         // first message meets it.
-        let changed = next.order.iter().filter(|module| {
-            let known = before.same(module);
-            !known.is_some_and(|known| Arc::ptr_eq(known, module))
-        });
+        let changed = next.order.iter().filter(|module| !before.holds(module));
         let mut loaded = Vec::new();
         for module in changed.take(self.0.room.modules) {
             match module.load(self.components()).await {
                 Ok(()) => loaded.push(module.label()),
+                Err(error) if error.lasts() && next.is_canary(module) => {
+                    self.unfit(module, &error).await?;
+                }
                 Err(error) => {
                     tracing::warn!(module = %module.known_as(), %error, "a new version cannot be loaded; its first task tries again");
                 }

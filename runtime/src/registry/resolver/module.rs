@@ -94,6 +94,10 @@ impl Module {
         self.pointer.version == pointer.version && self.pointer.digest == pointer.digest
     }
 
+    pub(super) fn version(&self) -> u32 {
+        self.pointer.version
+    }
+
     pub(super) fn digest(&self) -> Digest {
         self.pointer.digest
     }

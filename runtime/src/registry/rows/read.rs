@@ -1,12 +1,13 @@
 //! What is read from the registry's rows.
 
+use super::release::release;
 use super::{REFUSAL_KEPT, digest, version};
 use crate::registry::digest::Digest;
 use crate::registry::error::RegistryError;
 use crate::registry::store::Store;
 use crate::registry::{VersionInfo, moment};
 use crate::sql::{Kind, Row, Value};
-use crate::task::{ModuleName, NameError, TenantName, TenantNameError};
+use crate::task::{ModuleName, NameError, Portion, Release, TenantName, TenantNameError};
 use celeriac_sandbox::TaskInfo;
 use serde::de::DeserializeOwned;
 use std::collections::HashSet;
@@ -31,14 +32,23 @@ pub(in crate::registry) struct Pointer {
     pub(in crate::registry) pushed_at_ms: i64,
     pub(in crate::registry) tasks: Vec<TaskInfo>,
     pub(in crate::registry) imports: Vec<String>,
+    pub(in crate::registry) release: Option<Release>,
+    pub(in crate::registry) pinned: bool,
+    /// The share of the tasks that a canary gets; `None` for the current version.
+    pub(in crate::registry) share: Option<Portion>,
 }
 
-/// The pointers of the tenant that `$1` names, or of all where it is empty.
+/// The current versions and canaries of the tenant that `$1` names, or of all where it is
+/// empty.
 const POINTERS: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, \
-     v.pushed_at, c.tasks, c.imports \
+     v.pushed_at, c.tasks, c.imports, v.release, m.pinned, \
+     CASE WHEN v.version = m.current THEN NULL ELSE k.share END \
      FROM registry r LEFT JOIN (modules m \
-         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
-         JOIN components c ON c.digest = v.digest) ON $1 IN ('', m.tenant) \
+         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name \
+         JOIN components c ON c.digest = v.digest \
+         LEFT JOIN canaries k ON k.tenant = v.tenant AND k.module = v.module \
+           AND k.version = v.version AND k.state = 'runs') \
+       ON $1 IN ('', m.tenant) AND (v.version = m.current OR k.share IS NOT NULL) \
      ORDER BY v.pushed_at DESC, v.tenant, v.module";
 
 /// Reads all pointers and their generation in one statement, which sees one
@@ -66,6 +76,9 @@ async fn collected(store: &Store, tenant: &str) -> Result<Pointers, RegistryErro
         Kind::Int,
         Kind::Text,
         Kind::Text,
+        Kind::Text,
+        Kind::Int,
+        Kind::Int,
     ];
     let rows = store
         .rows(POINTERS, vec![Value::text(tenant)], &kinds)
@@ -97,6 +110,13 @@ fn pointer(mut row: Row) -> Option<Pointer> {
             pushed_at_ms: row.int().unwrap_or_default(),
             tasks: json(&mut row).map_err(|error| error.to_string())?,
             imports: json(&mut row).map_err(|error| error.to_string())?,
+            release: release(&mut row).map_err(|error| error.to_string())?,
+            pinned: row.int() == Some(1),
+            share: row
+                .int()
+                .map(Portion::try_from)
+                .transpose()
+                .map_err(|error| error.to_string())?,
         })
     };
     match read() {
@@ -159,7 +179,8 @@ pub(in crate::registry) async fn versions(
     tenant: &TenantName,
     module: &ModuleName,
 ) -> Result<Vec<VersionInfo>, RegistryError> {
-    let sql = "SELECT m.current, v.version, v.digest, c.bytes, v.pushed_at, c.tasks FROM modules m \
+    let sql = "SELECT m.current, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, \
+           v.release, v.breaks FROM modules m \
          JOIN versions v ON v.tenant = m.tenant AND v.module = m.name \
          JOIN components c ON c.digest = v.digest \
          WHERE m.tenant = $1 AND m.name = $2 AND m.current IS NOT NULL ORDER BY v.version DESC";
@@ -170,6 +191,8 @@ pub(in crate::registry) async fn versions(
         Kind::Text,
         Kind::Int,
         Kind::Int,
+        Kind::Text,
+        Kind::Text,
         Kind::Text,
     ];
     let rows = store.rows(sql, values, &kinds).await?;
@@ -183,6 +206,9 @@ pub(in crate::registry) async fn versions(
             pushed_at: moment(row.int().unwrap_or_default()),
             tasks: json(&mut row)
                 .map_err(|error| undecodable(sqlx::Error::Decode(error.into())))?,
+            release: release(&mut row).map_err(undecodable)?,
+            // What a later version of ours wrote in another form is not worth a refusal.
+            breaks: json(&mut row).unwrap_or_default(),
         })
     };
     rows.into_iter().map(read).collect()

@@ -119,7 +119,8 @@ async fn a_kill_outlives_new_versions_and_the_end_of_the_module() {
     let house = house().await;
     let registry = &house.registry;
     registry.kill(module("m"), "bad", false).await.unwrap();
-    house.push_text("m", "another").await;
+    let another = component(&["a", "b", "run"], "another");
+    house.push("m", &another).await.unwrap();
     let resolver = registry.resolver("w").await.unwrap();
     assert_eq!(why(&resolver, "m.run"), Some("bad".to_owned()));
     registry.remove(&us(), &name("m")).await.unwrap();

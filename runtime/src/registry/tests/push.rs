@@ -263,6 +263,12 @@ async fn a_push_whose_file_is_gone_is_told_so() {
         sweeps: 0,
         file: Some(house.path().join("components/gone.wasm")),
         now_ms: 0,
+        against: None,
+        release: None,
+        older: false,
+        breaks: None,
+        canary: None,
+        dry: false,
     };
     assert_eq!(
         house.registry.store().write(publish).await.unwrap(),
@@ -285,7 +291,7 @@ impl Statement for Fill {
             .execute(&mut *conn)
             .await?;
             sqlx::query(
-                "INSERT INTO versions SELECT tenant, name, 1, ?, 0 FROM modules WHERE name LIKE 'm%'",
+                "INSERT INTO versions (tenant, module, version, digest, pushed_at) SELECT tenant, name, 1, ?, 0 FROM modules WHERE name LIKE 'm%'",
             )
             .bind(&one.0)
             .execute(&mut *conn)

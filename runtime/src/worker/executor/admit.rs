@@ -13,7 +13,7 @@ use crate::defence::{Defence, stands};
 use crate::policy::admission::{self, Admission, Facts, SHORT_WAIT};
 use crate::policy::limits::outlasts;
 use crate::registry::{Kill, Loaded, RegistryError, Resolution};
-use crate::task::{Exception, TaskName, Turn};
+use crate::task::{Exception, TaskId, TaskName, Turn};
 use crate::worker::builtins;
 use crate::worker::crew::Crew;
 use crate::worker::revocations::{Watched, revoked};
@@ -72,7 +72,7 @@ pub(super) async fn admit(
     if let Some(kill) = killed(crew, task) {
         return Err(stopped(crew, delivery, request, &kill).await);
     }
-    let code = code(crew, task).await;
+    let code = code(crew, task, Some(&request.id)).await;
     if !matches!(code, Ok(Some(_))) {
         over(crew, &delivery, &request).await?;
     }
@@ -301,11 +301,20 @@ fn ours<'a>(crew: &'a Crew, name: &'a str) -> &'a str {
 }
 
 /// Finds the code of a task of the crew's tenant by its name or an alias of it.
-pub(super) async fn code(crew: &Crew, name: &str) -> Result<Option<Arc<Loaded>>, RegistryError> {
+pub(super) async fn code(
+    crew: &Crew,
+    name: &str,
+    id: Option<&TaskId>,
+) -> Result<Option<Arc<Loaded>>, RegistryError> {
     let Ok(name) = ours(crew, name).parse::<TaskName>() else {
         return Ok(None);
     };
-    match crew.resolver.resolve(&crew.settings.tenant, &name).await? {
+    let (resolver, tenant) = (&crew.resolver, &crew.settings.tenant);
+    let found = match id {
+        Some(id) => resolver.resolve_for(tenant, &name, id).await?,
+        None => resolver.resolve(tenant, &name).await?,
+    };
+    match found {
         Resolution::Known(code) => Ok(Some(code)),
         Resolution::Unknown => Ok(None),
     }

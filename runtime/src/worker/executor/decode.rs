@@ -61,7 +61,7 @@ async fn accepted(crew: &Crew, message: &Message) -> Result<Accept, Unread> {
         return Err(Unread::Held(kill));
     }
     let reads = |code: Arc<Loaded>| code.task.accepted().any(|one| one == content_type);
-    match admit::code(crew, name).await {
+    match admit::code(crew, name, None).await {
         Ok(code) => Ok(match code.is_some_and(reads) {
             true => accept.and_unread(content_type),
             false => accept,

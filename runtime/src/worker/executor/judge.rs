@@ -3,7 +3,9 @@
 
 use super::Attempt;
 use super::once;
+use crate::policy::canary;
 use crate::policy::verdict::{self, Facts, Verdict};
+use crate::registry::Side;
 use crate::worker::crew::Crew;
 use celeriac_sandbox::Outcome;
 
@@ -26,5 +28,15 @@ pub(super) fn judge(crew: &Crew, attempt: &Attempt, outcome: Outcome) -> Verdict
         // Before anything is planned: a failure has followers of its own.
         true => once::verdict(verdict),
         false => verdict,
+    }
+}
+
+/// Counts how the run ended, where a canary runs beside the current version.
+pub(super) fn count(crew: &Crew, attempt: &Attempt, outcome: &Outcome, verdict: &Verdict) {
+    let Some(failed) = canary::ended_badly(outcome, verdict) else {
+        return;
+    };
+    if let Some(side) = crew.resolver.ended(&attempt.code, failed) {
+        crew.metrics.canary_run(side == Side::Canary, failed);
     }
 }
