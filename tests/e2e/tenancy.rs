@@ -64,7 +64,7 @@ fn a_tenant_of_redis_uses_its_prefix_and_is_refused_all_that_is_others() {
         assert_eq!(words(setup), 6);
         assert_eq!(worker.stop().code, Some(0));
     }
-    let _ = redis.cli(0, &["SET", "plain", "x"]);
+    assert_eq!(redis.cli(0, &["SET", "plain", "x"]), "OK");
     let url = text(&acme, "/clients/broker");
     let told = python("5.7").run("tenants.py", &["redis", url]);
     for (command, told) in told.as_object().expect("answers") {
@@ -162,6 +162,22 @@ fn tenants_are_made_shown_changed_stopped_and_deleted() {
     );
     refused(&["tenant", "delete", "acme"], 3, &["suspend it first"]);
     refused(&["tenant", "delete", "default", "--force"], 3, &["stays"]);
+    tokens_are_made_rotated_and_revoked(&stage);
+    let suspended = stage.run(&["tenant", "suspend", "acme"]).good();
+    assert!(suspended.out.contains("suspended"), "{}", suspended.out);
+    let gone = stage.json(&["tenant", "delete", "acme"]);
+    let removal = [
+        "rabbitmqctl -q delete_user acme",
+        "rabbitmqctl -q delete_vhost acme",
+    ];
+    assert_eq!(gone["commands"], json!(removal));
+    all_is_in_the_audit(&stage);
+}
+
+fn tokens_are_made_rotated_and_revoked(stage: &Stage) {
+    let refused = |arguments: &[&str], code, words: &[&str]| {
+        stage.run(arguments).refused(code, words);
+    };
     let token = stage.json(&["token", "create", "--scope", "deploy", "-T", "acme"]);
     let id = text(&token, "/token/id").to_owned();
     refused(&["token", "revoke", &id], 5, &["there is no token", &id]);
@@ -176,13 +192,9 @@ fn tenants_are_made_shown_changed_stopped_and_deleted() {
         2,
         &["for one tenant", "--tenant"],
     );
-    stage.run(&["tenant", "suspend", "acme"]).good();
-    let gone = stage.json(&["tenant", "delete", "acme"]);
-    let removal = [
-        "rabbitmqctl -q delete_user acme",
-        "rabbitmqctl -q delete_vhost acme",
-    ];
-    assert_eq!(gone["commands"], json!(removal));
+}
+
+fn all_is_in_the_audit(stage: &Stage) {
     let audit = stage.json(&["audit"]);
     let rows = audit["audit"].as_array().expect("rows");
     let told: Vec<&str> = rows.iter().map(|row| text(row, "/action")).collect();
