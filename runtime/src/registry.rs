@@ -38,6 +38,7 @@ pub use upload::{PushStep, Pushed};
 
 use crate::clock::Clock;
 use crate::task::{ModuleName, TenantName};
+use ::bytes::Bytes;
 use celeriac_sandbox::{Engine, TaskInfo};
 use components::Components;
 use jiff::Timestamp;
@@ -123,14 +124,13 @@ impl Registry {
         engine: Engine,
         compiler: Compiler,
     ) -> Result<Self, RegistryError> {
-        match store.bucket().map(Bucket::greet) {
-            Some(greeting) => match greeting.await {
+        if let Some(bucket) = store.bucket() {
+            match Box::pin(bucket.greet()).await {
                 Err(error @ BucketError::Unavailable { .. }) => {
                     tracing::warn!(%error, "the store of components is waited for");
                 }
                 greeted => greeted?,
-            },
-            None => {}
+            }
         }
         let (own, path) = (store.clone(), dir.to_owned());
         let opened =
@@ -247,6 +247,16 @@ impl Registry {
             Some(generation) => Ok(generation),
             None => Err(self.unknown(tenant, module).await?),
         }
+    }
+
+    /// Reads a component's bytes, wherever they are kept; they have that digest. Whether the
+    /// asker may have them is for the caller to know.
+    ///
+    /// # Errors
+    /// [`RegistryError::Damaged`] when they are gone or are others;
+    /// [`RegistryError::Storage`], [`RegistryError::Bucket`].
+    pub async fn component(&self, digest: Digest) -> Result<Bytes, RegistryError> {
+        self.components().component(digest).await
     }
 
     /// Says that a tenant has no such module. Names of others are never looked at.

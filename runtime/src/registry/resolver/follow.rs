@@ -23,7 +23,9 @@ impl Resolver {
     /// modules, and says every 2 s that this worker runs. Then it says that the
     /// worker ended. Run it once for each resolver.
     pub async fn run(&self, stop: CancellationToken) {
+        // It is large, and there is one of it.
         let work = async { tokio::join!(self.follow(), self.watch(), self.beat(), self.warm()) };
+        let work = Box::pin(work);
         tokio::select! {
             () = stop.cancelled() => {}
             _ = work => {}
