@@ -47,6 +47,7 @@ pub use upload::{Before, PushStep, Pushed, Wishes};
 use crate::clock::Clock;
 use crate::policy::compat::Finding;
 use crate::task::{ModuleName, Release, TenantName};
+use ::bytes::Bytes;
 use celeriac_sandbox::{Engine, TaskInfo};
 use components::Components;
 use jiff::Timestamp;
@@ -143,7 +144,7 @@ impl Registry {
         compiler: Compiler,
     ) -> Result<Self, RegistryError> {
         if let Some(bucket) = store.bucket() {
-            match bucket.greet().await {
+            match Box::pin(bucket.greet()).await {
                 Err(error @ BucketError::Unavailable { .. }) => {
                     tracing::warn!(%error, "the store of components is waited for");
                 }
@@ -272,6 +273,16 @@ impl Registry {
             Some(generation) => Ok(generation),
             None => Err(self.unknown(tenant, module).await?),
         }
+    }
+
+    /// Reads a component's bytes, wherever they are kept; they have that digest. Whether the
+    /// asker may have them is for the caller to know.
+    ///
+    /// # Errors
+    /// [`RegistryError::Damaged`] when they are gone or are others;
+    /// [`RegistryError::Storage`], [`RegistryError::Bucket`].
+    pub async fn component(&self, digest: Digest) -> Result<Bytes, RegistryError> {
+        self.components().component(digest).await
     }
 
     /// Says that a tenant has no such module. Names of others are never looked at.

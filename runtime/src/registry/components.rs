@@ -283,7 +283,7 @@ impl Components {
         anew: bool,
     ) -> Result<(), RegistryError> {
         if let Some(bucket) = self.store.bucket() {
-            return Ok(bucket.put(digest, bytes).await?);
+            return Ok(Box::pin(bucket.put(digest, bytes)).await?);
         }
         self.blocking(move |files| files.put_component(digest, &bytes, anew))
             .await
@@ -292,7 +292,7 @@ impl Components {
     /// Reads a component's bytes, which must be those its digest names.
     pub(super) async fn component(&self, digest: Digest) -> Result<Bytes, RegistryError> {
         if let Some(bucket) = self.store.bucket() {
-            let bytes = bucket.get(digest, UPLOAD_BYTES).await?;
+            let bytes = Box::pin(bucket.get(digest, UPLOAD_BYTES)).await?;
             return bytes.ok_or(RegistryError::Damaged { digest });
         }
         let read = move |files: &Files| {

@@ -55,7 +55,7 @@ impl Registry {
         if let Some(bucket) = self.store().bucket() {
             let named = rows::named(self.store()).await?;
             let before = now.checked_sub(GRACE).unwrap_or(Timestamp::MIN);
-            let old = bucket.old(before, &named).await?.into_iter();
+            let old = Box::pin(bucket.old(before, &named)).await?.into_iter();
             let candidates = old.map(|found| Candidate {
                 found,
                 unless_named: true,

@@ -129,7 +129,7 @@ impl Store {
             }
             Place::Server { sql: server, .. } => {
                 let read = async |link: &mut Link| link.rows(sql, values, kinds).await;
-                Ok(server.transaction(false, read).await?)
+                Ok(Box::pin(server.transaction(false, read)).await?)
             }
         }
     }
@@ -145,7 +145,8 @@ impl Store {
                     }
                     Ok(work.work(&mut Line::Link(link)).await?)
                 };
-                Ok(sql.transaction(true, write).await?)
+                // Few wait for a server, and its transaction is large.
+                Ok(Box::pin(sql.transaction(true, write)).await?)
             }
         }
     }

@@ -135,7 +135,7 @@ impl Sweep {
             // A push that came back to an old file made it new again.
             let removed = match &self.bucket {
                 Some(_) if begun.elapsed() > SWEEPING => return swept,
-                Some(bucket) => bucket.remove(found).await,
+                Some(bucket) => Box::pin(bucket.remove(found)).await,
                 None => self.files.is_as_found(found) && self.files.remove(found),
             };
             if removed {
