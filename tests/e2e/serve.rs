@@ -4,7 +4,6 @@ mod clients;
 mod edge;
 mod tls;
 
-use crate::stage;
 use serde_json::Value;
 use std::net::SocketAddr;
 use support::{Server, Stage, http};

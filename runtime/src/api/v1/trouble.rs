@@ -100,7 +100,6 @@ pub(super) fn registry(error: RegistryError) -> Problem {
         RegistryError::Sql(error) => sql(&error),
         RegistryError::Bucket(_) => Problem::unavailable("the store of components", words),
         RegistryError::Database(_) => Problem::unavailable("the database", words),
-        RegistryError::Sql(error) => sql(&error),
         RegistryError::Sandbox(_) => Problem::unavailable("the sandbox", words),
     }
 }
