@@ -36,7 +36,7 @@ use crate::confine::Walls;
 use crate::database::Database;
 use crate::policy::grants::Granted;
 use crate::policy::route;
-use crate::registry::{Compiler, Registry, Store};
+use crate::registry::{Compiler, Registry};
 use crate::results::Results;
 use crate::results::orders::Orders;
 use crate::results::shelf::Shelves;
@@ -244,7 +244,8 @@ impl App {
     async fn registry_with(&self, settings: &EngineSettings) -> Result<Registry, StartError> {
         let engine = Engine::new(settings)?;
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
-        Ok(Registry::open(Store::file(self.data.clone()), &self.home, engine, compiler).await?)
+        let store = self.store().await?;
+        Ok(Registry::open(store, &self.home, engine, compiler).await?)
     }
 }
 

@@ -187,4 +187,8 @@ pub(super) fn router(plane: Plane) -> Router {
 }
 
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
+mod stand;
+#[cfg(test)]
 mod tests;

@@ -9,7 +9,7 @@ use crate::config::{DATABASE_FILE, ServeConfig};
 use crate::platform::{Platform, PlatformError};
 use crate::policy::bound::Bound;
 use crate::policy::grants::Granted;
-use crate::registry::Registry;
+use crate::registry::{Bucket, Keys, Registry, RegistryError, Store};
 use crate::shutdown::{Shutdown, Signals};
 use crate::sql::Sql;
 use crate::telemetry::{EdgeMetrics, human};
@@ -21,6 +21,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+
+/// The variables with the keys of the store of components, as all its clients have them.
+const KEY_ID: &str = "AWS_ACCESS_KEY_ID";
+const KEY: &str = "AWS_SECRET_ACCESS_KEY";
 
 /// What is served once the start is done.
 #[derive(Debug)]
@@ -70,6 +74,27 @@ impl App {
             None => Sql::sqlite(&self.config.data.join(DATABASE_FILE)),
         };
         Ok(Platform::open(sql, self.clock.clone()).await?)
+    }
+
+    /// Says where modules are: rows and components, each here or where several machines
+    /// share them.
+    pub(super) async fn store(&self) -> Result<Store, StartError> {
+        let config = &self.config.serve;
+        let store = match &config.database {
+            Some(url) => {
+                let sql = Sql::postgres(url.server.secret()).map_err(PlatformError::from)?;
+                Store::server(sql, self.clock.clone()).await?
+            }
+            None => Store::file(self.data.clone()),
+        };
+        let Some(components) = &config.components else {
+            return Ok(store);
+        };
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let keys = variable(KEY_ID).zip(variable(KEY));
+        let keys = keys.map(|(id, secret)| Keys { id, secret });
+        let bucket = Bucket::new(components, keys).map_err(RegistryError::from)?;
+        Ok(store.with_bucket(bucket))
     }
 
     /// Tells what the tasks of a tenant's module can reach: of the operator's own what this

@@ -1,6 +1,6 @@
 //! Versions over HTTP: breaks, names, pins and canaries.
 
-use super::Stand;
+use crate::api::v1::stand::{Answer, Stand};
 use crate::plane::{Canary, Code, Pinned, Pushed, Versions};
 use crate::registry::tests::component;
 use crate::task::Scope;
@@ -9,14 +9,14 @@ use serde_json::json;
 const MODULE: &str = "/v1/tenants/acme/modules/images";
 
 impl Stand {
-    async fn put(&self, query: &str, tasks: &[&str], text: &str) -> super::Answer {
+    async fn put(&self, query: &str, tasks: &[&str], text: &str) -> Answer {
         let kind = "content-type: application/wasm\r\n";
         let what = format!("PUT {MODULE}{query}");
         self.ask(&self.operator, &what, kind, &component(tasks, text))
             .await
     }
 
-    async fn post(&self, path: &str, body: serde_json::Value) -> super::Answer {
+    async fn post(&self, path: &str, body: serde_json::Value) -> Answer {
         let what = format!("POST {MODULE}{path}");
         self.json(&self.operator, &what, body).await
     }
