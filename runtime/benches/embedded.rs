@@ -16,7 +16,7 @@ use celeriac::celery::TaskCall;
 use celeriac::clock::Clock;
 use celeriac::database::Database;
 use celeriac::events::Events;
-use celeriac::registry::{Compiler, Registry, Resolver};
+use celeriac::registry::{Compiler, Registry, Resolver, Store};
 use celeriac::results::Results;
 use celeriac::results::embedded::EmbeddedResults;
 use celeriac::shutdown::Shutdown;
@@ -125,7 +125,7 @@ async fn resolver(
     });
     let compiler = Compiler::program(env!("CARGO_BIN_EXE_celeriac"), ["compile"]);
     let registry = Registry::open(
-        database.clone(),
+        Store::file(database.clone()),
         folder,
         engine.expect("the engine starts"),
         compiler,

@@ -62,3 +62,7 @@ CREATE TABLE refusals (
     PRIMARY KEY (tenant, digest, compatibility)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX refusals_by_age ON refusals (refused_at);
+
+-- Grows by one whenever files that no row names were removed: a push that stored its bytes
+-- before that stores them again.
+ALTER TABLE registry ADD COLUMN sweeps INTEGER NOT NULL DEFAULT 0;

@@ -16,6 +16,7 @@ mod secrets;
 mod serve;
 mod steered;
 mod stores;
+mod tenants;
 mod work;
 
 pub use beside::Beside;
@@ -23,6 +24,7 @@ pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
 pub use serve::Serving;
+pub use tenants::tell_redis;
 pub use work::Started;
 
 use crate::broker::Broker;
@@ -33,7 +35,7 @@ use crate::confine::Walls;
 use crate::database::Database;
 use crate::policy::grants::Granted;
 use crate::policy::route;
-use crate::registry::{Compiler, Registry};
+use crate::registry::{Compiler, Registry, Store};
 use crate::results::Results;
 use crate::results::orders::Orders;
 use crate::results::shelf::Shelves;
@@ -222,7 +224,13 @@ impl App {
     async fn registry_with(&self, settings: &EngineSettings) -> Result<Registry, StartError> {
         let engine = Engine::new(settings)?;
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
-        Ok(Registry::open(self.data.clone(), &self.config.data, engine, compiler).await?)
+        Ok(Registry::open(
+            Store::file(self.data.clone()),
+            &self.config.data,
+            engine,
+            compiler,
+        )
+        .await?)
     }
 }
 

@@ -3,6 +3,7 @@
 //! Flags that mean what Celery's mean have Celery's names. Every command prints
 //! through [`screen`], as text for people or one JSON document for programs.
 
+mod audit;
 mod build;
 mod call;
 mod case;
@@ -29,9 +30,11 @@ mod run;
 mod screen;
 mod serve;
 mod show;
+mod tenant;
 mod test;
 #[cfg(test)]
 mod tests;
+mod token;
 mod why;
 mod worker;
 
@@ -121,6 +124,15 @@ enum Command {
     /// Remove old results, old versions and files that nothing needs.
     #[command(after_help = gc::JSON)]
     Gc,
+    /// Make, show, change or stop tenants.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
+    /// Make, list or end tokens for the control plane.
+    #[command(subcommand)]
+    Token(token::Command),
+    /// Show what was changed, and by whom.
+    #[command(after_help = audit::JSON)]
+    Audit(audit::Args),
     /// Check the configuration.
     #[command(subcommand)]
     Config(config::Command),
@@ -219,6 +231,9 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Purge(args) => wait_for(purge::run(args, &options, screen)),
         Command::Inspect(args) => wait_for(inspect::run(args, &options, screen)),
         Command::Events => wait_for(events::run(&options, screen)),
+        Command::Tenant(command) => wait_for(tenant::run(command, &options, screen)),
+        Command::Token(command) => wait_for(token::run(command, &options, screen)),
+        Command::Audit(args) => wait_for(audit::run(args, &options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.
         Command::Compile { .. } | Command::Cell { .. } => Ok(Exit::Usage),

@@ -147,17 +147,7 @@ impl Config {
         let ceiling = limits::ceiling(&mut reader)?;
         limits::compare(&reader, &limits, &ceiling)?;
         let max_retries = limits::max_retries(&mut reader, &worker)?;
-        let aliases = reader.texts(
-            "aliases",
-            ALIASES,
-            "the name of a task of ours",
-            |_, target| {
-                target
-                    .parse::<TaskName>()
-                    .map(|_| ())
-                    .map_err(|error| error.to_string())
-            },
-        )?;
+        let aliases = aliases(&mut reader)?;
         let queues = queues::read(&mut reader, &broker)?;
         let routes = routes::read(&mut reader)?;
         let rates = tasks::read(&mut reader)?;
@@ -232,6 +222,14 @@ pub fn read(
     }
     raw.read_environment(variables);
     Ok(raw)
+}
+
+fn aliases(reader: &mut Reader) -> Result<BTreeMap<String, String>, ConfigError> {
+    let is_name = |_: &str, target: &str| {
+        let name = target.parse::<TaskName>();
+        name.map(|_| ()).map_err(|error| error.to_string())
+    };
+    reader.texts("aliases", ALIASES, "the name of a task of ours", is_name)
 }
 
 fn folder(text: &str) -> Result<PathBuf, String> {

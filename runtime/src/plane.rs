@@ -19,8 +19,8 @@ pub use error::{Code, Failure, Fault};
 pub use health::{Alive, Look, Ready};
 pub use kills::{KillEnd, KillKind, KillView, KillWish, Killed, Kills};
 pub use modules::{
-    Live, ModuleView, Modules, Pushed, Removed, RollbackWish, RolledBack, VersionView, Versions,
-    WantView,
+    Component, Live, ModuleView, Modules, Pushed, Removed, RollbackWish, RolledBack, VersionView,
+    Versions, WantView,
 };
 pub use page::{PAGE, PAGE_DEFAULT};
 pub use tasks::{

@@ -9,6 +9,7 @@
 //! It knows nothing of messages and results. In the main path it answers one
 //! question, at admission: which code is this task?
 
+mod bucket;
 mod compile;
 mod components;
 mod digest;
@@ -16,13 +17,16 @@ mod error;
 mod files;
 mod garbage;
 mod kills;
+pub mod owner;
 mod presence;
 mod resolver;
 mod rows;
 mod seal;
+mod store;
 mod turn;
 mod upload;
 
+pub use bucket::{Bucket, BucketError, Keys};
 pub use compile::{Compiler, compile_child};
 pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
@@ -30,10 +34,10 @@ pub use garbage::{Collected, FOREIGN_ARTIFACT_KEPT, GRACE};
 pub use kills::{Aim, Kill};
 pub use presence::LiveReport;
 pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Trouble, Worker};
+pub use store::Store;
 pub use upload::{PushStep, Pushed};
 
 use crate::clock::Clock;
-use crate::database::Database;
 use crate::task::{ModuleName, TenantName};
 use celeriac_sandbox::{Engine, TaskInfo};
 use components::Components;
@@ -52,7 +56,7 @@ pub struct Registry(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    database: Database,
+    store: Store,
     components: Components,
     describing: Semaphore,
 }
@@ -107,18 +111,29 @@ pub struct RolledBack {
 }
 
 impl Registry {
-    /// Opens the registry of a data folder, making its folders and its key
+    /// Opens the registry over its rows and a data folder, making folders and key
     /// where they are missing.
     ///
     /// # Errors
-    /// [`RegistryError::Storage`] when the folder cannot be used.
+    /// [`RegistryError::Storage`] when the folder cannot be used,
+    /// [`RegistryError::Bucket`] when its bucket is not there or refuses our keys; one that
+    /// is away may come back.
     pub async fn open(
-        database: Database,
+        store: Store,
         dir: &Path,
         engine: Engine,
         compiler: Compiler,
     ) -> Result<Self, RegistryError> {
-        let (own, path) = (database.clone(), dir.to_owned());
+        match store.bucket().map(Bucket::greet) {
+            Some(greeting) => match greeting.await {
+                Err(error @ BucketError::Unavailable { .. }) => {
+                    tracing::warn!(%error, "the store of components is waited for");
+                }
+                greeted => greeted?,
+            },
+            None => {}
+        }
+        let (own, path) = (store.clone(), dir.to_owned());
         let opened =
             tokio::task::spawn_blocking(move || Components::open(own, &path, engine, compiler));
         let components = opened.await.map_err(|error| RegistryError::Storage {
@@ -127,7 +142,7 @@ impl Registry {
         })??;
         let describing = Semaphore::new(DESCRIBING);
         Ok(Self(Arc::new(Inner {
-            database,
+            store,
             components,
             describing,
         })))
@@ -139,7 +154,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`].
     pub async fn generation(&self) -> Result<u64, RegistryError> {
-        Ok(rows::generation_now(self.database()).await?)
+        rows::generation_now(self.store()).await
     }
 
     /// Lists all modules of a tenant, the most recently pushed first.
@@ -147,7 +162,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`].
     pub async fn modules(&self, tenant: &TenantName) -> Result<Vec<ModuleInfo>, RegistryError> {
-        let pointers = rows::pointers_of(self.database(), tenant).await?;
+        let pointers = rows::pointers_of(self.store(), tenant).await?;
         let modules = pointers.modules.into_iter().map(|one| ModuleInfo {
             name: one.module,
             version: one.version,
@@ -169,7 +184,7 @@ impl Registry {
         tenant: &TenantName,
         module: &ModuleName,
     ) -> Result<Vec<VersionInfo>, RegistryError> {
-        let rows = rows::versions(self.database(), tenant, module).await?;
+        let rows = rows::versions(self.store(), tenant, module).await?;
         if rows.is_empty() {
             return Err(self.unknown(tenant, module).await?);
         }
@@ -193,7 +208,7 @@ impl Registry {
             module: module.clone(),
             version,
         };
-        match self.database().write(point).await? {
+        match self.store().write(point).await? {
             rows::Pointed::To(moved) => Ok(moved),
             rows::Pointed::UnknownModule => Err(self.unknown(tenant, module).await?),
             rows::Pointed::UnknownVersion { current, have } => {
@@ -229,7 +244,7 @@ impl Registry {
             tenant: tenant.clone(),
             module: module.clone(),
         };
-        match self.database().write(remove).await? {
+        match self.store().write(remove).await? {
             Some(generation) => Ok(generation),
             None => Err(self.unknown(tenant, module).await?),
         }
@@ -241,7 +256,7 @@ impl Registry {
         tenant: &TenantName,
         module: &ModuleName,
     ) -> Result<RegistryError, RegistryError> {
-        let names = rows::modules(self.database(), tenant).await?;
+        let names = rows::modules(self.store(), tenant).await?;
         let similar = names
             .into_iter()
             .map(|name| (strsim::jaro_winkler(&name, module.as_str()), name))
@@ -254,8 +269,8 @@ impl Registry {
         })
     }
 
-    fn database(&self) -> &Database {
-        &self.0.database
+    fn store(&self) -> &Store {
+        &self.0.store
     }
 
     fn components(&self) -> &Components {
@@ -267,7 +282,7 @@ impl Registry {
     }
 
     fn clock(&self) -> &Clock {
-        self.0.database.clock()
+        self.0.store.clock()
     }
 }
 

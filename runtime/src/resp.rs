@@ -111,6 +111,18 @@ impl RedisServer {
         self.shared.clone()
     }
 
+    /// Runs a command whose answer does not matter.
+    ///
+    /// # Errors
+    /// What the server or the network said.
+    pub async fn tell(&self, words: &[String]) -> Result<(), RedisError> {
+        let mut command = ::redis::Cmd::new();
+        for word in words {
+            command.arg(word);
+        }
+        command.exec_async(&mut self.shared()).await
+    }
+
     /// Returns how to connect to the server, or to who is the master now.
     async fn client(&self) -> Result<Client, RedisError> {
         match &self.shared.0 {

@@ -11,7 +11,7 @@ mod migrate;
 mod postgres;
 
 pub use error::SqlError;
-pub use link::{Kind, Link, Row, Value};
+pub use link::{Kind, Line, Link, Row, Value};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions};
 use sqlx::{ConnectOptions as _, PgPool, SqlitePool};

@@ -63,6 +63,7 @@ mod steered;
 mod stop;
 mod stores;
 mod submit;
+mod tenancy;
 mod timing;
 mod tutorial;
 mod unheard;

@@ -4,6 +4,7 @@ Prints whether it found anything, and its report.
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -43,6 +44,11 @@ with tempfile.TemporaryDirectory() as folder:
             "--no-color",
         ],
         cwd=folder,
+        env={
+            **os.environ,
+            "SCHEMATHESIS_HOOKS": "fuzzed_hooks",
+            "OWN_TOKEN": token.split("_")[1],
+        },
         capture_output=True,
         text=True,
     )

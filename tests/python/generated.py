@@ -12,6 +12,14 @@ from pathlib import Path
 document, address, operator, component = sys.argv[1:]
 
 folder = tempfile.mkdtemp()
+settings = Path(folder, "settings.yml")
+# Its authors know these two by other names.
+settings.write_text(
+    "post_hooks: []\n"
+    "content_type_overrides:\n"
+    "  application/wasm: application/octet-stream\n"
+    "  application/openmetrics-text: text/plain\n"
+)
 subprocess.run(
     [
         sys.executable,
@@ -24,6 +32,8 @@ subprocess.run(
         "none",
         "--output-path",
         f"{folder}/plane",
+        "--config",
+        str(settings),
         "--fail-on-warning",
     ],
     check=True,

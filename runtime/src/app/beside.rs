@@ -3,7 +3,6 @@
 
 use super::serve::Edge;
 use super::{App, StartError};
-use crate::api::v1::Plane;
 use crate::platform::{Actor, Platform, TokenTerms};
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
@@ -13,13 +12,14 @@ use std::io::{self, Read as _, Write as _};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use tokio::task::JoinSet;
 
 /// The file of the token, readable by its owner only.
 const TOKEN: &str = "operator-token";
 /// Longest content of it that is read (1 KiB).
 const TOKEN_BYTES: u64 = 1 << 10;
 
-/// A control plane that is about to be served beside a worker.
+/// A control plane that is served beside a worker.
 #[derive(Debug)]
 pub struct Beside {
     /// The address.
@@ -36,12 +36,13 @@ impl App {
         self
     }
 
-    /// Opens the control plane beside a worker, where there is to be one.
+    /// Serves the control plane beside a worker, where there is to be one.
     pub(super) async fn beside(
         &self,
         registry: &Registry,
         shutdown: &Shutdown,
-    ) -> Result<Option<(Beside, Edge, Plane)>, StartError> {
+        served: &mut JoinSet<()>,
+    ) -> Result<Option<Beside>, StartError> {
         if !self.plane {
             return Ok(None);
         }
@@ -52,7 +53,8 @@ impl App {
             listen: edge.listen,
             token_file,
         };
-        Ok(Some((beside, edge, plane)))
+        served.spawn(edge.run(plane, shutdown.clone()));
+        Ok(Some(beside))
     }
 
     /// Returns the file of an operator's token; makes both where there is none that holds.

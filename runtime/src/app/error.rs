@@ -71,6 +71,14 @@ pub enum StartError {
     /// Tenants and tokens.
     #[error(transparent)]
     Platform(#[from] crate::platform::PlatformError),
+    /// The users of a tenant were not made on its broker.
+    #[error(
+        "the broker did not make the users: {reason}; run what is printed there as its administrator"
+    )]
+    Setup {
+        /// What it said.
+        reason: String,
+    },
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),

@@ -29,6 +29,11 @@ pub(super) async fn bind(worker: &WorkerConfig) -> Result<Option<TcpListener>, S
     }
 }
 
+/// Returns where that is.
+pub(super) fn address(listener: Option<&TcpListener>) -> Option<SocketAddr> {
+    listener.and_then(|listener| listener.local_addr().ok())
+}
+
 /// Makes the answers of a worker.
 pub(super) fn api(metrics: Arc<Metrics>, registry: Registry, shutdown: Shutdown) -> Api {
     let probe: Arc<Probe> = Arc::new(move || {

@@ -7,11 +7,13 @@ use crate::api::v1::{Parts, Plane, Reach};
 use crate::api::{self, Limits, Tls, TlsError};
 use crate::config::{DATABASE_FILE, ServeConfig};
 use crate::platform::{Platform, PlatformError};
+use crate::policy::bound::Bound;
 use crate::policy::grants::Granted;
 use crate::registry::Registry;
 use crate::shutdown::{Shutdown, Signals};
 use crate::sql::Sql;
 use crate::telemetry::{EdgeMetrics, human};
+use celeriac_sandbox::Secret;
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -62,7 +64,7 @@ impl App {
     ///
     /// # Errors
     /// When the database cannot be used.
-    pub(super) async fn platform(&self) -> Result<Platform, StartError> {
+    pub async fn platform(&self) -> Result<Platform, StartError> {
         let sql = match &self.config.serve.database {
             Some(url) => Sql::postgres(url.server.secret()).map_err(PlatformError::from)?,
             None => Sql::sqlite(&self.config.data.join(DATABASE_FILE)),
@@ -70,15 +72,18 @@ impl App {
         Ok(Platform::open(sql, self.clock.clone()).await?)
     }
 
-    /// Tells what the tasks of a tenant's module can reach, by this configuration.
+    /// Tells what the tasks of a tenant's module can reach: of the operator's own what this
+    /// configuration grants, of others what their tenant may reach.
     fn reaches(&self) -> Arc<Reach> {
-        let granted = granted(&self.config, &BTreeMap::new());
+        let own = granted(&self.config, &BTreeMap::new());
         Arc::new(move |tenant, module, tasks| {
-            let nothing = Granted::default();
-            // What is granted by this configuration is granted to the operator's own.
+            let bounded;
             let granted = match tenant.name.is_default() {
-                true => &granted,
-                false => &nothing,
+                true => &own,
+                false => {
+                    bounded = bounded_by(&tenant.may);
+                    &bounded
+                }
             };
             (
                 look::reach(granted, module.as_str(), tasks),
@@ -116,6 +121,18 @@ impl App {
             },
         }))
     }
+}
+
+/// What a tenant may reach, as what is granted to all of its modules. Values and secrets are
+/// with the workers: their names are enough here.
+fn bounded_by(may: &[String]) -> Granted {
+    let named = |kind: &'static str| may.iter().filter_map(move |text| text.strip_prefix(kind));
+    let values = named("config:").map(|name| (name.to_owned(), Arc::from("")));
+    let secrets = named("secret:").map(|name| (name.to_owned(), Secret::new("")));
+    // What cannot be read grants nothing.
+    let bound = Bound::read(may).unwrap_or_default();
+    let whole = bound.whole(&values.collect(), &secrets.collect());
+    Granted::from([("*".to_owned(), whole)])
 }
 
 /// An address that is open, and its certificate.

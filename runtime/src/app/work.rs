@@ -62,15 +62,13 @@ impl App {
         let resolver = registry.resolver(&self.config.worker.hostname).await?;
         let (metrics, egress) = (Arc::new(self.metrics()), self.egress()?);
         let listener = listen::bind(&self.config.worker).await?;
-        let listen = listener
-            .as_ref()
-            .and_then(|listener| listener.local_addr().ok());
-        let plane = self.beside(&registry, &shutdown).await?;
+        let listen = listen::address(listener.as_ref());
         let ended = CancellationToken::new();
 
         // These are cut off at the end; the served ones end by themselves.
         let mut beside = JoinSet::new();
         let mut served = JoinSet::new();
+        let plane = self.beside(&registry, &shutdown, &mut served).await?;
         beside.spawn(follow_signals(
             shutdown.clone(),
             signals,
@@ -109,12 +107,9 @@ impl App {
             config: &self.config,
             walls: &self.walls,
             listen,
-            plane: plane.as_ref().map(|(beside, ..)| beside),
+            plane: plane.as_ref(),
             modules,
         });
-        if let Some((_, edge, plane)) = plane {
-            served.spawn(edge.run(plane, shutdown.clone()));
-        }
         let _own = lanes.open(parts, lanes.stop()).await;
         let mut tenants = Tenants::new(self, hall, lanes);
         tenants.apply(&self.config.tenants).await;

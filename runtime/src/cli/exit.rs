@@ -6,7 +6,7 @@ use crate::bus::BusError;
 use crate::config::ConfigError;
 use crate::database::DatabaseError;
 use crate::platform::PlatformError;
-use crate::registry::RegistryError;
+use crate::registry::{BucketError, RegistryError};
 use crate::results::ResultsError;
 use crate::task::ModuleName;
 use std::error::Error;
@@ -124,12 +124,17 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
     let database = || error.downcast_ref::<DatabaseError>().map(|_| database());
     let registry = || error.downcast_ref::<RegistryError>().map(registry);
     let bus = || error.downcast_ref::<BusError>().map(|_| bus());
+    let platform = || {
+        let error = error.downcast_ref::<PlatformError>();
+        error.map(|error| (platform(error), None))
+    };
     let start = || error.downcast_ref::<StartError>().map(start);
     broker
         .or_else(results)
         .or_else(database)
         .or_else(registry)
         .or_else(bus)
+        .or_else(platform)
         .or_else(start)
 }
 
@@ -158,6 +163,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::NotTheirs { .. }
         | StartError::Token { .. }
         | StartError::Signals(_)
+        | StartError::Setup { .. }
         | StartError::Program(_) => (Exit::Unavailable, None),
     }
 }
@@ -244,7 +250,10 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
         }
         RegistryError::Reason { .. } => (Exit::Usage, None),
         RegistryError::Database(_) => database(),
-        RegistryError::Full { .. }
+        RegistryError::Bucket(BucketError::Misconfigured { .. }) => (Exit::Usage, None),
+        RegistryError::Bucket(_)
+        | RegistryError::Sql(_)
+        | RegistryError::Full { .. }
         | RegistryError::Crowded { .. }
         | RegistryError::Collected
         | RegistryError::Damaged { .. }

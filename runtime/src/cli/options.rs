@@ -70,6 +70,12 @@ impl Options {
         self.tenant.clone().unwrap_or_default()
     }
 
+    /// Returns the tenant that was named, for commands that are about the operator's own
+    /// where none is.
+    pub(crate) fn named_tenant(&self) -> Option<TenantName> {
+        self.tenant.clone()
+    }
+
     /// Refuses a tenant that a command would pass by.
     pub(crate) fn without_tenant(&self) -> Result<(), Problem> {
         match &self.tenant {

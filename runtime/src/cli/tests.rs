@@ -57,6 +57,17 @@ fn help_of_a_command_says_what_it_takes() {
     ] {
         insta::assert_snapshot!(format!("help_{command}"), help(&[command]));
     }
+    for command in [
+        &["tenant"][..],
+        &["tenant", "create"],
+        &["tenant", "delete"],
+        &["token"],
+        &["token", "create"],
+        &["token", "rotate"],
+        &["audit"],
+    ] {
+        insta::assert_snapshot!(format!("help_{}", command.join("_")), help(command));
+    }
     insta::assert_snapshot!("help_config_check", help(&["config", "check"]));
 }
 

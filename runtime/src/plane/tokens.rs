@@ -41,7 +41,11 @@ pub struct Tokens {
 #[serde(deny_unknown_fields)]
 pub struct TokenWish {
     /// What people call it: one line.
-    #[schema(min_length = 1, max_length = 100)]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"
+    )]
     pub name: String,
     /// What it is for; under a tenant one of a tenant's, else `operator` or `worker`.
     pub scope: Scope,

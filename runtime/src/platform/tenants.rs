@@ -3,6 +3,7 @@
 use super::audit::{self, Actor, Entry};
 use super::{Platform, PlatformError, address, begin_change, generation, number};
 use crate::policy::bound::Bound;
+use crate::registry::owner;
 use crate::sql::{Kind, Link, Row, SqlError, Value};
 use crate::task::{Ceiling, Quota, TenantName, Weight};
 use jiff::Timestamp;
@@ -282,7 +283,8 @@ impl Platform {
         self.replace(actor, "tenant.resume", name, resume).await
     }
 
-    /// Removes a tenant with its tokens. It must be suspended, unless `force` is set.
+    /// Removes a tenant with its tokens. It must be suspended and have no modules, unless
+    /// `force` is set, which removes these too.
     ///
     /// # Errors
     /// [`PlatformError::NotFound`], [`PlatformError::Refused`], [`PlatformError::Sql`].
@@ -302,12 +304,16 @@ impl Platform {
             begin_change(link, 1).await?;
             let tenant = find(link, name).await?;
             let tenant = tenant.ok_or_else(|| PlatformError::no_tenant(name))?;
-            if !tenant.suspended && !force {
-                let reason = format!(
-                    "tenant \"{name}\" may be at work; suspend it first, or force its removal"
-                );
-                return Err(refused(&reason));
+            let modules = owner::count_modules(link, name).await?;
+            let first = match (tenant.suspended, modules) {
+                (false, _) => "may be at work; suspend it first, or force its removal",
+                (true, 0) => "",
+                (true, _) => "has modules; remove them first, or force its removal",
+            };
+            if !force && !first.is_empty() {
+                return Err(refused(&format!("tenant \"{name}\" {first}")));
             }
+            owner::remove_modules(link, name).await?;
             for sql in [
                 "DELETE FROM tokens WHERE tenant = $1",
                 "DELETE FROM tenants WHERE name = $1",

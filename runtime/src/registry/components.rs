@@ -10,8 +10,8 @@ use super::error::{Cause, Refused, RegistryError};
 use super::files::Files;
 use super::rows;
 use super::seal::Sealer;
+use super::store::Store;
 use super::turn;
-use crate::database::Database;
 use crate::defence::{Defence, stands};
 use crate::task::TenantName;
 use bytes::Bytes;
@@ -41,7 +41,7 @@ pub(super) struct Components {
     sealer: Sealer,
     compiler: Compiler,
     compatibility: String,
-    database: Database,
+    store: Store,
     dir: PathBuf,
     shelf: Mutex<HashMap<Digest, Arc<Place>>>,
     /// What tenants upload that they did not have, while it is compiled for them.
@@ -62,7 +62,7 @@ struct Place {
 impl Components {
     /// Opens the folders and the key below `dir`. It blocks.
     pub(super) fn open(
-        database: Database,
+        store: Store,
         dir: &Path,
         engine: Engine,
         compiler: Compiler,
@@ -73,16 +73,24 @@ impl Components {
             source,
         };
         Ok(Self {
-            files: Files::open(dir, database.clock().clone(), &compatibility).map_err(storage)?,
+            files: Files::open(dir, store.clock().clone(), &compatibility).map_err(storage)?,
             sealer: Sealer::open(dir, &compatibility).map_err(storage)?,
             engine,
             compiler,
             compatibility,
-            database,
+            store,
             dir: dir.to_owned(),
             shelf: Mutex::default(),
             uploads: Mutex::default(),
         })
+    }
+
+    /// Returns the file of a component, where it is one.
+    pub(super) fn file(&self, digest: Digest) -> Option<PathBuf> {
+        match self.store.bucket() {
+            Some(_) => None,
+            None => Some(self.files.component_path(digest)),
+        }
     }
 
     /// Returns the files.
@@ -139,7 +147,7 @@ impl Components {
             return Ok(held);
         }
         // Who had the turn before may have ended its push.
-        let known = rows::component(&self.database, tenant, digest).await?;
+        let known = rows::component(&self.store, tenant, digest).await?;
         if known.is_some() {
             return self.get(digest, subject).await;
         }
@@ -230,9 +238,9 @@ impl Components {
                 cause,
             }))
         };
-        let now = self.database.clock().now_ms();
+        let now = self.store.clock().now_ms();
         let key = (tenant, digest, self.compatibility.as_str());
-        if let Some(known) = rows::refusal(&self.database, key, now).await?
+        if let Some(known) = rows::refusal(&self.store, key, now).await?
             && stands(Defence::Remembering)
         {
             return Err(refused(known.reason, Some(known.ago)));
@@ -247,9 +255,9 @@ impl Components {
                     digest,
                     compatibility: self.compatibility.clone(),
                     reason: reason.clone(),
-                    now_ms: self.database.clock().now_ms(),
+                    now_ms: self.store.clock().now_ms(),
                 };
-                self.database.write(refuse).await?;
+                self.store.write(refuse).await?;
                 return Err(refused(reason, None));
             }
             Err(CompileError::Slow { wall }) => return Err(RegistryError::CompilerSlow { wall }),
@@ -267,8 +275,26 @@ impl Components {
         })
     }
 
+    /// Stores a component's bytes, `anew` even where they are there already.
+    pub(super) async fn put(
+        &self,
+        digest: Digest,
+        bytes: Bytes,
+        anew: bool,
+    ) -> Result<(), RegistryError> {
+        if let Some(bucket) = self.store.bucket() {
+            return Ok(bucket.put(digest, bytes).await?);
+        }
+        self.blocking(move |files| files.put_component(digest, &bytes, anew))
+            .await
+    }
+
     /// Reads a component's bytes, which must be those its digest names.
-    async fn component(&self, digest: Digest) -> Result<Bytes, RegistryError> {
+    pub(super) async fn component(&self, digest: Digest) -> Result<Bytes, RegistryError> {
+        if let Some(bucket) = self.store.bucket() {
+            let bytes = bucket.get(digest, UPLOAD_BYTES).await?;
+            return bytes.ok_or(RegistryError::Damaged { digest });
+        }
         let read = move |files: &Files| {
             let bytes = files.component(digest, UPLOAD_BYTES)?;
             Ok(bytes.filter(|bytes| Digest::of(bytes) == digest))

@@ -1,8 +1,10 @@
 //! What goes wrong in the registry, by what the caller does next.
 
+use super::bucket::BucketError;
 use super::digest::Digest;
 use super::kills::Kill;
 use crate::database::DatabaseError;
+use crate::sql::SqlError;
 use crate::task::{ModuleName, TaskName, TenantName};
 use celeriac_sandbox::{Refusal, SandboxError};
 use std::fmt;
@@ -134,6 +136,12 @@ pub enum RegistryError {
     /// Back off and try again, or see to the database.
     #[error(transparent)]
     Database(#[from] DatabaseError),
+    /// Back off and try again, or see to the database that several machines share.
+    #[error("the database of the registry: {0}")]
+    Sql(#[from] SqlError),
+    /// Back off and try again, or see to where components are kept.
+    #[error(transparent)]
+    Bucket(#[from] BucketError),
     /// Trouble of the sandbox itself.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -160,6 +168,8 @@ impl RegistryError {
             | Self::CompilerMissing { .. }
             | Self::Storage { .. }
             | Self::Database(_)
+            | Self::Sql(_)
+            | Self::Bucket(_)
             | Self::Sandbox(_) => false,
         }
     }

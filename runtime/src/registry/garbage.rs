@@ -1,8 +1,9 @@
 //! Collecting garbage: old versions, and files that no row names.
 
+use super::bucket::Bucket;
 use super::error::RegistryError;
 use super::files::{Found, Kind};
-use super::rows::{Candidate, Sweep, Trim};
+use super::rows::{self, Candidate, Sweep, Trim};
 use super::{Registry, files::Files};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -15,6 +16,9 @@ pub const GRACE: Duration = Duration::from_secs(3_600);
 pub const FOREIGN_ARTIFACT_KEPT: Duration = Duration::from_secs(7 * 86_400);
 /// Files that are looked at in one transaction: other writes wait for it.
 const SWEEP_FILES: usize = 500;
+
+/// The same of objects of a bucket, each of which is two requests.
+const SWEEP_OBJECTS: usize = 50;
 
 /// What a collection took away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,7 +41,7 @@ impl Registry {
     pub async fn collect_garbage(&self) -> Result<Collected, RegistryError> {
         let now = self.clock().now();
         let now_ms = now.as_millisecond();
-        let versions = self.database().write(Trim { now_ms }).await?;
+        let versions = self.store().write(Trim { now_ms }).await?;
         let found = self.components().blocking(Files::list).await?;
         let candidates: Vec<_> = found
             .into_iter()
@@ -47,20 +51,43 @@ impl Registry {
             versions,
             ..Collected::default()
         };
-        for part in candidates.chunks(SWEEP_FILES) {
-            let sweep = Sweep {
-                files: self.components().files().clone(),
-                candidates: part.to_vec(),
-            };
-            let swept = self.database().write(sweep).await?;
-            collected.files += swept.files;
-            collected.bytes += swept.bytes;
+        self.sweep(candidates, None, &mut collected).await?;
+        if let Some(bucket) = self.store().bucket() {
+            let named = rows::named(self.store()).await?;
+            let before = now.checked_sub(GRACE).unwrap_or(Timestamp::MIN);
+            let old = bucket.old(before, &named).await?.into_iter();
+            let candidates = old.map(|found| Candidate {
+                found,
+                unless_named: true,
+            });
+            self.sweep(candidates.collect(), Some(bucket), &mut collected)
+                .await?;
         }
         if collected != Collected::default() {
             let Collected { files, bytes, .. } = collected;
             tracing::info!(versions, files, bytes, "collected garbage of the registry");
         }
         Ok(collected)
+    }
+
+    async fn sweep(
+        &self,
+        candidates: Vec<Candidate>,
+        bucket: Option<&Bucket>,
+        collected: &mut Collected,
+    ) -> Result<(), RegistryError> {
+        let size = bucket.map_or(SWEEP_FILES, |_| SWEEP_OBJECTS);
+        for part in candidates.chunks(size) {
+            let sweep = Sweep {
+                files: self.components().files().clone(),
+                bucket: bucket.cloned(),
+                candidates: part.to_vec(),
+            };
+            let swept = self.store().write(sweep).await?;
+            collected.files += swept.files;
+            collected.bytes += swept.bytes;
+        }
+        Ok(())
     }
 }
 

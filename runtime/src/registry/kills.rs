@@ -170,7 +170,7 @@ impl Registry {
             hold,
             now_ms: self.clock().now_ms(),
         };
-        let written = self.database().write(put).await?;
+        let written = self.store().write(put).await?;
         written.ok_or(RegistryError::KillsFull { most: KILLS })
     }
 
@@ -180,7 +180,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`].
     pub async fn unkill(&self, aim: Aim) -> Result<Option<u64>, RegistryError> {
-        Ok(self.database().write(Lift { aim }).await?)
+        self.store().write(Lift { aim }).await
     }
 
     /// Lists what is killed of a tenant, the oldest first: what is its own, and of the
@@ -193,7 +193,7 @@ impl Registry {
         if kills.is_empty() {
             return Ok(kills);
         }
-        let has = rows::digests_of(self.database(), tenant).await?;
+        let has = rows::digests_of(self.store(), tenant).await?;
         let is_its = |kill: &Kill| match &kill.aim {
             Aim::Digest(digest) => has.contains(digest),
             aim @ (Aim::Task(..) | Aim::Module(..) | Aim::Tenant(_)) => {
@@ -208,7 +208,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`].
     pub async fn all_kills(&self) -> Result<Vec<Kill>, RegistryError> {
-        Ok(rows::kills(self.database()).await?.kills)
+        Ok(rows::kills(self.store()).await?.kills)
     }
 
     /// Returns the components of all tenants whose digest begins so, at most three of them:
@@ -217,7 +217,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`].
     pub async fn digests(&self, beginning: &str) -> Result<Vec<Digest>, RegistryError> {
-        Ok(rows::digests(self.database(), beginning).await?)
+        rows::digests(self.store(), beginning).await
     }
 
     /// Waits until every worker that runs obeys all kills up to a number, at most for
@@ -250,7 +250,7 @@ impl Registry {
         let (tenant, module) = match aim {
             Aim::Digest(_) => return Ok(()),
             Aim::Tenant(tenant) => {
-                return match rows::has_modules(self.database(), tenant).await? {
+                return match rows::has_modules(self.store(), tenant).await? {
                     true => Ok(()),
                     false => Err(RegistryError::NoModules {
                         tenant: tenant.clone(),
@@ -263,7 +263,7 @@ impl Registry {
         let versions = match self.versions(tenant, module).await {
             // Attempts of a module that was removed go on.
             Err(RegistryError::UnknownModule { .. })
-                if rows::was_there(self.database(), tenant, module).await? =>
+                if rows::was_there(self.store(), tenant, module).await? =>
             {
                 return Ok(());
             }

@@ -49,10 +49,10 @@ impl Registry {
         timeout: Duration,
     ) -> Result<LiveReport, RegistryError> {
         let begun = Instant::now();
-        let mut watcher = self.database().watch();
+        let mut watcher = self.store().watch();
         loop {
             let now_ms = self.clock().now_ms();
-            let (workers, live) = rows::workers(self.database(), wanted, now_ms).await?;
+            let (workers, live) = rows::workers(self.store(), wanted, now_ms).await?;
             let after = begun.elapsed();
             if workers == live || after >= timeout {
                 return Ok(LiveReport {

@@ -103,8 +103,8 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`].
     pub async fn resolver(&self, worker: &str) -> Result<Resolver, RegistryError> {
-        let kills = rows::kills(self.database()).await?;
-        let pointers = rows::pointers(self.database()).await?;
+        let kills = rows::kills(self.store()).await?;
+        let pointers = rows::pointers(self.store()).await?;
         let snapshot = Snapshot::after(None, pointers);
         Ok(Resolver(Arc::new(Inner {
             registry: self.clone(),

@@ -13,7 +13,8 @@ pub(super) use kills::{
 };
 pub(super) use presence::{Announce, Leave, workers};
 pub(super) use read::{
-    Pointer, Pointers, component, generation_now, modules, pointers, pointers_of, refusal, versions,
+    Pointer, Pointers, component, generation_now, modules, named, pointers, pointers_of, refusal,
+    sweeps_now, versions,
 };
 pub(super) use sweep::{Candidate, Sweep, Trim};
 #[cfg(test)]
@@ -21,9 +22,9 @@ pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};
 
 use super::RolledBack;
 use super::digest::{Digest, DigestError};
-use crate::database::Statement;
+use super::store::Work;
+use crate::sql::{Kind, Line, Row, Value};
 use crate::task::{ModuleName, TenantName};
-use sqlx::SqliteConnection;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,9 +48,11 @@ pub(super) struct Publish {
     pub(super) bytes: u64,
     pub(super) tasks: String,
     pub(super) imports: String,
-    /// The component's file: looked at under the write lock, so that no
-    /// collection can take it from a push.
-    pub(super) file: PathBuf,
+    /// How often files were swept before its bytes were stored: another number now, under the
+    /// write lock, says that a collection may have taken them since.
+    pub(super) sweeps: i64,
+    /// The component's file, where it is one: looked at under the same lock.
+    pub(super) file: Option<PathBuf>,
     pub(super) now_ms: i64,
 }
 
@@ -65,97 +68,83 @@ pub(super) enum Published {
         version: u32,
         generation: u64,
     },
-    /// The file was collected: write it again.
-    FileGone,
+    /// Its bytes may have been collected: store them again.
+    Swept,
     /// The tenant has [`MODULES`] modules.
     Full,
     /// There are [`MODULES_OF_ALL`] modules.
     Crowded,
 }
 
-impl Statement for Publish {
+impl Work for Publish {
     type Output = Published;
 
-    async fn apply(
-        conn: &mut SqliteConnection,
-        batch: &[Self],
-    ) -> Result<Vec<Published>, sqlx::Error> {
-        let mut done = Vec::with_capacity(batch.len());
-        for one in batch {
-            done.push(publish(conn, one).await?);
+    async fn work(&self, line: &mut Line<'_>) -> Result<Published, sqlx::Error> {
+        let is_gone = self.file.as_ref().is_some_and(|file| !file.is_file());
+        if is_gone || sweeps(line).await? != self.sweeps {
+            return Ok(Published::Swept);
         }
-        Ok(done)
+        let (tenant, module) = (self.tenant.as_str(), self.module.as_str());
+        let digest = self.digest.hex();
+        let owner = || vec![Value::text(tenant), Value::text(module)];
+        let current = line
+            .rows(CURRENT, owner(), &[Kind::Int, Kind::Text])
+            .await?;
+        let current = current.into_iter().next();
+        match current.map(|mut row| (version(row.int()), row.text())) {
+            Some((version, Some(running))) if running == digest => {
+                let generation = generation(line).await?;
+                return Ok(Published::Unchanged {
+                    version,
+                    generation,
+                });
+            }
+            Some(_) => {}
+            None => match count(line, tenant).await? {
+                (own, _) if own >= MODULES.into() => return Ok(Published::Full),
+                (_, all) if all >= MODULES_OF_ALL.into() => return Ok(Published::Crowded),
+                (_, _) => {}
+            },
+        }
+        let component = vec![
+            Value::text(&digest),
+            Value::from(number(self.bytes)),
+            Value::text(&self.tasks),
+            Value::text(&self.imports),
+        ];
+        line.execute(COMPONENT, component).await?;
+        let newest = line.rows(NEWEST, owner(), &[Kind::Int]).await?;
+        let version = version(newest.into_iter().next().and_then(|mut row| row.int()));
+        let mut made = owner();
+        made.extend([
+            Value::from(i64::from(version)),
+            Value::text(&digest),
+            Value::from(self.now_ms),
+        ]);
+        line.execute(MADE, made).await?;
+        let generation = grow(line).await?;
+        Ok(Published::New {
+            version,
+            generation,
+        })
     }
 }
 
-async fn publish(conn: &mut SqliteConnection, push: &Publish) -> Result<Published, sqlx::Error> {
-    let (tenant, module) = (push.tenant.as_str(), push.module.as_str());
-    let digest = push.digest.hex();
-    if !push.file.is_file() {
-        return Ok(Published::FileGone);
-    }
-    let current: Option<(u32, String)> = sqlx::query_as(
-        "SELECT v.version, v.digest FROM modules m \
-         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
-         WHERE m.tenant = ? AND m.name = ?",
-    )
-    .bind(tenant)
-    .bind(module)
-    .fetch_optional(&mut *conn)
-    .await?;
-    match &current {
-        Some((version, running)) if *running == digest => {
-            let generation = generation(conn).await?;
-            return Ok(Published::Unchanged {
-                version: *version,
-                generation,
-            });
-        }
-        Some(_) => {}
-        None => {
-            let (own, all) = count(conn, tenant).await?;
-            if own >= MODULES {
-                return Ok(Published::Full);
-            }
-            if all >= MODULES_OF_ALL {
-                return Ok(Published::Crowded);
-            }
-        }
-    }
-    sqlx::query(
-        "INSERT INTO components (digest, bytes, tasks, imports) VALUES (?, ?, ?, ?) \
-         ON CONFLICT (digest) DO UPDATE SET tasks = excluded.tasks, imports = excluded.imports",
-    )
-    .bind(&digest)
-    .bind(i64::try_from(push.bytes).unwrap_or(i64::MAX))
-    .bind(&push.tasks)
-    .bind(&push.imports)
-    .execute(&mut *conn)
-    .await?;
-    let version: u32 = sqlx::query_scalar(
-        "INSERT INTO modules (tenant, name, current, newest) VALUES (?, ?, 1, 1) \
-         ON CONFLICT (tenant, name) DO UPDATE SET newest = newest + 1, current = newest + 1 RETURNING newest",
-    )
-    .bind(tenant)
-    .bind(module)
-    .fetch_one(&mut *conn)
-    .await?;
-    sqlx::query(
-        "INSERT INTO versions (tenant, module, version, digest, pushed_at) VALUES (?, ?, ?, ?, ?)",
-    )
-    .bind(tenant)
-    .bind(module)
-    .bind(version)
-    .bind(&digest)
-    .bind(push.now_ms)
-    .execute(&mut *conn)
-    .await?;
-    let generation = grow(conn).await?;
-    Ok(Published::New {
-        version,
-        generation,
-    })
-}
+/// The version of a module that runs.
+const CURRENT: &str = "SELECT v.version, v.digest FROM modules m \
+     JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
+     WHERE m.tenant = $1 AND m.name = $2";
+/// What a component says about itself.
+const COMPONENT: &str = "INSERT INTO components (digest, bytes, tasks, imports) \
+     VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (digest) DO UPDATE SET tasks = excluded.tasks, imports = excluded.imports";
+/// The next number of a module.
+const NEWEST: &str = "INSERT INTO modules (tenant, name, current, newest) VALUES ($1, $2, 1, 1) \
+     ON CONFLICT (tenant, name) DO UPDATE \
+     SET newest = modules.newest + 1, current = modules.newest + 1 RETURNING newest";
+/// A new version.
+const MADE: &str = "INSERT INTO versions (tenant, module, version, digest, pushed_at) \
+     VALUES ($1, $2, $3, $4, $5)";
 
 /// Moves a module's pointer: to a version, or to the one before the current.
 #[derive(Debug, Clone)]
@@ -173,71 +162,53 @@ pub(super) enum Pointed {
     UnknownVersion { current: u32, have: Vec<u32> },
 }
 
-impl Statement for Point {
+impl Work for Point {
     type Output = Pointed;
 
-    async fn apply(
-        conn: &mut SqliteConnection,
-        batch: &[Self],
-    ) -> Result<Vec<Pointed>, sqlx::Error> {
-        let mut done = Vec::with_capacity(batch.len());
-        for one in batch {
-            done.push(point(conn, one).await?);
-        }
-        Ok(done)
+    async fn work(&self, line: &mut Line<'_>) -> Result<Pointed, sqlx::Error> {
+        let owner = || {
+            let (tenant, module) = (self.tenant.as_str(), self.module.as_str());
+            vec![Value::text(tenant), Value::text(module)]
+        };
+        let sql = "SELECT current FROM modules WHERE tenant = $1 AND name = $2";
+        let current = line.rows(sql, owner(), &[Kind::Int]).await?;
+        let Some(from) = current.into_iter().next().and_then(|mut row| row.int()) else {
+            return Ok(Pointed::UnknownModule);
+        };
+        let from = version(Some(from));
+        let sql = "SELECT version, digest FROM versions \
+             WHERE tenant = $1 AND module = $2 ORDER BY version";
+        let have = line.rows(sql, owner(), &[Kind::Int, Kind::Text]).await?;
+        let have = have.into_iter().map(|mut row| (version(row.int()), row));
+        let mut have: Vec<(u32, Row)> = have.collect();
+        let target = match self.version {
+            Some(version) => have.iter().position(|(one, _)| *one == version),
+            None => have.iter().rposition(|(one, _)| *one < from),
+        };
+        let Some((version, row)) = target.and_then(|at| have.get_mut(at)) else {
+            let have = have.iter().map(|(version, _)| *version).collect();
+            return Ok(Pointed::UnknownVersion {
+                current: from,
+                have,
+            });
+        };
+        let (version, digest) = (*version, digest(row)?);
+        let generation = if version == from {
+            generation(line).await?
+        } else {
+            let sql = "UPDATE modules SET current = $3 WHERE tenant = $1 AND name = $2";
+            let mut values = owner();
+            values.push(Value::from(i64::from(version)));
+            line.execute(sql, values).await?;
+            grow(line).await?
+        };
+        Ok(Pointed::To(RolledBack {
+            from,
+            version,
+            digest,
+            generation,
+        }))
     }
-}
-
-async fn point(conn: &mut SqliteConnection, wish: &Point) -> Result<Pointed, sqlx::Error> {
-    let (tenant, module) = (wish.tenant.as_str(), wish.module.as_str());
-    let current: Option<Option<u32>> =
-        sqlx::query_scalar("SELECT current FROM modules WHERE tenant = ? AND name = ?")
-            .bind(tenant)
-            .bind(module)
-            .fetch_optional(&mut *conn)
-            .await?;
-    let Some(from) = current.flatten() else {
-        return Ok(Pointed::UnknownModule);
-    };
-    let have: Vec<(u32, String)> = sqlx::query_as(
-        "SELECT version, digest FROM versions WHERE tenant = ? AND module = ? ORDER BY version",
-    )
-    .bind(tenant)
-    .bind(module)
-    .fetch_all(&mut *conn)
-    .await?;
-    let target = match wish.version {
-        Some(version) => have.iter().find(|(one, _)| *one == version),
-        None => have.iter().rev().find(|(one, _)| *one < from),
-    };
-    let Some((version, digest)) = target else {
-        let have = have.iter().map(|(version, _)| *version).collect();
-        return Ok(Pointed::UnknownVersion {
-            current: from,
-            have,
-        });
-    };
-    let version = *version;
-    let digest = digest
-        .parse()
-        .map_err(|error: DigestError| sqlx::Error::Decode(Box::new(error)))?;
-    let generation = if version == from {
-        generation(conn).await?
-    } else {
-        sqlx::query("UPDATE modules SET current = ? WHERE tenant = ? AND name = ?")
-            .bind(version)
-            .bind(tenant)
-            .bind(module)
-            .execute(&mut *conn)
-            .await?;
-        grow(conn).await?
-    };
-    Ok(Pointed::To(RolledBack {
-        from,
-        version,
-        digest,
-        generation,
-    }))
 }
 
 /// Takes a module of a tenant away with all its versions. Its numbers are not given again.
@@ -247,39 +218,27 @@ pub(super) struct Remove {
     pub(super) module: ModuleName,
 }
 
-impl Statement for Remove {
+impl Work for Remove {
     /// The new generation; `None` when there is no such module.
     type Output = Option<u64>;
 
-    async fn apply(
-        conn: &mut SqliteConnection,
-        batch: &[Self],
-    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
-        let mut done = Vec::with_capacity(batch.len());
-        for one in batch {
-            let sql = "UPDATE modules SET current = NULL \
-                 WHERE tenant = ? AND name = ? AND current IS NOT NULL";
-            let found = sqlx::query(sql)
-                .bind(one.tenant.as_str())
-                .bind(one.module.as_str())
-                .execute(&mut *conn)
-                .await?;
-            if found.rows_affected() == 0 {
-                done.push(None);
-                continue;
-            }
-            sqlx::query("DELETE FROM versions WHERE tenant = ? AND module = ?")
-                .bind(one.tenant.as_str())
-                .bind(one.module.as_str())
-                .execute(&mut *conn)
-                .await?;
-            done.push(Some(grow(conn).await?));
+    async fn work(&self, line: &mut Line<'_>) -> Result<Option<u64>, sqlx::Error> {
+        let owner = || {
+            let (tenant, module) = (self.tenant.as_str(), self.module.as_str());
+            vec![Value::text(tenant), Value::text(module)]
+        };
+        let sql = "UPDATE modules SET current = NULL \
+             WHERE tenant = $1 AND name = $2 AND current IS NOT NULL";
+        if line.execute(sql, owner()).await? == 0 {
+            return Ok(None);
         }
-        Ok(done)
+        let sql = "DELETE FROM versions WHERE tenant = $1 AND module = $2";
+        line.execute(sql, owner()).await?;
+        grow(line).await.map(Some)
     }
 }
 
-/// Remembers that the compiler gave up on a component.
+/// Remembers that the compiler gave up on a component that a tenant pushed.
 #[derive(Debug, Clone)]
 pub(super) struct Refuse {
     pub(super) tenant: TenantName,
@@ -289,46 +248,76 @@ pub(super) struct Refuse {
     pub(super) now_ms: i64,
 }
 
-impl Statement for Refuse {
+impl Work for Refuse {
     type Output = ();
 
-    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<()>, sqlx::Error> {
-        for one in batch {
-            sqlx::query(
-                "INSERT OR REPLACE INTO refusals (tenant, digest, compatibility, reason, refused_at) \
-                 VALUES (?, ?, ?, ?, ?)",
-            )
-            .bind(one.tenant.as_str())
-            .bind(one.digest.hex())
-            .bind(&one.compatibility)
-            .bind(one.reason.chars().take(REASON).collect::<String>())
-            .bind(one.now_ms)
-            .execute(&mut *conn)
-            .await?;
-        }
-        Ok(vec![(); batch.len()])
+    async fn work(&self, line: &mut Line<'_>) -> Result<(), sqlx::Error> {
+        let sql = "INSERT INTO refusals (tenant, digest, compatibility, reason, refused_at) \
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT (tenant, digest, compatibility) \
+             DO UPDATE SET reason = excluded.reason, refused_at = excluded.refused_at";
+        let reason: String = self.reason.chars().take(REASON).collect();
+        let values = vec![
+            Value::text(self.tenant.as_str()),
+            Value::text(&self.digest.hex()),
+            Value::text(&self.compatibility),
+            Value::text(&reason),
+            Value::from(self.now_ms),
+        ];
+        line.execute(sql, values).await.map(drop)
     }
 }
 
-async fn generation(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
-    let generation: i64 = sqlx::query_scalar("SELECT generation FROM registry")
-        .fetch_one(conn)
-        .await?;
-    Ok(generation.unsigned_abs())
+/// Reads the generation, which every change moves that workers must see.
+async fn generation(line: &mut Line<'_>) -> Result<u64, sqlx::Error> {
+    counter(line, "SELECT generation FROM registry").await
 }
 
-async fn grow(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+async fn grow(line: &mut Line<'_>) -> Result<u64, sqlx::Error> {
     let sql = "UPDATE registry SET generation = generation + 1 RETURNING generation";
-    let generation: i64 = sqlx::query_scalar(sql).fetch_one(conn).await?;
-    Ok(generation.unsigned_abs())
+    counter(line, sql).await
+}
+
+/// Reads how often files were swept.
+async fn sweeps(line: &mut Line<'_>) -> Result<i64, sqlx::Error> {
+    counter(line, "SELECT sweeps FROM registry")
+        .await
+        .map(number)
+}
+
+/// Reads one of the registry's counters.
+async fn counter(line: &mut Line<'_>, sql: &str) -> Result<u64, sqlx::Error> {
+    let rows = line.rows(sql, Vec::new(), &[Kind::Int]).await?;
+    let number = rows.into_iter().next().and_then(|mut row| row.int());
+    number
+        .map(i64::unsigned_abs)
+        .ok_or(sqlx::Error::RowNotFound)
 }
 
 /// Counts the modules of a tenant, and those of all.
-async fn count(conn: &mut SqliteConnection, tenant: &str) -> Result<(u32, u32), sqlx::Error> {
-    sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE tenant = ?), count(*) FROM modules WHERE current IS NOT NULL",
-    )
-    .bind(tenant)
-    .fetch_one(conn)
-    .await
+async fn count(line: &mut Line<'_>, tenant: &str) -> Result<(i64, i64), sqlx::Error> {
+    let sql = "SELECT count(*) FILTER (WHERE tenant = $1), count(*) FROM modules \
+         WHERE current IS NOT NULL";
+    let kinds = [Kind::Int, Kind::Int];
+    let rows = line.rows(sql, vec![Value::text(tenant)], &kinds).await?;
+    let mut row = rows.into_iter().next().ok_or(sqlx::Error::RowNotFound)?;
+    Ok((row.int().unwrap_or(0), row.int().unwrap_or(0)))
+}
+
+/// Takes a version's number from a row.
+fn version(number: Option<i64>) -> u32 {
+    number
+        .and_then(|number| u32::try_from(number).ok())
+        .unwrap_or(0)
+}
+
+/// Takes a digest from a row.
+fn digest(row: &mut Row) -> Result<Digest, sqlx::Error> {
+    let text = row.text().unwrap_or_default();
+    let undecodable = |error: DigestError| sqlx::Error::Decode(Box::new(error));
+    text.parse().map_err(undecodable)
+}
+
+/// Makes a number that rows hold.
+fn number(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -8,7 +8,6 @@ use super::Registry;
 use super::components::Held;
 use super::digest::Digest;
 use super::error::{Cause, Refused, RegistryError};
-use super::files::Files;
 use super::rows::{self, Publish, Published};
 use crate::task::{ModuleName, TenantName};
 use bytes::Bytes;
@@ -97,10 +96,10 @@ impl Registry {
         let bytes = component.len() as u64;
         report(PushStep::Checked { digest, bytes });
         for _ in 0..TRIES {
-            let known = rows::component(self.database(), tenant, digest).await?;
+            let sweeps = rows::sweeps_now(self.store()).await?;
+            let known = rows::component(self.store(), tenant, digest).await?;
             let (content, anew) = (component.clone(), known.is_none());
-            let store = move |files: &Files| files.put_component(digest, &content, anew);
-            self.components().blocking(store).await?;
+            self.components().put(digest, content, anew).await?;
             let subject = (tenant, module);
             let held = self
                 .compiled(subject, digest, known.is_some(), report)
@@ -114,10 +113,11 @@ impl Registry {
                 bytes,
                 tasks: json(&tasks)?,
                 imports: json(&imports)?,
-                file: self.components().files().component_path(digest),
+                sweeps,
+                file: self.components().file(digest),
                 now_ms: self.clock().now_ms(),
             };
-            let (version, generation, unchanged) = match self.database().write(publish).await? {
+            let (version, generation, unchanged) = match self.store().write(publish).await? {
                 Published::New {
                     version,
                     generation,
@@ -126,7 +126,7 @@ impl Registry {
                     version,
                     generation,
                 } => (version, generation, true),
-                Published::FileGone => continue,
+                Published::Swept => continue,
                 Published::Full => {
                     let most = rows::MODULES;
                     return Err(RegistryError::Full { most });

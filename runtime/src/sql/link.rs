@@ -2,7 +2,7 @@
 
 use super::SqlError;
 use super::postgres::Open;
-use sqlx::{AssertSqlSafe, Row as _, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, Row as _, Sqlite, SqliteConnection, Transaction};
 
 /// A value of a statement or a row; each kind may be NULL.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,16 +142,7 @@ impl Link {
     /// # Errors
     /// What the database said.
     pub async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, SqlError> {
-        Ok(match &mut self.0 {
-            Either::Sqlite(link) => {
-                let done = bound!(sql, values).execute(&mut **link).await?;
-                done.rows_affected()
-            }
-            Either::Postgres(open) => {
-                let done = bound!(sql, values).execute(open.connection()).await?;
-                done.rows_affected()
-            }
-        })
+        Ok(Line::Link(self).execute(sql, values).await?)
     }
 
     /// Runs several statements, without values.
@@ -176,16 +167,7 @@ impl Link {
         values: Vec<Value>,
         kinds: &[Kind],
     ) -> Result<Vec<Row>, SqlError> {
-        match &mut self.0 {
-            Either::Sqlite(link) => {
-                let rows = bound!(sql, values).fetch_all(&mut **link).await?;
-                rows.iter().map(|row| cells!(row, kinds)).collect()
-            }
-            Either::Postgres(open) => {
-                let rows = bound!(sql, values).fetch_all(open.connection()).await?;
-                rows.iter().map(|row| cells!(row, kinds)).collect()
-            }
-        }
+        Ok(Line::Link(self).rows(sql, values, kinds).await?)
     }
 
     /// Makes durable what was done.
@@ -205,5 +187,56 @@ impl Link {
         if let Err(error) = undone {
             tracing::debug!(%error, "a transaction is undone by closing its connection");
         }
+    }
+}
+
+/// A connection in somebody's transaction, which begins it and ends it: our own file's
+/// writer, or a [`Link`].
+#[derive(Debug)]
+pub enum Line<'a> {
+    /// Of our own file.
+    File(&'a mut SqliteConnection),
+    /// Of another database.
+    Link(&'a mut Link),
+}
+
+impl Line<'_> {
+    /// Runs a statement, and returns how many rows it changed.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn execute(&mut self, sql: &str, values: Vec<Value>) -> Result<u64, sqlx::Error> {
+        let file = match self {
+            Self::File(file) => &mut **file,
+            Self::Link(Link(Either::Sqlite(link))) => &mut **link,
+            Self::Link(Link(Either::Postgres(open))) => {
+                let done = bound!(sql, values).execute(open.connection()).await?;
+                return Ok(done.rows_affected());
+            }
+        };
+        let done = bound!(sql, values).execute(file).await?;
+        Ok(done.rows_affected())
+    }
+
+    /// Runs a statement, and returns its rows.
+    ///
+    /// # Errors
+    /// What the database said, and where a cell is of another kind.
+    pub async fn rows(
+        &mut self,
+        sql: &str,
+        values: Vec<Value>,
+        kinds: &[Kind],
+    ) -> Result<Vec<Row>, sqlx::Error> {
+        let file = match self {
+            Self::File(file) => &mut **file,
+            Self::Link(Link(Either::Sqlite(link))) => &mut **link,
+            Self::Link(Link(Either::Postgres(open))) => {
+                let rows = bound!(sql, values).fetch_all(open.connection()).await?;
+                return rows.iter().map(|row| cells!(row, kinds)).collect();
+            }
+        };
+        let rows = bound!(sql, values).fetch_all(file).await?;
+        rows.iter().map(|row| cells!(row, kinds)).collect()
     }
 }

@@ -21,6 +21,11 @@ struct Migration {
 /// All steps, by number. Steps are added, never changed.
 const MIGRATIONS: &[Migration] = &[
     Migration {
+        number: 70,
+        name: "registry by tenant",
+        sql: include_str!("../../migrations/postgres/0070_registry.sql"),
+    },
+    Migration {
         number: 80,
         name: "platform",
         sql: include_str!("../../migrations/postgres/0080_platform.sql"),

@@ -11,6 +11,7 @@ on_both! {
     a_change_moves_the_generation_and_one_that_changes_nothing_does_not,
     terms_that_cannot_be_are_refused_and_change_nothing,
     a_tenant_at_work_is_not_deleted_unless_forced_and_takes_its_tokens_along,
+    a_tenant_with_modules_is_not_deleted_unless_forced_and_nobody_inherits_them,
     there_are_at_most_ten_thousand,
     many_at_once_make_one_tenant_once,
     a_row_that_cannot_be_read_lifts_no_bounds,
@@ -245,6 +246,45 @@ mod check {
             let gone = platform.delete_tenant(me(), &tenant, force).await;
             assert!(matches!(gone, Err(PlatformError::NotFound { .. })));
         }
+    }
+
+    pub(super) async fn a_tenant_with_modules_is_not_deleted_unless_forced_and_nobody_inherits_them(
+        stage: Stage,
+    ) {
+        let (platform, acme) = (&stage.platform, name("acme"));
+        platform.create_tenant(me(), &acme, terms()).await.unwrap();
+        platform.suspend_tenant(me(), &acme).await.unwrap();
+        let push = stage.sql.transaction(true, async |link| {
+            for sql in [
+                "INSERT INTO components (digest, bytes, tasks, imports) VALUES ('d', 1, '[]', '[]')",
+                "INSERT INTO modules (tenant, name, current, newest) VALUES ('acme', 'm', 1, 1), ('default', 'm', 1, 1)",
+                "INSERT INTO versions (tenant, module, version, digest, pushed_at) \
+                 VALUES ('acme', 'm', 1, 'd', 0), ('default', 'm', 1, 'd', 0)",
+            ] {
+                link.execute(sql, Vec::new()).await?;
+            }
+            Ok::<_, SqlError>(())
+        });
+        push.await.unwrap();
+        let error = platform
+            .delete_tenant(me(), &acme, false)
+            .await
+            .unwrap_err();
+        assert!(error.to_string().contains("has modules"), "{error}");
+        platform.delete_tenant(me(), &acme, true).await.unwrap();
+        platform.create_tenant(me(), &acme, terms()).await.unwrap();
+        let left = stage.sql.transaction(false, async |link| {
+            let sql = "SELECT m.tenant FROM modules m JOIN versions v \
+                 ON v.tenant = m.tenant AND v.module = m.name WHERE m.current IS NOT NULL";
+            link.rows(sql, Vec::new(), &[Kind::Text]).await
+        });
+        let left: Result<Vec<_>, SqlError> = left.await;
+        let left: Vec<_> = left
+            .unwrap()
+            .into_iter()
+            .map(|mut row| row.text())
+            .collect();
+        assert_eq!(left, [Some("default".to_owned())]);
     }
 
     pub(super) async fn there_are_at_most_ten_thousand(stage: Stage) {

@@ -240,6 +240,26 @@ impl RabbitServer {
         format!("amqps://localhost:{port}//?{}", options.join("&"))
     }
 
+    /// Runs a line of a shell in which `rabbitmqctl` is about this server.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub fn shell(&self, line: &str) {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let output = Command::new("sh")
+            .args(["-c", line])
+            .env("PATH", format!("/usr/lib/rabbitmq/bin:{path}"))
+            .env("HOME", self.folder.path())
+            .env(
+                "RABBITMQ_NODENAME",
+                format!("celeriac-{}@localhost", self.ports[0]),
+            )
+            .output()
+            .expect("a shell");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{line}: {told}");
+    }
+
     /// Returns the address of a virtual host, `/` escaped.
     #[must_use]
     pub fn url(&self) -> String {

@@ -4,7 +4,7 @@
 //! database answers, and no stop has begun.
 
 use super::caller::Caller;
-use super::{Plane, Problem};
+use super::{Plane, Problem, trouble};
 use crate::plane::{Alive, Look, Ready};
 use crate::policy::access::Action;
 use axum::Json;
@@ -53,11 +53,12 @@ async fn live() -> Json<Alive> {
     ),
 )]
 async fn ready(State(plane): State<Plane>) -> Response {
-    let looked = tokio::time::timeout(PROBE, plane.registry.generation()).await;
+    let looked = tokio::time::timeout(PROBE, look(&plane)).await;
     let database = match looked {
-        Ok(Ok(_)) => None,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the database of modules does not answer");
+        Ok(Ok(())) => None,
+        Ok(Err(problem)) => {
+            let detail = problem.detail.unwrap_or_default();
+            tracing::warn!(detail, "the control plane is not ready");
             Some("it does not answer; the log says why")
         }
         Err(_) => Some("it does not answer within 2 s"),
@@ -74,6 +75,15 @@ async fn ready(State(plane): State<Plane>) -> Response {
         false => StatusCode::SERVICE_UNAVAILABLE,
     };
     (status, Json(ready)).into_response()
+}
+
+/// Asks both rooms anything: their rows may be in two databases.
+async fn look(plane: &Plane) -> Result<(), Problem> {
+    let modules = plane.registry.generation().await;
+    modules.map_err(trouble::registry)?;
+    let tenants = plane.platform.generation().await;
+    tenants.map_err(trouble::platform)?;
+    Ok(())
 }
 
 /// Lists what the server counts, in OpenMetrics' text form

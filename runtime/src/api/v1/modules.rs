@@ -67,7 +67,7 @@ async fn list(
         ("module" = String, Path, description = "The module: its tasks are MODULE.TASK"),
     ),
     request_body(
-        content = Vec<u8>,
+        content = crate::plane::Component,
         content_type = "application/wasm",
         description = "The component, at most 32 MiB",
     ),

@@ -13,6 +13,8 @@ use tokio::time::Instant;
 
 /// Most buckets of a table (65,536).
 const BUCKETS: usize = 65_536;
+/// What a request waits at most: paces are of a minute.
+const MINUTE: Duration = Duration::from_secs(60);
 /// How many seconds of requests a bucket holds.
 const BURST: f64 = 10.0;
 
@@ -83,7 +85,10 @@ impl<K: Hash + Eq> Paces<K> {
         };
         match enough {
             true => Ok(()),
-            false => Err(Duration::from_secs_f64((1.0 - left) / self.per_second)),
+            false => {
+                let wait = Duration::try_from_secs_f64((1.0 - left) / self.per_second);
+                Err(wait.unwrap_or(MINUTE))
+            }
         }
     }
 }

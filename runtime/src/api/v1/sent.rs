@@ -143,7 +143,7 @@ impl Sent {
         read(&bytes)
     }
 
-    /// Reads a document, or takes the default where there is no body.
+    /// Reads a document, or takes the default where there is no body or `null`.
     ///
     /// # Errors
     /// As [`Sent::json`].
@@ -157,7 +157,7 @@ impl Sent {
         let bytes = self.bytes(BODY_BYTES).await?;
         match (bytes.is_empty(), named) {
             (true, _) => Ok(T::default()),
-            (false, true) => read(&bytes),
+            (false, true) => Ok(read::<Option<T>>(&bytes)?.unwrap_or_default()),
             (false, false) => Err(wrong_type("", &["application/json"])),
         }
     }

@@ -58,7 +58,7 @@ impl Answer {
     fn words(&self, name: &str) -> (u16, String) {
         let told: Failure = self.read();
         let words = format!("{} {}", told.error.message, told.error.hint);
-        (self.status, words.replace(name, "NAME"))
+        (self.status, words.replace(&format!("{name:?}"), "NAME"))
     }
 }
 
@@ -293,9 +293,8 @@ async fn a_token_is_for_its_scope_and_while_its_tenant_is_suspended_for_looking(
     );
 }
 
-#[tokio::test]
-async fn a_tenant_is_made_gets_a_token_and_pushes_and_the_audit_has_it() {
-    let stand = Stand::new().await;
+/// Makes a tenant `shop` over HTTP, and a token that may do all that is its own.
+async fn shop(stand: &Stand) -> NewTokenView {
     let wish = json!({"name": "shop", "terms": {"weight": 200, "broker": "amqp://s:s3cret@h/s"}});
     let made = stand
         .json(&stand.operator, "POST /v1/tenants", wish.clone())
@@ -308,7 +307,13 @@ async fn a_tenant_is_made_gets_a_token_and_pushes_and_the_audit_has_it() {
     let token = stand
         .json(&stand.operator, "POST /v1/tenants/shop/tokens", wish)
         .await;
-    let token: NewTokenView = token.read();
+    token.read()
+}
+
+#[tokio::test]
+async fn a_tenant_is_made_gets_a_token_and_pushes_and_the_audit_has_it() {
+    let stand = Stand::new().await;
+    let token = shop(&stand).await;
     let id = "x-request-id: from-ci.1\r\n";
     let kind = format!("content-type: application/wasm\r\n{id}");
     let what = "PUT /v1/tenants/shop/modules/images";

@@ -31,15 +31,15 @@ impl Resolver {
         let leave = Leave {
             id: self.0.worker.id.clone(),
         };
-        if let Err(error) = self.0.registry.database().write(leave).await {
+        if let Err(error) = self.0.registry.store().write(leave).await {
             tracing::debug!(%error, "the end of this worker was not recorded; others notice in a few seconds");
         }
     }
 
     /// Moves to each new generation; ends with the database.
     async fn follow(&self) {
-        let database = self.0.registry.database();
-        let mut watcher = database.watch();
+        let store = self.0.registry.store();
+        let mut watcher = store.watch();
         loop {
             if let Err(error) = self.catch_up().await {
                 tracing::warn!(%error, "the registry cannot be read; this worker keeps the modules it has");
@@ -55,7 +55,7 @@ impl Resolver {
 
     /// Obeys each new kill, whatever is being loaded meanwhile; ends with the database.
     async fn watch(&self) {
-        let mut watcher = self.0.registry.database().watch();
+        let mut watcher = self.0.registry.store().watch();
         loop {
             if let Err(error) = self.obey().await {
                 tracing::warn!(%error, "it cannot be read what is killed; this worker obeys what it knows");
@@ -71,10 +71,10 @@ impl Resolver {
 
     async fn catch_up(&self) -> Result<(), RegistryError> {
         let before = self.snapshot();
-        if rows::generation_now(self.0.registry.database()).await? == before.generation {
+        if rows::generation_now(self.0.registry.store()).await? == before.generation {
             return Ok(());
         }
-        let pointers = rows::pointers(self.0.registry.database()).await?;
+        let pointers = rows::pointers(self.0.registry.store()).await?;
         let next = Snapshot::after(Some(&before), pointers);
         // What others wait for is loaded before they are told, and before the
         // first message meets it.
@@ -162,7 +162,7 @@ impl Resolver {
             kills: self.obeyed(),
             news,
         };
-        Ok(self.0.registry.database().write(announce).await?)
+        self.0.registry.store().write(announce).await
     }
 }
 

@@ -108,12 +108,12 @@ impl Resolver {
     /// # Errors
     /// [`RegistryError::Database`]; what is known is obeyed.
     pub async fn obey(&self) -> Result<(), RegistryError> {
-        let database = self.0.registry.database();
+        let store = self.0.registry.store();
         let known = self.0.switch.number();
-        if rows::kills_now(database).await? == known || !stands(Defence::Kill) {
+        if rows::kills_now(store).await? == known || !stands(Defence::Kill) {
             return Ok(());
         }
-        let (new, over) = self.0.switch.learn(rows::kills(database).await?);
+        let (new, over) = self.0.switch.learn(rows::kills(store).await?);
         for kill in new {
             tracing::info!(hold = kill.hold, "{kill}");
         }

@@ -1,10 +1,12 @@
 //! What is killed.
 
-use crate::database::{Database, DatabaseError, Statement};
+use super::counter;
 use crate::registry::digest::Digest;
+use crate::registry::error::RegistryError;
 use crate::registry::kills::{Aim, KILLS, KILLS_OF_ALL, Kill, read};
+use crate::registry::store::{Store, Work};
+use crate::sql::{Kind, Line, Row, Value};
 use crate::task::{ModuleName, TenantName};
-use sqlx::SqliteConnection;
 use std::collections::HashSet;
 
 /// Kills something, or gives a kill another reason.
@@ -16,49 +18,34 @@ pub(in crate::registry) struct Put {
     pub(in crate::registry) now_ms: i64,
 }
 
-impl Statement for Put {
+impl Work for Put {
     /// The number of this change; `None` when there are too many kills.
     type Output = Option<u64>;
 
-    async fn apply(
-        conn: &mut SqliteConnection,
-        batch: &[Self],
-    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
-        let mut done = Vec::with_capacity(batch.len());
-        for one in batch {
-            done.push(put(conn, one).await?);
+    async fn work(&self, line: &mut Line<'_>) -> Result<Option<u64>, sqlx::Error> {
+        let sql = "SELECT count(*) FILTER (WHERE tenant = $1), count(*) FROM kills \
+             WHERE NOT (tenant = $1 AND kind = $2 AND name = $3)";
+        let others = line
+            .rows(sql, key(&self.aim), &[Kind::Int, Kind::Int])
+            .await?;
+        let mut others = others.into_iter().next();
+        let mut count = || others.as_mut().and_then(Row::int).unwrap_or(0);
+        let (own, all) = (count(), count());
+        if own >= KILLS.into() || all >= KILLS_OF_ALL.into() {
+            return Ok(None);
         }
-        Ok(done)
+        let sql = "INSERT INTO kills (tenant, kind, name, reason, hold, killed_at) \
+             VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (tenant, kind, name) DO UPDATE \
+             SET reason = excluded.reason, hold = excluded.hold, killed_at = excluded.killed_at";
+        let mut values = key(&self.aim);
+        values.extend([
+            Value::text(&self.reason),
+            Value::from(i64::from(self.hold)),
+            Value::from(self.now_ms),
+        ]);
+        line.execute(sql, values).await?;
+        grow(line).await.map(Some)
     }
-}
-
-async fn put(conn: &mut SqliteConnection, put: &Put) -> Result<Option<u64>, sqlx::Error> {
-    let (tenant, kind, name) = (put.aim.owner(), put.aim.kind(), put.aim.name());
-    let (own, all): (u32, u32) = sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE tenant = ?1), count(*) FROM kills \
-         WHERE (tenant, kind, name) != (?1, ?2, ?3)",
-    )
-    .bind(tenant)
-    .bind(kind)
-    .bind(&name)
-    .fetch_one(&mut *conn)
-    .await?;
-    if own >= KILLS || all >= KILLS_OF_ALL {
-        return Ok(None);
-    }
-    sqlx::query(
-        "INSERT OR REPLACE INTO kills (tenant, kind, name, reason, hold, killed_at) \
-         VALUES (?, ?, ?, ?, ?, ?)",
-    )
-    .bind(tenant)
-    .bind(kind)
-    .bind(&name)
-    .bind(&put.reason)
-    .bind(put.hold)
-    .bind(put.now_ms)
-    .execute(&mut *conn)
-    .await?;
-    grow(conn).await.map(Some)
 }
 
 /// Ends a kill.
@@ -67,36 +54,32 @@ pub(in crate::registry) struct Lift {
     pub(in crate::registry) aim: Aim,
 }
 
-impl Statement for Lift {
+impl Work for Lift {
     /// The number of this change; `None` when there was no such kill.
     type Output = Option<u64>;
 
-    async fn apply(
-        conn: &mut SqliteConnection,
-        batch: &[Self],
-    ) -> Result<Vec<Option<u64>>, sqlx::Error> {
-        let mut done = Vec::with_capacity(batch.len());
-        for one in batch {
-            let sql = "DELETE FROM kills WHERE tenant = ? AND kind = ? AND name = ?";
-            let gone = sqlx::query(sql)
-                .bind(one.aim.owner())
-                .bind(one.aim.kind())
-                .bind(one.aim.name())
-                .execute(&mut *conn)
-                .await?;
-            done.push(match gone.rows_affected() {
-                0 => None,
-                _ => Some(grow(conn).await?),
-            });
+    async fn work(&self, line: &mut Line<'_>) -> Result<Option<u64>, sqlx::Error> {
+        let sql = "DELETE FROM kills WHERE tenant = $1 AND kind = $2 AND name = $3";
+        match line.execute(sql, key(&self.aim)).await? {
+            0 => Ok(None),
+            _ => grow(line).await.map(Some),
         }
-        Ok(done)
     }
 }
 
-async fn grow(conn: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+/// What a kill is found by.
+fn key(aim: &Aim) -> Vec<Value> {
+    let (kind, name) = (aim.kind(), aim.name());
+    vec![
+        Value::text(aim.owner()),
+        Value::text(kind),
+        Value::text(&name),
+    ]
+}
+
+async fn grow(line: &mut Line<'_>) -> Result<u64, sqlx::Error> {
     let sql = "UPDATE registry SET kills = kills + 1 RETURNING kills";
-    let kills: i64 = sqlx::query_scalar(sql).fetch_one(conn).await?;
-    Ok(kills.unsigned_abs())
+    counter(line, sql).await
 }
 
 /// What is killed, after so many changes.
@@ -107,35 +90,32 @@ pub(in crate::registry) struct Kills {
     pub(in crate::registry) kills: Vec<Kill>,
 }
 
-type Row = (
-    i64,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<String>,
-    Option<bool>,
-    Option<i64>,
-);
-
-/// Reads what is killed, in one statement, which sees one state of the file.
-pub(in crate::registry) async fn kills(database: &Database) -> Result<Kills, DatabaseError> {
-    let mut conn = database.read().await?;
-    let rows: Vec<Row> = sqlx::query_as(
-        "SELECT r.kills, k.tenant, k.kind, k.name, k.reason, k.hold, k.killed_at \
-         FROM registry r LEFT JOIN kills k ON true ORDER BY k.killed_at, k.tenant, k.kind, k.name",
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    let number = rows.first().map_or(0, |row| row.0.unsigned_abs());
-    let kills = rows.into_iter().filter_map(kill).collect();
-    Ok(Kills { number, kills })
+/// Reads what is killed, in one statement, which sees one state of the database.
+pub(in crate::registry) async fn kills(store: &Store) -> Result<Kills, RegistryError> {
+    let sql = "SELECT r.kills, k.tenant, k.kind, k.name, k.reason, k.hold, k.killed_at \
+         FROM registry r LEFT JOIN kills k ON 1 = 1 \
+         ORDER BY k.killed_at, k.tenant, k.kind, k.name";
+    let kinds = [
+        Kind::Int,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
+        Kind::Text,
+        Kind::Int,
+        Kind::Int,
+    ];
+    let rows = store.rows(sql, Vec::new(), &kinds).await?;
+    let mut kills = Kills::default();
+    for mut row in rows {
+        kills.number = row.int().unwrap_or(0).unsigned_abs();
+        kills.kills.extend(kill(row));
+    }
+    Ok(kills)
 }
 
-fn kill(row: Row) -> Option<Kill> {
-    let (_, Some(tenant), Some(kind), Some(name), Some(reason), Some(hold), Some(killed_at)) = row
-    else {
-        return None;
-    };
+fn kill(mut row: Row) -> Option<Kill> {
+    let (tenant, kind, name) = (row.text()?, row.text()?, row.text()?);
+    let (reason, hold, killed_at) = (row.text()?, row.int()? != 0, row.int()?);
     let kill = read((&tenant, &kind, &name), reason, hold, killed_at);
     if kill.is_none() {
         tracing::error!(
@@ -149,67 +129,59 @@ fn kill(row: Row) -> Option<Kill> {
 }
 
 /// Reads how often kills have changed.
-pub(in crate::registry) async fn kills_now(database: &Database) -> Result<u64, DatabaseError> {
-    let mut conn = database.read().await?;
-    let number: i64 = sqlx::query_scalar("SELECT kills FROM registry")
-        .fetch_one(&mut *conn)
+pub(in crate::registry) async fn kills_now(store: &Store) -> Result<u64, RegistryError> {
+    let rows = store
+        .rows("SELECT kills FROM registry", Vec::new(), &[Kind::Int])
         .await?;
-    Ok(number.unsigned_abs())
+    let number = rows.into_iter().next().and_then(|mut row| row.int());
+    Ok(number.unwrap_or(0).unsigned_abs())
 }
 
 /// Tells whether a tenant has a module of that name, or had one.
 pub(in crate::registry) async fn was_there(
-    database: &Database,
+    store: &Store,
     tenant: &TenantName,
     module: &ModuleName,
-) -> Result<bool, DatabaseError> {
-    let mut conn = database.read().await?;
-    let sql = "SELECT EXISTS (SELECT 1 FROM modules WHERE tenant = ? AND name = ?)";
-    Ok(sqlx::query_scalar(sql)
-        .bind(tenant.as_str())
-        .bind(module.as_str())
-        .fetch_one(&mut *conn)
-        .await?)
+) -> Result<bool, RegistryError> {
+    let sql = "SELECT 1 FROM modules WHERE tenant = $1 AND name = $2";
+    let values = vec![Value::text(tenant.as_str()), Value::text(module.as_str())];
+    Ok(!store.rows(sql, values, &[]).await?.is_empty())
 }
 
 /// Tells whether a tenant has modules, or had some.
 pub(in crate::registry) async fn has_modules(
-    database: &Database,
+    store: &Store,
     tenant: &TenantName,
-) -> Result<bool, DatabaseError> {
-    let mut conn = database.read().await?;
-    let sql = "SELECT EXISTS (SELECT 1 FROM modules WHERE tenant = ?)";
-    Ok(sqlx::query_scalar(sql)
-        .bind(tenant.as_str())
-        .fetch_one(&mut *conn)
-        .await?)
+) -> Result<bool, RegistryError> {
+    let sql = "SELECT 1 FROM modules WHERE tenant = $1 LIMIT 1";
+    let values = vec![Value::text(tenant.as_str())];
+    Ok(!store.rows(sql, values, &[]).await?.is_empty())
 }
 
 /// Reads which components a tenant has, of which kills by digest are its business.
 pub(in crate::registry) async fn digests_of(
-    database: &Database,
+    store: &Store,
     tenant: &TenantName,
-) -> Result<HashSet<Digest>, DatabaseError> {
-    let mut conn = database.read().await?;
-    let sql = "SELECT DISTINCT digest FROM versions WHERE tenant = ?";
-    let found: Vec<String> = sqlx::query_scalar(sql)
-        .bind(tenant.as_str())
-        .fetch_all(&mut *conn)
-        .await?;
-    Ok(found.iter().filter_map(|hex| hex.parse().ok()).collect())
+) -> Result<HashSet<Digest>, RegistryError> {
+    let sql = "SELECT DISTINCT digest FROM versions WHERE tenant = $1";
+    let values = vec![Value::text(tenant.as_str())];
+    let rows = store.rows(sql, values, &[Kind::Text]).await?;
+    Ok(rows.into_iter().filter_map(parsed).collect())
 }
 
 /// Reads the digests that begin so, three at most: more than one is too many already.
 pub(in crate::registry) async fn digests(
-    database: &Database,
+    store: &Store,
     beginning: &str,
-) -> Result<Vec<Digest>, DatabaseError> {
-    let mut conn = database.read().await?;
-    let sql = "SELECT digest FROM components WHERE substr(digest, 1, length(?1)) = ?1 \
+) -> Result<Vec<Digest>, RegistryError> {
+    let sql = "SELECT digest FROM components WHERE substr(digest, 1, length($1)) = $1 \
          ORDER BY digest LIMIT 3";
-    let found: Vec<String> = sqlx::query_scalar(sql)
-        .bind(beginning)
-        .fetch_all(&mut *conn)
+    let rows = store
+        .rows(sql, vec![Value::text(beginning)], &[Kind::Text])
         .await?;
-    Ok(found.iter().filter_map(|hex| hex.parse().ok()).collect())
+    Ok(rows.into_iter().filter_map(parsed).collect())
+}
+
+fn parsed(mut row: Row) -> Option<Digest> {
+    row.text()?.parse().ok()
 }

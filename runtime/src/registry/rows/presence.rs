@@ -1,8 +1,10 @@
 //! Which workers run, and what each of them has loaded.
 
-use crate::database::{Database, DatabaseError, Statement};
+use super::{number, version};
+use crate::registry::error::RegistryError;
 use crate::registry::presence::Wanted;
-use sqlx::SqliteConnection;
+use crate::registry::store::{Store, Work};
+use crate::sql::{Kind, Line, Row, Value};
 use std::time::Duration;
 
 /// How long a worker counts as running after it was last seen (6 s): three of
@@ -24,31 +26,32 @@ pub(in crate::registry) struct Announce {
     pub(in crate::registry) news: bool,
 }
 
-impl Statement for Announce {
+impl Work for Announce {
     type Output = ();
 
     fn wakes(&self) -> bool {
         self.news
     }
 
-    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<()>, sqlx::Error> {
-        for one in batch {
-            sqlx::query(
-                "INSERT INTO workers (id, name, pid, started_at, seen_at, generation, kills) VALUES (?, ?, ?, ?, ?, ?, ?) \
-                 ON CONFLICT (id) DO UPDATE SET seen_at = excluded.seen_at, generation = excluded.generation, \
-                 kills = excluded.kills",
-            )
-            .bind(&one.id)
-            .bind(&one.name)
-            .bind(one.pid)
-            .bind(one.started_at_ms)
-            .bind(one.now_ms)
-            .bind(i64::try_from(one.generation).unwrap_or(i64::MAX))
-            .bind(i64::try_from(one.kills).unwrap_or(i64::MAX))
-            .execute(&mut *conn)
-            .await?;
-        }
-        Ok(vec![(); batch.len()])
+    fn is_alone(&self) -> bool {
+        false
+    }
+
+    async fn work(&self, line: &mut Line<'_>) -> Result<(), sqlx::Error> {
+        let sql = "INSERT INTO workers (id, name, pid, started_at, seen_at, generation, kills) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE \
+             SET seen_at = excluded.seen_at, generation = excluded.generation, \
+             kills = excluded.kills";
+        let values = vec![
+            Value::text(&self.id),
+            Value::text(&self.name),
+            Value::from(i64::from(self.pid)),
+            Value::from(self.started_at_ms),
+            Value::from(self.now_ms),
+            Value::from(number(self.generation)),
+            Value::from(number(self.kills)),
+        ];
+        line.execute(sql, values).await.map(drop)
     }
 }
 
@@ -58,42 +61,44 @@ pub(in crate::registry) struct Leave {
     pub(in crate::registry) id: String,
 }
 
-impl Statement for Leave {
+impl Work for Leave {
     type Output = ();
 
-    async fn apply(conn: &mut SqliteConnection, batch: &[Self]) -> Result<Vec<()>, sqlx::Error> {
-        for one in batch {
-            sqlx::query("DELETE FROM workers WHERE id = ?")
-                .bind(&one.id)
-                .execute(&mut *conn)
-                .await?;
-        }
-        Ok(vec![(); batch.len()])
+    fn is_alone(&self) -> bool {
+        false
+    }
+
+    async fn work(&self, line: &mut Line<'_>) -> Result<(), sqlx::Error> {
+        let sql = "DELETE FROM workers WHERE id = $1";
+        line.execute(sql, vec![Value::text(&self.id)])
+            .await
+            .map(drop)
     }
 }
 
 /// Counts the workers that run, and those that are as far as `wanted`.
 pub(in crate::registry) async fn workers(
-    database: &Database,
+    store: &Store,
     wanted: Wanted,
     now_ms: i64,
-) -> Result<(u32, u32), DatabaseError> {
+) -> Result<(u32, u32), RegistryError> {
     let fresh = i64::try_from(FRESH.as_millis()).unwrap_or(i64::MAX);
-    let mut conn = database.read().await?;
-    let (sql, number) = match wanted {
+    let (sql, far) = match wanted {
         Wanted::Generation(number) => (
-            "SELECT count(*), count(*) FILTER (WHERE generation >= ?) FROM workers WHERE seen_at > ?",
+            "SELECT count(*), count(*) FILTER (WHERE generation >= $1) FROM workers WHERE seen_at > $2",
             number,
         ),
         Wanted::Kills(number) => (
-            "SELECT count(*), count(*) FILTER (WHERE kills >= ?) FROM workers WHERE seen_at > ?",
+            "SELECT count(*), count(*) FILTER (WHERE kills >= $1) FROM workers WHERE seen_at > $2",
             number,
         ),
     };
-    let counts = sqlx::query_as(sql)
-        .bind(i64::try_from(number).unwrap_or(i64::MAX))
-        .bind(now_ms.saturating_sub(fresh))
-        .fetch_one(&mut *conn)
-        .await?;
-    Ok(counts)
+    let values = vec![
+        Value::from(number(far)),
+        Value::from(now_ms.saturating_sub(fresh)),
+    ];
+    let rows = store.rows(sql, values, &[Kind::Int, Kind::Int]).await?;
+    let mut row = rows.into_iter().next();
+    let mut count = || version(row.as_mut().and_then(Row::int));
+    Ok((count(), count()))
 }

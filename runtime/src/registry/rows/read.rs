@@ -1,11 +1,15 @@
 //! What is read from the registry's rows.
 
-use super::REFUSAL_KEPT;
-use crate::database::{Database, DatabaseError};
-use crate::registry::digest::{Digest, DigestError};
+use super::{REFUSAL_KEPT, digest, version};
+use crate::registry::digest::Digest;
+use crate::registry::error::RegistryError;
+use crate::registry::store::Store;
 use crate::registry::{VersionInfo, moment};
+use crate::sql::{Kind, Row, Value};
 use crate::task::{ModuleName, NameError, TenantName, TenantNameError};
 use celeriac_sandbox::TaskInfo;
+use serde::de::DeserializeOwned;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// Where every module points, at one generation.
@@ -29,73 +33,57 @@ pub(in crate::registry) struct Pointer {
     pub(in crate::registry) imports: Vec<String>,
 }
 
-type Row = (
-    i64,
-    Option<String>,
-    Option<String>,
-    Option<u32>,
-    Option<String>,
-    Option<i64>,
-    Option<i64>,
-    Option<String>,
-    Option<String>,
-);
-
-/// The pointers of all tenants.
-const ALL: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports \
+/// The pointers of the tenant that `$1` names, or of all where it is empty.
+const POINTERS: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, \
+     v.pushed_at, c.tasks, c.imports \
      FROM registry r LEFT JOIN (modules m \
          JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
-         JOIN components c ON c.digest = v.digest) \
+         JOIN components c ON c.digest = v.digest) ON $1 IN ('', m.tenant) \
      ORDER BY v.pushed_at DESC, v.tenant, v.module";
-/// Those of one.
-const OWN: &str = "SELECT r.generation, v.tenant, v.module, v.version, v.digest, c.bytes, v.pushed_at, c.tasks, c.imports \
-     FROM registry r LEFT JOIN (modules m \
-         JOIN versions v ON v.tenant = m.tenant AND v.module = m.name AND v.version = m.current \
-         JOIN components c ON c.digest = v.digest) ON m.tenant = ? \
-     ORDER BY v.pushed_at DESC, v.module";
 
 /// Reads all pointers and their generation in one statement, which sees one
-/// state of the file.
-pub(in crate::registry) async fn pointers(database: &Database) -> Result<Pointers, DatabaseError> {
-    let mut conn = database.read().await?;
-    Ok(collected(sqlx::query_as(ALL).fetch_all(&mut *conn).await?))
+/// state of the database.
+pub(in crate::registry) async fn pointers(store: &Store) -> Result<Pointers, RegistryError> {
+    collected(store, "").await
 }
 
 /// Reads the pointers of one tenant.
 pub(in crate::registry) async fn pointers_of(
-    database: &Database,
+    store: &Store,
     tenant: &TenantName,
-) -> Result<Pointers, DatabaseError> {
-    let mut conn = database.read().await?;
-    let query = sqlx::query_as(OWN).bind(tenant.as_str());
-    Ok(collected(query.fetch_all(&mut *conn).await?))
+) -> Result<Pointers, RegistryError> {
+    collected(store, tenant.as_str()).await
 }
 
-fn collected(rows: Vec<Row>) -> Pointers {
-    let generation = rows.first().map_or(0, |row| row.0.unsigned_abs());
-    let modules = rows.into_iter().filter_map(pointer).collect();
-    Pointers {
-        generation,
-        modules,
-    }
-}
-
-fn pointer(row: Row) -> Option<Pointer> {
-    let (
-        _,
-        Some(tenant),
-        Some(module),
-        Some(version),
-        Some(digest),
-        bytes,
-        pushed_at,
-        Some(tasks),
-        Some(imports),
-    ) = row
-    else {
-        return None;
+async fn collected(store: &Store, tenant: &str) -> Result<Pointers, RegistryError> {
+    let kinds = [
+        Kind::Int,
+        Kind::Text,
+        Kind::Text,
+        Kind::Int,
+        Kind::Text,
+        Kind::Int,
+        Kind::Int,
+        Kind::Text,
+        Kind::Text,
+    ];
+    let rows = store
+        .rows(POINTERS, vec![Value::text(tenant)], &kinds)
+        .await?;
+    let mut pointers = Pointers {
+        generation: 0,
+        modules: Vec::with_capacity(rows.len()),
     };
-    let read = || -> Result<Pointer, String> {
+    for mut row in rows {
+        pointers.generation = row.int().unwrap_or(0).unsigned_abs();
+        pointers.modules.extend(pointer(row));
+    }
+    Ok(pointers)
+}
+
+fn pointer(mut row: Row) -> Option<Pointer> {
+    let (tenant, module) = (row.text()?, row.text()?);
+    let mut read = || -> Result<Pointer, String> {
         Ok(Pointer {
             tenant: tenant
                 .parse()
@@ -103,14 +91,12 @@ fn pointer(row: Row) -> Option<Pointer> {
             module: module
                 .parse()
                 .map_err(|error: NameError| error.to_string())?,
-            version,
-            digest: digest
-                .parse()
-                .map_err(|error: DigestError| error.to_string())?,
-            bytes: bytes.unwrap_or_default().unsigned_abs(),
-            pushed_at_ms: pushed_at.unwrap_or_default(),
-            tasks: serde_json::from_str(&tasks).map_err(|error| error.to_string())?,
-            imports: serde_json::from_str(&imports).map_err(|error| error.to_string())?,
+            version: version(row.int()),
+            digest: digest(&mut row).map_err(|error| error.to_string())?,
+            bytes: row.int().unwrap_or_default().unsigned_abs(),
+            pushed_at_ms: row.int().unwrap_or_default(),
+            tasks: json(&mut row).map_err(|error| error.to_string())?,
+            imports: json(&mut row).map_err(|error| error.to_string())?,
         })
     };
     match read() {
@@ -128,84 +114,96 @@ fn pointer(row: Row) -> Option<Pointer> {
     }
 }
 
+fn json<T: DeserializeOwned>(row: &mut Row) -> Result<T, serde_json::Error> {
+    serde_json::from_str(&row.text().unwrap_or_default())
+}
+
 /// Reads the generation alone.
-pub(in crate::registry) async fn generation_now(database: &Database) -> Result<u64, DatabaseError> {
-    let mut conn = database.read().await?;
-    let generation: i64 = sqlx::query_scalar("SELECT generation FROM registry")
-        .fetch_one(&mut *conn)
-        .await?;
-    Ok(generation.unsigned_abs())
+pub(in crate::registry) async fn generation_now(store: &Store) -> Result<u64, RegistryError> {
+    let sql = "SELECT generation FROM registry";
+    let rows = store.rows(sql, Vec::new(), &[Kind::Int]).await?;
+    let number = rows.into_iter().next().and_then(|mut row| row.int());
+    Ok(number.unwrap_or(0).unsigned_abs())
+}
+
+/// Reads how often files were swept.
+pub(in crate::registry) async fn sweeps_now(store: &Store) -> Result<i64, RegistryError> {
+    let sql = "SELECT sweeps FROM registry";
+    let rows = store.rows(sql, Vec::new(), &[Kind::Int]).await?;
+    let number = rows.into_iter().next().and_then(|mut row| row.int());
+    Ok(number.unwrap_or(0))
+}
+
+/// Reads which components rows name.
+pub(in crate::registry) async fn named(store: &Store) -> Result<HashSet<Digest>, RegistryError> {
+    let sql = "SELECT digest FROM components";
+    let rows = store.rows(sql, Vec::new(), &[Kind::Text]).await?;
+    let named = rows.into_iter().filter_map(|mut row| digest(&mut row).ok());
+    Ok(named.collect())
 }
 
 /// Reads the names of a tenant's modules.
 pub(in crate::registry) async fn modules(
-    database: &Database,
+    store: &Store,
     tenant: &TenantName,
-) -> Result<Vec<String>, DatabaseError> {
-    let mut conn = database.read().await?;
-    let sql = "SELECT name FROM modules WHERE tenant = ? AND current IS NOT NULL ORDER BY name";
-    Ok(sqlx::query_scalar(sql)
-        .bind(tenant.as_str())
-        .fetch_all(&mut *conn)
-        .await?)
+) -> Result<Vec<String>, RegistryError> {
+    let sql = "SELECT name FROM modules WHERE tenant = $1 AND current IS NOT NULL ORDER BY name";
+    let values = vec![Value::text(tenant.as_str())];
+    let rows = store.rows(sql, values, &[Kind::Text]).await?;
+    Ok(rows.into_iter().filter_map(|mut row| row.text()).collect())
 }
 
 /// Reads the versions of a module that are kept, the newest first.
 pub(in crate::registry) async fn versions(
-    database: &Database,
+    store: &Store,
     tenant: &TenantName,
     module: &ModuleName,
-) -> Result<Vec<VersionInfo>, DatabaseError> {
-    let mut conn = database.read().await?;
-    let rows: Vec<(u32, String, i64, i64, String, bool)> = sqlx::query_as(
-        "SELECT v.version, v.digest, c.bytes, v.pushed_at, c.tasks, v.version = m.current FROM modules m \
+) -> Result<Vec<VersionInfo>, RegistryError> {
+    let sql = "SELECT m.current, v.version, v.digest, c.bytes, v.pushed_at, c.tasks FROM modules m \
          JOIN versions v ON v.tenant = m.tenant AND v.module = m.name \
          JOIN components c ON c.digest = v.digest \
-         WHERE m.tenant = ? AND m.name = ? AND m.current IS NOT NULL ORDER BY v.version DESC",
-    )
-    .bind(tenant.as_str())
-    .bind(module.as_str())
-    .fetch_all(&mut *conn)
-    .await?;
-    let version = |(version, digest, bytes, pushed_at, tasks, current): (
-        u32,
-        String,
-        i64,
-        i64,
-        String,
-        bool,
-    )| {
+         WHERE m.tenant = $1 AND m.name = $2 AND m.current IS NOT NULL ORDER BY v.version DESC";
+    let values = vec![Value::text(tenant.as_str()), Value::text(module.as_str())];
+    let kinds = [
+        Kind::Int,
+        Kind::Int,
+        Kind::Text,
+        Kind::Int,
+        Kind::Int,
+        Kind::Text,
+    ];
+    let rows = store.rows(sql, values, &kinds).await?;
+    let read = |mut row: Row| {
+        let (current, version) = (version(row.int()), version(row.int()));
         Ok(VersionInfo {
             version,
-            digest: digest.parse().map_err(undecodable::<DigestError>)?,
-            bytes: bytes.unsigned_abs(),
-            pushed_at: moment(pushed_at),
-            tasks: serde_json::from_str(&tasks).map_err(undecodable)?,
-            current,
+            current: version == current,
+            digest: digest(&mut row).map_err(undecodable)?,
+            bytes: row.int().unwrap_or_default().unsigned_abs(),
+            pushed_at: moment(row.int().unwrap_or_default()),
+            tasks: json(&mut row)
+                .map_err(|error| undecodable(sqlx::Error::Decode(error.into())))?,
         })
     };
-    rows.into_iter().map(version).collect()
+    rows.into_iter().map(read).collect()
 }
 
-fn undecodable<E: std::error::Error + Send + Sync + 'static>(error: E) -> DatabaseError {
-    DatabaseError::from(sqlx::Error::Decode(Box::new(error)))
+fn undecodable(error: sqlx::Error) -> RegistryError {
+    RegistryError::Database(error.into())
 }
 
 /// Reads what a component of a tenant said about its tasks, in JSON; `None` where no version
 /// of this tenant is it, whoever else has it.
 pub(in crate::registry) async fn component(
-    database: &Database,
+    store: &Store,
     tenant: &TenantName,
     digest: Digest,
-) -> Result<Option<String>, DatabaseError> {
-    let mut conn = database.read().await?;
-    let sql = "SELECT c.tasks FROM components c WHERE c.digest = ?1 \
-         AND EXISTS (SELECT 1 FROM versions v WHERE v.digest = ?1 AND v.tenant = ?2)";
-    Ok(sqlx::query_scalar(sql)
-        .bind(digest.hex())
-        .bind(tenant.as_str())
-        .fetch_optional(&mut *conn)
-        .await?)
+) -> Result<Option<String>, RegistryError> {
+    let sql = "SELECT c.tasks FROM components c WHERE c.digest = $1 \
+         AND EXISTS (SELECT 1 FROM versions v WHERE v.digest = $1 AND v.tenant = $2)";
+    let values = vec![Value::text(&digest.hex()), Value::text(tenant.as_str())];
+    let rows = store.rows(sql, values, &[Kind::Text]).await?;
+    Ok(rows.into_iter().next().and_then(|mut row| row.text()))
 }
 
 /// A refusal of the compiler that is still believed.
@@ -217,19 +215,20 @@ pub(in crate::registry) struct Remembered {
 
 /// Reads whether the compiler gave up lately on a component that this tenant pushed.
 pub(in crate::registry) async fn refusal(
-    database: &Database,
+    store: &Store,
     (tenant, digest, compatibility): (&TenantName, Digest, &str),
     now_ms: i64,
-) -> Result<Option<Remembered>, DatabaseError> {
-    let mut conn = database.read().await?;
+) -> Result<Option<Remembered>, RegistryError> {
     let sql = "SELECT reason, refused_at FROM refusals \
-         WHERE tenant = ? AND digest = ? AND compatibility = ?";
-    let row: Option<(String, i64)> = sqlx::query_as(sql)
-        .bind(tenant.as_str())
-        .bind(digest.hex())
-        .bind(compatibility)
-        .fetch_optional(&mut *conn)
-        .await?;
+         WHERE tenant = $1 AND digest = $2 AND compatibility = $3";
+    let values = vec![
+        Value::text(tenant.as_str()),
+        Value::text(&digest.hex()),
+        Value::text(compatibility),
+    ];
+    let rows = store.rows(sql, values, &[Kind::Text, Kind::Int]).await?;
+    let row = rows.into_iter().next();
+    let row = row.and_then(|mut row| Some((row.text()?, row.int()?)));
     Ok(row.and_then(|(reason, refused_at)| {
         let ago =
             Duration::from_millis(u64::try_from(now_ms.saturating_sub(refused_at)).unwrap_or(0));

@@ -3,7 +3,7 @@
 use crate::clock::Clock;
 use crate::database::Database;
 use crate::registry::compile::child;
-use crate::registry::{Compiler, Pushed, Registry, RegistryError};
+use crate::registry::{Compiler, Pushed, Registry, RegistryError, Store};
 use crate::task::{ModuleName, TenantName};
 use bytes::Bytes;
 use celeriac_sandbox::{Engine, EngineSettings, Pooling};
@@ -65,7 +65,7 @@ impl House {
             ..EngineSettings::default()
         };
         let engine = Engine::new(&settings).unwrap();
-        let registry = Registry::open(database.clone(), dir.path(), engine, compiler)
+        let registry = Registry::open(Store::file(database.clone()), dir.path(), engine, compiler)
             .await
             .unwrap();
         Self {

@@ -128,7 +128,7 @@ async fn no_more_than_a_thousand_refusals_are_remembered() {
         reason: "r".repeat(10_000),
         now_ms: house.clock.now_ms() + i64::from(n),
     };
-    let writes = (0..=REFUSALS).map(|n| house.database.write(refuse(n)));
+    let writes = (0..=REFUSALS).map(|n| house.registry.store().write(refuse(n)));
     futures::future::try_join_all(writes).await.unwrap();
     house.registry.collect_garbage().await.unwrap();
     let mut conn = house.database.read().await.unwrap();

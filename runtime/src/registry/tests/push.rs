@@ -260,12 +260,13 @@ async fn a_push_whose_file_is_gone_is_told_so() {
         bytes: 0,
         tasks: "[]".to_owned(),
         imports: "[]".to_owned(),
-        file: house.path().join("components/gone.wasm"),
+        sweeps: 0,
+        file: Some(house.path().join("components/gone.wasm")),
         now_ms: 0,
     };
     assert_eq!(
-        house.database.write(publish).await.unwrap(),
-        Published::FileGone
+        house.registry.store().write(publish).await.unwrap(),
+        Published::Swept
     );
 }
 
