@@ -1,20 +1,16 @@
 use super::*;
 use crate::clock::Clock;
-use crate::database::Database;
 use crate::platform::{Actor, Terms};
+use crate::registry::tests::House;
 use crate::sql::Sql;
-use jiff::Timestamp;
-use tempfile::TempDir;
 
-async fn platform() -> (Platform, Clock, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let clock = Clock::manual(Timestamp::from_second(1_800_000_000).unwrap());
+async fn platform() -> (Platform, Clock, House) {
     // Makes the tables.
-    let database = Database::open(folder.path(), clock.clone()).await.unwrap();
-    database.close().await;
-    let sql = Sql::sqlite(&folder.path().join("celeriac.db"));
+    let house = House::open().await;
+    let sql = Sql::sqlite(&house.path().join("celeriac.db"));
+    let clock = house.clock.clone();
     let platform = Platform::open(sql, clock.clone()).await.unwrap();
-    (platform, clock, folder)
+    (platform, clock, house)
 }
 
 fn key(text: &str) -> CallKey {
@@ -40,7 +36,7 @@ fn a_key_is_visible_ascii_of_at_most_255_bytes() {
 
 #[tokio::test]
 async fn the_same_request_gets_the_same_task_and_another_one_none() {
-    let (platform, _, _folder) = platform().await;
+    let (platform, _, _house) = platform().await;
     let (tenant, key) = (TenantName::default(), key("k"));
     let (first, second) = (TaskId::random(), TaskId::random());
     let claim = async |body: u8, id: &TaskId| {
@@ -66,7 +62,7 @@ async fn the_same_request_gets_the_same_task_and_another_one_none() {
 
 #[tokio::test]
 async fn a_claim_whose_holder_failed_or_vanished_goes_to_the_next_with_the_same_id() {
-    let (platform, clock, _folder) = platform().await;
+    let (platform, clock, _house) = platform().await;
     let (tenant, key) = (TenantName::default(), key("k"));
     let (first, second) = (TaskId::random(), TaskId::random());
     let claim = async |id: &TaskId| {
@@ -98,7 +94,7 @@ async fn a_claim_whose_holder_failed_or_vanished_goes_to_the_next_with_the_same_
 
 #[tokio::test]
 async fn keys_are_each_tenants_own_and_kept_for_a_day() {
-    let (platform, clock, _folder) = platform().await;
+    let (platform, clock, _house) = platform().await;
     let acme: TenantName = "acme".parse().unwrap();
     let actor = Actor::on_the_machine();
     let made = platform.create_tenant(&actor, &acme, Terms::default());
@@ -129,7 +125,7 @@ async fn keys_are_each_tenants_own_and_kept_for_a_day() {
 
 #[tokio::test]
 async fn of_fifty_claims_at_once_one_is_the_first() {
-    let (platform, _, _folder) = platform().await;
+    let (platform, _, _house) = platform().await;
     let (tenant, key) = (TenantName::default(), key("k"));
     let claims = (0..50).map(|_| async {
         let id = TaskId::random();
@@ -149,7 +145,7 @@ async fn of_fifty_claims_at_once_one_is_the_first() {
 
 #[tokio::test]
 async fn a_tenant_has_only_so_many_keys() {
-    let (platform, _, _folder) = platform().await;
+    let (platform, _, _house) = platform().await;
     let tenant = TenantName::default();
     let fill = async |link: &mut Link| {
         let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
@@ -177,10 +173,10 @@ async fn a_tenant_has_only_so_many_keys() {
 
 #[tokio::test]
 async fn the_secret_of_ids_is_made_once() {
-    let (platform, clock, folder) = platform().await;
+    let (platform, clock, house) = platform().await;
     let tenant = TenantName::default();
     let id = platform.issuer().await.unwrap().issue(&tenant);
-    let sql = Sql::sqlite(&folder.path().join("celeriac.db"));
+    let sql = Sql::sqlite(&house.path().join("celeriac.db"));
     let other = Platform::open(sql, clock).await.unwrap();
     assert!(other.issuer().await.unwrap().is_issued(&tenant, &id));
 }
