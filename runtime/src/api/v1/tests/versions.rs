@@ -104,7 +104,7 @@ async fn canaries_and_pins_of_others_look_like_what_is_not_there() {
             let what = format!("{method} /v1/tenants/{tenant}/modules/images/{path}");
             let answer = stand.json(&token, &what, json!({})).await;
             assert_eq!(answer.code(), Code::NotFound, "{what}");
-            told.push(answer.words(&format!("{tenant:?}")));
+            told.push(answer.words(tenant));
         }
         assert_eq!(told[0], told[1], "{what}");
     }
