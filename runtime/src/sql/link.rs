@@ -151,8 +151,12 @@ impl Link {
     /// What the database said.
     pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), SqlError> {
         match &mut self.0 {
-            Either::Sqlite(link) => drop(sqlx::raw_sql(sql).execute(&mut **link).await?),
-            Either::Postgres(open) => drop(sqlx::raw_sql(sql).execute(open.connection()).await?),
+            Either::Sqlite(link) => {
+                sqlx::raw_sql(sql).execute(&mut **link).await?;
+            }
+            Either::Postgres(open) => {
+                sqlx::raw_sql(sql).execute(open.connection()).await?;
+            }
         }
         Ok(())
     }
