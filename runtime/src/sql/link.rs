@@ -150,10 +150,13 @@ impl Link {
     /// # Errors
     /// What the database said.
     pub(super) async fn script(&mut self, sql: &'static str) -> Result<(), SqlError> {
-        let script = sqlx::raw_sql(sql);
         match &mut self.0 {
-            Either::Sqlite(link) => script.execute(&mut **link).await.map(drop)?,
-            Either::Postgres(open) => script.execute(open.connection()).await.map(drop)?,
+            Either::Sqlite(link) => {
+                sqlx::raw_sql(sql).execute(&mut **link).await?;
+            }
+            Either::Postgres(open) => {
+                sqlx::raw_sql(sql).execute(open.connection()).await?;
+            }
         }
         Ok(())
     }
