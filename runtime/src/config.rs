@@ -159,17 +159,20 @@ impl Config {
             max_retries,
             values: &values,
             secrets: &secrets,
+            places: [
+                (
+                    "broker",
+                    &broker,
+                    &broker_transport_options.global_keyprefix,
+                ),
+                (
+                    "result_backend",
+                    &result_backend,
+                    &result_backend_transport_options.global_keyprefix,
+                ),
+            ],
         };
         let tenants = tenants::read(&mut reader, &beside)?;
-        let prefixes = (
-            broker_transport_options.global_keyprefix.as_str(),
-            result_backend_transport_options.global_keyprefix.as_str(),
-        );
-        let default = [
-            ("broker", &broker, prefixes.0),
-            ("result_backend", &result_backend, prefixes.1),
-        ];
-        tenants::check_apart(&reader, default, &tenants)?;
         let http = http::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let serve = ServeConfig::read(&mut reader, &data)?;

@@ -9,14 +9,14 @@ use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
 use crate::control::Control;
 use crate::policy::limits;
-use crate::registry::ModuleInfo;
+use crate::registry::{ModuleInfo, Resolver};
 use crate::results::ResultsError;
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
 use crate::worker::steering::Pool;
 use crate::worker::{Drained, Ground, Lanes, Parts, Retries, Settings};
-use celeriac_sandbox::{EngineSettings, Pooling, Secret};
+use celeriac_sandbox::{Egress, EngineSettings, Pooling, Secret};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -92,17 +92,7 @@ impl App {
             ));
         }
 
-        let concurrency = self.config.worker.concurrency;
-        let pool = Pool::new(concurrency, usize::try_from(most).unwrap_or(usize::MAX));
-        let hall = Arc::new(Hall {
-            pool: Arc::new(pool),
-            resolver,
-            metrics: Arc::clone(&metrics),
-            egress,
-            secrets,
-            orders: Arc::clone(&self.orders),
-            open: Mutex::default(),
-        });
+        let hall = self.hall(most, resolver, &metrics, (egress, secrets));
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
         let (parts, control) = self.parts(&hall, &shutdown);
         self.watch(&mut served, control, &metrics, &ended);
@@ -185,6 +175,27 @@ impl App {
             }
         }
         Ok(())
+    }
+
+    /// Returns what all lanes share.
+    fn hall(
+        &self,
+        most: u32,
+        resolver: Resolver,
+        metrics: &Arc<Metrics>,
+        (egress, secrets): (Egress, BTreeMap<String, Secret>),
+    ) -> Arc<Hall> {
+        let concurrency = self.config.worker.concurrency;
+        let pool = Pool::new(concurrency, usize::try_from(most).unwrap_or(usize::MAX));
+        Arc::new(Hall {
+            pool: Arc::new(pool),
+            resolver,
+            metrics: Arc::clone(metrics),
+            egress,
+            secrets,
+            orders: Arc::clone(&self.orders),
+            open: Mutex::default(),
+        })
     }
 
     fn ground(&self, hall: &Hall) -> Ground {

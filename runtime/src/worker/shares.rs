@@ -160,7 +160,7 @@ impl Door {
         let asked = Asked::new(self);
         loop {
             if let Some(charged) = self.shares.lock().fetch(self.lane, task) {
-                asked.is_answered();
+                asked.answered();
                 return Place {
                     shares: Arc::clone(&self.shares),
                     lane: self.lane,
@@ -208,7 +208,7 @@ impl<'a> Asked<'a> {
         Self(Some(door))
     }
 
-    fn is_answered(mut self) {
+    fn answered(mut self) {
         self.0 = None;
     }
 }
