@@ -147,15 +147,20 @@ impl Config {
             max_retries,
             values: &values,
             secrets: &secrets,
+            places: [
+                (
+                    "broker",
+                    &broker,
+                    &broker_transport_options.global_keyprefix,
+                ),
+                (
+                    "result_backend",
+                    &result_backend,
+                    &result_backend_transport_options.global_keyprefix,
+                ),
+            ],
         };
         let tenants = tenants::read(&mut reader, &beside)?;
-        let prefix = &broker_transport_options.global_keyprefix;
-        let result_prefix = &result_backend_transport_options.global_keyprefix;
-        let default = [
-            ("broker", &broker, prefix.as_str()),
-            ("result_backend", &result_backend, result_prefix.as_str()),
-        ];
-        tenants::check_apart(&reader, default, &tenants)?;
         let http = http::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let serve = ServeConfig::read(&mut reader, &data)?;

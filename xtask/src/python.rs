@@ -12,15 +12,16 @@ use crate::debian::{answers, install, is_root};
 use crate::steps::run;
 
 /// Celery's oldest and newest releases that are tested; the newest with every
-/// serializer and compression, with web frameworks, and with what tests the HTTP API; and
-/// the newest that an exporter
-/// of metrics can be installed beside, with which it also has Redis.
-const RELEASES: [&str; 6] = [
+/// serializer and compression, with web frameworks, with what tests the HTTP API, and with a
+/// server that speaks S3; and the newest that an exporter of metrics can be installed beside,
+/// with which it also has Redis.
+const RELEASES: [&str; 7] = [
     "5.4",
     "5.7",
     "5.7-formats",
     "5.7-apps",
     "5.7-plane",
+    "5.7-s3",
     "5.5-exporter",
 ];
 /// RabbitMQ itself; what is in the search path changes the user and answers slowly.

@@ -9,14 +9,14 @@ use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
 use crate::control::Control;
 use crate::policy::limits;
-use crate::registry::ModuleInfo;
+use crate::registry::{ModuleInfo, Resolver};
 use crate::results::ResultsError;
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
 use crate::worker::steering::Pool;
 use crate::worker::{Drained, Ground, Lanes, Parts, Retries, Settings};
-use celeriac_sandbox::{EngineSettings, Pooling, Secret};
+use celeriac_sandbox::{Egress, EngineSettings, Pooling, Secret};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -89,15 +89,7 @@ impl App {
             served.spawn(listen::serve(api, listener, end));
         }
 
-        let hall = Arc::new(Hall {
-            pool: Arc::new(self.pool(most)),
-            resolver,
-            metrics: Arc::clone(&metrics),
-            egress,
-            secrets,
-            orders: Arc::clone(&self.orders),
-            open: Mutex::default(),
-        });
+        let hall = self.hall(most, resolver, &metrics, (egress, secrets));
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
         let (parts, control) = self.parts(&hall, &shutdown);
         self.watch(&mut served, control, &metrics, &ended);
@@ -121,12 +113,6 @@ impl App {
         beside.shutdown().await;
         finish(served).await;
         Ok(drained?)
-    }
-
-    /// Makes the places of attempts, which may grow to so many.
-    fn pool(&self, most: u32) -> Pool {
-        let most = usize::try_from(most).unwrap_or(usize::MAX);
-        Pool::new(self.config.worker.concurrency, most)
     }
 
     /// Makes the queues, so that nothing is lost that is published from the start on, and
@@ -186,6 +172,27 @@ impl App {
             }
         }
         Ok(())
+    }
+
+    /// Returns what all lanes share.
+    fn hall(
+        &self,
+        most: u32,
+        resolver: Resolver,
+        metrics: &Arc<Metrics>,
+        (egress, secrets): (Egress, BTreeMap<String, Secret>),
+    ) -> Arc<Hall> {
+        let concurrency = self.config.worker.concurrency;
+        let pool = Pool::new(concurrency, usize::try_from(most).unwrap_or(usize::MAX));
+        Arc::new(Hall {
+            pool: Arc::new(pool),
+            resolver,
+            metrics: Arc::clone(metrics),
+            egress,
+            secrets,
+            orders: Arc::clone(&self.orders),
+            open: Mutex::default(),
+        })
     }
 
     fn ground(&self, hall: &Hall) -> Ground {

@@ -66,6 +66,8 @@ pub(super) struct Beside<'a> {
     pub(super) max_retries: u32,
     pub(super) values: &'a BTreeMap<String, String>,
     pub(super) secrets: &'a BTreeMap<String, SecretSource>,
+    /// Where the messages and the results of `default` are, and behind which prefix.
+    pub(super) places: [(&'static str, &'a Address, &'a str); 2],
 }
 
 /// Reads the share of tenant `default`.
@@ -83,6 +85,7 @@ pub(super) fn read(
         let tenant = one(reader, &name, beside)?;
         tenants.insert(name, tenant);
     }
+    check_apart(reader, beside.places, &tenants)?;
     Ok(tenants)
 }
 
@@ -139,7 +142,7 @@ fn one(
     let broker = address(reader, "broker", embedded, Purpose::Broker)?;
     let besides = broker.results_beside();
     let result_backend = address(reader, "result_backend", besides, Purpose::ResultBackend)?;
-    let prefix = reader.text(&key("prefix"), prefix(name), own_prefix, Clone::clone)?;
+    let prefix = reader.text(&key("prefix"), name.key_prefix(), own_prefix, Clone::clone)?;
     let queues = read_queues(reader, &key("queues"))?;
     let suspended = reader.flag(&key("suspended"), false)?;
     let share = Share {
@@ -226,11 +229,6 @@ fn folder(data: &Path, name: &TenantName) -> std::path::PathBuf {
     data.join("tenants").join(name.as_str())
 }
 
-/// The text before the keys of a tenant in Redis, where nobody says another.
-fn prefix(name: &TenantName) -> String {
-    format!("celeriac:{name}:")
-}
-
 fn own_prefix(text: &str) -> Result<String, String> {
     match text {
         "" => Err("without a prefix its keys are those of tenant default".to_owned()),
@@ -301,7 +299,7 @@ impl Config {
         Ok(TenantConfig {
             broker,
             result_backend,
-            prefix: written.map_or_else(|| prefix(name), |written| written.prefix.clone()),
+            prefix: written.map_or_else(|| name.key_prefix(), |written| written.prefix.clone()),
             queues: written.map_or_else(|| vec!["celery".to_owned()], |one| one.queues.clone()),
             share,
             ceiling: narrowed(most, ceiling),
@@ -328,7 +326,7 @@ fn narrowed(most: &Limits, ceiling: &Ceiling) -> Limits {
 
 /// Refuses tenants whose messages or results would be in one place: each would run the
 /// other's tasks, or read the other's results.
-pub(super) fn check_apart(
+fn check_apart(
     reader: &Reader,
     default: [(&'static str, &Address, &str); 2],
     tenants: &BTreeMap<TenantName, TenantConfig>,
