@@ -141,6 +141,8 @@ impl Config {
         let rates = tasks::read(&mut reader)?;
         tasks::check_scope(&reader, worker.rate_limit_scope, [&broker, &result_backend])?;
         let (grants, values, secrets) = grants::read(&mut reader)?;
+        let prefix = &broker_transport_options.global_keyprefix;
+        let result_prefix = &result_backend_transport_options.global_keyprefix;
         let beside = tenants::Beside {
             data: &data,
             ceiling: &ceiling,
@@ -148,16 +150,8 @@ impl Config {
             values: &values,
             secrets: &secrets,
             places: [
-                (
-                    "broker",
-                    &broker,
-                    &broker_transport_options.global_keyprefix,
-                ),
-                (
-                    "result_backend",
-                    &result_backend,
-                    &result_backend_transport_options.global_keyprefix,
-                ),
+                ("broker", &broker, prefix),
+                ("result_backend", &result_backend, result_prefix),
             ],
         };
         let tenants = tenants::read(&mut reader, &beside)?;

@@ -17,6 +17,7 @@ mod kombu;
 mod orders;
 mod platform;
 mod postgres;
+mod registry;
 mod results;
 mod sentinel;
 mod shelves;

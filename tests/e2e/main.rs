@@ -10,7 +10,6 @@
 
 mod apart;
 mod apps;
-mod at_most_once;
 mod backends;
 mod bad_canvas;
 mod bad_messages;
@@ -63,7 +62,6 @@ mod steered;
 mod stop;
 mod stores;
 mod submit;
-mod tenancy;
 mod tenants;
 mod timing;
 mod tutorial;

@@ -1,6 +1,8 @@
 //! Tasks that run at most once, and tasks whose code is gone, called by a Celery program:
 //! whoever waits for them, or for what follows them, hears of their end.
 
+mod at_most;
+
 use crate::{celery, stage};
 use serde_json::{Value, json};
 use std::fs;

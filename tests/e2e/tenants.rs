@@ -1,6 +1,7 @@
 //! One worker that serves several tenants.
 
 mod apart;
+mod made;
 
 use crate::{stage, success};
 use serde_json::Value;

@@ -321,56 +321,27 @@ mod check {
         let now = stage.clock.now();
         let good = || of_acme(Scope::Call);
         let long = "x".repeat(101);
+        let named = |name: &str| TokenTerms {
+            name: name.to_owned(),
+            ..good()
+        };
+        let scoped = |scope| TokenTerms { scope, ..good() };
+        let nobodys = TokenTerms {
+            tenant: None,
+            ..good()
+        };
+        let ended = TokenTerms {
+            expires_at: Some(now),
+            ..good()
+        };
         for (field, terms) in [
-            (
-                "name",
-                TokenTerms {
-                    name: String::new(),
-                    ..good()
-                },
-            ),
-            (
-                "name",
-                TokenTerms {
-                    name: long,
-                    ..good()
-                },
-            ),
-            (
-                "name",
-                TokenTerms {
-                    name: "a\nb".to_owned(),
-                    ..good()
-                },
-            ),
-            (
-                "tenant",
-                TokenTerms {
-                    tenant: None,
-                    ..good()
-                },
-            ),
-            (
-                "tenant",
-                TokenTerms {
-                    scope: Scope::Operator,
-                    ..good()
-                },
-            ),
-            (
-                "tenant",
-                TokenTerms {
-                    scope: Scope::Worker,
-                    ..good()
-                },
-            ),
-            (
-                "expires_at",
-                TokenTerms {
-                    expires_at: Some(now),
-                    ..good()
-                },
-            ),
+            ("name", named("")),
+            ("name", named(&long)),
+            ("name", named("a\nb")),
+            ("tenant", nobodys),
+            ("tenant", scoped(Scope::Operator)),
+            ("tenant", scoped(Scope::Worker)),
+            ("expires_at", ended),
         ] {
             let error = stage.platform.create_token(me(), terms).await.unwrap_err();
             assert!(

@@ -15,6 +15,7 @@
 pub mod certificates;
 pub mod file;
 pub mod http;
+pub mod moto;
 pub mod mutate;
 pub mod ports;
 pub mod postgres;
@@ -30,6 +31,7 @@ pub mod stage;
 pub mod wait;
 
 pub use certificates::Certificates;
+pub use moto::Moto;
 pub use mutate::{Corpus, SCRIPT_BYTES, scripts};
 pub use ports::free_port;
 pub use postgres::Postgres;
