@@ -110,10 +110,12 @@ pub struct TaskStatus {
     pub known: Option<TaskRecord>,
 }
 
-/// What is stored of a task.
+/// What is stored of a task. Nothing is, and none of this is told, while its state is
+/// `PENDING`.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TaskRecord {
     /// Its full name; empty where it was revoked before anybody knew.
+    #[schema(required = false)]
     pub task: String,
     /// The result of `SUCCESS`, what a task told of its progress, else null.
     #[schema(value_type = Option<serde_json::Value>)]
@@ -121,19 +123,24 @@ pub struct TaskRecord {
     /// What it failed with.
     pub exception: Option<Raised>,
     /// Retries so far.
+    #[schema(required = false)]
     pub retries: u32,
     /// Deliveries of this retry's message; more than one means that a worker was lost.
+    #[schema(required = false)]
     pub deliveries: u32,
     /// When the next retry is due.
     pub due: Option<String>,
     /// The worker that wrote last.
+    #[schema(required = false)]
     pub worker: String,
     /// What the last run used.
+    #[schema(required = false)]
     pub usage: RunCost,
     /// The log of the last attempt: `lines`, `dropped_lines` and `dropped_bytes`.
     #[schema(value_type = Option<serde_json::Value>)]
     pub log: Option<Box<RawValue>>,
     /// When the last write happened.
+    #[schema(required = false)]
     pub written_at: String,
 }
 

@@ -259,7 +259,8 @@ impl Bucket {
             place: place.clone(),
             reason: reason.to_owned(),
         };
-        if matches!(error, Error::NotFound { .. }) {
+        // Lists of what is not there have no kind of their own, but the code of S3's errors.
+        if matches!(error, Error::NotFound { .. }) || error.to_string().contains("NoSuchBucket") {
             return misconfigured("there is no such bucket; make it, or name another");
         }
         let is_refused = matches!(

@@ -355,7 +355,7 @@ mod tests {
         );
         assert!(
             text.ends_with(
-                "it may import task, defence, tenant, clock, confine, telemetry, shutdown, celery, database, amqp, resp, sql"
+                "it may import task, defence, clock, confine, telemetry, shutdown, celery, plane, database, amqp, resp, sql, remote"
             ),
             "{text}"
         );
@@ -364,7 +364,7 @@ mod tests {
     #[test]
     fn each_layer_is_refused_what_lies_above_it() {
         for (from, to) in [
-            ("task", "tenant"),
+            ("task", "clock"),
             ("clock", "telemetry"),
             ("policy", "clock"),
             ("celery", "broker"),
