@@ -2,7 +2,7 @@
 //! words of [`crate::plane`].
 //!
 //! Each file of routes has a `router()`, which [`routes`] joins; their handlers find all
-//! they need in [`Plane`]. A request goes through [`front`] first: it has an id, its
+//! they need in [`Plane`]. A request goes through `front` first: it has an id, its
 //! address a rate, and whatever goes wrong one form.
 
 mod audit;
