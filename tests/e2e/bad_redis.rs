@@ -25,7 +25,10 @@ fn a_body_of_50_mb_is_a_dead_letter_and_a_failure_for_its_caller() {
         "{kept}"
     );
     apart.lives(&worker);
-    assert!(worker.memory() < 300 << 20, "{}", worker.memory());
+    // Its allocator gives back what was freed after a while.
+    until("its memory is its own again", || {
+        (worker.memory() < 300 << 20).then_some(())
+    });
 }
 
 #[test]
