@@ -11,6 +11,7 @@ mod error;
 mod idempotency;
 mod issued;
 mod random;
+mod tenant;
 mod tenants;
 pub mod tokens;
 
@@ -18,7 +19,8 @@ pub use audit::{Actor, AuditQuery, AuditRow, Entry};
 pub use error::PlatformError;
 pub use idempotency::{CallKey, Claim, ClaimEnd, KEY_BYTES, KEY_KEPT, KEYS, LEASE};
 pub use issued::Issuer;
-pub use tenants::{PAGE, TENANTS, Tenant, Terms};
+pub use tenant::{Tenant, Terms};
+pub use tenants::{PAGE, TENANTS};
 pub use tokens::{Identity, NewToken, Token, TokenId, TokenTerms, TokenText, Unauthenticated};
 
 use crate::clock::Clock;
