@@ -14,6 +14,7 @@ mod tasks;
 mod tenants;
 mod tokens;
 mod versions;
+mod worker;
 
 pub use audit::{Audit, AuditEntry};
 pub use error::{Code, Failure, Fault};
@@ -33,4 +34,9 @@ pub use tokens::{NewTokenView, RotateWish, TokenView, TokenWish, Tokens};
 pub use versions::{
     BeforeView, Canary, CanaryOrder, CanaryView, CanaryWish, ChangesView, EndsView, FindingView,
     PinWish, Pinned,
+};
+pub use worker::{
+    CanaryReport, ComponentView, DESCRIBED, DescribeWish, Described, ENDS, ModulesKnown,
+    NEWS_SECONDS, Noted, OrdersKnown, WORKER_BYTES, WorkerCanary, WorkerEnds, WorkerModule,
+    WorkerModules, WorkerOrders, WorkerPresence, WorkerTenant, WorkerVersion,
 };

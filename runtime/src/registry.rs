@@ -18,10 +18,12 @@ mod error;
 mod files;
 mod garbage;
 mod kills;
+mod news;
 pub mod owner;
 mod pin;
 mod presence;
 mod refused;
+mod replica;
 mod resolver;
 mod rows;
 mod seal;
@@ -37,9 +39,11 @@ pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
 pub use garbage::{Collected, FOREIGN_ARTIFACT_KEPT, GRACE};
 pub use kills::{Aim, Kill};
+pub use news::{News, Numbers};
 pub use pin::Pinned;
 pub use presence::LiveReport;
 pub use refused::VersionRefused;
+pub use replica::{Copied, Fetched, Followed, ModuleCopy, Reached, ReplicaError};
 pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Side, Trouble, Worker};
 pub use store::Store;
 pub use upload::{Before, PushStep, Pushed, Wishes};
@@ -228,6 +232,7 @@ impl Registry {
         module: &ModuleName,
         version: Option<u32>,
     ) -> Result<RolledBack, RegistryError> {
+        self.is_own().await?;
         let point = rows::Point {
             tenant: tenant.clone(),
             module: module.clone(),
@@ -265,6 +270,7 @@ impl Registry {
         tenant: &TenantName,
         module: &ModuleName,
     ) -> Result<u64, RegistryError> {
+        self.is_own().await?;
         let remove = rows::Remove {
             tenant: tenant.clone(),
             module: module.clone(),

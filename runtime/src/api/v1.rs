@@ -11,6 +11,7 @@ mod front;
 mod health;
 mod kills;
 mod modules;
+mod news;
 mod openapi;
 mod pace;
 mod problem;
@@ -21,6 +22,7 @@ mod tokens;
 mod trouble;
 mod uploads;
 mod versions;
+mod worker;
 
 pub(in crate::api) use front::front;
 pub use openapi::document;
@@ -174,6 +176,7 @@ fn routes() -> OpenApiRouter<Plane> {
         .merge(modules::router())
         .merge(versions::router())
         .merge(kills::router())
+        .merge(worker::router())
         .merge(audit::router())
 }
 

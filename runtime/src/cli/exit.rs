@@ -256,7 +256,7 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
         RegistryError::UnknownTask { .. } | RegistryError::NoModules { .. } => {
             (Exit::NotFound, None)
         }
-        RegistryError::Reason { .. } => (Exit::Usage, None),
+        RegistryError::Reason { .. } | RegistryError::Replica(_) => (Exit::Usage, None),
         RegistryError::Database(_) => database(),
         RegistryError::Bucket(BucketError::Misconfigured { .. }) => (Exit::Usage, None),
         RegistryError::Bucket(_)

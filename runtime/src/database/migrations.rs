@@ -90,6 +90,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "CPU time of tenants",
         sql: include_str!("../../migrations/0094_tenant_cpu.sql"),
     },
+    Migration {
+        number: 96,
+        name: "replica",
+        sql: include_str!("../../migrations/0096_replica.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -121,6 +121,7 @@ impl Registry {
         module: &ModuleName,
         order: CanaryOrder,
     ) -> Result<CanaryChanged, RegistryError> {
+        self.is_own().await?;
         let steer = Steer {
             tenant: tenant.clone(),
             module: module.clone(),

@@ -4,6 +4,7 @@ use super::bucket::BucketError;
 use super::digest::Digest;
 use super::kills::Kill;
 use super::refused::VersionRefused;
+use super::replica::ReplicaError;
 use crate::database::DatabaseError;
 use crate::sql::SqlError;
 use crate::task::{ModuleName, TaskName, TenantName};
@@ -146,6 +147,9 @@ pub enum RegistryError {
     /// Back off and try again, or see to where components are kept.
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    /// Change it elsewhere, or look at what a control plane told.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
     /// Trouble of the sandbox itself.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -175,6 +179,7 @@ impl RegistryError {
             | Self::Database(_)
             | Self::Sql(_)
             | Self::Bucket(_)
+            | Self::Replica(_)
             | Self::Sandbox(_) => false,
         }
     }

@@ -159,6 +159,7 @@ impl Registry {
     /// [`RegistryError::NoModules`], [`RegistryError::Reason`], [`RegistryError::KillsFull`],
     /// [`RegistryError::Database`]; then nothing is killed.
     pub async fn kill(&self, aim: Aim, reason: &str, hold: bool) -> Result<u64, RegistryError> {
+        self.is_own().await?;
         let reason = reason.trim();
         if reason.chars().count() > REASON || reason.chars().any(char::is_control) {
             return Err(RegistryError::Reason { most: REASON });
@@ -188,6 +189,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`].
     pub async fn unkill(&self, aim: Aim) -> Result<Option<u64>, RegistryError> {
+        self.is_own().await?;
         self.store().write(Lift { aim }).await
     }
 

@@ -5,16 +5,19 @@
 
 mod canary;
 mod kills;
+mod news;
 mod pin;
 mod presence;
 mod read;
 mod release;
+mod replica;
 mod sweep;
 
 pub(super) use canary::{AbortKilled, Begin, Order, Steer, Steered, Tally, canaries};
 pub(super) use kills::{
     Kills, Lift, Put, digests, digests_of, has_modules, kills, kills_now, was_there,
 };
+pub(super) use news::{Description, Place, Rules, description, numbers, places};
 pub(super) use pin::{Pin, Pinned};
 pub(super) use presence::{Announce, Leave, workers};
 pub(super) use read::{
@@ -22,6 +25,10 @@ pub(super) use read::{
     sweeps_now, versions,
 };
 pub(super) use release::Against;
+pub(super) use replica::{
+    Beside, Far, Follow, Goal, Obey, Origin, Part, Serve, Unlist, Version, body, far, own_things,
+    pointed,
+};
 pub(super) use sweep::{Candidate, Sweep, Trim};
 #[cfg(test)]
 pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};

@@ -149,6 +149,7 @@ impl Registry {
         wishes: &Wishes,
         report: &mut (dyn FnMut(PushStep) + Send),
     ) -> Result<Pushed, RegistryError> {
+        self.is_own().await?;
         let digest = self.check(module, component.clone()).await?;
         self.is_allowed(digest).await?;
         let bytes = component.len() as u64;

@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "versions",
         sql: include_str!("../../migrations/postgres/0090_versions.sql"),
     },
+    Migration {
+        number: 96,
+        name: "replica",
+        sql: include_str!("../../migrations/postgres/0096_replica.sql"),
+    },
 ];
 
 impl Sql {

@@ -152,7 +152,7 @@ fn aim(caller: &Caller, tenant: &TenantName, kind: KillKind, name: &str) -> Resu
     }
 }
 
-fn view(kill: Kill) -> KillView {
+pub(super) fn view(kill: Kill) -> KillView {
     KillView {
         tenant: kill.aim.tenant().cloned(),
         kind: kind(&kill.aim),

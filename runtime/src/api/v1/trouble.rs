@@ -99,6 +99,11 @@ pub(super) fn registry(error: RegistryError) -> Problem {
         }
         RegistryError::Database(DatabaseError::Full { .. }) => full(words),
         RegistryError::Sql(error) => sql(&error),
+        RegistryError::Replica(_) => Problem::new(
+            Code::Conflict,
+            words,
+            "ask the control plane that is followed there",
+        ),
         RegistryError::Bucket(_) => Problem::unavailable("the store of components", words),
         RegistryError::Database(_) => Problem::unavailable("the database", words),
         RegistryError::Sandbox(_) => Problem::unavailable("the sandbox", words),

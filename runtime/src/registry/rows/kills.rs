@@ -68,7 +68,7 @@ impl Work for Lift {
 }
 
 /// What a kill is found by.
-fn key(aim: &Aim) -> Vec<Value> {
+pub(super) fn key(aim: &Aim) -> Vec<Value> {
     let (kind, name) = (aim.kind(), aim.name());
     vec![
         Value::text(aim.owner()),
@@ -77,7 +77,7 @@ fn key(aim: &Aim) -> Vec<Value> {
     ]
 }
 
-async fn grow(line: &mut Line<'_>) -> Result<u64, sqlx::Error> {
+pub(super) async fn grow(line: &mut Line<'_>) -> Result<u64, sqlx::Error> {
     let sql = "UPDATE registry SET kills = kills + 1 RETURNING kills";
     counter(line, sql).await
 }
