@@ -20,6 +20,7 @@ mod reader;
 mod routes;
 mod secrets;
 mod serve;
+mod server;
 mod tasks;
 mod tenants;
 #[cfg(test)]
@@ -43,6 +44,7 @@ pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
 pub use secrets::SecretSource;
 pub use serve::ServeConfig;
+pub use server::{ServerConfig, TokenSource};
 pub use tenants::TenantConfig;
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
@@ -111,6 +113,8 @@ pub struct Config {
     pub publish: PublishConfig,
     /// How the control plane is served.
     pub serve: ServeConfig,
+    /// The control plane that commands and workers work through; `None`: this machine's own.
+    pub server: Option<ServerConfig>,
 }
 
 impl Config {
@@ -158,6 +162,7 @@ impl Config {
         let http = http::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let serve = ServeConfig::read(&mut reader, &data)?;
+        let server = ServerConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((
             Self {
@@ -184,6 +189,7 @@ impl Config {
                 rates,
                 publish,
                 serve,
+                server,
             },
             effective,
         ))

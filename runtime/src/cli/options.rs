@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// Where results are kept, such as sqlite://FOLDER [default: where messages are]
     #[arg(long, global = true, value_name = "URL")]
     result_backend: Option<String>,
+    /// Work through this control plane, such as https://HOST, with the token in CELERIAC_TOKEN
+    #[arg(long, global = true, value_name = "URL")]
+    server: Option<String>,
     /// Whose modules and kills they are [default: the tenant `default`]
     #[arg(short = 'T', long, global = true, value_name = "NAME")]
     tenant: Option<TenantName>,
@@ -130,6 +133,7 @@ impl Options {
                 "--result-backend",
                 self.result_backend.clone(),
             ),
+            ("server", "--server", self.server.clone()),
         ];
         for (key, flag, value) in own.into_iter().chain(more) {
             if let Some(value) = value {
