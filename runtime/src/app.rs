@@ -8,6 +8,7 @@ mod confined;
 mod egress;
 mod error;
 mod facts;
+mod follow;
 mod housekeeping;
 mod lanes;
 mod ledger;
@@ -38,7 +39,7 @@ use crate::confine::Walls;
 use crate::database::Database;
 use crate::policy::grants::Granted;
 use crate::policy::route;
-use crate::registry::{Compiler, Registry};
+use crate::registry::{Compiler, Registry, Store};
 use crate::results::Results;
 use crate::results::orders::Orders;
 use crate::results::shelf::Shelves;
@@ -209,7 +210,7 @@ impl App {
             attempts: SPARE_SLOTS,
             pooling: Pooling::Never,
         };
-        self.registry_with(&settings).await
+        self.registry_with(self.store().await?, &settings).await
     }
 
     /// Returns a client on the same stores; it must not outlive them.
@@ -243,10 +244,13 @@ impl App {
         self.files.close().await;
     }
 
-    async fn registry_with(&self, settings: &EngineSettings) -> Result<Registry, StartError> {
+    async fn registry_with(
+        &self,
+        store: Store,
+        settings: &EngineSettings,
+    ) -> Result<Registry, StartError> {
         let engine = Engine::new(settings)?;
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
-        let store = self.store().await?;
         Ok(Registry::open(store, &self.home, engine, compiler).await?)
     }
 }

@@ -45,7 +45,7 @@ pub use reader::Effective;
 pub use secrets::SecretSource;
 pub use serve::ServeConfig;
 pub use server::{ServerConfig, TokenSource};
-pub use tenants::TenantConfig;
+pub use tenants::{Places, TenantConfig};
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
@@ -97,6 +97,8 @@ pub struct Config {
     pub aliases: BTreeMap<String, String>,
     /// What tasks may reach, by whom that is granted to.
     pub grants: BTreeMap<String, Grant>,
+    /// What they may reach at most, as a control plane says; `None`: what is granted.
+    pub may: Option<Vec<String>>,
     /// How is sent what tasks send by HTTP.
     pub http: HttpConfig,
     /// What tasks may read that it is granted to.
@@ -181,6 +183,7 @@ impl Config {
                 tenants,
                 aliases,
                 grants,
+                may: None,
                 http,
                 values,
                 secrets,

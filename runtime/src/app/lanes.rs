@@ -126,16 +126,19 @@ impl Tenants {
         for served in &gone {
             served.stop.stop();
         }
+        // Nobody's share waits for the end of another.
+        for (name, served) in &mut self.served {
+            if let Some(tenant) = tenants.get(name) {
+                served.tenant.share.clone_from(&tenant.share);
+                served.share.send_replace(tenant.share.clone());
+            }
+        }
         for served in gone {
             served.over.cancelled().await;
         }
         for (name, tenant) in tenants {
-            match self.served.get_mut(name) {
-                Some(served) => {
-                    served.tenant.share.clone_from(&tenant.share);
-                    served.share.send_replace(tenant.share.clone());
-                }
-                None => self.serve(name, tenant),
+            if !self.served.contains_key(name) {
+                self.serve(name, tenant);
             }
         }
         while self.tasks.try_join_next().is_some() {}

@@ -45,6 +45,24 @@ pub struct Started<'a> {
     pub modules: Vec<ModuleInfo>,
 }
 
+/// What runs around the lanes of a worker.
+#[derive(Debug, Default)]
+struct Around {
+    /// These are cut off at the end.
+    beside: JoinSet<()>,
+    /// These end by themselves once `ended` is.
+    served: JoinSet<()>,
+    ended: CancellationToken,
+}
+
+impl Around {
+    async fn end(mut self) {
+        self.ended.cancel();
+        self.beside.shutdown().await;
+        finish(self.served).await;
+    }
+}
+
 impl App {
     /// Runs a worker until a signal stops it. `started` is called once, when it
     /// is about to take messages.
@@ -56,43 +74,45 @@ impl App {
         let shutdown = Shutdown::new();
         self.greet().await?;
         let secrets = secrets::read(&self.config)?;
-        let most = most(self.config.worker.concurrency, self.config.tenants.len());
-        let registry = self.registry_with(&engine(most)).await?;
-        let modules = registry.modules(&self.tenant).await?;
-        self.outlasts(&modules)?;
-        let resolver = registry.resolver(&self.config.worker.hostname).await?;
+        let store = self.store_of_worker().await?;
+        let room = self.tenants_at_most(&store).await?;
+        let most = most(self.config.worker.concurrency, room);
+        let registry = self.registry_with(store, &engine(most)).await?;
         let (metrics, egress) = (Arc::new(self.metrics()), self.egress()?);
         let listener = listen::bind(&self.config.worker).await?;
         let listen = listen::address(listener.as_ref());
-        let ended = CancellationToken::new();
-
-        // These are cut off at the end; the served ones end by themselves.
-        let mut beside = JoinSet::new();
-        let mut served = JoinSet::new();
-        let plane = self.beside(&registry, &shutdown, &mut served).await?;
-        beside.spawn(follow_signals(
-            shutdown.clone(),
-            signals,
-            self.config.worker.drain,
-            Arc::clone(&metrics),
-        ));
-        beside.spawn(drain(shutdown.clone(), self.config.worker.drain));
-        beside.spawn(housekeeping::run(
+        let mut around = Around::default();
+        self.begin(&mut around, (&shutdown, signals), &metrics);
+        if let Some(listener) = listener {
+            let api = listen::api(Arc::clone(&metrics), registry.clone(), shutdown.clone());
+            let end = around.ended.clone().cancelled_owned();
+            around.served.spawn(listen::serve(api, listener, end));
+        }
+        let follower = self.follower(&registry, &metrics, &mut around.beside).await?;
+        if let Some(follower) = &follower
+            && !follower.has_begun(&shutdown).await?
+        {
+            around.end().await;
+            return Ok(Drained::default());
+        }
+        let modules = registry.modules(&self.tenant).await?;
+        self.outlasts(&modules)?;
+        let resolver = registry.resolver(&self.config.worker.hostname).await?;
+        let plane = self.beside(&registry, &shutdown, &mut around.served).await?;
+        around.beside.spawn(housekeeping::run(
             Arc::clone(&self.results),
             registry.clone(),
         ));
-        let (following, end) = (resolver.clone(), ended.clone());
-        served.spawn(async move { following.run(end).await });
-        if let Some(listener) = listener {
-            let api = listen::api(Arc::clone(&metrics), registry.clone(), shutdown.clone());
-            let end = ended.clone().cancelled_owned();
-            served.spawn(listen::serve(api, listener, end));
+        let (following, end) = (resolver.clone(), around.ended.clone());
+        around.served.spawn(async move { following.run(end).await });
+        if let Some(follower) = &follower {
+            around.served.spawn(follower.tells(&resolver, &around.ended));
         }
 
         let hall = self.hall(most, resolver, &metrics, (egress, secrets));
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
         let (parts, control) = self.parts(&hall, &shutdown);
-        self.watch(&mut served, control, &metrics, &ended);
+        self.watch(&mut around.served, control, &metrics, &around.ended);
         started(&Started {
             config: &self.config,
             walls: &self.walls,
@@ -102,17 +122,41 @@ impl App {
         });
         ledger::known(&hall, &self.clock, &self.tenant, &parts.steering.meter).await;
         let own = lanes.open(parts, lanes.stop()).await;
-        drop(hall.opened(self.tenant.clone(), own));
+        let own = hall.opened(self.tenant.clone(), own);
         let ledger = Ledger::new(Arc::clone(&hall), self.clock.clone());
-        beside.spawn(ledger.run());
+        around.beside.spawn(ledger.run());
         let mut tenants = Tenants::new(self, hall, lanes);
-        tenants.apply(&self.config.tenants).await;
-        let drained = runner.run().await;
+        let drained = match &follower {
+            None => {
+                tenants.apply(&self.config.tenants).await;
+                runner.run().await
+            }
+            Some(follower) => tokio::select! {
+                drained = runner.run() => drained,
+                () = follower.serve(&self.config, room, (&mut tenants, &own)) => Ok(Drained::default()),
+            },
+        };
+        drop(own);
         tenants.close().await;
-        ended.cancel();
-        beside.shutdown().await;
-        finish(served).await;
+        around.end().await;
         Ok(drained?)
+    }
+
+    /// Listens to signals, and stops when they say so.
+    fn begin(
+        &self,
+        around: &mut Around,
+        (shutdown, signals): (&Shutdown, Signals),
+        metrics: &Arc<Metrics>,
+    ) {
+        let span = self.config.worker.drain;
+        around.beside.spawn(follow_signals(
+            shutdown.clone(),
+            signals,
+            span,
+            Arc::clone(metrics),
+        ));
+        around.beside.spawn(drain(shutdown.clone(), span));
     }
 
     /// Makes the queues, so that nothing is lost that is published from the start on, and

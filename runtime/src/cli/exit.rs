@@ -158,6 +158,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::Plain { .. }
         | StartError::Tls(_)
         | StartError::NoTenant { .. }
+        | StartError::Remote(_)
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)

@@ -26,6 +26,7 @@ impl Registry {
         module: &ModuleName,
         version: Option<u32>,
     ) -> Result<Pinned, RegistryError> {
+        self.is_own().await?;
         let pin = rows::Pin {
             tenant: tenant.clone(),
             module: module.clone(),

@@ -14,6 +14,7 @@ pub use read::ModuleCopy;
 
 use super::digest::Digest;
 use super::kills::{KILLS_OF_ALL, Kill, read as read_kill};
+use super::store::Store;
 use super::rows::{self, Description, Far, Follow, Obey, Origin, Part, Serve};
 use super::{Registry, RegistryError};
 use crate::plane::{ComponentView, KillKind, KillView, WorkerTenant};
@@ -22,6 +23,15 @@ use celeriac_sandbox::{TaskInfo, UPLOAD_BYTES};
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::sync::Arc;
+
+/// Counts the tenants of a replica, before it is opened.
+///
+/// # Errors
+/// [`ReplicaError::Unreadable`], [`RegistryError::Database`].
+pub async fn tenants_known(store: &Store) -> Result<usize, RegistryError> {
+    let text = rows::body(store).await?;
+    Ok(text.map(|text| tenants_of(&text)).transpose()?.map_or(0, |all| all.len()))
+}
 
 /// Most tenants that are followed (10,000), as many as a control plane has.
 const TENANTS: usize = 10_000;
@@ -35,13 +45,14 @@ pub struct Copied {
     pub orders: Option<(String, u64, u64)>,
 }
 
-/// How far those are who work with a replica, as its control plane counts.
+/// How far those are who work with a replica, as its control plane counts; `None` where
+/// they are on their way.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Reached {
     /// The generation of modules; 0 where some are missing.
-    pub generation: u64,
+    pub generation: Option<u64>,
     /// How many changes of kills.
-    pub kills: u64,
+    pub kills: Option<u64>,
 }
 
 /// A component that is here now.
@@ -127,7 +138,7 @@ impl Registry {
         let orders = self.far(Part::Kills).await?;
         let number = |far: Option<Far>, now: u64| {
             let reached = far.filter(|far| now >= far.own);
-            reached.map_or(0, |far| far.origin.number)
+            reached.map(|far| far.origin.number)
         };
         Ok(Reached {
             generation: number(modules, generation),
@@ -287,12 +298,7 @@ impl Registry {
         let Some(text) = rows::body(self.store()).await? else {
             return Ok(Arc::default());
         };
-        let read = serde_json::from_str::<Vec<WorkerTenant>>(&text);
-        let read = read.map_err(|error| ReplicaError::Unreadable {
-            what: "the tenants that were written down".to_owned(),
-            reason: error.to_string(),
-        });
-        Ok(read?.into())
+        Ok(tenants_of(&text)?.into())
     }
 
     async fn far(&self, part: Part) -> Result<Option<Far>, RegistryError> {
@@ -312,6 +318,13 @@ impl Registry {
             tracing::debug!(%error, "components that are not needed now may go in another order");
         }
     }
+}
+
+fn tenants_of(text: &str) -> Result<Vec<WorkerTenant>, ReplicaError> {
+    serde_json::from_str(text).map_err(|error| ReplicaError::Unreadable {
+        what: "the tenants that were written down".to_owned(),
+        reason: error.to_string(),
+    })
 }
 
 fn origin(server: &str, installation: &str, number: u64) -> Origin {

@@ -87,6 +87,8 @@ pub struct Metrics {
     canary_runs: Family<Beside, Counter>,
     canaries_aborted: Counter,
     walls: Family<Standing, Gauge>,
+    /// Without one where no control plane is followed.
+    plane: Family<Vec<(String, String)>, Gauge>,
     tasks: RwLock<BTreeSet<String>>,
     fetched: Mutex<Option<Instant>>,
 }
@@ -122,6 +124,7 @@ impl Metrics {
             canary_runs: Family::default(),
             canaries_aborted: Counter::default(),
             walls: Family::default(),
+            plane: Family::default(),
             tasks: RwLock::default(),
             fetched: Mutex::default(),
         };
@@ -172,6 +175,11 @@ impl Metrics {
             "Walls around the worker: 1 stands, 0 is missing",
             self.walls.clone(),
         );
+        registry.register(
+            "control_plane_up",
+            "The control plane that this worker follows: 1 answers, 0 is away",
+            self.plane.clone(),
+        );
         self
     }
 
@@ -188,6 +196,12 @@ impl Metrics {
             end: if failed { "failed" } else { "well" },
         };
         self.canary_runs.get_or_create(&beside).inc();
+    }
+
+    /// Tells whether the control plane answers that this worker follows.
+    pub fn control_plane_up(&self, up: bool) {
+        let gauge = self.plane.get_or_create(&Vec::new());
+        gauge.set(i64::from(up));
     }
 
     /// Sets how many canaries this worker ended so far.
