@@ -3,6 +3,7 @@
 mod clients;
 mod edge;
 mod tls;
+mod workers;
 
 pub(crate) use clients::python;
 

@@ -45,7 +45,7 @@ impl Registry {
         let keeps = self.is_replica();
         let versions = self.store().write(Trim { now_ms, keeps }).await?;
         if keeps {
-            self.make_room(0, &HashSet::new()).await?;
+            self.shrink(0, &HashSet::new()).await?;
         }
         let found = self.components().blocking(Files::list).await?;
         let candidates: Vec<_> = found

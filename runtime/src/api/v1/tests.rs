@@ -2,6 +2,7 @@
 
 mod document;
 mod versions;
+mod worker;
 
 use super::stand::Stand;
 use super::*;

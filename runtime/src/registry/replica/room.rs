@@ -12,15 +12,29 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 impl Registry {
-    /// Removes files until there is room for so many bytes more; what `needed` names stays,
-    /// as does what pointers name.
-    pub(in crate::registry) async fn make_room(
+    /// Makes room for so many bytes more, or says that there is none.
+    pub(super) async fn make_room(
         &self,
         bytes: u64,
         needed: &HashSet<Digest>,
     ) -> Result<(), RegistryError> {
+        let most = self.store().room().unwrap_or(u64::MAX);
+        let left = self.shrink(bytes, needed).await?;
+        match left.saturating_add(bytes) <= most {
+            true => Ok(()),
+            false => Err(ReplicaError::Full { bytes, most }.into()),
+        }
+    }
+
+    /// Removes files until there is room for so many bytes more, and tells how many bytes
+    /// the others have; what `needed` names stays, as does what pointers name.
+    pub(in crate::registry) async fn shrink(
+        &self,
+        bytes: u64,
+        needed: &HashSet<Digest>,
+    ) -> Result<u64, RegistryError> {
         let Some(most) = self.store().room() else {
-            return Ok(());
+            return Ok(0);
         };
         let mut kept = rows::pointed(self.store()).await?;
         kept.extend(needed);
@@ -38,10 +52,7 @@ impl Registry {
             let digests = gone.into_iter().collect();
             self.store().write(Unlist { digests }).await?;
         }
-        match left.saturating_add(bytes) <= most {
-            true => Ok(()),
-            false => Err(ReplicaError::Full { bytes, most }.into()),
-        }
+        Ok(left)
     }
 }
 
