@@ -397,3 +397,20 @@ async fn garbage_of_a_replica_is_what_has_no_room() {
     small.registry.collect_garbage().await.unwrap();
     assert_eq!(small.files("components").len(), 1);
 }
+
+#[tokio::test]
+async fn more_than_a_control_plane_can_have_is_not_taken() {
+    let (plane, worker) = (House::open().await, House::replica(ROOM).await);
+    plane.push_text("images", "one").await;
+    let mut told = told(&plane).await;
+    let module = told.modules.take().unwrap().remove(0);
+    told.modules = Some(vec![module; 65_537]);
+    let error = ModuleCopy::read(URL, told).unwrap_err();
+    assert!(error.to_string().contains("65537 modules"), "{error}");
+    let origin = (URL, "one", 1);
+    let kills = vec![kill("images"); 10_001];
+    let error = worker.registry.follow_kills(origin, kills).await;
+    let error = replica_error(error.unwrap_err());
+    assert!(error.to_string().contains("10001 kills"), "{error}");
+    assert!(worker.registry.all_kills().await.unwrap().is_empty());
+}

@@ -217,3 +217,28 @@ async fn a_push_waits_for_workers_elsewhere_and_a_canary_ends_by_what_they_tell(
     let told: WorkerModules = stand.get(&worker, "/v1/worker/modules").await.read();
     assert_eq!(told.modules.unwrap()[0].canary, None);
 }
+
+#[tokio::test]
+async fn what_workers_ask_and_tell_has_limits() {
+    let stand = Stand::new().await;
+    let worker = stand.token(Scope::Worker, None).await;
+    let digests = vec!["0".repeat(64); 257];
+    for (what, body) in [
+        ("POST /v1/worker/components", json!({"digests": digests})),
+        ("POST /v1/worker/components", json!({"digests": ["x"]})),
+        (
+            "POST /v1/worker/canaries",
+            json!({"canaries": vec![json!({
+                "tenant": "acme", "module": "m", "version": 1,
+                "canary": {"ended": 0, "failed": 0}, "current": {"ended": 0, "failed": 0},
+            }); 1_001]}),
+        ),
+        ("POST /v1/worker/presence", json!({"id": "x"})),
+    ] {
+        let answer = stand.json(&worker, what, body).await;
+        assert_eq!(answer.code(), Code::InvalidRequest, "{what}");
+    }
+    let most = json!({"digests": vec!["0".repeat(64); 256]});
+    let answer = stand.json(&worker, "POST /v1/worker/components", most).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
