@@ -106,9 +106,8 @@ impl App {
             away: Mutex::default(),
             metrics: Arc::clone(metrics),
         }));
-        for part in [follower.clone().modules(), follower.clone().orders()] {
-            beside.spawn(part);
-        }
+        beside.spawn(follower.clone().modules());
+        beside.spawn(follower.clone().orders());
         Ok(Some(follower))
     }
 }

@@ -50,7 +50,9 @@ impl Control {
     /// Starts it again.
     fn revive(&mut self) {
         let address = self.address.to_string();
-        let mut command = self.stage.command(&["serve", "--listen", &address, "--json"]);
+        let mut command = self
+            .stage
+            .command(&["serve", "--listen", &address, "--json"]);
         // What moto takes for a key, where components are there.
         command.env("AWS_ACCESS_KEY_ID", "test");
         command.env("AWS_SECRET_ACCESS_KEY", "test");
@@ -83,7 +85,10 @@ impl Control {
         let answer = exchange(self.address, &[request.as_bytes(), body].concat());
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = head
+            .split(' ')
+            .nth(1)
+            .and_then(|status| status.parse().ok());
         let body = serde_json::from_str(body).unwrap_or(Value::Null);
         (status.expect("a status"), body)
     }
@@ -138,7 +143,14 @@ fn sent(client: &Stage, tenant: &str, task: &str, args: &str) -> String {
 /// Waits for the end of a task of a tenant, and returns what is stored.
 fn ended(client: &Stage, tenant: &str, id: &str) -> Value {
     let asked = [
-        "result", id, "--wait", "--timeout", "50s", "--json", "-T", tenant,
+        "result",
+        id,
+        "--wait",
+        "--timeout",
+        "50s",
+        "--json",
+        "-T",
+        tenant,
     ];
     let ran = client.run(&asked);
     assert!(ran.code == 0 || ran.code == 1, "task {id}: {ran}");
@@ -160,6 +172,8 @@ fn all_run(workers: &[&Server], what: &str, mut call: impl FnMut()) {
     until(&format!("every worker runs {what}"), || {
         call();
         let mut pairs = workers.iter().zip(&before);
-        pairs.all(|(worker, before)| settled(worker) > *before).then_some(())
+        pairs
+            .all(|(worker, before)| settled(worker) > *before)
+            .then_some(())
     });
 }

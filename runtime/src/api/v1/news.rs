@@ -2,6 +2,7 @@
 
 use super::{Plane, Problem, trouble};
 use crate::plane::NEWS_SECONDS;
+use crate::registry::News;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -9,35 +10,49 @@ use tokio::time::Instant;
 /// and almost never for workers.
 const PACE: Duration = Duration::from_millis(50);
 
-/// Looks until there is something, for `wait` seconds at most or until the server stops.
-/// What is returned is of the last look.
-///
-/// # Errors
-/// 400 for a longer wait than there is, what `look` says.
-pub(super) async fn wait_for<T>(
-    plane: &Plane,
-    wait: Option<u64>,
-    mut look: impl AsyncFnMut() -> Result<(T, bool), Problem>,
-) -> Result<T, Problem> {
-    let wait = wait.unwrap_or_default();
-    if wait > NEWS_SECONDS {
-        return Err(Problem::invalid(
-            format!("wait is {wait}; at most {NEWS_SECONDS} seconds are allowed"),
-            "wait for less, and ask again",
-        ));
+/// A wait for news.
+#[derive(Debug)]
+pub(super) struct Waiting {
+    plane: Plane,
+    news: News,
+    end: Instant,
+}
+
+impl Waiting {
+    /// Begins one, of so many seconds at most.
+    ///
+    /// # Errors
+    /// 400 for a longer one than there is.
+    pub(super) fn new(plane: &Plane, wait: Option<u64>) -> Result<Self, Problem> {
+        let wait = wait.unwrap_or_default();
+        if wait > NEWS_SECONDS {
+            return Err(Problem::invalid(
+                format!("wait is {wait}; at most {NEWS_SECONDS} seconds are allowed"),
+                "wait for less, and ask again",
+            ));
+        }
+        Ok(Self {
+            plane: plane.clone(),
+            news: plane.registry.news(),
+            end: Instant::now() + Duration::from_secs(wait),
+        })
     }
-    let end = Instant::now() + Duration::from_secs(wait);
-    let mut news = plane.registry.news();
-    loop {
-        let (seen, is_new) = look().await?;
-        if is_new || Instant::now() >= end || plane.shutdown.is_stopping() {
-            return Ok(seen);
+
+    /// Waits until it is worth while to look again; `false` when the time is over or the
+    /// server stops.
+    ///
+    /// # Errors
+    /// 503.
+    pub(super) async fn again(&mut self) -> Result<bool, Problem> {
+        if Instant::now() >= self.end || self.plane.shutdown.is_stopping() {
+            return Ok(false);
         }
         tokio::time::sleep(PACE).await;
         tokio::select! {
-            changed = news.changed() => changed.map_err(trouble::registry)?,
-            () = tokio::time::sleep_until(end) => {}
-            () = plane.shutdown.stopping() => {}
+            changed = self.news.changed() => changed.map_err(trouble::registry)?,
+            () = tokio::time::sleep_until(self.end) => {}
+            () = self.plane.shutdown.stopping() => {}
         }
+        Ok(true)
     }
 }

@@ -2,7 +2,7 @@
 //! here, and nowhere else.
 
 use super::caller::Caller;
-use super::news::wait_for;
+use super::news::Waiting;
 use super::sent::{Asked, At, Sent};
 use super::{Plane, Problem, kills, trouble};
 use crate::plane::{
@@ -50,21 +50,20 @@ async fn modules(
     Asked(known): Asked<ModulesKnown>,
 ) -> Result<Json<WorkerModules>, Problem> {
     caller.may(Action::Serve)?;
-    let look = async || {
+    let mut waiting = Waiting::new(&plane, known.wait)?;
+    loop {
         let now = plane.registry.numbers().await.map_err(trouble::registry)?;
-        let same = known.installation.as_ref() == Some(&now.installation)
-            && known.generation == Some(now.generation);
-        Ok((now, !same))
-    };
-    let now = wait_for(&plane, known.wait, look).await?;
-    let same = known.installation.as_ref() == Some(&now.installation)
-        && known.generation == Some(now.generation);
-    if same {
-        return Ok(Json(WorkerModules {
-            installation: now.installation,
-            generation: now.generation,
-            modules: None,
-        }));
+        let ours = known.installation.as_ref() == Some(&now.installation);
+        if !ours || known.generation != Some(now.generation) {
+            break;
+        }
+        if !waiting.again().await? {
+            return Ok(Json(WorkerModules {
+                installation: now.installation,
+                generation: now.generation,
+                modules: None,
+            }));
+        }
     }
     // What changed since has a generation of its own, which comes with it.
     let (installation, generation, modules) =
@@ -94,7 +93,8 @@ async fn orders(
     Asked(known): Asked<OrdersKnown>,
 ) -> Result<Json<WorkerOrders>, Problem> {
     caller.may(Action::Serve)?;
-    let look = async || {
+    let mut waiting = Waiting::new(&plane, known.wait)?;
+    let (now, tenants, stale) = loop {
         let now = plane.registry.numbers().await.map_err(trouble::registry)?;
         let tenants = plane.platform.generation().await;
         let tenants = tenants.map_err(trouble::platform)?.unsigned_abs();
@@ -103,9 +103,10 @@ async fn orders(
             !ours || known.kills != Some(now.kills),
             !ours || known.tenants != Some(tenants),
         );
-        Ok(((now, tenants, stale), stale.0 || stale.1))
+        if stale.0 || stale.1 || !waiting.again().await? {
+            break (now, tenants, stale);
+        }
     };
-    let (now, tenants, stale) = wait_for(&plane, known.wait, look).await?;
     let mut told = WorkerOrders {
         installation: now.installation,
         kills_number: now.kills,

@@ -75,9 +75,7 @@ fn a_component_that_is_changed_on_its_way_never_runs() {
     });
     let files = std::fs::read_dir(follower.data().join("components"));
     assert_eq!(files.expect("a folder").count(), 0, "{pushed}");
-    let unknown = follower
-        .with("server", "")
-        .with("token", "");
+    let unknown = follower.with("server", "").with("token", "");
     let id = unknown.send("text.echo", &["-a", "[1]"]);
     let told = unknown.ended(&id);
     assert_eq!(told["state"], "FAILURE", "{told}");
