@@ -5,8 +5,10 @@ use crate::broker::BrokerError;
 use crate::bus::BusError;
 use crate::config::ConfigError;
 use crate::database::DatabaseError;
+use crate::plane::Code;
 use crate::platform::PlatformError;
 use crate::registry::{BucketError, RegistryError};
+use crate::remote::RemoteError;
 use crate::results::ResultsError;
 use crate::task::ModuleName;
 use std::error::Error;
@@ -18,8 +20,8 @@ Exit codes:
   0  done
   1  failed: the task, a test case, a build
   2  wrong usage or configuration
-  3  refused: a module, or a message over its limit
-  4  unavailable: broker, results, registry or disk; try again
+  3  refused: a module, a message over its limit, or what the token is not for
+  4  unavailable: broker, results, registry, disk or control plane; try again
   5  not found: a module, a version, a result
   6  not finished within --timeout; the task goes on";
 
@@ -129,6 +131,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
         error.map(|error| (platform(error), None))
     };
     let start = || error.downcast_ref::<StartError>().map(start);
+    let remote = || error.downcast_ref::<RemoteError>().map(remote);
     broker
         .or_else(results)
         .or_else(database)
@@ -136,6 +139,65 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
         .or_else(bus)
         .or_else(platform)
         .or_else(start)
+        .or_else(remote)
+}
+
+fn remote(error: &RemoteError) -> (Exit, Option<String>) {
+    let hint = |text: &str| Some(text.to_owned());
+    match error {
+        RemoteError::Misconfigured { .. } => (Exit::Usage, None),
+        RemoteError::Away { .. } => (
+            Exit::Unavailable,
+            hint("look whether `celeriac serve` runs there, and whether --server is its URL"),
+        ),
+        RemoteError::Tls { .. } => (
+            Exit::Usage,
+            hint("server_ca names the file of its authority; https:// is for a server with TLS"),
+        ),
+        RemoteError::Unreadable { .. } | RemoteError::TooLarge { .. } => (
+            Exit::Unavailable,
+            hint("look whether --server is the URL of a control plane, as new as this program"),
+        ),
+        RemoteError::Refused {
+            code, hint, status, ..
+        } => (refusal(*code, *status), Some(hint.clone())),
+    }
+}
+
+/// Which exit a refusal of a control plane is; the same trouble here has the same.
+fn refusal(code: Code, status: u16) -> Exit {
+    match code {
+        Code::InvalidRequest | Code::Unauthorized | Code::ArgumentsRefused | Code::NoResults => {
+            Exit::Usage
+        }
+        Code::NotFound => Exit::NotFound,
+        Code::Forbidden
+        | Code::TenantSuspended
+        | Code::Conflict
+        | Code::AlreadyExists
+        | Code::Killed
+        | Code::BreaksCallers
+        | Code::TooLarge
+        | Code::ComponentRefused
+        | Code::KeyReused
+        | Code::LimitReached => Exit::Refused,
+        Code::RequestTimeout
+        | Code::QueueFull
+        | Code::TooManyWaiting
+        | Code::RateLimited
+        | Code::Internal
+        | Code::Unavailable
+        | Code::StorageFull
+        | Code::TooBusy
+        | Code::Stopping => Exit::Unavailable,
+        // Another version's, or not of a control plane at all.
+        Code::MethodNotAllowed | Code::UnsupportedMediaType | Code::Other => match status {
+            401 => Exit::Usage,
+            404 => Exit::NotFound,
+            400..500 => Exit::Refused,
+            _ => Exit::Unavailable,
+        },
+    }
 }
 
 fn start(error: &StartError) -> (Exit, Option<String>) {
