@@ -2,6 +2,7 @@
 
 mod clients;
 mod edge;
+mod through;
 mod tls;
 
 pub(crate) use clients::python;

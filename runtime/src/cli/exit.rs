@@ -1,14 +1,14 @@
 //! Exit codes, and which one an error means.
 
+mod refused;
+
 use crate::app::StartError;
 use crate::broker::BrokerError;
 use crate::bus::BusError;
 use crate::config::ConfigError;
 use crate::database::DatabaseError;
-use crate::plane::Code;
 use crate::platform::PlatformError;
 use crate::registry::{BucketError, RegistryError};
-use crate::remote::RemoteError;
 use crate::results::ResultsError;
 use crate::task::ModuleName;
 use std::error::Error;
@@ -26,7 +26,7 @@ Exit codes:
   6  not finished within --timeout; the task goes on";
 
 /// Where keys are, for one that is like none.
-const KEYS: &str = "remove it; the keys are data, broker, result_backend, and those of [worker], \
+const KEYS: &str = "remove it; the keys are data, broker, result_backend, server, and those of [worker], \
     [limits], [tenants.default] and [aliases]; CELERIAC_WORKER__DRAIN is drain in [worker]";
 
 /// How the program ends.
@@ -131,7 +131,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
         error.map(|error| (platform(error), None))
     };
     let start = || error.downcast_ref::<StartError>().map(start);
-    let remote = || error.downcast_ref::<RemoteError>().map(remote);
+    let remote = || error.downcast_ref::<RemoteError>().map(refused::remote);
     broker
         .or_else(results)
         .or_else(database)
@@ -140,64 +140,6 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
         .or_else(platform)
         .or_else(start)
         .or_else(remote)
-}
-
-fn remote(error: &RemoteError) -> (Exit, Option<String>) {
-    let hint = |text: &str| Some(text.to_owned());
-    match error {
-        RemoteError::Misconfigured { .. } => (Exit::Usage, None),
-        RemoteError::Away { .. } => (
-            Exit::Unavailable,
-            hint("look whether `celeriac serve` runs there, and whether --server is its URL"),
-        ),
-        RemoteError::Tls { .. } => (
-            Exit::Usage,
-            hint("server_ca names the file of its authority; https:// is for a server with TLS"),
-        ),
-        RemoteError::Unreadable { .. } | RemoteError::TooLarge { .. } => (
-            Exit::Unavailable,
-            hint("look whether --server is the URL of a control plane, as new as this program"),
-        ),
-        RemoteError::Refused {
-            code, hint, status, ..
-        } => (refusal(*code, *status), Some(hint.clone())),
-    }
-}
-
-/// Which exit a refusal of a control plane is; the same trouble here has the same.
-fn refusal(code: Code, status: u16) -> Exit {
-    match code {
-        Code::InvalidRequest | Code::Unauthorized | Code::ArgumentsRefused | Code::NoResults => {
-            Exit::Usage
-        }
-        Code::NotFound => Exit::NotFound,
-        Code::Forbidden
-        | Code::TenantSuspended
-        | Code::Conflict
-        | Code::AlreadyExists
-        | Code::Killed
-        | Code::BreaksCallers
-        | Code::TooLarge
-        | Code::ComponentRefused
-        | Code::KeyReused
-        | Code::LimitReached => Exit::Refused,
-        Code::RequestTimeout
-        | Code::QueueFull
-        | Code::TooManyWaiting
-        | Code::RateLimited
-        | Code::Internal
-        | Code::Unavailable
-        | Code::StorageFull
-        | Code::TooBusy
-        | Code::Stopping => Exit::Unavailable,
-        // Another version's, or not of a control plane at all.
-        Code::MethodNotAllowed | Code::UnsupportedMediaType | Code::Other => match status {
-            401 => Exit::Usage,
-            404 => Exit::NotFound,
-            400..500 => Exit::Refused,
-            _ => Exit::Unavailable,
-        },
-    }
 }
 
 fn start(error: &StartError) -> (Exit, Option<String>) {

@@ -119,8 +119,9 @@ impl Options {
                     "the configuration names the control plane {}, and this command is about this machine",
                     server.url
                 );
-                let hint = "--server \"\" and no token mean this machine";
-                Err(Problem::usage(what).hint(hint).into())
+                Err(Problem::usage(what)
+                    .hint("--server \"\" means this machine")
+                    .into())
             }
         }
     }

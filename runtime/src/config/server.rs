@@ -2,6 +2,7 @@
 
 use super::address::host_and_port;
 use super::error::ConfigError;
+use super::raw::Source;
 use super::reader::Reader;
 use celeriac_sandbox::Secret;
 use std::net::IpAddr;
@@ -51,6 +52,8 @@ impl ServerConfig {
         };
         match (url, token) {
             (None, None) => Ok(None),
+            // Somebody said that none is meant, whatever the file names.
+            (None, Some(_)) if reader.source("server") != Source::Default => Ok(None),
             (None, Some(token)) => Err(without_server(reader, key, &token)),
             (Some(url), None) => Err(wrong(
                 reader,
@@ -215,7 +218,7 @@ mod tests {
             assert!(error.contains(words), "{error}");
         }
         assert_eq!(check("").unwrap().0, None);
-        assert_eq!(check("server = \"\"\n").unwrap().0, None);
+        assert_eq!(check("server = \"\"\ntoken = \"t\"\n").unwrap().0, None);
     }
 
     #[test]
