@@ -23,6 +23,7 @@ mod moment;
 mod new;
 mod options;
 mod pin;
+mod place;
 mod purge;
 mod push;
 mod queues;
@@ -36,6 +37,7 @@ mod tenant;
 mod test;
 #[cfg(test)]
 mod tests;
+mod there;
 mod token;
 mod why;
 mod worker;
@@ -216,6 +218,9 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
 
 fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let options = cli.options;
+    if !cli.command.goes_through_a_server() {
+        options.without_server()?;
+    }
     if cli.command.is_about_tasks() {
         options.known_tenant()?;
     } else if !cli.command.is_for_a_tenant() {
@@ -280,9 +285,36 @@ impl Command {
                 | Self::Modules(_)
                 | Self::Rollback(_)
                 | Self::Remove(_)
+                | Self::Pin(_)
+                | Self::Unpin(_)
+                | Self::Canary(_)
                 | Self::Token(_)
                 | Self::Audit(_)
                 | Self::Kill(_)
+        )
+    }
+
+    /// Tells whether it can be done through a control plane. What is left out is about this
+    /// machine, or about the broker of the configuration.
+    fn goes_through_a_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Push(_)
+                | Self::Modules(_)
+                | Self::Rollback(_)
+                | Self::Remove(_)
+                | Self::Pin(_)
+                | Self::Unpin(_)
+                | Self::Canary(_)
+                | Self::Call(_)
+                | Self::Result(_)
+                | Self::Revoke(_)
+                | Self::Kill(_)
+                | Self::Tenant(_)
+                | Self::Token(_)
+                | Self::Audit(_)
+                | Self::Worker(_)
+                | Self::Config(_)
         )
     }
 }

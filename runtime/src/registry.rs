@@ -43,9 +43,7 @@ pub use news::{News, Numbers};
 pub use pin::Pinned;
 pub use presence::LiveReport;
 pub use refused::VersionRefused;
-pub use replica::{
-    Copied, Fetched, Followed, ModuleCopy, Reached, ReplicaError, tenants_known,
-};
+pub use replica::{Copied, Fetched, Followed, ModuleCopy, Reached, ReplicaError, tenants_known};
 pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Side, Trouble, Worker};
 pub use store::Store;
 pub use upload::{Before, PushStep, Pushed, Wishes};

@@ -2,6 +2,7 @@
 
 mod clients;
 mod edge;
+mod through;
 mod tls;
 mod workers;
 

@@ -71,7 +71,10 @@ impl App {
             return Ok(self.config.tenants.len());
         }
         let known = tenants_known(store).await?;
-        Ok(known.saturating_mul(2).max(known + MORE_TENANTS).min(TENANTS))
+        Ok(known
+            .saturating_mul(2)
+            .max(known + MORE_TENANTS)
+            .min(TENANTS))
     }
 
     /// Begins to follow the control plane of the configuration, where there is one.

@@ -88,7 +88,9 @@ impl App {
             let end = around.ended.clone().cancelled_owned();
             around.served.spawn(listen::serve(api, listener, end));
         }
-        let follower = self.follower(&registry, &metrics, &mut around.beside).await?;
+        let follower = self
+            .follower(&registry, &metrics, &mut around.beside)
+            .await?;
         if let Some(follower) = &follower
             && !follower.has_begun(&shutdown).await?
         {
@@ -98,7 +100,9 @@ impl App {
         let modules = registry.modules(&self.tenant).await?;
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&self.config.worker.hostname).await?;
-        let plane = self.beside(&registry, &shutdown, &mut around.served).await?;
+        let plane = self
+            .beside(&registry, &shutdown, &mut around.served)
+            .await?;
         around.beside.spawn(housekeeping::run(
             Arc::clone(&self.results),
             registry.clone(),
@@ -106,7 +110,9 @@ impl App {
         let (following, end) = (resolver.clone(), around.ended.clone());
         around.served.spawn(async move { following.run(end).await });
         if let Some(follower) = &follower {
-            around.served.spawn(follower.tells(&resolver, &around.ended));
+            around
+                .served
+                .spawn(follower.tells(&resolver, &around.ended));
         }
 
         let hall = self.hall(most, resolver, &metrics, (egress, secrets));

@@ -1,5 +1,7 @@
 //! Exit codes, and which one an error means.
 
+mod refused;
+
 use crate::app::StartError;
 use crate::broker::BrokerError;
 use crate::bus::BusError;
@@ -18,13 +20,13 @@ Exit codes:
   0  done
   1  failed: the task, a test case, a build
   2  wrong usage or configuration
-  3  refused: a module, or a message over its limit
-  4  unavailable: broker, results, registry or disk; try again
+  3  refused: a module, a message over its limit, or what the token is not for
+  4  unavailable: broker, results, registry, disk or control plane; try again
   5  not found: a module, a version, a result
   6  not finished within --timeout; the task goes on";
 
 /// Where keys are, for one that is like none.
-const KEYS: &str = "remove it; the keys are data, broker, result_backend, and those of [worker], \
+const KEYS: &str = "remove it; the keys are data, broker, result_backend, server, and those of [worker], \
     [limits], [tenants.default] and [aliases]; CELERIAC_WORKER__DRAIN is drain in [worker]";
 
 /// How the program ends.
@@ -129,6 +131,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
         error.map(|error| (platform(error), None))
     };
     let start = || error.downcast_ref::<StartError>().map(start);
+    let remote = || error.downcast_ref::<RemoteError>().map(refused::remote);
     broker
         .or_else(results)
         .or_else(database)
@@ -136,6 +139,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
         .or_else(bus)
         .or_else(platform)
         .or_else(start)
+        .or_else(remote)
 }
 
 fn start(error: &StartError) -> (Exit, Option<String>) {

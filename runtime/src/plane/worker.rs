@@ -268,9 +268,6 @@ mod tests {
         };
         assert!(!format!("{tenant:?}").contains("s3cret"));
         let text = serde_json::to_string(&tenant).unwrap();
-        assert_eq!(
-            serde_json::from_str::<WorkerTenant>(&text).unwrap(),
-            tenant
-        );
+        assert_eq!(serde_json::from_str::<WorkerTenant>(&text).unwrap(), tenant);
     }
 }

@@ -53,7 +53,9 @@ impl CanaryState {
         }
     }
 
-    pub(super) fn read(word: &str) -> Option<Self> {
+    /// Reads the word.
+    #[must_use]
+    pub fn read(word: &str) -> Option<Self> {
         [Self::Runs, Self::Promoted, Self::Aborted]
             .into_iter()
             .find(|state| state.word() == word)

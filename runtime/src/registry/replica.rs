@@ -14,8 +14,8 @@ pub use read::ModuleCopy;
 
 use super::digest::Digest;
 use super::kills::{KILLS_OF_ALL, Kill, read as read_kill};
-use super::store::Store;
 use super::rows::{self, Description, Far, Follow, Obey, Origin, Part, Serve};
+use super::store::Store;
 use super::{Registry, RegistryError};
 use crate::plane::{ComponentView, KillKind, KillView, WorkerTenant};
 use bytes::Bytes;
@@ -30,7 +30,10 @@ use std::sync::Arc;
 /// [`ReplicaError::Unreadable`], [`RegistryError::Database`].
 pub async fn tenants_known(store: &Store) -> Result<usize, RegistryError> {
     let text = rows::body(store).await?;
-    Ok(text.map(|text| tenants_of(&text)).transpose()?.map_or(0, |all| all.len()))
+    Ok(text
+        .map(|text| tenants_of(&text))
+        .transpose()?
+        .map_or(0, |all| all.len()))
 }
 
 /// Most tenants that are followed (10,000), as many as a control plane has.
@@ -154,10 +157,11 @@ impl Registry {
         let named = rows::named(self.store()).await?;
         let wanted = copy.components();
         let there = move |files: &super::files::Files| {
-            let lacks = |digest: &Digest, bytes: u64| {
-                !named.contains(digest) || !files.has(*digest, bytes)
-            };
-            let lacking = wanted.iter().filter(|(digest, bytes)| lacks(digest, **bytes));
+            let lacks =
+                |digest: &Digest, bytes: u64| !named.contains(digest) || !files.has(*digest, bytes);
+            let lacking = wanted
+                .iter()
+                .filter(|(digest, bytes)| lacks(digest, **bytes));
             Ok(lacking.map(|(digest, _)| *digest).collect())
         };
         self.components().blocking(there).await
@@ -311,9 +315,9 @@ impl Registry {
             return;
         };
         let gone: Vec<Digest> = before.difference(&now).copied().collect();
-        let noted = self.components().blocking(move |files| {
-            gone.iter().try_for_each(|digest| files.used(*digest))
-        });
+        let noted = self
+            .components()
+            .blocking(move |files| gone.iter().try_for_each(|digest| files.used(*digest)));
         if let Err(error) = noted.await {
             tracing::debug!(%error, "components that are not needed now may go in another order");
         }

@@ -21,6 +21,8 @@ pub struct Events {
 /// One event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
+    /// By which a stream goes on after it; empty where it has none.
+    pub id: String,
     /// Its name; empty where it has none.
     pub name: String,
     /// Its text.
@@ -94,6 +96,7 @@ impl Events {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
+            "id" => value.clone_into(&mut self.event.id),
             "event" => value.clone_into(&mut self.event.name),
             "data" if self.event.data.is_empty() => value.clone_into(&mut self.event.data),
             "data" => {

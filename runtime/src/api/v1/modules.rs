@@ -170,7 +170,17 @@ async fn rollback(
     let tenant = caller.tenant(Action::ChangeModules, &tenant).await?;
     let name = known(&module)?;
     let wish: RollbackWish = sent.maybe_json().await?;
-    let moved = plane.registry.rollback(&tenant.name, &name, wish.version);
+    let number = match (&wish.release, wish.version) {
+        (Some(_), Some(_)) => {
+            let what = "version and release name a version both";
+            return Err(Problem::invalid(what, "send one of them"));
+        }
+        (Some(release), None) => {
+            Some(versions::number(&plane, (&tenant.name, &name), release).await?)
+        }
+        (None, number) => number,
+    };
+    let moved = plane.registry.rollback(&tenant.name, &name, number);
     let moved = moved.await.map_err(trouble::registry)?;
     let became = json!({"from": moved.from, "version": moved.version});
     let note = ("module.rollback", &tenant.name, name.as_str());

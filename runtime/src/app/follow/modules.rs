@@ -115,7 +115,10 @@ impl Follower {
         for component in described.into_iter().take(some.len()) {
             let digest = component.digest.clone();
             if !some.iter().any(|wanted| wanted.to_string() == digest) {
-                tracing::error!(digest, "the control plane described a component that nobody asked for");
+                tracing::error!(
+                    digest,
+                    "the control plane described a component that nobody asked for"
+                );
                 continue;
             }
             match Box::pin(self.fetch(copy, component)).await {

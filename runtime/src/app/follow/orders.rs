@@ -53,7 +53,10 @@ impl Follower {
         let known = known.as_ref();
         let ask = self.0.remote.get(&["v1", "worker", "orders"]);
         ask.query("wait", known.map(|_| WAIT))
-            .query("installation", known.map(|(installation, _, _)| installation))
+            .query(
+                "installation",
+                known.map(|(installation, _, _)| installation),
+            )
             .query("kills", known.map(|(_, kills, _)| *kills))
             .query("tenants", known.map(|(_, _, tenants)| *tenants))
             .within(Duration::from_secs(WAIT) + ANSWER)

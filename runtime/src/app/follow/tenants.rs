@@ -60,20 +60,35 @@ fn served(
         let one = match lane(config, tenant) {
             Ok(Some(one)) => one,
             Ok(None) => {
-                tracing::info!(tenant = name, "a tenant without a broker is not served here; give it one with `celeriac tenant change`, or [tenants.{name}] here");
+                tracing::info!(
+                    tenant = name,
+                    "a tenant without a broker is not served here; give it one with `celeriac tenant change`, or [tenants.{name}] here"
+                );
                 continue;
             }
             Err(reason) => {
-                tracing::error!(tenant = name, reason, "the tasks of this tenant are not run here");
+                tracing::error!(
+                    tenant = name,
+                    reason,
+                    "the tasks of this tenant are not run here"
+                );
                 continue;
             }
         };
         if served.len() >= most {
-            tracing::error!(tenant = name, most, "this worker has no places for another tenant; restart it");
+            tracing::error!(
+                tenant = name,
+                most,
+                "this worker has no places for another tenant; restart it"
+            );
             continue;
         }
         if let Some(other) = one.takes_place_in(&mut places, &tenant.name) {
-            tracing::error!(tenant = name, other = other.as_str(), "the messages or results of two tenants are in one place; the tasks of this one are not run");
+            tracing::error!(
+                tenant = name,
+                other = other.as_str(),
+                "the messages or results of two tenants are in one place; the tasks of this one are not run"
+            );
             continue;
         }
         served.insert(tenant.name.clone(), one);
@@ -162,7 +177,10 @@ mod tests {
         let acme = served.values().next().unwrap();
         assert!(acme.share.suspended);
         assert_eq!(acme.ceiling.memory, 1 << 20);
-        assert_eq!(acme.may.as_deref(), Some(&["http:api.example".to_owned()][..]));
+        assert_eq!(
+            acme.may.as_deref(),
+            Some(&["http:api.example".to_owned()][..])
+        );
     }
 
     #[test]

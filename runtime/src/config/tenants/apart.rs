@@ -2,10 +2,10 @@
 //! run the other's tasks, or read the other's results.
 
 use super::TenantConfig;
+use crate::config::Config;
 use crate::config::address::Address;
 use crate::config::error::ConfigError;
 use crate::config::reader::Reader;
-use crate::config::Config;
 use crate::task::TenantName;
 use std::collections::BTreeMap;
 
@@ -22,7 +22,9 @@ impl Config {
             ("broker", &self.broker, broker),
             ("result_backend", &self.result_backend, results),
         ];
-        let own = own.into_iter().filter(|(_, address, _)| is_a_place(address));
+        let own = own
+            .into_iter()
+            .filter(|(_, address, _)| is_a_place(address));
         own.map(|(what, address, prefix)| ((what, place(address, prefix)), TenantName::default()))
             .collect()
     }

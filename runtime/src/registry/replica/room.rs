@@ -41,7 +41,12 @@ impl Registry {
         let now = self.clock().now();
         let work = move |files: &Files| {
             let found = files.list()?;
-            Ok(removed(files, found, (&kept, now), most.saturating_sub(bytes)))
+            Ok(removed(
+                files,
+                found,
+                (&kept, now),
+                most.saturating_sub(bytes),
+            ))
         };
         let (gone, left) = self.components().blocking(work).await?;
         if !gone.is_empty() {

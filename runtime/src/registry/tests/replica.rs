@@ -125,21 +125,9 @@ async fn another_installation_replaces_all_of_the_one_before() {
     plane.push_text("mail", "one").await;
     other.push_text("images", "other").await;
     follow(&plane, &worker).await;
-    let (first, _) = worker
-        .registry
-        .copied(URL)
-        .await
-        .unwrap()
-        .modules
-        .unwrap();
+    let (first, _) = worker.registry.copied(URL).await.unwrap().modules.unwrap();
     assert_eq!(follow(&other, &worker).await, changed(2));
-    let (second, _) = worker
-        .registry
-        .copied(URL)
-        .await
-        .unwrap()
-        .modules
-        .unwrap();
+    let (second, _) = worker.registry.copied(URL).await.unwrap().modules.unwrap();
     assert_ne!(first, second);
     assert_eq!(version(&worker, "mail").await, None);
     let modules = worker.registry.modules(&us()).await.unwrap();
@@ -226,7 +214,10 @@ async fn what_no_module_needs_makes_room_and_what_one_needs_never() {
     let copy = read(&plane).await;
     let one = lacking(&plane, &worker, &copy).await.remove(0);
     let error = replica_error(worker.registry.expect(&copy, &one).await.unwrap_err());
-    assert!(error.to_string().contains("worker.component_cache"), "{error}");
+    assert!(
+        error.to_string().contains("worker.component_cache"),
+        "{error}"
+    );
     assert_eq!(version(&worker, "images").await, Some(2));
 }
 
@@ -311,7 +302,11 @@ async fn kills_and_tenants_that_were_told_are_known_after_a_restart() {
     // Of another control plane nothing is known.
     let other = again.registry.copied("https://other.example").await;
     assert_eq!(other.unwrap(), crate::registry::Copied::default());
-    again.registry.follow_kills(origin, Vec::new()).await.unwrap();
+    again
+        .registry
+        .follow_kills(origin, Vec::new())
+        .await
+        .unwrap();
     resolver.obey().await.unwrap();
     assert!(resolver.killed(&us(), &task).is_none());
 }
@@ -351,10 +346,7 @@ async fn a_replica_is_changed_by_its_control_plane_alone_and_a_registry_is_made_
     let refused = command.registry.remove(&us(), &name("images")).await;
     replica_error(refused.unwrap_err());
     let occupied = plane.as_replica(ROOM).await.registry.may_be_replica().await;
-    assert_eq!(
-        replica_error(occupied.unwrap_err()),
-        ReplicaError::Occupied
-    );
+    assert_eq!(replica_error(occupied.unwrap_err()), ReplicaError::Occupied);
 }
 
 #[tokio::test]
@@ -389,7 +381,9 @@ async fn garbage_of_a_replica_is_what_has_no_room() {
     follow(&plane, &worker).await;
     plane.push_text("images", "two").await;
     follow(&plane, &worker).await;
-    worker.clock.advance(std::time::Duration::from_secs(100_000));
+    worker
+        .clock
+        .advance(std::time::Duration::from_secs(100_000));
     worker.registry.collect_garbage().await.unwrap();
     assert_eq!(worker.files("components").len(), 2);
     let small = worker.as_replica(1).await;

@@ -1,9 +1,7 @@
 //! What workers follow, fetch and tell over HTTP.
 
 use crate::api::v1::stand::Stand;
-use crate::plane::{
-    Code, Described, Pushed, WorkerModules, WorkerOrders, WorkerPresence,
-};
+use crate::plane::{Code, Described, Pushed, WorkerModules, WorkerOrders, WorkerPresence};
 use crate::task::Scope;
 use serde_json::json;
 use std::time::Duration;
@@ -62,7 +60,10 @@ async fn workers_alone_follow_and_a_workers_token_does_nothing_else() {
 async fn a_worker_hears_of_a_push_while_it_waits_and_fetches_by_digest() {
     let stand = Stand::new().await;
     let worker = stand.token(Scope::Worker, None).await;
-    let first: WorkerModules = stand.get(&worker, "/v1/worker/modules?wait=30").await.read();
+    let first: WorkerModules = stand
+        .get(&worker, "/v1/worker/modules?wait=30")
+        .await
+        .read();
     assert_eq!(first.modules.as_deref(), Some(&[][..]));
     let WorkerModules {
         installation,
@@ -84,7 +85,10 @@ async fn a_worker_hears_of_a_push_while_it_waits_and_fetches_by_digest() {
     assert!(told.generation != generation);
     let modules = told.modules.unwrap();
     let module = &modules[0];
-    assert_eq!((module.tenant.as_str(), module.name.as_str()), ("acme", "images"));
+    assert_eq!(
+        (module.tenant.as_str(), module.name.as_str()),
+        ("acme", "images")
+    );
     assert_eq!(
         (module.current.version, &module.current.digest),
         (1, &pushed.digest)
@@ -131,7 +135,8 @@ async fn kills_and_tenants_are_orders_and_each_is_heard_of_at_once() {
     assert_eq!(first.kills.as_deref(), Some(&[][..]));
     let names = |orders: &WorkerOrders| {
         let all = orders.tenants.iter().flatten();
-        all.map(|tenant| tenant.name.to_string()).collect::<Vec<_>>()
+        all.map(|tenant| tenant.name.to_string())
+            .collect::<Vec<_>>()
     };
     assert_eq!(names(&first), ["acme", "default", "other"]);
     let known = |orders: &WorkerOrders| {
@@ -239,6 +244,8 @@ async fn what_workers_ask_and_tell_has_limits() {
         assert_eq!(answer.code(), Code::InvalidRequest, "{what}");
     }
     let most = json!({"digests": vec!["0".repeat(64); 256]});
-    let answer = stand.json(&worker, "POST /v1/worker/components", most).await;
+    let answer = stand
+        .json(&worker, "POST /v1/worker/components", most)
+        .await;
     assert_eq!(answer.status, 200, "{answer:?}");
 }
