@@ -1,6 +1,7 @@
 //! A worker from its start to its end: what must be right before it takes messages,
 //! what runs beside it, and what a stop says.
 
+use super::follow::Follower;
 use super::lanes::{Hall, Tenants};
 use super::ledger::{self, Ledger};
 use super::{App, Beside, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
@@ -9,8 +10,8 @@ use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
 use crate::control::Control;
 use crate::policy::limits;
-use crate::registry::{ModuleInfo, Resolver};
-use crate::results::ResultsError;
+use crate::registry::{ModuleInfo, Registry, Resolver};
+use crate::results::{Results, ResultsError};
 use crate::shutdown::{Phase, Shutdown, Signals};
 use crate::task::TaskId;
 use crate::telemetry::{Metrics, human};
@@ -45,6 +46,18 @@ pub struct Started<'a> {
     pub modules: Vec<ModuleInfo>,
 }
 
+/// What lanes are opened over.
+struct Ready {
+    registry: Registry,
+    metrics: Arc<Metrics>,
+    egress: Egress,
+    secrets: BTreeMap<String, Secret>,
+    follower: Option<Follower>,
+    /// Most attempts in flight, and most tenants beside `default`.
+    places: (u32, usize),
+    listen: Option<SocketAddr>,
+}
+
 /// What runs around the lanes of a worker.
 #[derive(Debug, Default)]
 struct Around {
@@ -56,6 +69,22 @@ struct Around {
 }
 
 impl Around {
+    /// Follows the registry, cleans up, and tells whom it concerns.
+    fn runs_beside(
+        &mut self,
+        resolver: &Resolver,
+        registry: &Registry,
+        (results, follower): (&Arc<dyn Results>, Option<&Follower>),
+    ) {
+        self.beside
+            .spawn(housekeeping::run(Arc::clone(results), registry.clone()));
+        let (following, end) = (resolver.clone(), self.ended.clone());
+        self.served.spawn(async move { following.run(end).await });
+        if let Some(follower) = follower {
+            self.served.spawn(follower.tells(resolver, &self.ended));
+        }
+    }
+
     async fn end(mut self) {
         self.ended.cancel();
         self.beside.shutdown().await;
@@ -97,32 +126,47 @@ impl App {
             around.end().await;
             return Ok(Drained::default());
         }
+        let ready = Ready {
+            registry,
+            metrics,
+            egress,
+            secrets,
+            follower,
+            places: (most, room),
+            listen,
+        };
+        self.attend(ready, &shutdown, around, started).await
+    }
+
+    /// Opens the lanes, and runs them to the worker's end.
+    async fn attend(
+        &self,
+        ready: Ready,
+        shutdown: &Shutdown,
+        mut around: Around,
+        started: impl FnOnce(&Started<'_>),
+    ) -> Result<Drained, StartError> {
+        let Ready {
+            registry,
+            metrics,
+            follower,
+            places: (most, room),
+            ..
+        } = &ready;
         let modules = registry.modules(&self.tenant).await?;
         self.outlasts(&modules)?;
         let resolver = registry.resolver(&self.config.worker.hostname).await?;
-        let plane = self
-            .beside(&registry, &shutdown, &mut around.served)
-            .await?;
-        around.beside.spawn(housekeeping::run(
-            Arc::clone(&self.results),
-            registry.clone(),
-        ));
-        let (following, end) = (resolver.clone(), around.ended.clone());
-        around.served.spawn(async move { following.run(end).await });
-        if let Some(follower) = &follower {
-            around
-                .served
-                .spawn(follower.tells(&resolver, &around.ended));
-        }
-
-        let hall = self.hall(most, resolver, &metrics, (egress, secrets));
+        let plane = self.beside(registry, shutdown, &mut around.served).await?;
+        around.runs_beside(&resolver, registry, (&self.results, follower.as_ref()));
+        let reach = (ready.egress.clone(), ready.secrets.clone());
+        let hall = self.hall(*most, resolver, metrics, reach);
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
-        let (parts, control) = self.parts(&hall, &shutdown);
-        self.watch(&mut around.served, control, &metrics, &around.ended);
+        let (parts, control) = self.parts(&hall, shutdown);
+        self.watch(&mut around.served, control, metrics, &around.ended);
         started(&Started {
             config: &self.config,
             walls: &self.walls,
-            listen,
+            listen: ready.listen,
             plane: plane.as_ref(),
             modules,
         });
@@ -132,14 +176,14 @@ impl App {
         let ledger = Ledger::new(Arc::clone(&hall), self.clock.clone());
         around.beside.spawn(ledger.run());
         let mut tenants = Tenants::new(self, hall, lanes);
-        let drained = match &follower {
+        let drained = match follower {
             None => {
                 tenants.apply(&self.config.tenants).await;
                 runner.run().await
             }
             Some(follower) => tokio::select! {
                 drained = runner.run() => drained,
-                () = follower.serve(&self.config, room, (&mut tenants, &own)) => Ok(Drained::default()),
+                never = follower.serve(&self.config, *room, (&mut tenants, &own)) => match never {},
             },
         };
         drop(own);

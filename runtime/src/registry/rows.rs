@@ -4,6 +4,7 @@
 //! Every change that workers must see grows the generation by one.
 
 mod canary;
+mod goal;
 mod kills;
 mod news;
 mod pin;
@@ -14,6 +15,7 @@ mod replica;
 mod sweep;
 
 pub(super) use canary::{AbortKilled, Begin, Order, Steer, Steered, Tally, canaries};
+pub(super) use goal::{Beside, Follow, Goal, Version};
 pub(super) use kills::{
     Kills, Lift, Put, digests, digests_of, has_modules, kills, kills_now, was_there,
 };
@@ -25,10 +27,7 @@ pub(super) use read::{
     sweeps_now, versions,
 };
 pub(super) use release::Against;
-pub(super) use replica::{
-    Beside, Far, Follow, Goal, Obey, Origin, Part, Serve, Unlist, Version, body, far, own_things,
-    pointed,
-};
+pub(super) use replica::{Far, Obey, Origin, Part, Serve, Unlist, body, far, own_things, pointed};
 pub(super) use sweep::{Candidate, Sweep, Trim};
 #[cfg(test)]
 pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};

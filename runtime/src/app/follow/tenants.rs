@@ -7,6 +7,7 @@ use crate::plane::WorkerTenant;
 use crate::task::{Share, TenantName};
 use crate::worker::Lane;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 impl Follower {
     /// Serves whom the control plane says, at most `most`, for ever; it is ended from
@@ -16,7 +17,7 @@ impl Follower {
         config: &Config,
         most: usize,
         (tenants, own): (&mut Tenants, &Lane),
-    ) {
+    ) -> Infallible {
         let mut told = self.0.tenants.subscribe();
         loop {
             let now = told.borrow_and_update().clone();
