@@ -1,5 +1,6 @@
 //! The whole of a process, put together from its configuration.
 
+mod around;
 mod beside;
 mod by_hand;
 pub mod calls;

@@ -1,8 +1,8 @@
 //! The tenants beside `default` that a worker serves: their stores are opened, their lanes
 //! come and go, and what is wrong with one is told and tried again without the others.
 
+use super::around::finish;
 use super::stores::Files;
-use super::work::finish;
 use super::{App, StartError, housekeeping, ledger};
 use crate::clock::Clock;
 use crate::config::{Config, TenantConfig};

@@ -1,35 +1,30 @@
-//! A worker from its start to its end: what must be right before it takes messages,
-//! what runs beside it, and what a stop says.
+//! A worker from its start to its end: what must be right before it takes messages, and its
+//! lanes.
 
+use super::around::Around;
 use super::follow::Follower;
 use super::lanes::{Hall, Tenants};
 use super::ledger::{self, Ledger};
-use super::{App, Beside, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
+use super::{App, Beside, SPARE_SLOTS, StartError, listen, secrets};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
 use crate::control::Control;
 use crate::policy::limits;
 use crate::registry::{ModuleInfo, Registry, Resolver};
-use crate::results::{Results, ResultsError};
-use crate::shutdown::{Phase, Shutdown, Signals};
+use crate::results::ResultsError;
+use crate::shutdown::{Shutdown, Signals};
 use crate::task::TaskId;
-use crate::telemetry::{Metrics, human};
+use crate::telemetry::Metrics;
 use crate::worker::steering::Pool;
 use crate::worker::{Drained, Ground, Lanes, Parts, Retries, Settings};
 use celeriac_sandbox::{Egress, EngineSettings, Pooling, Secret};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 /// How many times its first size the pool may grow to by remote control.
 const GROWTH: u32 = 2;
-/// How long what is served may take to end (2 s): an answer under
-/// way, the last look of the registry.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What runs once the start is done.
 #[derive(Debug)]
@@ -58,40 +53,6 @@ struct Ready {
     listen: Option<SocketAddr>,
 }
 
-/// What runs around the lanes of a worker.
-#[derive(Debug, Default)]
-struct Around {
-    /// These are cut off at the end.
-    beside: JoinSet<()>,
-    /// These end by themselves once `ended` is.
-    served: JoinSet<()>,
-    ended: CancellationToken,
-}
-
-impl Around {
-    /// Follows the registry, cleans up, and tells whom it concerns.
-    fn runs_beside(
-        &mut self,
-        resolver: &Resolver,
-        registry: &Registry,
-        (results, follower): (&Arc<dyn Results>, Option<&Follower>),
-    ) {
-        self.beside
-            .spawn(housekeeping::run(Arc::clone(results), registry.clone()));
-        let (following, end) = (resolver.clone(), self.ended.clone());
-        self.served.spawn(async move { following.run(end).await });
-        if let Some(follower) = follower {
-            self.served.spawn(follower.tells(resolver, &self.ended));
-        }
-    }
-
-    async fn end(mut self) {
-        self.ended.cancel();
-        self.beside.shutdown().await;
-        finish(self.served).await;
-    }
-}
-
 impl App {
     /// Runs a worker until a signal stops it. `started` is called once, when it
     /// is about to take messages.
@@ -111,7 +72,7 @@ impl App {
         let listener = listen::bind(&self.config.worker).await?;
         let listen = listen::address(listener.as_ref());
         let mut around = Around::default();
-        self.begin(&mut around, (&shutdown, signals), &metrics);
+        around.listens((&shutdown, signals), self.config.worker.drain, &metrics);
         if let Some(listener) = listener {
             let api = listen::api(Arc::clone(&metrics), registry.clone(), shutdown.clone());
             let end = around.ended.clone().cancelled_owned();
@@ -190,23 +151,6 @@ impl App {
         tenants.close().await;
         around.end().await;
         Ok(drained?)
-    }
-
-    /// Listens to signals, and stops when they say so.
-    fn begin(
-        &self,
-        around: &mut Around,
-        (shutdown, signals): (&Shutdown, Signals),
-        metrics: &Arc<Metrics>,
-    ) {
-        let span = self.config.worker.drain;
-        around.beside.spawn(follow_signals(
-            shutdown.clone(),
-            signals,
-            span,
-            Arc::clone(metrics),
-        ));
-        around.beside.spawn(drain(shutdown.clone(), span));
     }
 
     /// Makes the queues, so that nothing is lost that is published from the start on, and
@@ -366,66 +310,4 @@ fn most(concurrency: usize, tenants: usize) -> u32 {
     );
     let grown = attempts.saturating_mul(GROWTH).min(largest).max(attempts);
     grown.saturating_add(number(tenants))
-}
-
-async fn follow_signals(
-    shutdown: Shutdown,
-    signals: Signals,
-    drain: Duration,
-    metrics: Arc<Metrics>,
-) {
-    let said = |phase| {
-        let tasks = metrics.running();
-        if let Some(words) = stopping(phase, tasks, drain) {
-            tracing::info!(tasks, "{words}");
-        }
-    };
-    shutdown.listen(signals, said).await;
-}
-
-/// Says what a signal does to the tasks that run, if any does.
-fn stopping(phase: Phase, tasks: i64, drain: Duration) -> Option<String> {
-    if tasks == 0 {
-        return None;
-    }
-    Some(match phase {
-        Phase::Draining => format!(
-            "draining for at most {}; a second signal gives running tasks back at once",
-            human::span(drain)
-        ),
-        Phase::Cancelling => "giving running tasks back".to_owned(),
-    })
-}
-
-async fn drain(shutdown: Shutdown, drain: Duration) {
-    shutdown.drain(drain).await;
-}
-
-pub(super) async fn finish(mut tasks: JoinSet<()>) {
-    let all = async {
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a task beside the worker ended badly");
-            }
-        }
-    };
-    if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
-        tasks.shutdown().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stop_is_told_only_where_something_runs() {
-        let drain = Duration::from_secs(30);
-        assert_eq!(stopping(Phase::Draining, 0, drain), None);
-        assert_eq!(stopping(Phase::Cancelling, 0, drain), None);
-        let words = stopping(Phase::Draining, 2, drain).unwrap();
-        assert!(words.starts_with("draining for at most 30 s;"), "{words}");
-        let words = stopping(Phase::Cancelling, 1, drain).unwrap();
-        assert_eq!(words, "giving running tasks back");
-    }
 }
