@@ -145,7 +145,7 @@ impl Follower {
         &self,
         resolver: &Resolver,
         ended: &CancellationToken,
-    ) -> impl Future<Output = ()> + Send + 'static {
+    ) -> impl Future<Output = ()> + Send + use<> {
         self.clone().tell(resolver.clone(), ended.clone())
     }
 
