@@ -203,7 +203,8 @@ async fn what_no_module_needs_makes_room_and_what_one_needs_never() {
     // The first one went for the third.
     assert_eq!(worker.files("components").len(), 2);
     // One that is needed again is there without being fetched.
-    let back = plane.registry.rollback(&us(), &name("images"), None);
+    let (owner, module) = (us(), name("images"));
+    let back = plane.registry.rollback(&owner, &module, None);
     back.await.unwrap();
     let copy = read(&plane).await;
     assert!(worker.registry.lacking(&copy).await.unwrap().is_empty());
@@ -231,10 +232,11 @@ async fn a_canary_is_followed_and_one_that_ended_here_stays_ended() {
     };
     let bytes = component(&["run"], "b");
     let (owner, module) = (us(), name("shop"));
-    let pushed = plane
+    plane
         .registry
-        .push_as(&owner, &module, bytes, &wishes, &mut |_| {});
-    pushed.await.unwrap();
+        .push_as(&owner, &module, bytes, &wishes, &mut |_| {})
+        .await
+        .unwrap();
     assert_eq!(follow(&plane, &worker).await, changed(1));
     let canary = worker.registry.canary(&owner, &module).await.unwrap();
     let canary = canary.unwrap();
