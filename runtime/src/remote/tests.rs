@@ -87,8 +87,8 @@ fn remote(url: &str, authorities: Option<PathBuf>) -> Result<Remote, RemoteError
 #[tokio::test]
 async fn a_request_has_its_path_its_query_the_token_and_who_asks() {
     let stub = Stub::says("200 OK", "{\"a\":1}").await;
-    let asked = stub
-        .remote()
+    let remote = stub.remote();
+    let asked = remote
         .put(&["v1", "a b/../c", "?x=1"])
         .query("name", Some("a&b"))
         .query("none", None::<u32>)
