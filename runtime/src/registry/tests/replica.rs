@@ -72,10 +72,11 @@ async fn version(worker: &House, module: &str) -> Option<u32> {
 }
 
 fn replica_error(error: RegistryError) -> ReplicaError {
-    match error {
-        RegistryError::Replica(error) => error,
-        other => panic!("{other:?}"),
-    }
+    let told = error.to_string();
+    let RegistryError::Replica(error) = error else {
+        panic!("{told}");
+    };
+    error
 }
 
 #[tokio::test]
