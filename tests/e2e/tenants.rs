@@ -2,6 +2,7 @@
 
 mod apart;
 mod made;
+mod together;
 
 use crate::{stage, success};
 use serde_json::Value;
