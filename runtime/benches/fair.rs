@@ -225,7 +225,9 @@ async fn rate(kind: Kind, components: &Components, tenant: bool, its: bool) -> f
         true => scene.tenants().await,
         false => scene.own().await,
     };
-    place.post(EMPTY, usize::try_from(TURN).expect("it is small")).await;
+    place
+        .post(EMPTY, usize::try_from(TURN).expect("it is small"))
+        .await;
     let workers = scene.workers();
     let (first, began) = place.down_to(u64::from(TURN / 10 * 9)).await;
     let (last, ended) = place.down_to(u64::from(TURN / 10)).await;

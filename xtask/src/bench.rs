@@ -201,7 +201,9 @@ mod tests {
     #[test]
     fn two_tables_are_two_in_the_readme_as_well() {
         let mut tables = Tables::default();
-        for line in ["begins", "| a |", "|---|", "| 1 |", "", "words", "| b |", "|---|"] {
+        for line in [
+            "begins", "| a |", "|---|", "| 1 |", "", "words", "| b |", "|---|",
+        ] {
             tables.read(line);
         }
         assert_eq!(tables.text, "| a |\n|---|\n| 1 |\n\n| b |\n|---|\n");

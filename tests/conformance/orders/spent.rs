@@ -34,7 +34,13 @@ mod check {
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
         let mut known: Vec<(String, u64, u64)> = totals
             .into_iter()
-            .map(|total: Total| (total.tenant.to_string(), ms(total.in_hour), ms(total.in_day)))
+            .map(|total: Total| {
+                (
+                    total.tenant.to_string(),
+                    ms(total.in_hour),
+                    ms(total.in_day),
+                )
+            })
             .collect();
         known.sort();
         known

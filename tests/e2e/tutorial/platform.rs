@@ -17,7 +17,8 @@ const PLANE: &str = "127.0.0.1:8790";
 const REDIS: &str = "localhost:6379";
 /// Where it says that rows and components are.
 const ROWS: &str = "postgresql://celeriac:secret@localhost:5432/celeriac";
-const COMPONENTS: &str = "s3://celeriac/components?region=eu-central-1&endpoint=http://localhost:9000";
+const COMPONENTS: &str =
+    "s3://celeriac/components?region=eu-central-1&endpoint=http://localhost:9000";
 
 /// Plays the page.
 struct Reader {
@@ -70,7 +71,9 @@ impl Reader {
     /// Writes what the page says as it is here.
     fn here(&self, text: &str) -> String {
         let places = self.places.iter();
-        places.fold(text.to_owned(), |text, (page, here)| text.replace(page, here))
+        places.fold(text.to_owned(), |text, (page, here)| {
+            text.replace(page, here)
+        })
     }
 
     fn play(&mut self, step: &Step) {
@@ -105,7 +108,11 @@ impl Reader {
             });
             self.places.push((PLANE.to_owned(), address));
         }
-        until(command, || self.missing(&self.shell.since(), printed).is_none().then_some(()));
+        until(command, || {
+            self.missing(&self.shell.since(), printed)
+                .is_none()
+                .then_some(())
+        });
     }
 
     /// Returns the first line of the page that was not printed.

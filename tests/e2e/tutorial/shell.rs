@@ -58,15 +58,20 @@ impl Shell {
         self.typed += 1;
         let mark = format!("{MARK}{} ", self.typed);
         // What it starts must not read the commands that follow.
-        let text =
-            format!("{{ {command}\n}} </dev/null\nprintf '\\n{mark}%s %s %s\\n' \"$?\" \"$!\" \"$PWD\"\n");
+        let text = format!(
+            "{{ {command}\n}} </dev/null\nprintf '\\n{mark}%s %s %s\\n' \"$?\" \"$!\" \"$PWD\"\n"
+        );
         self.input.write_all(text.as_bytes()).expect("it reads");
         let (before, told) = loop {
             if let Some(found) = self.told(&mark) {
                 break found;
             }
             // How long a command may take is the test runner's to say.
-            assert!(self.child.try_wait().is_ok_and(|ended| ended.is_none()), "{}", self.seen());
+            assert!(
+                self.child.try_wait().is_ok_and(|ended| ended.is_none()),
+                "{}",
+                self.seen()
+            );
             std::thread::park_timeout(std::time::Duration::from_millis(10));
         };
         let mut told = told.splitn(3, ' ');

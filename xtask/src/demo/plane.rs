@@ -26,7 +26,9 @@ impl Caller {
         let token = made.get("text").and_then(Value::as_str);
         Ok(Self {
             address: stage.plane().to_owned(),
-            token: token.with_context(|| format!("no token in {made}"))?.to_owned(),
+            token: token
+                .with_context(|| format!("no token in {made}"))?
+                .to_owned(),
         })
     }
 

@@ -93,9 +93,24 @@ impl Two {
             ("reads a result of acme's", "GET", one.as_str(), Value::Null),
             ("reads it as if it were its own", "GET", &seen, Value::Null),
             ("revokes it", "POST", &format!("{one}/revoke"), json!({})),
-            ("calls a task of acme's", "POST", &foreign, call("tools.fibonacci", None)),
-            ("calls it by its name", "POST", &own, call("tools.fibonacci", None)),
-            ("sends to another queue", "POST", &own, call("tools.word_count", Some("acme"))),
+            (
+                "calls a task of acme's",
+                "POST",
+                &foreign,
+                call("tools.fibonacci", None),
+            ),
+            (
+                "calls it by its name",
+                "POST",
+                &own,
+                call("tools.fibonacci", None),
+            ),
+            (
+                "sends to another queue",
+                "POST",
+                &own,
+                call("tools.word_count", Some("acme")),
+            ),
         ];
         let mut rows = vec![["globex".to_owned(), "is answered".to_owned(), String::new()]];
         for (what, method, path, body) in tried {
@@ -103,7 +118,9 @@ impl Two {
             rows.push(refused(what, &answer)?);
         }
         let path = format!("/v1/tenants/{ACME}/modules/{MODULE}");
-        let answer = self.deploys.send("PUT", &path, "application/wasm", b"\0asm")?;
+        let answer = self
+            .deploys
+            .send("PUT", &path, "application/wasm", b"\0asm")?;
         rows.push(refused("pushes a module of acme's", &answer)?);
         say(&format!("\n{}", table::grid(&rows, 1..1)));
         let stored = stage.ask(&["result", theirs, "-T", GLOBEX, "--json"])?;
@@ -121,7 +138,9 @@ fn stopped(stage: &Stage, two: &Two, flood: &[String]) -> Result<()> {
     let (_, state) = two.acme.ask("GET", &path, &Value::Null)?;
     let class = state.pointer("/exception/class");
     ensure!(
-        class.and_then(Value::as_str).is_some_and(|class| class.ends_with("Killed")),
+        class
+            .and_then(Value::as_str)
+            .is_some_and(|class| class.ends_with("Killed")),
         "not as expected: {state}"
     );
     let after = two.single()?;
@@ -160,11 +179,20 @@ fn waits(states: &[Value]) -> Vec<f64> {
 
 /// What both got of the worker meanwhile.
 fn shares(acme: &[Value], globex: &[Value]) -> String {
-    let head = ["tenant", "sent", "ended", "median wait", "longest wait", "CPU of all"];
+    let head = [
+        "tenant",
+        "sent",
+        "ended",
+        "median wait",
+        "longest wait",
+        "CPU of all",
+    ];
     let row = |name: &str, states: &[Value]| {
         let mut waits = waits(states);
         waits.sort_by(f64::total_cmp);
-        let cpu = states.iter().filter_map(|state| state.pointer("/usage/cpu_us")?.as_f64());
+        let cpu = states
+            .iter()
+            .filter_map(|state| state.pointer("/usage/cpu_us")?.as_f64());
         let micros = |ms: Option<&f64>| table::time(ms.copied().unwrap_or_default() * 1e3);
         [
             name.to_owned(),
@@ -175,7 +203,11 @@ fn shares(acme: &[Value], globex: &[Value]) -> String {
             table::time(cpu.sum()),
         ]
     };
-    let rows = [head.map(str::to_owned), row(ACME, acme), row(GLOBEX, globex)];
+    let rows = [
+        head.map(str::to_owned),
+        row(ACME, acme),
+        row(GLOBEX, globex),
+    ];
     table::grid(&rows, 1..6)
 }
 
@@ -183,9 +215,16 @@ fn shares(acme: &[Value], globex: &[Value]) -> String {
 fn refused(what: &str, (status, answer): &(u16, Value)) -> Result<[String; 3]> {
     let text = |path: &str| answer.pointer(path).and_then(Value::as_str);
     let code = text("/error/code").unwrap_or_default();
-    ensure!((400..500).contains(status) && !code.is_empty(), "{what}: {status} {answer}");
+    ensure!(
+        (400..500).contains(status) && !code.is_empty(),
+        "{what}: {status} {answer}"
+    );
     let words = text("/error/message").unwrap_or_default();
-    Ok([what.to_owned(), format!("{status} {code}"), words.to_owned()])
+    Ok([
+        what.to_owned(),
+        format!("{status} {code}"),
+        words.to_owned(),
+    ])
 }
 
 #[cfg(test)]
@@ -194,13 +233,23 @@ mod tests {
 
     #[test]
     fn only_what_is_over_has_waited() {
-        let over = |ms: u64| json!({"ended": true, "usage": {"queue_wait_ms": ms, "cpu_us": 2_000}});
-        let states = [over(3), json!({"ended": false, "state": "STARTED"}), over(1)];
+        let over =
+            |ms: u64| json!({"ended": true, "usage": {"queue_wait_ms": ms, "cpu_us": 2_000}});
+        let states = [
+            over(3),
+            json!({"ended": false, "state": "STARTED"}),
+            over(1),
+        ];
         assert_eq!(waits(&states), [3.0, 1.0]);
         let shown = shares(&states, &[over(2)]);
         let rows: Vec<Vec<&str>> = shown
             .lines()
-            .map(|line| line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect())
+            .map(|line| {
+                line.split("  ")
+                    .map(str::trim)
+                    .filter(|cell| !cell.is_empty())
+                    .collect()
+            })
             .collect();
         assert_eq!(rows[2], ["acme", "3", "2", "3.0 ms", "3.0 ms", "4.0 ms"]);
         assert_eq!(rows[3], ["globex", "1", "1", "2.0 ms", "2.0 ms", "2.0 ms"]);

@@ -83,9 +83,7 @@ mod tests {
     }
 
     fn acme(broker: &str, results: &str, more: &str) -> String {
-        format!(
-            "[tenants.acme]\nbroker = \"{broker}\"\nresult_backend = \"{results}\"\n{more}\n"
-        )
+        format!("[tenants.acme]\nbroker = \"{broker}\"\nresult_backend = \"{results}\"\n{more}\n")
     }
 
     #[test]
@@ -114,7 +112,10 @@ mod tests {
     #[test]
     fn two_virtual_hosts_of_one_server_are_two_places_whoever_the_user_is() {
         let own = ("amqp://guest:guest@h:5672/own", "rpc://");
-        assert_eq!(read(own.0, own.1, &acme("amqp://h:5672/acme", "rpc://", "")), Ok(()));
+        assert_eq!(
+            read(own.0, own.1, &acme("amqp://h:5672/acme", "rpc://", "")),
+            Ok(())
+        );
         let error = read(own.0, own.1, &acme("amqp://a:b@h:5672/own", "rpc://", "")).unwrap_err();
         assert!(error.contains("tenants.acme.broker"), "{error}");
         assert!(!error.contains("a:b@"), "{error}");
@@ -125,7 +126,11 @@ mod tests {
         let own = ("redis://h/0", "file:///r");
         let same = acme("redis://h/1", "file:///r", "");
         assert_eq!(read(own.0, own.1, &same), Ok(()));
-        let error = read("redis://h/0", "sqlite:///r", &acme("redis://h/1", "sqlite:///r", ""));
+        let error = read(
+            "redis://h/0",
+            "sqlite:///r",
+            &acme("redis://h/1", "sqlite:///r", ""),
+        );
         assert!(error.unwrap_err().contains("tenants.acme.result_backend"));
     }
 }

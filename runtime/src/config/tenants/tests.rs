@@ -42,7 +42,10 @@ fn what_is_written_of_a_tenant_is_its_own() {
         [tenants.acme.grants.images]\nsubmit = [\"images.*\"]\n";
     let tenant = read(text);
     assert_eq!(tenant.broker.to_string(), "amqp://h:5672/acme");
-    assert_eq!((tenant.prefix.as_str(), tenant.queues), ("a:", vec!["mail".to_owned()]));
+    assert_eq!(
+        (tenant.prefix.as_str(), tenant.queues),
+        ("a:", vec!["mail".to_owned()])
+    );
     let quota = Quota {
         concurrency: Some(8),
         starts_per_minute: Some(60),
@@ -69,12 +72,18 @@ fn what_cannot_be_meant_is_refused_with_what_can() {
         ("[tenants.acme]\nweight = 10001", "at most 10000"),
         ("[tenants.acme]\nconcurrency = 0", "at least 1"),
         ("[tenants.acme]\nconcurrency = 4001", "at most 4000"),
-        ("[tenants.acme]\nstarts_per_minute = 1000000001", "at most 1000000000"),
+        (
+            "[tenants.acme]\nstarts_per_minute = 1000000001",
+            "at most 1000000000",
+        ),
         ("[tenants.acme]\nmodule_bytes = 5", "no unit"),
         ("[tenants.acme]\nmodule_bytes = \"2000000TiB\"", "at most"),
         ("[tenants.acme]\ncpu_per_day = \"500ms\"", "at least"),
         ("[tenants.acme]\nprefix = \"\"", "those of tenant default"),
-        ("[tenants.acme]\nbroker = \"sentinel://h/0\"", "not by sentinels"),
+        (
+            "[tenants.acme]\nbroker = \"sentinel://h/0\"",
+            "not by sentinels",
+        ),
         ("[tenants.acme]\nwall = \"2h\"", "at most"),
         ("[tenants.acme]\naliases = \"x\"", "tenants.acme.aliases"),
     ] {
@@ -113,7 +122,8 @@ fn a_tenant_has_nothing_of_what_default_has() {
 
 #[test]
 fn what_a_control_plane_names_goes_over_what_is_written_and_never_over_its_ceiling() {
-    let written = check("[tenants.acme]\nmemory = \"32MiB\"\nqueues = [\"mail\"]\nprefix = \"a:\"\n");
+    let written =
+        check("[tenants.acme]\nmemory = \"32MiB\"\nqueues = [\"mail\"]\nprefix = \"a:\"\n");
     let written = written.unwrap();
     let (bare, share) = (check("").unwrap(), Share::default());
     let ceiling = Ceiling {
@@ -129,7 +139,10 @@ fn what_a_control_plane_names_goes_over_what_is_written_and_never_over_its_ceili
     assert_eq!(tenant.ceiling.memory, 32 << 20);
     assert_eq!(tenant.ceiling.cpu, Duration::from_millis(500));
     assert_eq!(tenant.max_retries, 1);
-    assert_eq!((tenant.prefix.as_str(), tenant.queues), ("a:", vec!["mail".to_owned()]));
+    assert_eq!(
+        (tenant.prefix.as_str(), tenant.queues),
+        ("a:", vec!["mail".to_owned()])
+    );
     let tenant = named(&bare).unwrap();
     assert_eq!(tenant.ceiling.memory, 64 << 20);
     assert_eq!(tenant.prefix, "celeriac:acme:");
