@@ -293,18 +293,6 @@ fn aliases_keep_their_dots_and_are_counted() {
 }
 
 #[test]
-fn a_worker_serves_a_thousand_tenants_and_no_more() {
-    let tenants = |count: u32| -> String {
-        let section = |number| format!("[tenants.t{number}]\nweight = 100\n");
-        (0..count).map(section).collect()
-    };
-    let (config, _) = Config::check(file(&tenants(1_000))).unwrap();
-    assert_eq!(config.tenants.len(), 1_000);
-    let refused = refusal(file(&tenants(1_001)));
-    assert!(refused.contains("at most 1000 are allowed"), "{refused}");
-}
-
-#[test]
 fn a_huge_file_is_not_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("big.toml");

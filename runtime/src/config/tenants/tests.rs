@@ -93,7 +93,7 @@ fn what_cannot_be_meant_is_refused_with_what_can() {
 }
 
 #[test]
-fn a_thousand_tenants_are_served_and_one_more_is_refused() {
+fn a_worker_serves_a_thousand_tenants_and_no_more() {
     let sections = |count: usize| {
         let all = (0..count).map(|number| format!("[tenants.t{number}]\nweight = 1\n"));
         all.collect::<String>()
