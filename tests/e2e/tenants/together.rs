@@ -73,9 +73,12 @@ fn sections(redis: &Redis, queue: &str) -> String {
 /// CPU time that all workers together counted for a tenant, microseconds.
 fn counted(redis: &Redis, tenant: &str) -> u64 {
     let keys = redis.cli(1, &["KEYS", "celeriac-cpu-day-*"]);
-    let counts = keys
-        .lines()
-        .map(|key| redis.cli(1, &["HGET", key, tenant]).parse().unwrap_or(0));
+    let counts = keys.lines().map(|key| {
+        redis
+            .cli(1, &["HGET", key, tenant])
+            .parse::<u64>()
+            .unwrap_or(0)
+    });
     counts.sum()
 }
 

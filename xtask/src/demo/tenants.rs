@@ -81,36 +81,29 @@ impl Two {
 
     /// Tries what is not the caller's, and shows what is answered.
     fn strangers(&self, stage: &Stage, theirs: &str) -> Result<()> {
-        let own = format!("/v1/tenants/{GLOBEX}/tasks");
-        let call = |task: &str, queue: Option<&str>| match queue {
-            None => json!({"task": task, "args": [1]}),
-            Some(queue) => json!({"task": task, "args": ["a"], "queue": queue}),
-        };
-        let foreign = format!("/v1/tenants/{ACME}/tasks");
-        let one = format!("{foreign}/{theirs}");
-        let seen = format!("{own}/{theirs}");
-        let tried = [
-            ("reads a result of acme's", "GET", one.as_str(), Value::Null),
-            ("reads it as if it were its own", "GET", &seen, Value::Null),
-            ("revokes it", "POST", &format!("{one}/revoke"), json!({})),
+        let [foreign, own] = [ACME, GLOBEX].map(|tenant| format!("/v1/tenants/{tenant}/tasks"));
+        let (one, seen) = (format!("{foreign}/{theirs}"), format!("{own}/{theirs}"));
+        let revoke = format!("{one}/revoke");
+        let call = |task: &str| json!({"task": task, "args": [1]});
+        let elsewhere = json!({"task": "tools.word_count", "args": ["a"], "queue": "acme"});
+        let nothing = || Value::Null;
+        let tried: [(&str, &str, &str, Value); 6] = [
+            ("reads a result of acme's", "GET", &one, nothing()),
+            ("reads it as if it were its own", "GET", &seen, nothing()),
+            ("revokes it", "POST", &revoke, json!({})),
             (
                 "calls a task of acme's",
                 "POST",
                 &foreign,
-                call("tools.fibonacci", None),
+                call("tools.fibonacci"),
             ),
             (
                 "calls it by its name",
                 "POST",
                 &own,
-                call("tools.fibonacci", None),
+                call("tools.fibonacci"),
             ),
-            (
-                "sends to another queue",
-                "POST",
-                &own,
-                call("tools.word_count", Some("acme")),
-            ),
+            ("sends to another queue", "POST", &own, elsewhere),
         ];
         let mut rows = vec![["globex".to_owned(), "is answered".to_owned(), String::new()]];
         for (what, method, path, body) in tried {
