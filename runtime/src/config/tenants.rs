@@ -1,8 +1,6 @@
 //! The sections `[tenants.NAME]`: whose tasks a worker runs beside those of `default`,
 //! where their messages are, and what they may use.
 
-mod apart;
-
 use super::address::{Address, Purpose};
 use super::error::ConfigError;
 use super::grants::{self, Grant};
@@ -87,7 +85,7 @@ pub(super) fn read(
         let tenant = one(reader, &name, beside)?;
         tenants.insert(name, tenant);
     }
-    apart::check(reader, beside.places, &tenants)?;
+    check_apart(reader, beside.places, &tenants)?;
     Ok(tenants)
 }
 
@@ -326,5 +324,61 @@ fn narrowed(most: &Limits, ceiling: &Ceiling) -> Limits {
     }
 }
 
-#[cfg(test)]
-mod tests;
+/// Refuses tenants whose messages or results would be in one place: each would run the
+/// other's tasks, or read the other's results.
+fn check_apart(
+    reader: &Reader,
+    default: [(&'static str, &Address, &str); 2],
+    tenants: &BTreeMap<TenantName, TenantConfig>,
+) -> Result<(), ConfigError> {
+    let mut places = BTreeMap::new();
+    for (what, address, prefix) in default {
+        places.insert((what, place(address, prefix)), "default");
+    }
+    for (name, tenant) in tenants {
+        for (what, address) in [
+            ("broker", &tenant.broker),
+            ("result_backend", &tenant.result_backend),
+        ] {
+            if matches!(address, Address::Rpc | Address::Disabled) {
+                continue;
+            }
+            let key = (what, place(address, &tenant.prefix));
+            let Some(other) = places.insert(key, name.as_str()) else {
+                continue;
+            };
+            let key = format!("tenants.{name}.{what}");
+            return Err(ConfigError::Wrong {
+                value: format!("{:?}", address.to_string()),
+                reason: format!(
+                    "it is that of tenant {other} already; give each a virtual host, a database, \
+                     or a prefix in Redis, of its own"
+                ),
+                source_place: reader.source(&key),
+                key,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Names where something is, whoever asks for them.
+fn place(address: &Address, prefix: &str) -> String {
+    let shown = address.to_string();
+    let shown = shown.split('?').next().unwrap_or_default();
+    let (scheme, rest) = shown.split_once("://").unwrap_or(("", shown));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    match address {
+        Address::Redis(_) | Address::Sentinel(_) => format!("redis {host}/{path} {prefix}"),
+        Address::Amqp(_) => format!("amqp {host}/{path}"),
+        Address::Files(_) => format!("files {rest} {prefix}"),
+        Address::Embedded(_)
+        | Address::Database(_)
+        | Address::Postgres(_)
+        | Address::Rpc
+        | Address::Disabled => format!("{scheme} {host}/{path}"),
+    }
+}

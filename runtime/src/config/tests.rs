@@ -1,5 +1,7 @@
 //! Tables of what is accepted and what is refused, with the words of each refusal.
 
+mod tenants;
+
 use super::*;
 use std::time::Duration;
 

@@ -1,5 +1,10 @@
-use super::*;
-use crate::config::RawConfig;
+//! The sections `[tenants.NAME]`.
+
+use crate::config::address::Address;
+use crate::config::{Config, RawConfig, TenantConfig};
+use crate::task::{Ceiling, Quota, Share, TenantName};
+use std::path::Path;
+use std::time::Duration;
 
 fn check(text: &str) -> Result<Config, String> {
     let mut raw = RawConfig::default();
@@ -98,8 +103,8 @@ fn a_worker_serves_a_thousand_tenants_and_no_more() {
         let all = (0..count).map(|number| format!("[tenants.t{number}]\nweight = 1\n"));
         all.collect::<String>()
     };
-    assert_eq!(check(&sections(TENANTS)).unwrap().tenants.len(), TENANTS);
-    let error = check(&sections(TENANTS + 1)).unwrap_err();
+    assert_eq!(check(&sections(1_000)).unwrap().tenants.len(), 1_000);
+    let error = check(&sections(1_001)).unwrap_err();
     assert!(error.contains("at most 1000 are allowed"), "{error}");
 }
 
@@ -150,4 +155,67 @@ fn what_a_control_plane_names_goes_over_what_is_written_and_never_over_its_ceili
     let wrong = (Some("carrier-pigeon://h"), None);
     let error = bare.named_tenant(&acme(), share, &ceiling, wrong);
     assert!(error.unwrap_err().contains("carrier-pigeon"));
+}
+
+/// Reads a configuration whose tenant `default` is at these places.
+fn places(broker: &str, results: &str, tenants: &str) -> Result<(), String> {
+    let text = format!("broker = \"{broker}\"\nresult_backend = \"{results}\"\n{tenants}");
+    check(&text).map(drop)
+}
+
+fn acme_at(broker: &str, results: &str, more: &str) -> String {
+    format!("[tenants.acme]\nbroker = \"{broker}\"\nresult_backend = \"{results}\"\n{more}\n")
+}
+
+#[test]
+fn whatever_names_one_place_is_one_place() {
+    let own = ("redis://h:6379/1", "db+postgresql://h:5432/d");
+    for (broker, results, of) in [
+        ("redis://h:6379/1", "redis://h:6379/2", "prefix = \"a:\""),
+        ("redis://u:pw@h:6379/1", "redis://h:6379/2", ""),
+        ("amqp://h:5672/acme", "redis://h:6379/1", ""),
+        ("amqp://h:5672/acme", "rpc://", ""),
+        ("amqp://h:5672/acme", "disabled://", ""),
+        ("redis://other:6379/1", "db+postgresql://h:5432/acme", ""),
+    ] {
+        assert_eq!(places(own.0, own.1, &acme_at(broker, results, of)), Ok(()));
+    }
+    let other = "[tenants.other]\nbroker = \"redis://o@h:6379/1\"\nprefix = \"a:\"\n";
+    let one = acme_at("redis://h:6379/1", "redis://h:6379/2", "prefix = \"a:\"");
+    let error = places(own.0, own.1, &(one + other)).unwrap_err();
+    assert!(error.contains("tenants.other.broker"), "{error}");
+    assert!(error.contains("that of tenant acme already"), "{error}");
+    let error = places(own.0, own.1, &acme_at("amqp://h/a", own.1, "")).unwrap_err();
+    assert!(error.contains("tenants.acme.result_backend"), "{error}");
+    assert!(error.contains("that of tenant default already"), "{error}");
+}
+
+#[test]
+fn two_virtual_hosts_of_one_server_are_two_places_whoever_the_user_is() {
+    let own = ("amqp://guest:guest@h:5672/own", "rpc://");
+    assert_eq!(
+        places(own.0, own.1, &acme_at("amqp://h:5672/acme", "rpc://", "")),
+        Ok(())
+    );
+    let error = places(
+        own.0,
+        own.1,
+        &acme_at("amqp://a:b@h:5672/own", "rpc://", ""),
+    )
+    .unwrap_err();
+    assert!(error.contains("tenants.acme.broker"), "{error}");
+    assert!(!error.contains("a:b@"), "{error}");
+}
+
+#[test]
+fn one_folder_of_results_is_one_place_unless_prefixes_tell_them_apart() {
+    let own = ("redis://h/0", "file:///r");
+    let same = acme_at("redis://h/1", "file:///r", "");
+    assert_eq!(places(own.0, own.1, &same), Ok(()));
+    let error = places(
+        "redis://h/0",
+        "sqlite:///r",
+        &acme_at("redis://h/1", "sqlite:///r", ""),
+    );
+    assert!(error.unwrap_err().contains("tenants.acme.result_backend"));
 }
