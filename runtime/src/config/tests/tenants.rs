@@ -24,7 +24,7 @@ fn read(text: &str) -> TenantConfig {
 
 #[test]
 fn a_section_without_a_word_is_a_place_of_its_own_and_the_ceiling_of_default() {
-    let config = check("[tenants.default]\nmemory = \"32MiB\"\n[tenants.acme]\nweight = 100\n");
+    let config = check("[tenants.default]\nmemory = \"128MiB\"\n[tenants.acme]\nweight = 100\n");
     let config = config.unwrap();
     let tenant = &config.tenants[&acme()];
     let folder = config.data.join("tenants/acme");
@@ -33,7 +33,7 @@ fn a_section_without_a_word_is_a_place_of_its_own_and_the_ceiling_of_default() {
     assert_eq!(tenant.prefix, "celeriac:acme:");
     assert_eq!(tenant.queues, ["celery"]);
     assert_eq!(tenant.share, Share::default());
-    assert_eq!(tenant.ceiling.memory, 32 << 20);
+    assert_eq!(tenant.ceiling.memory, 128 << 20);
     assert_eq!(tenant.ceiling, config.ceiling);
     assert!(tenant.grants.is_empty());
 }
@@ -180,7 +180,7 @@ fn whatever_names_one_place_is_one_place() {
     ] {
         assert_eq!(places(own.0, own.1, &acme_at(broker, results, of)), Ok(()));
     }
-    let other = "[tenants.other]\nbroker = \"redis://o@h:6379/1\"\nprefix = \"a:\"\n";
+    let other = "[tenants.other]\nbroker = \"redis://o:pw@h:6379/1\"\nprefix = \"a:\"\n";
     let one = acme_at("redis://h:6379/1", "redis://h:6379/2", "prefix = \"a:\"");
     let error = places(own.0, own.1, &(one + other)).unwrap_err();
     assert!(error.contains("tenants.other.broker"), "{error}");
