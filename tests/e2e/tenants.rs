@@ -1,6 +1,7 @@
 //! One worker that serves several tenants.
 
 mod apart;
+mod limited;
 mod made;
 mod together;
 
