@@ -1,102 +1,69 @@
-//! What a flood of one tenant does to another's single task, with a lane of its own and behind
-//! the flood in the same queue; and what lanes cost a worker whose other tenants do nothing.
+//! What a flood of one tenant does to another's single tasks, in a lane of their own and
+//! behind the flood in the same queue; and what lanes cost.
 //!
-//! The flood's messages are in the embedded file before the worker starts. A probe is one
-//! message; its time runs from before it is published to its stored result, looked for every
-//! millisecond: the task does nothing, so that is when it started.
+//! The flood's messages wait before the workers start. A probe is one message of a task
+//! that does nothing, sent when the one before it was over; its time runs from before it is
+//! published to its stored result, looked for every millisecond, so it is an upper bound of
+//! the time to its start. Probes end with the flood.
+//!
+//! The cost: a queue of empty tasks is worked off, and the rate is taken while between nine
+//! and one tenths of it are left, in turns of a worker without tenants, one with a tenant
+//! that does nothing, and one whose tenant has the messages.
 //!
 //! Arguments: a component with the task `echo`, and one with the task `fibonacci`. A build
 //! without optimisation only shows that all this works: it has few tasks.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a benchmark prints its table, and how far it is"
+)]
 #![expect(
     clippy::expect_used,
     reason = "a benchmark that cannot run has nothing to measure"
 )]
 
-use celeriac::broker::embedded::EmbeddedBroker;
-use celeriac::broker::{Broker, Outgoing};
-use celeriac::celery::TaskCall;
-use celeriac::clock::Clock;
-use celeriac::database::Database;
-use celeriac::results::Results;
-use celeriac::results::embedded::EmbeddedResults;
+#[path = "fair/place.rs"]
+mod place;
+#[path = "fair/scene.rs"]
+mod scene;
+
+use place::{Call, PATIENCE, Place};
+use scene::{Kind, Scene};
 use std::path::Path;
-use std::time::{Duration, Instant};
-use support::{Server, Stage};
+use std::time::Duration;
 
 const RELEASE: bool = !cfg!(debug_assertions);
 /// Messages of a flood.
 const FLOOD: usize = if RELEASE { 100_000 } else { 300 };
-/// Probes in a lane of their own, one after the other.
+/// Probes, one after the other, and those before them that are not counted: a module is
+/// loaded when it is first used.
 const PROBES: usize = if RELEASE { 500 } else { 5 };
+const FIRST: usize = if RELEASE { 10 } else { 1 };
+/// Probes after which it is looked whether the flood goes on.
+const PART: usize = if RELEASE { 10 } else { 1 };
 /// Messages of a turn that measures the cost, and turns of which the median counts.
-const TURN: usize = if RELEASE { 30_000 } else { 200 };
+const TURN: u32 = if RELEASE { 30_000 } else { 200 };
 const TURNS: usize = if RELEASE { 5 } else { 1 };
-/// How long a probe behind the flood is waited for.
-const PATIENCE: Duration = Duration::from_secs(if RELEASE { 120 } else { 20 });
-/// Takes about 50 ms of CPU.
-const LONG: (&str, &str) = ("numbers.fibonacci", "[60000000]");
-const EMPTY: (&str, &str) = ("text.echo", "[1]");
+/// Takes tens of milliseconds of CPU.
+const LONG: Call = ("numbers.fibonacci", "[60000000]");
+const EMPTY: Call = ("text.echo", "[1]");
 
-/// The place of one tenant's messages and results.
-struct Place {
-    database: Database,
-    broker: EmbeddedBroker,
-    results: EmbeddedResults,
-}
+const KINDS: [Kind; 3] = [
+    Kind::Embedded,
+    Kind::Redis { workers: 1 },
+    Kind::Redis { workers: 2 },
+];
 
-impl Place {
-    async fn open(folder: &Path) -> Self {
-        let database = Database::open(folder, Clock::System)
-            .await
-            .expect("the database opens");
-        Self {
-            broker: EmbeddedBroker::new(database.clone()),
-            results: EmbeddedResults::new(database.clone()),
-            database,
-        }
-    }
+/// The components that are pushed, by module.
+type Components = [(&'static str, String); 2];
 
-    async fn post(&self, (task, args): (&str, &str), count: usize) {
-        let all: Vec<Outgoing> = (0..count)
-            .map(|_| Outgoing {
-                queue: "celery".to_owned(),
-                message: TaskCall::new(task, args, "{}")
-                    .expect("the call is good")
-                    .message("bench"),
-                due: None,
-                key: None,
-            })
-            .collect();
-        for part in all.chunks(1_000) {
-            let posted = self.broker.publish(part.to_vec()).await;
-            posted.expect("the broker takes messages");
-        }
-    }
-
-    /// Sends a task that does nothing, and returns how long it took to be over.
-    async fn probe(&self) -> Option<Duration> {
-        let call = TaskCall::new(EMPTY.0, EMPTY.1, "{}").expect("the call is good");
-        let id = call.id.clone();
-        let began = Instant::now();
-        let message = Outgoing {
-            queue: "celery".to_owned(),
-            message: call.message("bench"),
-            due: None,
-            key: None,
-        };
-        let posted = self.broker.publish(vec![message]).await;
-        posted.expect("the broker takes messages");
-        while began.elapsed() < PATIENCE {
-            let record = self.results.get(&id).await.expect("the results answer");
-            if record.is_some_and(|record| record.is_last()) {
-                return Some(began.elapsed());
-            }
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-        None
-    }
+/// What a flood is made of.
+struct Flood {
+    name: String,
+    call: Call,
+    /// Whether a probe behind it, in its queue, is over while anybody watches.
+    ends: bool,
 }
 
 fn main() {
@@ -109,48 +76,165 @@ fn main() {
     };
     let components = [("text", named("text")), ("numbers", named("numbers"))];
     let runtime = tokio::runtime::Runtime::new().expect("the threads start");
-    println!("| flood of {FLOOD} | probe | probes | median, ms | 99th percentile, ms | most, ms |");
-    println!("|---|---|---|---|---|---|");
-    for (what, flood) in [("empty tasks", EMPTY), ("tasks of 50 ms of CPU", LONG)] {
-        for own in [true, false] {
-            let times = runtime.block_on(probes(&components, flood, own));
-            line(what, own, times);
-        }
+    let cpu = Scene::new(Kind::Embedded, &components, false).cpu(LONG);
+    let floods = [
+        Flood {
+            name: format!("{FLOOD} empty tasks"),
+            call: EMPTY,
+            ends: true,
+        },
+        Flood {
+            name: format!("{FLOOD} tasks of {} ms of CPU", cpu.as_millis()),
+            call: LONG,
+            ends: false,
+        },
+    ];
+    println!(
+        "| broker, workers | the other tenant's flood | probes in | probes | median, ms \
+         | 99th percentile, ms | most, ms |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for kind in KINDS {
+        runtime.block_on(table(kind, &components, &floods));
     }
     println!();
-    println!("| lanes | empty tasks per second |");
-    println!("|---|---|");
-    for (what, tenant) in [("one", false), ("two, one of them idle", true)] {
-        let rates = (0..TURNS).map(|_| runtime.block_on(rate(&components, tenant)));
-        println!("| {what} | {:.0} |", at(&sorted(rates.collect()), 0.5));
+    println!(
+        "| broker, workers | without tenants, tasks per second | beside an idle tenant \
+         | against without | all of them the tenant's | against without |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for kind in KINDS {
+        println!("{}", runtime.block_on(cost(kind, &components)));
     }
 }
 
-fn line(what: &str, own: bool, times: Vec<Option<Duration>>) {
-    let lane = if own {
-        "in a lane of its own"
-    } else {
-        "behind the flood"
-    };
-    let count = times.len();
-    let late = times.iter().any(Option::is_none);
-    let times = times
-        .into_iter()
-        .flatten()
-        .map(|time| time.as_secs_f64() * 1e3);
-    let times = sorted(times.collect());
-    match late {
-        true => println!(
-            "| {what} | {lane} | {count} | over {} s | | |",
-            PATIENCE.as_secs()
-        ),
-        false => println!(
-            "| {what} | {lane} | {count} | {:.1} | {:.1} | {:.1} |",
-            at(&times, 0.5),
-            at(&times, 0.99),
-            at(&times, 1.0)
-        ),
+async fn table(kind: Kind, components: &Components, floods: &[Flood]) {
+    line(kind, "none", true, &apart(kind, components, None).await);
+    for flood in floods {
+        let times = apart(kind, components, Some(flood)).await;
+        line(kind, &flood.name, true, &times);
+        if flood.ends {
+            let time = behind(kind, components, flood).await;
+            line(kind, &flood.name, false, &[time]);
+        }
     }
+}
+
+/// Times probes in a lane of their own, beside a flood in the other.
+async fn apart(
+    kind: Kind,
+    components: &Components,
+    flood: Option<&Flood>,
+) -> Vec<Option<Duration>> {
+    let scene = Scene::new(kind, components, true);
+    let (flooded, quiet) = (scene.own().await, scene.tenants().await);
+    if let Some(flood) = flood {
+        flooded.post(flood.call, FLOOD).await;
+    }
+    let workers = scene.workers();
+    for _ in 0..FIRST {
+        quiet.probe(EMPTY).await;
+    }
+    let mut times = Vec::new();
+    let mut left = flooded.left().await;
+    while times.len() < PROBES {
+        let mut part = Vec::new();
+        for _ in 0..PART {
+            part.push(quiet.probe(EMPTY).await);
+        }
+        // Those during which the flood ended were beside less than a flood.
+        left = flooded.left().await;
+        if flood.is_some() && left == 0 {
+            break;
+        }
+        times.append(&mut part);
+    }
+    eprintln!(
+        "{}: {} probes, {left} of the flood left",
+        kind.name(),
+        times.len()
+    );
+    drop(workers);
+    flooded.close().await;
+    quiet.close().await;
+    times
+}
+
+/// Times one probe in the queue of the flood.
+async fn behind(kind: Kind, components: &Components, flood: &Flood) -> Option<Duration> {
+    let scene = Scene::new(kind, components, false);
+    let flooded = scene.own().await;
+    flooded.post(flood.call, FLOOD).await;
+    let workers = scene.workers();
+    let time = flooded.probe(EMPTY).await;
+    drop(workers);
+    flooded.close().await;
+    time
+}
+
+fn line(kind: Kind, flood: &str, apart: bool, times: &[Option<Duration>]) {
+    let lane = if apart {
+        "a lane of their own"
+    } else {
+        "the queue of the flood"
+    };
+    let (broker, workers, count) = (kind.name(), kind.workers(), times.len());
+    let begin = format!("| {broker}, {workers} | {flood} | {lane} | {count}");
+    if times.iter().any(Option::is_none) {
+        println!("{begin} | over {} s | | |", PATIENCE.as_secs());
+        return;
+    }
+    let times = times.iter().flatten().map(|time| time.as_secs_f64() * 1e3);
+    let times = sorted(times.collect());
+    println!(
+        "{begin} | {:.1} | {:.1} | {:.1} |",
+        at(&times, 0.5),
+        at(&times, 0.99),
+        at(&times, 1.0)
+    );
+}
+
+/// A row of the table of costs.
+async fn cost(kind: Kind, components: &Components) -> String {
+    let mut rates: [Vec<f64>; 3] = Default::default();
+    for turn in 1..=TURNS {
+        for (rates, (tenant, its)) in
+            rates
+                .iter_mut()
+                .zip([(false, false), (true, false), (true, true)])
+        {
+            let rate = rate(kind, components, tenant, its).await;
+            eprintln!("{}, turn {turn}: {rate:.0}/s", kind.name());
+            rates.push(rate);
+        }
+    }
+    let [without, beside, its] = rates.map(|rates| at(&sorted(rates), 0.5));
+    format!(
+        "| {}, {} | {without:.0} | {beside:.0} | {:.2} | {its:.0} | {:.2} |",
+        kind.name(),
+        kind.workers(),
+        beside / without,
+        its / without
+    )
+}
+
+/// Empty tasks a second: of `default`, or of the tenant beside it.
+async fn rate(kind: Kind, components: &Components, tenant: bool, its: bool) -> f64 {
+    let scene = Scene::new(kind, components, tenant);
+    let place: Place = match its {
+        true => scene.tenants().await,
+        false => scene.own().await,
+    };
+    place
+        .post(EMPTY, usize::try_from(TURN).expect("it is small"))
+        .await;
+    let workers = scene.workers();
+    let (first, began) = place.down_to(u64::from(TURN / 10 * 9)).await;
+    let (last, ended) = place.down_to(u64::from(TURN / 10)).await;
+    drop(workers);
+    place.close().await;
+    let done = u32::try_from(first - last).expect("it is small");
+    f64::from(done) / (ended - began).as_secs_f64()
 }
 
 fn sorted(mut values: Vec<f64>) -> Vec<f64> {
@@ -168,71 +252,4 @@ fn at(sorted: &[f64], part: f64) -> f64 {
     let place = (sorted.len() as f64 * part).ceil() as usize;
     let place = place.clamp(1, sorted.len().max(1)) - 1;
     sorted.get(place).copied().unwrap_or(f64::NAN)
-}
-
-/// A stage with the modules, and a tenant `probe` where that is wanted.
-fn stage(components: &[(&str, String)], tenant: bool) -> Stage {
-    let stage = Stage::new(env!("CARGO_BIN_EXE_celeriac"), "");
-    if tenant {
-        stage.write("celeriac.toml", "[tenants.probe]\n");
-    }
-    for (name, path) in components {
-        stage.json(&["push", path, "--name", name]);
-        if tenant {
-            stage.json(&["push", path, "--name", name, "-T", "probe"]);
-        }
-    }
-    stage
-}
-
-async fn probes(
-    components: &[(&str, String)],
-    flood: (&str, &str),
-    own: bool,
-) -> Vec<Option<Duration>> {
-    let stage = stage(components, own);
-    let flooded = Place::open(&stage.data()).await;
-    flooded.post(flood, FLOOD).await;
-    let worker = worker(&stage);
-    let mut times = Vec::new();
-    if own {
-        let lane = Place::open(&stage.data().join("tenants/probe")).await;
-        for _ in 0..PROBES {
-            times.push(lane.probe().await);
-        }
-        lane.database.close().await;
-    } else {
-        times.push(flooded.probe().await);
-    }
-    worker.kill();
-    flooded.database.close().await;
-    times
-}
-
-/// Empty tasks a second, from the start of the worker's work to its end.
-async fn rate(components: &[(&str, String)], tenant: bool) -> f64 {
-    let stage = stage(components, tenant);
-    let lane = Place::open(&stage.data()).await;
-    let worker = worker(&stage);
-    let began = Instant::now();
-    lane.post(EMPTY, TURN).await;
-    loop {
-        let depth = lane
-            .broker
-            .depth("celery")
-            .await
-            .expect("the broker answers");
-        if depth.ready + depth.leased.unwrap_or_default() == 0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let took = began.elapsed();
-    worker.kill();
-    lane.database.close().await;
-    f64::from(u32::try_from(TURN).expect("it is small")) / took.as_secs_f64()
-}
-
-fn worker(stage: &Stage) -> Server {
-    stage.server(&["worker"])
 }

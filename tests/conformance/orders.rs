@@ -1,5 +1,7 @@
 //! What every place for orders must do.
 
+mod spent;
+
 use crate::stage::ResultsStage;
 use celeriac::clock::after;
 use celeriac::policy::rate::Line;

@@ -1,7 +1,9 @@
 //! One worker that serves several tenants.
 
 mod apart;
+mod limited;
 mod made;
+mod together;
 
 use crate::{stage, success};
 use serde_json::Value;

@@ -4,6 +4,9 @@
 //! after `<!-- file: PATH -->` are files. What differs from run to run (times,
 //! sizes, digests) is not compared; everything else is.
 
+mod platform;
+mod shell;
+
 use crate::stage;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -52,6 +55,12 @@ fn commands(block: &[&str]) -> Vec<Step> {
     for line in block {
         match (line.strip_prefix("$ "), steps.last_mut()) {
             (Some(command), _) => steps.push(Step::Command(command.to_owned(), Vec::new())),
+            (None, Some(Step::Command(command, printed)))
+                if command.ends_with('\\') && printed.is_empty() =>
+            {
+                command.push('\n');
+                command.push_str(line);
+            }
             (None, Some(Step::Command(_, printed))) => printed.push((*line).to_owned()),
             (None, _) => panic!("{line:?} is printed by no command"),
         }

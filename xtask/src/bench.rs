@@ -98,19 +98,36 @@ impl Written {
         if !write {
             return bench(self.package, name, &components);
         }
-        let mut table = String::new();
+        let mut tables = Tables::default();
         let command = command(self.package, name, &components)?;
-        let well = watch(command, Stream::Output, |line| {
-            if line.starts_with('|') {
-                table.push_str(line.trim_end());
-                table.push('\n');
-            }
-        })?;
+        let well = watch(command, Stream::Output, |line| tables.read(line))?;
+        let table = tables.text;
         ensure!(well && !table.is_empty(), "the benchmark made no table");
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
         let readme = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
         let readme = written(&readme, name, &table)?;
         fs::write(&path, readme).with_context(|| path.display().to_string())
+    }
+}
+
+/// The tables among the lines that a benchmark prints, with an empty line between two.
+#[derive(Default)]
+struct Tables {
+    text: String,
+    is_over: bool,
+}
+
+impl Tables {
+    fn read(&mut self, line: &str) {
+        let is_within = line.starts_with('|');
+        if is_within {
+            if self.is_over && !self.text.is_empty() {
+                self.text.push('\n');
+            }
+            self.text.push_str(line.trim_end());
+            self.text.push('\n');
+        }
+        self.is_over = !is_within;
     }
 }
 
@@ -179,6 +196,17 @@ mod tests {
         assert_eq!(written(&readme, "one", table).unwrap(), expected);
         let expected = format!("# A\n\n{one}| old |\n{END}\n{two}{table}{END}## B\n");
         assert_eq!(written(&readme, "two", table).unwrap(), expected);
+    }
+
+    #[test]
+    fn two_tables_are_two_in_the_readme_as_well() {
+        let mut tables = Tables::default();
+        for line in [
+            "begins", "| a |", "|---|", "| 1 |", "", "words", "| b |", "|---|",
+        ] {
+            tables.read(line);
+        }
+        assert_eq!(tables.text, "| a |\n|---|\n| 1 |\n\n| b |\n|---|\n");
     }
 
     #[test]

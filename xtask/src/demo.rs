@@ -1,13 +1,15 @@
 //! `cargo xtask demo`: the main job from nothing. Examples and a hostile module
 //! are pushed to a running `celeriac dev`, the uploads of strangers are refused, tasks are
-//! called on real input, and a table shows what became of each. The guests of each module
-//! are in a process of their own.
+//! called on real input, and a table shows what became of each. Then two tenants share the
+//! worker, one of which floods it. The guests of each module are in a process of their own.
 //!
 //! It uses the binary alone, as a newcomer would.
 
 mod cast;
+mod plane;
 mod stage;
 mod table;
+mod tenants;
 mod uploads;
 
 use std::path::{Path, PathBuf};
@@ -43,7 +45,8 @@ pub(crate) fn run(_: &Flags) -> Result<()> {
         .run("push", || push(&stage, &target))
         .and_then(|()| steps.run("refuse", || uploads::refused(&stage, &target)))
         .and_then(|()| steps.run("call", || call(&stage)))
-        .and_then(|called| steps.run("what became of them", || results(&stage, &called)));
+        .and_then(|called| steps.run("what became of them", || results(&stage, &called)))
+        .and_then(|()| steps.run("two tenants", || tenants::side_by_side(&stage, &target)));
     let folder = stage.folder().to_owned();
     stage.close()?;
     shown?;

@@ -31,10 +31,15 @@ const POSTGRES: &str = "/usr/lib/postgresql";
 /// Written last, so that half an environment is never taken for a whole one.
 const STAMP: &str = "celeriac-requirements.txt";
 
+/// Programs that tests and the pages they play use, each a package of its own name.
+const PROGRAMS: [&str; 3] = ["redis-server", "curl", "jq"];
+
 /// Makes servers and Python environments available.
 pub(crate) fn ensure() -> Result<()> {
-    if !answers("redis-server", "--version") {
-        install("redis-server")?;
+    for program in PROGRAMS {
+        if !answers(program, "--version") {
+            install(program)?;
+        }
     }
     if !Path::new(RABBITMQ).exists() {
         install("rabbitmq-server")?;

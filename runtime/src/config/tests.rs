@@ -1,5 +1,7 @@
 //! Tables of what is accepted and what is refused, with the words of each refusal.
 
+mod tenants;
+
 use super::*;
 use std::time::Duration;
 
@@ -290,18 +292,6 @@ fn aliases_keep_their_dots_and_are_counted() {
     assert_eq!(config.aliases.get("d.e").map(String::as_str), Some("m.u"));
     let many: String = (0..=ALIASES).map(|n| format!("t{n} = \"m.t\"\n")).collect();
     assert!(refusal(file(&format!("[aliases]\n{many}"))).contains("at most 10000 are allowed"));
-}
-
-#[test]
-fn a_worker_serves_a_thousand_tenants_and_no_more() {
-    let tenants = |count: u32| -> String {
-        let section = |number| format!("[tenants.t{number}]\nweight = 100\n");
-        (0..count).map(section).collect()
-    };
-    let (config, _) = Config::check(file(&tenants(1_000))).unwrap();
-    assert_eq!(config.tenants.len(), 1_000);
-    let refused = refusal(file(&tenants(1_001)));
-    assert!(refused.contains("at most 1000 are allowed"), "{refused}");
 }
 
 #[test]

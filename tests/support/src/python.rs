@@ -43,6 +43,12 @@ impl Python {
         }
     }
 
+    /// Returns the folder of its programs.
+    #[must_use]
+    pub fn programs(&self) -> &Path {
+        &self.programs
+    }
+
     /// Sets a variable of the environment of all that is started.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {

@@ -22,6 +22,7 @@ pub(super) struct Stage {
     root: PathBuf,
     folder: PathBuf,
     program: PathBuf,
+    plane: String,
     worker: Child,
 }
 
@@ -33,7 +34,9 @@ impl Stage {
             std::fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
         }
         std::fs::create_dir_all(&folder)?;
-        std::fs::write(folder.join("celeriac.toml"), configuration()?)?;
+        let [listen, plane] = [free_address()?, free_address()?];
+        let configuration = configuration(&listen, &plane);
+        std::fs::write(folder.join("celeriac.toml"), configuration)?;
         let log = folder.join("dev.log");
         let program = Self::program(target);
         let worker = Command::new(&program)
@@ -48,6 +51,7 @@ impl Stage {
             root: root.to_owned(),
             folder,
             program,
+            plane,
             worker,
         };
         stage.wait_for_banner(&log)?;
@@ -65,6 +69,11 @@ impl Stage {
 
     pub(super) fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// Returns the address of the control plane.
+    pub(super) fn plane(&self) -> &str {
+        &self.plane
     }
 
     /// Runs a command and lets it print where we print.
@@ -167,12 +176,20 @@ impl Drop for Stage {
     }
 }
 
-/// Limits low enough that the hostile guests meet them soon.
-fn configuration() -> Result<String> {
-    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-    Ok(format!(
-        "[worker]\nlisten = \"127.0.0.1:{port}\"\n\n[limits]\nwall = \"4s\"\ncpu = \"1s\"\nmemory = \"64MiB\"\n"
-    ))
+/// Limits low enough that the hostile guests meet them soon, and tenants beside `default`.
+fn configuration(listen: &str, plane: &str) -> String {
+    format!(
+        "[worker]\nlisten = \"{listen}\"\n\n\
+         [serve]\nlisten = \"{plane}\"\nrequests_per_minute = 100000\naddress_requests_per_minute = 100000\n\n\
+         [limits]\nwall = \"4s\"\ncpu = \"1s\"\nmemory = \"64MiB\"\n\n\
+         [tenants.acme]\nweight = 100\n\n[tenants.globex]\nweight = 100\n"
+    )
+}
+
+/// An address of this machine at which nobody listens.
+fn free_address() -> Result<String> {
+    let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
+    Ok(address.to_string())
 }
 
 fn shortened(words: &[&str]) -> String {

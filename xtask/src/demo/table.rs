@@ -1,5 +1,7 @@
 //! The closing table of the demo.
 
+use std::ops::Range;
+
 use serde_json::Value;
 
 use super::cast::Part;
@@ -60,35 +62,33 @@ pub(super) fn row(part: &Part, answer: &Value) -> Row {
 pub(super) fn draw(what: &str, rows: &[Row]) -> String {
     let [state, waited, ran, cpu, memory, result] = HEAD.map(str::to_owned);
     let head = [what.to_owned(), state, waited, ran, cpu, memory, result];
+    let all: Vec<Row> = std::iter::once(head).chain(rows.iter().cloned()).collect();
+    grid(&all, 2..6)
+}
+
+/// Draws rows below the first, which is their heading; numbers are in some columns.
+pub(super) fn grid<const N: usize>(rows: &[[String; N]], numbers: Range<usize>) -> String {
     let width = |column: usize| {
-        let cells = std::iter::once(&head)
-            .chain(rows)
-            .filter_map(|row| row.get(column));
+        let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
-    let widths: Vec<usize> = (0..head.len()).map(width).collect();
-    let line = |row: &Row| {
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let line = |row: &[String; N]| {
         let cells = row.iter().zip(&widths).enumerate();
-        let cells = cells.map(|(column, (cell, width))| match column {
-            2..=5 => format!("{cell:>width$}"),
-            _ => format!("{cell:<width$}"),
+        let cells = cells.map(|(column, (cell, width))| match numbers.contains(&column) {
+            true => format!("{cell:>width$}"),
+            false => format!("{cell:<width$}"),
         });
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
-    let rule = widths
-        .iter()
-        .map(|width| "─".repeat(*width))
-        .collect::<Vec<_>>()
-        .join("  ");
-    let lines = rows.iter().map(line);
-    [line(&head), rule]
-        .into_iter()
-        .chain(lines)
-        .collect::<Vec<_>>()
-        .join("\n")
+    let rule = widths.iter().map(|width| "─".repeat(*width));
+    let mut lines: Vec<String> = rows.iter().map(line).collect();
+    lines.insert(1.min(lines.len()), rule.collect::<Vec<_>>().join("  "));
+    lines.join("\n")
 }
 
-fn time(micros: f64) -> String {
+/// Writes a time with the unit that suits it.
+pub(super) fn time(micros: f64) -> String {
     match micros {
         0.0..1_000.0 => format!("{micros:.0} us"),
         1_000.0..1_000_000.0 => format!("{:.1} ms", micros / 1e3),
