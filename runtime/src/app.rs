@@ -17,6 +17,7 @@ mod secrets;
 mod serve;
 mod steered;
 mod stores;
+mod teller;
 mod tenants;
 mod work;
 

@@ -37,6 +37,7 @@ mod test;
 #[cfg(test)]
 mod tests;
 mod token;
+mod usage;
 mod why;
 mod worker;
 
@@ -144,6 +145,9 @@ enum Command {
     /// Show what was changed, and by whom.
     #[command(after_help = audit::JSON)]
     Audit(audit::Args),
+    /// Show what tenants used, by day, module and task.
+    #[command(after_help = usage::JSON)]
+    Usage(usage::Args),
     /// Check the configuration.
     #[command(subcommand)]
     Config(config::Command),
@@ -250,6 +254,7 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Tenant(command) => wait_for(tenant::run(command, &options, screen)),
         Command::Token(command) => wait_for(token::run(command, &options, screen)),
         Command::Audit(args) => wait_for(audit::run(args, &options, screen)),
+        Command::Usage(args) => wait_for(usage::run(args, &options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.
         Command::Compile { .. } | Command::Cell { .. } => Ok(Exit::Usage),
@@ -282,6 +287,7 @@ impl Command {
                 | Self::Remove(_)
                 | Self::Token(_)
                 | Self::Audit(_)
+                | Self::Usage(_)
                 | Self::Kill(_)
         )
     }

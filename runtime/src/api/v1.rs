@@ -20,6 +20,7 @@ mod tenants;
 mod tokens;
 mod trouble;
 mod uploads;
+mod usage;
 mod versions;
 
 pub(in crate::api) use front::front;
@@ -175,6 +176,7 @@ fn routes() -> OpenApiRouter<Plane> {
         .merge(versions::router())
         .merge(kills::router())
         .merge(audit::router())
+        .merge(usage::router())
 }
 
 /// The router of a control plane.

@@ -90,6 +90,7 @@ impl App {
         }
 
         let hall = self.hall(most, resolver, &metrics, (egress, secrets));
+        let teller = self.teller(&hall.tally).await?;
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
         let (parts, control) = self.parts(&hall, &shutdown);
         self.watch(&mut served, control, &metrics, &ended);
@@ -105,12 +106,14 @@ impl App {
         drop(hall.opened(self.tenant.clone(), own));
         let ledger = Ledger::new(Arc::clone(&hall), self.clock.clone());
         beside.spawn(ledger.run());
+        beside.spawn(teller.clone().run());
         let mut tenants = Tenants::new(self, hall, lanes);
         tenants.apply(&self.config.tenants).await;
         let drained = runner.run().await;
         tenants.close().await;
         ended.cancel();
         beside.shutdown().await;
+        teller.close().await;
         finish(served).await;
         Ok(drained?)
     }
@@ -188,6 +191,7 @@ impl App {
             pool: Arc::new(pool),
             resolver,
             metrics: Arc::clone(metrics),
+            tally: Arc::default(),
             egress,
             secrets,
             orders: Arc::clone(&self.orders),
@@ -216,6 +220,7 @@ impl App {
             resolver: hall.resolver.clone(),
             clock: self.clock.clone(),
             metrics: Arc::clone(&hall.metrics),
+            tally: Arc::clone(&hall.tally),
             steering,
             events,
             egress: hall.egress.clone(),

@@ -90,6 +90,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "CPU time of tenants",
         sql: include_str!("../../migrations/0094_tenant_cpu.sql"),
     },
+    Migration {
+        number: 98,
+        name: "usage",
+        sql: include_str!("../../migrations/0098_usage.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "versions",
         sql: include_str!("../../migrations/postgres/0090_versions.sql"),
     },
+    Migration {
+        number: 98,
+        name: "usage",
+        sql: include_str!("../../migrations/postgres/0098_usage.sql"),
+    },
 ];
 
 impl Sql {
