@@ -17,9 +17,9 @@ CREATE TABLE usage (
     http_bytes_in   INTEGER NOT NULL,
     http_bytes_out  INTEGER NOT NULL,
     host_calls      INTEGER NOT NULL,
-    PRIMARY KEY (tenant, day, module, task)
+    PRIMARY KEY (day, tenant, module, task)
 ) STRICT, WITHOUT ROWID;
-CREATE INDEX usage_by_day ON usage (day);
+CREATE INDEX usage_by_tenant ON usage (tenant, day, module, task);
 
 -- The last batch of each worker that was counted: the same one again counts nothing.
 CREATE TABLE usage_batches (

@@ -90,3 +90,133 @@ impl Teller {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plane::{UsageBatch, UsageSums};
+    use crate::task::Day;
+    use async_trait::async_trait;
+    use jiff::Timestamp;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    const GOOD: u8 = 0;
+    const AWAY: u8 = 1;
+    /// It counts, and its answer is lost.
+    const DEAF: u8 = 2;
+    const REFUSES: u8 = 3;
+    const SILENT: u8 = 4;
+
+    #[derive(Debug, Default)]
+    struct Shelf {
+        mood: AtomicU8,
+        told: Mutex<Vec<UsageBatch>>,
+    }
+
+    #[async_trait]
+    impl Books for Shelf {
+        async fn count(&self, batch: &UsageBatch) -> Result<(), Uncounted> {
+            let reason = "it is tried".to_owned();
+            let mood = self.mood.load(Ordering::SeqCst);
+            match mood {
+                AWAY => return Err(Uncounted::Away { reason }),
+                REFUSES => return Err(Uncounted::Refused { reason }),
+                SILENT => std::future::pending().await,
+                _ => {}
+            }
+            let mut told = self.told.lock().unwrap();
+            if told.iter().all(|known| known.number != batch.number) {
+                told.push(batch.clone());
+            }
+            match mood {
+                DEAF => Err(Uncounted::Away { reason }),
+                _ => Ok(()),
+            }
+        }
+    }
+
+    impl Shelf {
+        fn is(&self, mood: u8) {
+            self.mood.store(mood, Ordering::SeqCst);
+        }
+
+        fn attempts(&self) -> u64 {
+            let told = self.told.lock().unwrap();
+            let rows = told.iter().flat_map(|batch| &batch.rows);
+            rows.map(|row| row.used.attempts).sum()
+        }
+    }
+
+    fn stand() -> (Arc<Shelf>, Teller) {
+        let shelf = Arc::new(Shelf::default());
+        let teller = Teller {
+            tally: Arc::default(),
+            books: Arc::clone(&shelf) as _,
+        };
+        (shelf, teller)
+    }
+
+    fn count(teller: &Teller, tasks: u64) {
+        let used = UsageSums {
+            attempts: 1,
+            ..UsageSums::default()
+        };
+        let (day, tenant) = (Day::of(Timestamp::UNIX_EPOCH), "acme".parse().unwrap());
+        for task in 0..tasks {
+            let name = format!("t{task}");
+            teller.tally.count(day, &tenant, ("m", &name), &used);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_counted_is_told_within_seconds_and_once_whatever_fails() {
+        let (shelf, teller) = stand();
+        let running = tokio::task::JoinSet::from_iter([teller.clone().run()]);
+        count(&teller, 3);
+        let a_while = || async {
+            let never = std::future::pending::<()>();
+            drop(timeout(EVERY + Duration::from_millis(1), never).await);
+        };
+        a_while().await;
+        assert_eq!(shelf.attempts(), 3);
+        shelf.is(AWAY);
+        count(&teller, 2);
+        a_while().await;
+        a_while().await;
+        assert_eq!(shelf.attempts(), 3);
+        shelf.is(DEAF);
+        count(&teller, 2);
+        a_while().await;
+        // The first batch is there, and will be told again.
+        assert_eq!(shelf.attempts(), 5);
+        shelf.is(GOOD);
+        a_while().await;
+        assert_eq!(shelf.attempts(), 7);
+        assert_eq!(teller.tally.untold(), UsageSums::default());
+        // One that is never taken keeps no other from being told.
+        shelf.is(REFUSES);
+        count(&teller, 1);
+        a_while().await;
+        shelf.is(GOOD);
+        count(&teller, 1);
+        a_while().await;
+        assert_eq!(shelf.attempts(), 8);
+        drop(running);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_rest_is_told_at_the_end_and_not_waited_for_without_end() {
+        let (shelf, teller) = stand();
+        count(&teller, 2_000);
+        teller.clone().close().await;
+        assert_eq!(shelf.attempts(), 2_000);
+        count(&teller, 1);
+        shelf.is(SILENT);
+        let begun = tokio::time::Instant::now();
+        teller.clone().close().await;
+        assert_eq!(begun.elapsed(), LAST);
+        assert_eq!(teller.tally.untold().attempts, 1);
+        teller.close().await;
+    }
+}

@@ -145,7 +145,7 @@ fn table(entries: &[UsageEntry], is_of_one: bool, screen: &mut Screen) {
     let row = |entry: &UsageEntry| {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let day = entry.day.map(|day| day.to_string()).unwrap_or_default();
-        let tenant = entry.tenant.to_string();
+        let tenant = entry.tenant.clone();
         let cells = [day, tenant, text(&entry.module), text(&entry.task)];
         let cells = cells.into_iter().zip(shown).filter(|(_, is)| *is);
         let cells = cells.map(|(cell, _)| cell);

@@ -79,8 +79,9 @@ pub enum UsageBy {
 pub struct UsageEntry {
     /// The day of UTC on which runs ended; null where all days are told together.
     pub day: Option<Day>,
-    /// Whose they were.
-    pub tenant: TenantName,
+    /// Whose they were. Of an earlier tenant, whose name was taken again on that day, the
+    /// name, `~` and the moment.
+    pub tenant: String,
     /// The module; null where all are told together, `*` of those that there were too many
     /// of.
     pub module: Option<String>,
@@ -117,7 +118,7 @@ impl UsageEntry {
     #[must_use]
     pub fn place(&self) -> String {
         let day = self.day.map(|day| day.to_string());
-        let tenant = Some(self.tenant.to_string());
+        let tenant = Some(self.tenant.clone());
         let parts = [day, tenant, self.module.clone(), self.task.clone()];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         parts.join(BETWEEN)
@@ -202,7 +203,7 @@ mod tests {
     fn the_place_of_an_entry_is_read_as_it_was_written() {
         let mut entry = UsageEntry {
             day: Some("2026-11-22".parse().unwrap()),
-            tenant: "acme".parse().unwrap(),
+            tenant: "acme".to_owned(),
             module: Some("shop.images".to_owned()),
             task: Some(REST.to_owned()),
             used: UsageSums::default(),

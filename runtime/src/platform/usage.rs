@@ -5,6 +5,7 @@ mod check;
 mod count;
 mod read;
 
+pub(super) use count::put_aside;
 pub use read::UsageQuery;
 
 use super::{Platform, PlatformError};

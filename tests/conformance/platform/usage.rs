@@ -1,9 +1,10 @@
 //! The bill: each batch counts once, sums are exact, and the tables stay small.
 
-use super::{Stage, name, rows_behaviours};
+use super::{Stage, me, name, rows_behaviours};
 use celeriac::plane::{REST, UsageBatch, UsageBy, UsageEntry, UsageRow, UsageSums};
 use celeriac::platform::{
-    Books as _, TELLERS, TELLERS_KEPT, USAGE_KEPT, USAGE_NAMES, USAGE_PAGE, Uncounted, UsageQuery,
+    Books as _, TELLERS, TELLERS_KEPT, Terms, USAGE_KEPT, USAGE_NAMES, USAGE_PAGE, Uncounted,
+    UsageQuery,
 };
 use celeriac::sql::SqlError;
 use celeriac::task::Day;
@@ -17,6 +18,7 @@ rows_behaviours! {
     sums_stay_within_what_every_reader_holds,
     what_no_worker_can_have_used_changes_nothing,
     a_tenant_has_ten_thousand_tasks_in_a_day_and_the_rest_together,
+    nobody_inherits_what_an_earlier_tenant_of_the_name_used,
     it_keeps_four_hundred_days,
     the_last_batches_of_workers_are_remembered_for_a_week,
 }
@@ -341,6 +343,38 @@ mod check {
         let yesterday = day.plus(-1);
         assert_eq!(days[0], format!("{yesterday}/acme 5"));
         assert_eq!(days[2], format!("{day}/other 6"));
+    }
+
+    pub(super) async fn nobody_inherits_what_an_earlier_tenant_of_the_name_used(stage: Stage) {
+        let (platform, acme, day) = (&stage.platform, name("acme"), today(&stage));
+        let make = async || platform.create_tenant(me(), &acme, Terms::default()).await;
+        make().await.unwrap();
+        let rows = |times| {
+            vec![
+                row(day.plus(-1), "acme", "m.t", times),
+                row(day, "acme", "m.t", times),
+                row(day, "acmes", "m.t", times),
+            ]
+        };
+        assert!(tell(&stage, batch("w", 1, rows(1))).await);
+        platform.delete_tenant(me(), &acme, true).await.unwrap();
+        // What is told late is the earlier one's, too.
+        assert!(tell(&stage, batch("w", 2, rows(1))).await);
+        stage.clock.advance(Duration::from_secs(1));
+        make().await.unwrap();
+        assert!(make().await.is_err());
+        assert!(tell(&stage, batch("w", 3, rows(3))).await);
+        let (yesterday, aside) = (day.plus(-1), format!("acme~{}", stage.clock.now_ms()));
+        let mut entries = told(&all(&stage, UsageBy::Day).await);
+        // Where `~` stands among letters is for the database to say.
+        entries.sort();
+        let expected = [
+            format!("{yesterday}/acme 5"),
+            format!("{day}/acme 3"),
+            format!("{day}/acmes 5"),
+            format!("{day}/{aside} 2"),
+        ];
+        assert_eq!(entries, expected);
     }
 
     pub(super) async fn it_keeps_four_hundred_days(stage: Stage) {

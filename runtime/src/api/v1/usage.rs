@@ -5,9 +5,9 @@ use super::caller::Caller;
 use super::sent::{Asked, At, Page, Sent};
 use super::{Plane, Problem, trouble};
 use crate::plane::{PAGE_DEFAULT, UsageBatch, UsageBy, UsagePage, UsageTold, csv, usage_days};
-use crate::platform::UsageQuery;
+use crate::platform::{Tenant, UsageQuery};
 use crate::policy::access::Action;
-use crate::task::{Day, TenantName};
+use crate::task::Day;
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
@@ -70,7 +70,8 @@ fn default_limit() -> u32 {
 
 /// Tells what a tenant used
 ///
-/// Runs count on the day of UTC on which they ended, a few seconds after that.
+/// Runs count on the day of UTC on which they ended, a few seconds after that; nothing is
+/// told of days before the tenant was made.
 #[utoipa::path(
     get,
     path = "/v1/tenants/{tenant}/usage",
@@ -91,7 +92,7 @@ async fn of_tenant(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Response, Problem> {
     let tenant = caller.tenant(Action::ReadUsage, &tenant).await?;
-    page(&plane, Some(tenant.name), &headers, wanted).await
+    page(&plane, Some(tenant), &headers, wanted).await
 }
 
 /// Tells what all tenants used
@@ -146,7 +147,7 @@ async fn told(
 
 async fn page(
     plane: &Plane,
-    tenant: Option<TenantName>,
+    tenant: Option<Tenant>,
     headers: &HeaderMap,
     wanted: Wanted,
 ) -> Result<Response, Problem> {
@@ -161,9 +162,11 @@ async fn page(
     };
     let limit = limit.limit()?;
     let place = |text: &str| wanted.by.read_place(text).ok_or_else(no_place);
+    // What an earlier tenant of the name used is not this one's to see.
+    let made = tenant.as_ref().map(|tenant| Day::of(tenant.created_at));
     let query = UsageQuery {
-        tenant,
-        from,
+        tenant: tenant.map(|tenant| tenant.name),
+        from: made.map_or(from, |made| from.max(made)),
         to,
         by: wanted.by,
         after: wanted.after.as_deref().map(place).transpose()?,
@@ -187,7 +190,7 @@ async fn page(
         Format::Csv => {
             let kind = HeaderValue::from_static("text/csv; charset=utf-8; header=present");
             let mut response = ([(header::CONTENT_TYPE, kind)], csv(&entries)).into_response();
-            if let Some(link) = next.and_then(|next| link(&query, &next)) {
+            if let Some(link) = next.and_then(|next| link(&query, from, &next)) {
                 response.headers_mut().insert(header::LINK, link);
             }
             Ok(response)
@@ -217,10 +220,10 @@ fn preferred(headers: &HeaderMap) -> Format {
 }
 
 /// Says where the next page is, as RFC 8288 has it. The names in it need no escapes: they
-/// are letters, digits, `.`, `-`, `_`, `*`, and what stands between them.
-fn link(query: &UsageQuery, next: &str) -> Option<HeaderValue> {
+/// are letters, digits, `.`, `-`, `_`, `~`, `*`, and what stands between them.
+fn link(query: &UsageQuery, from: Day, next: &str) -> Option<HeaderValue> {
     let by = serde_json::to_value(query.by).ok()?;
-    let (from, to, limit) = (query.from, query.to, query.limit);
+    let (to, limit) = (query.to, query.limit);
     let text = format!(
         "<?from={from}&to={to}&by={}&format=csv&limit={limit}&after={next}>; rel=\"next\"",
         by.as_str()?,

@@ -18,7 +18,7 @@ pub fn csv(entries: &[UsageEntry]) -> String {
         let day = entry.day.map_or_else(String::new, |day| day.to_string());
         let names = [
             day,
-            cell(entry.tenant.as_str()),
+            cell(&entry.tenant),
             optional(&entry.module),
             optional(&entry.task),
         ];
@@ -72,7 +72,7 @@ mod tests {
     fn a_line_has_as_many_cells_as_there_are_names() {
         let entry = UsageEntry {
             day: Some("2026-11-22".parse().unwrap()),
-            tenant: "acme".parse().unwrap(),
+            tenant: "acme".to_owned(),
             module: None,
             task: None,
             used: UsageSums::from(std::array::from_fn(|at| at as u64)),

@@ -6,6 +6,7 @@ use crate::plane::{REST, UsageBatch, UsageRow, UsageSums};
 use crate::platform::{Platform, PlatformError, number};
 use crate::sql::{Kind, Link, SqlError, Value};
 use crate::task::{Day, TenantName};
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 /// How many rows one statement adds: few texts for the server to learn, and few journeys.
@@ -134,7 +135,7 @@ fn statement(rows: usize) -> String {
     });
     format!(
         "INSERT INTO usage (tenant, day, module, task, {}) VALUES {} \
-         ON CONFLICT (tenant, day, module, task) DO UPDATE SET {}",
+         ON CONFLICT (day, tenant, module, task) DO UPDATE SET {}",
         names.join(", "),
         places.collect::<Vec<_>>().join(", "),
         sums.collect::<Vec<_>>().join(", "),
@@ -151,6 +152,24 @@ fn values(row: &UsageRow) -> Vec<Value> {
     let numbers = row.used.numbers();
     values.extend(numbers.map(|number| Value::from(whole(number))));
     values
+}
+
+/// Puts aside what an earlier tenant of a name used on the day on which it is taken again,
+/// and after: what was used before is not shown to the new one.
+pub(in crate::platform) async fn put_aside(
+    link: &mut Link,
+    tenant: &TenantName,
+    now: Timestamp,
+) -> Result<(), SqlError> {
+    let sql = "UPDATE usage SET tenant = $1 WHERE tenant = $2 AND day >= $3";
+    let aside = format!("{tenant}~{}", now.as_millisecond());
+    let values = vec![
+        Value::text(&aside),
+        Value::text(tenant.as_str()),
+        Value::from(Day::of(now).number()),
+    ];
+    link.execute(sql, values).await?;
+    Ok(())
 }
 
 /// Removes what is past its time.

@@ -96,7 +96,7 @@ fn entry(mut row: Row, by: UsageBy) -> Option<UsageEntry> {
         UsageBy::Tenant => None,
         UsageBy::Day | UsageBy::Module | UsageBy::Task => Some(row.int()?.try_into().ok()?),
     };
-    let tenant = row.text()?.parse().ok()?;
+    let tenant = row.text()?;
     let names = by.names();
     let module = if names > 1 { Some(row.text()?) } else { None };
     let task = if names > 2 { Some(row.text()?) } else { None };

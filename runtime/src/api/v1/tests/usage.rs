@@ -4,6 +4,7 @@ use crate::api::v1::stand::{Answer, Stand};
 use crate::plane::{BATCH_ROWS, Code, UsagePage, UsageTold};
 use crate::task::{Day, Scope};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 impl Stand {
     fn today(&self) -> String {
@@ -87,6 +88,34 @@ async fn a_tenant_sees_what_it_used_itself_and_nothing_of_others() {
     assert_eq!(attempts(&whole), expected);
     let of_one = stand.get(&stand.operator, "/v1/tenants/other/usage").await;
     assert_eq!(attempts(&of_one.read()), [(format!("{day}/other"), 1)]);
+}
+
+#[tokio::test]
+async fn a_tenant_whose_name_was_anothers_sees_nothing_of_that_one() {
+    let stand = Stand::new().await;
+    stand.house.clock.advance(Duration::from_secs(86_400));
+    stand.used().await;
+    let path = "/v1/tenants/acme?force=true";
+    let gone = stand
+        .ask(&stand.operator, &format!("DELETE {path}"), "", b"")
+        .await;
+    assert!(gone.status < 300, "{gone:?}");
+    let made = stand
+        .json(&stand.operator, "POST /v1/tenants", json!({"name": "acme"}))
+        .await;
+    assert_eq!(made.status, 201, "{made:?}");
+    let token = stand.token(Scope::ReadOnly, Some("acme")).await;
+    for query in ["", "?from=1970-01-01&to=1970-12-31", "?by=tenant"] {
+        let path = format!("/v1/tenants/acme/usage{query}");
+        let own: UsagePage = stand.get(&token, &path).await.read();
+        assert!(own.entries.is_empty(), "{query}: {own:?}");
+    }
+    let whole = stand.get(&stand.operator, "/v1/usage?by=tenant").await;
+    let whole = attempts(&whole.read());
+    assert!(
+        whole[0].0.starts_with("acme~") && whole[0].1 == 5,
+        "{whole:?}"
+    );
 }
 
 #[tokio::test]
