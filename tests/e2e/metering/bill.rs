@@ -11,8 +11,7 @@ const NUMBERS: [&str; 5] = ["cpu_us", "run_us", "bytes_in", "bytes_out", "host_c
 /// The modules of the tasks that are billed.
 const MODULES: &[&str] = &["odd", "text", "flaky", "numbers"];
 
-/// What is shown of a tenant by task, of all days: nothing of days is known to a test that
-/// runs at midnight.
+/// What is shown of a tenant's last days.
 fn bill(stage: &Stage, tenant: &str, by: &str) -> Vec<Value> {
     let shown = stage.json(&["usage", "-T", tenant, "--by", by]);
     shown["usage"].as_array().expect("entries").clone()
