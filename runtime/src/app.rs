@@ -20,6 +20,7 @@ mod secrets;
 mod serve;
 mod steered;
 mod stores;
+mod teller;
 mod tenants;
 mod work;
 

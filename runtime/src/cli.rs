@@ -39,6 +39,7 @@ mod test;
 mod tests;
 mod there;
 mod token;
+mod usage;
 mod why;
 mod worker;
 
@@ -146,6 +147,9 @@ enum Command {
     /// Show what was changed, and by whom.
     #[command(after_help = audit::JSON)]
     Audit(audit::Args),
+    /// Show what tenants used, by day, module and task.
+    #[command(after_help = usage::JSON)]
+    Usage(usage::Args),
     /// Check the configuration.
     #[command(subcommand)]
     Config(config::Command),
@@ -255,6 +259,7 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Tenant(command) => wait_for(tenant::run(command, &options, screen)),
         Command::Token(command) => wait_for(token::run(command, &options, screen)),
         Command::Audit(args) => wait_for(audit::run(args, &options, screen)),
+        Command::Usage(args) => wait_for(usage::run(args, &options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.
         Command::Compile { .. } | Command::Cell { .. } => Ok(Exit::Usage),
@@ -290,6 +295,7 @@ impl Command {
                 | Self::Canary(_)
                 | Self::Token(_)
                 | Self::Audit(_)
+                | Self::Usage(_)
                 | Self::Kill(_)
         )
     }

@@ -13,6 +13,7 @@ mod schemas;
 mod tasks;
 mod tenants;
 mod tokens;
+mod usage;
 mod versions;
 mod worker;
 
@@ -31,6 +32,10 @@ pub use tasks::{
 };
 pub use tenants::{TenantChange, TenantEnd, TenantView, TenantWish, Tenants};
 pub use tokens::{NewTokenView, RotateWish, TokenView, TokenWish, Tokens};
+pub use usage::{
+    BATCH_ROWS, REST, UsageBatch, UsageBy, UsageEntry, UsagePage, UsagePlace, UsageRow, UsageSums,
+    UsageTold, csv, usage_days,
+};
 pub use versions::{
     BeforeView, Canary, CanaryOrder, CanaryView, CanaryWish, ChangesView, EndsView, FindingView,
     PinWish, Pinned,

@@ -4,6 +4,7 @@
 //! The lowest layer: it imports nothing of ours.
 
 pub mod backtrace;
+mod day;
 mod exception;
 mod format;
 mod id;
@@ -22,6 +23,7 @@ pub mod units;
 mod used;
 mod version;
 
+pub use day::{Day, DayError};
 pub use exception::Exception;
 pub use format::{Accept, Format};
 pub use id::{Fence, TaskId, TaskIdError};

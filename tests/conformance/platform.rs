@@ -3,6 +3,7 @@
 mod audit;
 mod tenants;
 mod tokens;
+mod usage;
 
 use crate::stage::START;
 use celeriac::clock::Clock;

@@ -21,6 +21,7 @@ mod tenants;
 mod tokens;
 mod trouble;
 mod uploads;
+mod usage;
 mod versions;
 mod worker;
 
@@ -178,6 +179,7 @@ fn routes() -> OpenApiRouter<Plane> {
         .merge(kills::router())
         .merge(worker::router())
         .merge(audit::router())
+        .merge(usage::router())
 }
 
 /// The router of a control plane.

@@ -3,6 +3,7 @@
 
 use super::follow::Follower;
 use super::housekeeping;
+use super::teller::Teller;
 use crate::registry::{Registry, Resolver};
 use crate::results::Results;
 use crate::shutdown::{Phase, Shutdown, Signals};
@@ -24,6 +25,8 @@ pub(super) struct Around {
     /// These end by themselves once `ended` is.
     pub(super) served: JoinSet<()>,
     pub(super) ended: CancellationToken,
+    /// It tells what tenants use.
+    teller: Option<Teller>,
 }
 
 impl Around {
@@ -55,10 +58,19 @@ impl Around {
         }
     }
 
+    /// Tells what tenants use, to the last of it at the end.
+    pub(super) fn tells_usage(&mut self, teller: Teller) {
+        self.beside.spawn(teller.clone().run());
+        self.teller = Some(teller);
+    }
+
     /// Ends all of it.
     pub(super) async fn end(mut self) {
         self.ended.cancel();
         self.beside.shutdown().await;
+        if let Some(teller) = self.teller {
+            teller.close().await;
+        }
         finish(self.served).await;
     }
 }

@@ -5,6 +5,7 @@
 //! plane changes nothing but that nothing changes, and a start within one neither.
 
 mod backoff;
+mod books;
 mod modules;
 mod orders;
 mod tell;

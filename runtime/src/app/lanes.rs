@@ -13,7 +13,7 @@ use crate::shutdown::Shutdown;
 use crate::task::{Share, TenantName};
 use crate::telemetry::Metrics;
 use crate::worker::steering::Pool;
-use crate::worker::{Lane, Lanes};
+use crate::worker::{Lane, Lanes, Tally};
 use celeriac_sandbox::{Egress, Secret};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +31,7 @@ pub(super) struct Hall {
     pub(super) pool: Arc<Pool>,
     pub(super) resolver: Resolver,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) tally: Arc<Tally>,
     pub(super) egress: Egress,
     pub(super) secrets: BTreeMap<String, Secret>,
     /// Where what tenants use is counted.

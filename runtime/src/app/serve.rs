@@ -71,7 +71,7 @@ impl App {
     pub async fn platform(&self) -> Result<Platform, StartError> {
         let sql = match &self.config.serve.database {
             Some(url) => Sql::postgres(url.server.secret()).map_err(PlatformError::from)?,
-            None => Sql::sqlite(&self.config.data.join(DATABASE_FILE)),
+            None => Sql::sqlite(&self.home.join(DATABASE_FILE)),
         };
         Ok(Platform::open(sql, self.clock.clone()).await?)
     }

@@ -121,6 +121,7 @@ impl App {
         around.runs_beside(&resolver, registry, (&self.results, follower.as_ref()));
         let reach = (ready.egress.clone(), ready.secrets.clone());
         let hall = self.hall(*most, resolver, metrics, reach);
+        around.tells_usage(self.teller(&hall.tally, follower.as_ref()).await?);
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
         let (parts, control) = self.parts(&hall, shutdown);
         self.watch(&mut around.served, control, metrics, &around.ended);
@@ -226,6 +227,7 @@ impl App {
             pool: Arc::new(pool),
             resolver,
             metrics: Arc::clone(metrics),
+            tally: Arc::default(),
             egress,
             secrets,
             orders: Arc::clone(&self.orders),
@@ -254,6 +256,7 @@ impl App {
             resolver: hall.resolver.clone(),
             clock: self.clock.clone(),
             metrics: Arc::clone(&hall.metrics),
+            tally: Arc::clone(&hall.tally),
             steering,
             events,
             egress: hall.egress.clone(),

@@ -95,6 +95,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "replica",
         sql: include_str!("../../migrations/0096_replica.sql"),
     },
+    Migration {
+        number: 98,
+        name: "usage",
+        sql: include_str!("../../migrations/0098_usage.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

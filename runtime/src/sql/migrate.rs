@@ -45,6 +45,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "replica",
         sql: include_str!("../../migrations/postgres/0096_replica.sql"),
     },
+    Migration {
+        number: 98,
+        name: "usage",
+        sql: include_str!("../../migrations/postgres/0098_usage.sql"),
+    },
 ];
 
 impl Sql {

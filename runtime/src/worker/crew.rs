@@ -5,7 +5,7 @@ use super::guests::Guests;
 use super::heartbeat::Leases;
 use super::shares::Door;
 use super::steering::Steering;
-use super::{Drained, Ground, Parts, Settings, WorkerError};
+use super::{Drained, Ground, Parts, Settings, Tally, WorkerError};
 use crate::broker::{Broker, Receipt, Settlement};
 use crate::clock::Clock;
 use crate::events::Events;
@@ -69,6 +69,7 @@ pub(super) struct Crew {
     pub(super) resolver: Resolver,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) tally: Arc<Tally>,
     pub(super) settings: Settings,
     /// Its own stop; that of the worker stops it, too.
     pub(super) shutdown: Shutdown,
@@ -91,6 +92,7 @@ impl Crew {
             resolver: parts.resolver,
             clock: parts.clock,
             metrics: parts.metrics,
+            tally: parts.tally,
             settings: parts.settings,
             shutdown,
             leases: Leases::default(),

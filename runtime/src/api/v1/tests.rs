@@ -1,6 +1,7 @@
 //! Who may do what over HTTP, and what is answered.
 
 mod document;
+mod usage;
 mod versions;
 mod worker;
 
@@ -62,6 +63,7 @@ async fn what_is_others_looks_like_what_is_not_there() {
             ("POST", "/modules/images/rollback"),
             ("GET", "/kills"),
             ("POST", "/kills"),
+            ("GET", "/usage"),
             ("GET", "/tokens"),
             ("POST", "/tokens"),
             ("DELETE", "/tokens/0123456789ab"),

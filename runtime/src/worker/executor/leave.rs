@@ -162,6 +162,22 @@ impl Left {
         self
     }
 
+    /// Returns what was noted of a guest that was cut off.
+    pub(super) fn usage(&self) -> Option<&RunUsage> {
+        match self {
+            Self::Refused(refusal) | Self::Dropped(refusal) => Some(&refusal.usage),
+            Self::Unreadable { .. }
+            | Self::Settled { .. }
+            | Self::Over { .. }
+            | Self::Retried { .. }
+            | Self::Forwarded { .. }
+            | Self::BuiltIn { .. }
+            | Self::Unkept { .. }
+            | Self::Lost
+            | Self::Away(_) => None,
+        }
+    }
+
     /// Tells whether the message is to be taken again.
     pub(super) fn goes_back(&self) -> bool {
         matches!(self, Self::Settled { settlement, .. } if goes_back(settlement))
