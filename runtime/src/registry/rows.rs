@@ -7,6 +7,7 @@ mod canary;
 mod kills;
 mod pin;
 mod presence;
+mod quota;
 mod read;
 mod release;
 mod sweep;
@@ -17,6 +18,7 @@ pub(super) use kills::{
 };
 pub(super) use pin::{Pin, Pinned};
 pub(super) use presence::{Announce, Leave, workers};
+pub(super) use quota::Over;
 pub(super) use read::{
     Pointer, Pointers, component, generation_now, modules, named, pointers, pointers_of, refusal,
     sweeps_now, versions,
@@ -71,6 +73,8 @@ pub(super) struct Publish {
     pub(super) breaks: Option<String>,
     /// It gets a share of the tasks, and is not the current version yet.
     pub(super) canary: Option<Begin>,
+    /// Most bytes that the configuration lets the tenant's modules have.
+    pub(super) most: Option<u64>,
     /// Nothing is written.
     pub(super) dry: bool,
 }
@@ -94,6 +98,8 @@ pub(super) enum Published {
     Full,
     /// There are [`MODULES_OF_ALL`] modules.
     Crowded,
+    /// The tenant's modules would have more bytes than they may.
+    Over(Over),
     /// Another version became the current one meanwhile: compare again.
     Moved,
     /// Its name or its canary stands against it.
@@ -130,6 +136,9 @@ impl Work for Publish {
         }
         if let Some(against) = release::against(line, self, current.as_ref()).await? {
             return Ok(Published::Against(against));
+        }
+        if let Some(over) = quota::over(line, self).await? {
+            return Ok(Published::Over(over));
         }
         if self.dry {
             let generation = generation(line).await?;

@@ -10,6 +10,8 @@ use super::error::RegistryError;
 use crate::clock::Clock;
 use crate::database::{self, Database, DatabaseError, SqliteConnection, Statement};
 use crate::sql::{Kind, Line, Link, Row, Sql, SqlError, Value};
+use crate::task::TenantName;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -29,6 +31,8 @@ const ALONE: &str = "SELECT id FROM registry WHERE id = 1 FOR UPDATE";
 pub struct Store {
     place: Place,
     bucket: Option<Bucket>,
+    /// The quotas `module_bytes` of the configuration.
+    module_bytes: Arc<BTreeMap<TenantName, u64>>,
 }
 
 #[derive(Debug, Clone)]
@@ -77,6 +81,7 @@ impl Store {
         Self {
             place: Place::File(database),
             bucket: None,
+            module_bytes: Arc::default(),
         }
     }
 
@@ -91,6 +96,7 @@ impl Store {
         Ok(Self {
             place: Place::Server { sql, clock, seen },
             bucket: None,
+            module_bytes: Arc::default(),
         })
     }
 
@@ -99,6 +105,19 @@ impl Store {
     pub fn with_bucket(mut self, bucket: Bucket) -> Self {
         self.bucket = Some(bucket);
         self
+    }
+
+    /// Holds tenants to the most bytes that the configuration lets their modules have,
+    /// beside what the rows of the tenants say.
+    #[must_use]
+    pub fn with_module_bytes(mut self, most: BTreeMap<TenantName, u64>) -> Self {
+        self.module_bytes = Arc::new(most);
+        self
+    }
+
+    /// Returns the most bytes that the configuration lets the modules of a tenant have.
+    pub(super) fn module_bytes(&self, tenant: &TenantName) -> Option<u64> {
+        self.module_bytes.get(tenant).copied()
     }
 
     /// Returns the bucket of components, where they are in one.

@@ -75,7 +75,7 @@ async fn list(
     ),
     responses(
         (status = 200, description = "It is a version, and the current one where `runs` says so", body = Pushed),
-        (status = 409, description = "`breaks_callers`, `killed`, `limit_reached`, `already_exists`, `conflict`", body = Failure),
+        (status = 409, description = "`breaks_callers`, `killed`, `limit_reached`, `quota_exceeded`, `already_exists`, `conflict`", body = Failure),
         (status = 422, description = "`component_refused`", body = Failure),
         (status = 503, description = "`storage_full`", body = Failure),
     ),
