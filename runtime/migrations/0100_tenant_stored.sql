@@ -5,3 +5,7 @@ CREATE TABLE tenant_stored (
     bytes INTEGER NOT NULL,
     PRIMARY KEY (tenant, gone_at)
 ) WITHOUT ROWID;
+
+-- The tenant that is there from the start is as old as the database.
+UPDATE tenants SET created_at = (SELECT min(applied_at) FROM migrations)
+WHERE name = 'default' AND created_at = 0;

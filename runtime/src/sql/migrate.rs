@@ -40,6 +40,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "versions",
         sql: include_str!("../../migrations/postgres/0090_versions.sql"),
     },
+    Migration {
+        number: 100,
+        name: "results of tenants",
+        sql: include_str!("../../migrations/postgres/0100_tenant_stored.sql"),
+    },
 ];
 
 impl Sql {

@@ -2,8 +2,8 @@
 
 use super::{Stage, component, module, push, tenant};
 use celeriac::platform::{Actor, Terms};
-use celeriac::policy::canary::Rule;
-use celeriac::registry::{Pushed, Registry, RegistryError, Wishes};
+
+use celeriac::registry::{Pushed, Registry, RegistryError, Rule, Wishes};
 use celeriac::task::{Portion, Quota, TenantName};
 
 /// Makes tenant `acme`, whose modules may have so many bytes.

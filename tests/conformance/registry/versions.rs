@@ -1,9 +1,10 @@
 //! Names of versions, pins and canaries, over two machines.
 
 use super::{Stage, component, module, tenant};
-use celeriac::policy::canary::{Ends, Rule};
+
 use celeriac::registry::{
-    CanaryEnds, CanaryOrder, CanaryState, Pushed, Registry, RegistryError, VersionRefused, Wishes,
+    CanaryEnds, CanaryOrder, CanaryState, Ends, Pushed, Registry, RegistryError, Rule,
+    VersionRefused, Wishes,
 };
 use celeriac::task::{Portion, Wanted};
 
@@ -26,8 +27,12 @@ fn called(release: &str) -> Wishes {
 }
 
 fn canary() -> Wishes {
+    let rule = Rule {
+        runs: 20,
+        points: Portion::percent(5),
+    };
     Wishes {
-        canary: Some((Portion::percent(50), Rule::default())),
+        canary: Some((Portion::percent(50), rule)),
         ..Wishes::default()
     }
 }
@@ -91,7 +96,7 @@ pub(super) async fn a_canary_is_counted_by_all_machines_and_ended_by_one(stage: 
     assert_eq!(here.tally(ends(0)).await.unwrap(), None);
     let told = there.canary(&acme, &module()).await.unwrap().unwrap();
     assert_eq!(told.share, Portion::percent(20));
-    assert_eq!((told.ends.ended, told.state), (10, CanaryState::Runs));
+    assert_eq!((told.canary.ended, told.state), (10, CanaryState::Runs));
     let mut aborted = None;
     for registry in [there, here, there, here, there, here, there, here] {
         aborted = aborted.or(registry.tally(ends(10)).await.unwrap());

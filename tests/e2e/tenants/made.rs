@@ -8,12 +8,12 @@ use support::rabbitmq::RabbitServer;
 use support::{Redis, Stage};
 
 /// Makes a tenant on a server, and returns what is set up there.
-fn create(stage: &Stage, tenant: &str, server: &str, more: &[&str]) -> Value {
+pub(super) fn create(stage: &Stage, tenant: &str, server: &str, more: &[&str]) -> Value {
     let arguments = [&["tenant", "create", tenant, "--on", server], more].concat();
     stage.json(&arguments)["setup"].clone()
 }
 
-fn text<'a>(value: &'a Value, path: &str) -> &'a str {
+pub(super) fn text<'a>(value: &'a Value, path: &str) -> &'a str {
     value.pointer(path).and_then(Value::as_str).expect(path)
 }
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 /// How long a count is kept, seconds: two hours, two days.
 const KEEP: [i64; 2] = [2 * 3_600, 2 * 86_400];
-/// How long bytes of a tenant are remembered that stores nothing any more, seconds: longer
-/// than results can be kept that are not kept for ever.
+/// How long bytes of a tenant are remembered of which no worker tells or asks any more,
+/// seconds (400 days).
 const STORED: i64 = 400 * 86_400;
 
 /// Adds what was spent, and returns what all workers together counted.
