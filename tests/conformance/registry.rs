@@ -1,5 +1,6 @@
 //! What the registry must do, over SQLite and a folder, and over Postgres and a bucket.
 
+mod noted;
 mod quotas;
 mod versions;
 
@@ -94,13 +95,18 @@ impl Stage {
         }
     }
 
-    /// Opens the tables of tenants, which are beside its rows.
-    async fn platform(&self) -> Platform {
-        let sql = match &self.servers {
+    /// Returns the database of its rows.
+    fn sql(&self) -> Sql {
+        match &self.servers {
             Some((postgres, _)) => Sql::postgres(&postgres.url()).unwrap(),
             None => Sql::sqlite(&self.machines[0].path().join(FILE_NAME)),
-        };
-        Platform::open(sql, self.clock.clone()).await.unwrap()
+        }
+    }
+
+    /// Opens the tables of tenants, which are beside its rows.
+    async fn platform(&self) -> Platform {
+        let opened = Platform::open(self.sql(), self.clock.clone());
+        opened.await.unwrap()
     }
 
     /// Writes something else in place of a component.
@@ -166,6 +172,7 @@ fn task(resolver: &Resolver, owner: &str) -> Option<TaskName> {
 }
 
 mod check {
+    pub(super) use super::noted::*;
     pub(super) use super::quotas::*;
     pub(super) use super::versions::*;
     use super::*;
@@ -320,6 +327,7 @@ on_both![
     machines_that_push_at_once_each_get_a_version,
     bytes_that_no_version_names_go_after_the_grace_and_no_others,
     a_component_that_somebody_changed_is_not_taken_and_a_push_heals_it,
+    each_change_of_modules_stands_in_the_audit_or_does_not_happen,
     of_two_pushes_at_once_one_has_room,
     what_a_kept_version_names_counts_once_and_a_canary_counts,
     names_and_pins_of_versions_are_seen_everywhere,

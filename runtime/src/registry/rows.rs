@@ -31,6 +31,7 @@ pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};
 use super::RolledBack;
 use super::canary::CanaryState;
 use super::digest::{Digest, DigestError};
+use super::noted::{self, Change};
 use super::store::Work;
 use crate::sql::{Kind, Line, Row, Value};
 use crate::task::{ModuleName, Release, TenantName};
@@ -153,6 +154,10 @@ impl Work for Publish {
             runs,
         })
     }
+
+    fn change(&self, published: &Published) -> Option<Change> {
+        noted::pushed(self, published)
+    }
 }
 
 /// Writes a new version, and returns its number. Nothing runs it yet.
@@ -262,6 +267,10 @@ impl Work for Point {
             generation,
         }))
     }
+
+    fn change(&self, pointed: &Pointed) -> Option<Change> {
+        noted::pointed(self, pointed)
+    }
 }
 
 /// Takes a module of a tenant away with all its versions. Its numbers are not given again.
@@ -289,6 +298,10 @@ impl Work for Remove {
         let sql = "DELETE FROM versions WHERE tenant = $1 AND module = $2";
         line.execute(sql, owner()).await?;
         grow(line).await.map(Some)
+    }
+
+    fn change(&self, generation: &Option<u64>) -> Option<Change> {
+        noted::removed((&self.tenant, &self.module), *generation)
     }
 }
 

@@ -7,6 +7,7 @@
 
 use super::bucket::Bucket;
 use super::error::RegistryError;
+use super::noted::Change;
 use crate::clock::Clock;
 use crate::database::{self, Database, DatabaseError, SqliteConnection, Statement};
 use crate::sql::{Kind, Line, Link, Row, Sql, SqlError, Value};
@@ -62,6 +63,11 @@ pub(super) trait Work: Send + Sync + Sized + 'static {
         &self,
         line: &mut Line<'_>,
     ) -> impl Future<Output = Result<Self::Output, sqlx::Error>> + Send;
+
+    /// Returns what the audit is told of it; `None` where nothing was changed that it has.
+    fn change(&self, _output: &Self::Output) -> Option<Change> {
+        None
+    }
 
     /// Tells whether somebody may wait for it.
     fn wakes(&self) -> bool {

@@ -184,7 +184,7 @@ impl Registry {
                 most: self.store().module_bytes(tenant),
                 dry: wishes.dry,
             };
-            let published = self.store().write(publish).await?;
+            let published = self.change(publish).await?;
             let Some(placed) = compared::placed((tenant, module), wishes, published)? else {
                 continue;
             };
