@@ -87,7 +87,10 @@ mod check {
         for orders in [ours, others] {
             let found = spend(orders, &stage, &asked).await.stored;
             let left = vec![(later, 2), (ever, 1)];
-            let expected = [(acme.parse().unwrap(), left), (zeta.parse().unwrap(), vec![])];
+            let expected = [
+                (acme.parse().unwrap(), left),
+                (zeta.parse().unwrap(), vec![]),
+            ];
             assert_eq!(found, expected);
         }
         assert_eq!(spend(ours, &stage, &[]).await, Totals::default());

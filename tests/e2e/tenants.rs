@@ -156,8 +156,7 @@ fn results_over_the_quota_of_bytes_hold_what_comes_until_they_are_gone() {
         .with("broker", &redis.url(0))
         .with("result_backend", &redis.url(0));
     let url = redis.url(0);
-    let lines =
-        format!("broker = \"{url}\"\nresult_backend = \"{url}\"\nresult_bytes = \"64KiB\"");
+    let lines = format!("broker = \"{url}\"\nresult_backend = \"{url}\"\nresult_bytes = \"64KiB\"");
     let stage = with_acme(stage, &lines);
     stage.push("text");
     push(&stage, "text");
@@ -195,14 +194,21 @@ fn a_push_over_the_quota_of_bytes_is_refused_whoever_set_it() {
     stage.run(&arguments).good();
     let file = stage.component("text").display().to_string();
     let more = ["push", &file, "--name", "text", "-T", "acme"];
-    let words = ["module_bytes", "acme", "celeriac remove", &size("text").to_string()];
+    let words = [
+        "module_bytes",
+        "acme",
+        "celeriac remove",
+        &size("text").to_string(),
+    ];
     stage.run(&more).refused(3, &words);
     // Those of the operator are not bound by it.
     stage.push("text");
     stage.write("celeriac.toml", "");
     stage.run(&more).good();
     let quota = format!("{}B", size("odd"));
-    stage.run(&["tenant", "create", "zeta", "--module-bytes", &quota]).good();
+    stage
+        .run(&["tenant", "create", "zeta", "--module-bytes", &quota])
+        .good();
     let zeta = |name: &str| {
         let file = stage.component(name).display().to_string();
         stage.run(&["push", &file, "--name", name, "-T", "zeta"])

@@ -104,7 +104,10 @@ pub(super) fn pushed(push: &Publish, published: &Published) -> Option<Change> {
         return None;
     };
     let share = push.canary.map(|canary| canary.share.to_string());
-    let breaks = push.breaks.as_deref().map(serde_json::from_str::<Vec<Value>>);
+    let breaks = push
+        .breaks
+        .as_deref()
+        .map(serde_json::from_str::<Vec<Value>>);
     let breaks = breaks.and_then(Result::ok).map_or(0, |breaks| breaks.len());
     let became = json!({
         "version": version,
@@ -125,7 +128,10 @@ pub(super) fn pointed(point: &Point, pointed: &Pointed) -> Option<Change> {
     of("module.rollback", module, Some(became))
 }
 
-pub(super) fn removed(module: (&TenantName, &ModuleName), generation: Option<u64>) -> Option<Change> {
+pub(super) fn removed(
+    module: (&TenantName, &ModuleName),
+    generation: Option<u64>,
+) -> Option<Change> {
     generation.and_then(|_| of("module.remove", module, None))
 }
 
@@ -145,7 +151,11 @@ pub(super) fn steered(steer: &Steer, steered: Option<Steered>) -> Option<Change>
     };
     let version = steered?.version;
     let became = json!({"version": version, "order": order, "share": share});
-    of("module.canary", (&steer.tenant, &steer.module), Some(became))
+    of(
+        "module.canary",
+        (&steer.tenant, &steer.module),
+        Some(became),
+    )
 }
 
 pub(super) fn killed(put: &Put, number: Option<u64>) -> Option<Change> {

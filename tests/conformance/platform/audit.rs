@@ -36,7 +36,9 @@ mod check {
             became: None,
         };
         let now = stage.clock.now_ms();
-        let noted = stage.sql.transaction(true, async |link| audit::write(link, now, &entry).await);
+        let noted = stage
+            .sql
+            .transaction(true, async |link| audit::write(link, now, &entry).await);
         let noted: Result<(), SqlError> = noted.await;
         noted.unwrap();
     }

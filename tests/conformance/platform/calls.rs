@@ -56,7 +56,10 @@ mod check {
         let (acme, fresh) = (name("acme"), TaskId::random());
         let platform = &stage.platform;
         let terms = Terms::default();
-        platform.create_tenant(me(), &acme, terms.clone()).await.unwrap();
+        platform
+            .create_tenant(me(), &acme, terms.clone())
+            .await
+            .unwrap();
         let claim = async || platform.claim_call(&acme, &key(), &[1; 32], &fresh).await;
         claim().await.unwrap();
         platform.delete_tenant(me(), &acme, true).await.unwrap();
@@ -67,10 +70,7 @@ mod check {
         let left: Result<Vec<_>, SqlError> = left.await;
         assert_eq!(left.unwrap()[0].int(), Some(0));
         let nobody = claim().await.unwrap_err();
-        assert!(
-            matches!(nobody, PlatformError::NotFound { .. }),
-            "{nobody}"
-        );
+        assert!(matches!(nobody, PlatformError::NotFound { .. }), "{nobody}");
         platform.create_tenant(me(), &acme, terms).await.unwrap();
         let first = Claim::Ours {
             id: fresh.clone(),

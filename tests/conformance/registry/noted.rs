@@ -22,7 +22,9 @@ async fn pushed(registry: &Registry, number: u8) -> bool {
 pub(super) async fn each_change_of_modules_stands_in_the_audit_or_does_not_happen(stage: Stage) {
     let (sql, acme) = (stage.sql(), tenant("acme"));
     let platform = stage.platform().await;
-    let by = stage.here.changed_by(Actor::new("token x (ci)", Some("request-1")));
+    let by = stage
+        .here
+        .changed_by(Actor::new("token x (ci)", Some("request-1")));
     execute(&sql, "ALTER TABLE audit RENAME TO elsewhere").await;
     let aim = Aim::Module(acme.clone(), module());
     assert!(!pushed(&by, 1).await);
@@ -59,7 +61,10 @@ pub(super) async fn each_change_of_modules_stands_in_the_audit_or_does_not_happe
     ];
     assert_eq!(told, expected);
     for row in &rows {
-        assert_eq!((row.who.as_str(), row.tenant.as_deref()), ("token x (ci)", Some("acme")));
+        assert_eq!(
+            (row.who.as_str(), row.tenant.as_deref()),
+            ("token x (ci)", Some("acme"))
+        );
         assert_eq!(row.request.as_deref(), Some("request-1"));
     }
     assert!(rows[5].became.as_ref().unwrap().contains("\"version\":2"));

@@ -21,11 +21,7 @@ async fn acme(stage: &Stage, bytes: u64) -> TenantName {
     acme
 }
 
-async fn wish(
-    registry: &Registry,
-    number: u8,
-    wishes: &Wishes,
-) -> Result<Pushed, RegistryError> {
+async fn wish(registry: &Registry, number: u8, wishes: &Wishes) -> Result<Pushed, RegistryError> {
     let (acme, bytes) = (tenant("acme"), component(number));
     registry
         .push_as(&acme, &module(), bytes, wishes, &mut |_| {})
@@ -41,10 +37,7 @@ pub(super) async fn of_two_pushes_at_once_one_has_room(stage: Stage) {
     acme(&stage, 3 * size - 1).await;
     let plain = Wishes::default();
     wish(&stage.here, 1, &plain).await.unwrap();
-    let (one, other) = tokio::join!(
-        wish(&stage.here, 2, &plain),
-        wish(&stage.there, 3, &plain)
-    );
+    let (one, other) = tokio::join!(wish(&stage.here, 2, &plain), wish(&stage.there, 3, &plain));
     assert!(is_over(&one) != is_over(&other), "{one:?} {other:?}");
     let refused = wish(&stage.here, 4, &plain).await.unwrap_err().to_string();
     for word in ["acme", &(2 * size).to_string(), &(3 * size - 1).to_string()] {

@@ -8,11 +8,7 @@ use celeriac::registry::{
 };
 use celeriac::task::{Portion, Wanted};
 
-async fn wish(
-    registry: &Registry,
-    number: u8,
-    wishes: &Wishes,
-) -> Result<Pushed, RegistryError> {
+async fn wish(registry: &Registry, number: u8, wishes: &Wishes) -> Result<Pushed, RegistryError> {
     let (acme, bytes) = (tenant("acme"), component(number));
     registry
         .push_as(&acme, &module(), bytes, wishes, &mut |_| {})
@@ -52,16 +48,16 @@ pub(super) async fn names_and_pins_of_versions_are_seen_everywhere(stage: Stage)
     );
     assert!(is_taken, "{taken}");
     let older = wish(there, 2, &called("0.9.0")).await.unwrap_err();
-    let is_older = matches!(
-        &older,
-        RegistryError::Version(VersionRefused::Older { .. })
-    );
+    let is_older = matches!(&older, RegistryError::Version(VersionRefused::Older { .. }));
     assert!(is_older, "{older}");
     wish(there, 2, &called("1.1.0")).await.unwrap();
     let wanted: Wanted = "1.0.0".parse().unwrap();
     let number = here.number(&acme, &module(), &wanted).await.unwrap();
     assert_eq!(number, 1);
-    assert_eq!(here.pin(&acme, &module(), Some(1)).await.unwrap().version, 1);
+    assert_eq!(
+        here.pin(&acme, &module(), Some(1)).await.unwrap().version,
+        1
+    );
     let waits = wish(there, 3, &called("1.2.0")).await.unwrap();
     assert!(!waits.runs && current(there).await == 1);
     let refused = wish(there, 4, &canary()).await.unwrap_err();

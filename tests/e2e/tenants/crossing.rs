@@ -61,7 +61,10 @@ impl Two {
     /// The worker still serves whoever it is the operator's.
     fn is_well(self) {
         let Self { stage, worker, .. } = self;
-        assert_eq!(worker.get("/health/ready").map(|(status, _)| status), Some(200));
+        assert_eq!(
+            worker.get("/health/ready").map(|(status, _)| status),
+            Some(200)
+        );
         stage.push("text");
         assert_eq!(stage.call("text.echo", "[1]")["state"], "SUCCESS");
         assert_eq!(worker.stop().code, Some(0));
@@ -71,9 +74,8 @@ impl Two {
 /// Two tenants of one Redis, set up as an operator does it.
 fn on_redis() -> (Redis, Two) {
     let (stage, redis) = (stage(), Redis::start());
-    let [acme, other] = ["acme", "other"].map(|tenant| {
-        create(&stage, tenant, &redis.url(0), &["--apply"])
-    });
+    let [acme, other] =
+        ["acme", "other"].map(|tenant| create(&stage, tenant, &redis.url(0), &["--apply"]));
     (redis, Two::new(acme, other))
 }
 

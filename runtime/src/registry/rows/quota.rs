@@ -29,10 +29,7 @@ pub(in crate::registry) struct Over {
 
 /// Tells whether a push would be more than its tenant may keep. A component that a kept
 /// version names already adds nothing.
-pub(super) async fn over(
-    line: &mut Line<'_>,
-    push: &Publish,
-) -> Result<Option<Over>, sqlx::Error> {
+pub(super) async fn over(line: &mut Line<'_>, push: &Publish) -> Result<Option<Over>, sqlx::Error> {
     let Some(most) = most(line, push).await? else {
         return Ok(None);
     };
@@ -64,11 +61,7 @@ async fn most(line: &mut Line<'_>, push: &Publish) -> Result<Option<u64>, sqlx::
     Ok(rows.into_iter().chain(push.most).min())
 }
 
-async fn count(
-    line: &mut Line<'_>,
-    sql: &str,
-    values: Vec<Value>,
-) -> Result<i64, sqlx::Error> {
+async fn count(line: &mut Line<'_>, sql: &str, values: Vec<Value>) -> Result<i64, sqlx::Error> {
     let rows = line.rows(sql, values, &[Kind::Int]).await?;
     let number = rows.into_iter().next().and_then(|mut row| row.int());
     number.ok_or(sqlx::Error::RowNotFound)

@@ -65,7 +65,10 @@ async fn stored(
     if one.stored.is_empty() {
         return Ok(all);
     }
-    sqlx::query(GONE).bind(one.second).execute(&mut *conn).await?;
+    sqlx::query(GONE)
+        .bind(one.second)
+        .execute(&mut *conn)
+        .await?;
     for (tenant, buckets) in &one.stored {
         for (gone, bytes) in buckets {
             sqlx::query(STORE)
