@@ -49,12 +49,14 @@ mod check {
         }
     }
 
+    fn named(text: &str) -> TenantName {
+        text.parse().unwrap()
+    }
+
     async fn spend(orders: &dyn Orders, stage: &ResultsStage, told: &[(&str, Buckets)]) -> Totals {
         let second = stage.clock.now().as_second();
-        let stored = told.iter().map(|(tenant, buckets)| {
-            let tenant: TenantName = tenant.parse().unwrap();
-            (tenant, buckets.clone())
-        });
+        let stored = told.iter();
+        let stored = stored.map(|(tenant, buckets)| (named(tenant), buckets.clone()));
         let spending = Spending {
             hour: second / 3_600,
             cpu: Vec::new(),
@@ -81,16 +83,13 @@ mod check {
         let found = spend(others, &stage, &second).await.stored;
         let whole = vec![(soon, 10), (later, 2), (ever, 1)];
         // Of whom nobody asks nothing is told.
-        assert_eq!(found, [(acme.parse().unwrap(), whole)]);
+        assert_eq!(found, [(named(acme), whole)]);
         stage.clock.advance(Duration::from_secs(61));
         let asked = [(acme, Vec::new()), (zeta, Vec::new())];
         for orders in [ours, others] {
             let found = spend(orders, &stage, &asked).await.stored;
             let left = vec![(later, 2), (ever, 1)];
-            let expected = [
-                (acme.parse().unwrap(), left),
-                (zeta.parse().unwrap(), vec![]),
-            ];
+            let expected = [(named(acme), left), (named(zeta), Vec::new())];
             assert_eq!(found, expected);
         }
         assert_eq!(spend(ours, &stage, &[]).await, Totals::default());

@@ -209,9 +209,10 @@ def events(here, there):
     seen = {"others": sorted({event["uuid"] for event in heard if "uuid" in event} - {mine})}
 
     def forge():
-        with here.connection_for_write() as connection, here.events.Dispatcher(connection) as dispatcher:
-            dispatcher.send("task-failed", uuid="forged", exception="forged")
-            dispatcher.send("worker-offline", hostname="forged@host")
+        with here.connection_for_write() as connection:
+            with here.events.Dispatcher(connection, hostname="forged@host") as dispatcher:
+                dispatcher.send("task-failed", uuid="forged", exception="forged")
+                dispatcher.send("worker-offline")
 
     heard, _ = listen(there, forge, lambda: run(there))
     seen["forged"] = [event for event in heard if "forged" in json.dumps(event)]

@@ -26,17 +26,21 @@ mod check {
             platform.claim_call(&tenant, &key, &[1; 32], id)
         });
         let claims = futures::future::join_all(claims).await;
-        let ours = claims.iter().filter_map(|claim| match claim {
-            Ok(Claim::Ours { id, again: false }) => Some(id.clone()),
-            _ => None,
-        });
+        let first = |claim: &Result<Claim, PlatformError>| {
+            if let Ok(Claim::Ours { id, again: false }) = claim {
+                Some(id.clone())
+            } else {
+                None
+            }
+        };
+        let ours = claims.iter().filter_map(first);
         let ours: Vec<TaskId> = ours.collect();
         let [id] = ours.as_slice() else {
             panic!("{claims:?}");
         };
-        let ask = async |body| {
-            let fresh = TaskId::random();
-            let asked = stage.others.claim_call(&tenant, &key, &[body; 32], &fresh);
+        let ask = async |body: u8| {
+            let (body, fresh) = ([body; 32], TaskId::random());
+            let asked = stage.others.claim_call(&tenant, &key, &body, &fresh);
             asked.await.unwrap()
         };
         assert_eq!(ask(1).await, Claim::UnderWay);

@@ -67,8 +67,9 @@ pub(super) async fn what_a_kept_version_names_counts_once_and_a_canary_counts(st
     assert!(is_over(&wish(&stage.here, 3, &dry).await));
     // What is there already adds nothing, under another name too.
     let again = "again".parse().unwrap();
-    let pushed = stage.there.push(&acme, &again, component(1), &mut |_| {});
-    pushed.await.unwrap();
+    let report = &mut |_| {};
+    let pushed = stage.there.push(&acme, &again, component(1), report).await;
+    pushed.unwrap();
     assert_eq!(wish(&stage.here, 2, &plain).await.unwrap().version, 3);
     stage.there.remove(&acme, &module()).await.unwrap();
     wish(&stage.here, 3, &plain).await.unwrap();

@@ -65,7 +65,9 @@ impl Stored {
             let known = both.entry(*bucket).or_default();
             *known = (*known).max(*bytes);
         }
-        let mut left: u64 = both.values().fold(0, |sum, one| sum.saturating_add(*one));
+        let mut left = both
+            .values()
+            .fold(0_u64, |sum, one| sum.saturating_add(*one));
         if left < most {
             return None;
         }
@@ -95,7 +97,8 @@ fn bucket(now: Timestamp, keep: Option<Duration>) -> i64 {
     let second = |count: u64| i64::try_from(count).unwrap_or(EVER);
     let span = second(keep.as_secs().div_ceil(PARTS).max(1));
     let gone = now.as_second().saturating_add(second(keep.as_secs()));
-    (gone.div_euclid(span).saturating_add(1)).saturating_mul(span)
+    let part = gone.div_euclid(span).saturating_add(1);
+    part.saturating_mul(span)
 }
 
 #[cfg(test)]
