@@ -2,6 +2,7 @@
 
 mod apart;
 mod crossing;
+mod limited;
 mod made;
 
 use crate::{stage, success};

@@ -18,7 +18,7 @@ pub(super) fn text<'a>(value: &'a Value, path: &str) -> &'a str {
 }
 
 /// A stage whose worker serves a tenant by the address that is kept for workers.
-fn lane(setup: &Value) -> Stage {
+pub(super) fn lane(setup: &Value) -> Stage {
     let mut lane = stage()
         .with("broker", text(setup, "/workers/broker"))
         .with("result_backend", text(setup, "/workers/result_backend"))

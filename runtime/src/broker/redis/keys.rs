@@ -21,7 +21,7 @@ pub(super) struct Keys {
 }
 
 /// Where a message goes: a list, or with a score a sorted set.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Place {
     pub(super) key: String,
     /// Milliseconds since 1970; 0 is a list.
@@ -75,6 +75,16 @@ impl Keys {
     /// The list where an envelope waits once it is due.
     pub(super) fn list_of(&self, queue: &str, envelope: &Envelope) -> String {
         self.list(queue, step(envelope))
+    }
+
+    /// The place of what goes nowhere: a key that a script is given and does not look at. A
+    /// user of Redis who sees one prefix is refused a script that is given any other key.
+    pub(super) fn nowhere(&self) -> Place {
+        Place {
+            key: self.unacked.clone(),
+            score: 0,
+            member: String::new(),
+        }
     }
 
     /// Where an envelope waits: until it is due, or in the list of its priority.

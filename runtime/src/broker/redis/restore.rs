@@ -59,7 +59,7 @@ impl Inner {
             envelope.ours.deliveries = envelope.ours.deliveries.saturating_add(1);
             self.keys.place(queue, &envelope, None)
         });
-        let place = place.unwrap_or_default();
+        let place = place.unwrap_or_else(|| self.keys.nowhere());
         script::RESTORE
             .key(&self.keys.unacked)
             .key(&self.keys.unacked_index)

@@ -91,7 +91,7 @@ fn onward(
     };
     let queue = &delivery.queue;
     match settlement {
-        Settlement::Ack => ("ack", keys::Place::default()),
+        Settlement::Ack => ("ack", inner.keys.nowhere()),
         Settlement::Requeue => ("front", inner.keys.place(queue, &envelope, None)),
         Settlement::Return => {
             envelope.ours.deliveries = delivery.deliveries;
