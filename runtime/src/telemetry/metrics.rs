@@ -23,7 +23,7 @@ use usage::Usage;
 pub const TASK_LABELS: usize = 1_000;
 /// Most pairs of a queue and a task among the labels (4,000); the queues of others count as
 /// [`OTHER`]. Remote control adds queues of any name.
-pub const QUEUE_LABELS: usize = 4_000;
+const QUEUE_LABELS: usize = 4_000;
 /// The label of everything that gets none of its own.
 pub const OTHER: &str = "other";
 /// States that are labels.
