@@ -19,6 +19,7 @@ mod files;
 mod garbage;
 mod kills;
 mod news;
+mod noted;
 pub mod owner;
 mod pin;
 mod presence;
@@ -49,6 +50,7 @@ pub use store::Store;
 pub use upload::{Before, PushStep, Pushed, Wishes};
 
 use crate::clock::Clock;
+use crate::platform::Actor;
 use crate::policy::compat::Finding;
 use crate::task::{ModuleName, Release, TenantName};
 use ::bytes::Bytes;
@@ -65,7 +67,7 @@ const DESCRIBING: usize = 2;
 
 /// All modules of an installation. A cheap handle: clones share everything.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry(Arc<Inner>, Option<Arc<Actor>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -163,11 +165,12 @@ impl Registry {
             source: std::io::Error::other(error),
         })??;
         let describing = Semaphore::new(DESCRIBING);
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             store,
             components,
             describing,
-        })))
+        };
+        Ok(Self(Arc::new(inner), None))
     }
 
     /// Reads how far the changes are that workers must see: the cheapest look at whether
@@ -238,7 +241,7 @@ impl Registry {
             module: module.clone(),
             version,
         };
-        match self.store().write(point).await? {
+        match self.change(point).await? {
             rows::Pointed::To(moved) => Ok(moved),
             rows::Pointed::UnknownModule => Err(self.unknown(tenant, module).await?),
             rows::Pointed::UnknownVersion { current, have } => {
@@ -275,7 +278,7 @@ impl Registry {
             tenant: tenant.clone(),
             module: module.clone(),
         };
-        match self.store().write(remove).await? {
+        match self.change(remove).await? {
             Some(generation) => Ok(generation),
             None => Err(self.unknown(tenant, module).await?),
         }

@@ -35,7 +35,7 @@ pub use queue::{
 };
 pub use rate::{Rate, RateError, RateScope};
 pub use scope::{Scope, ScopeError};
-pub use share::Share;
+pub use share::{Buckets, Share};
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;
 pub use tenant::{Ceiling, Quota, TenantName, TenantNameError, Weight, WeightError};

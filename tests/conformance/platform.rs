@@ -1,6 +1,7 @@
 //! What the tables of the platform must do, in SQLite and in Postgres.
 
 mod audit;
+mod calls;
 mod tenants;
 mod tokens;
 mod usage;

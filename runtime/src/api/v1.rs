@@ -33,13 +33,12 @@ use super::edge::Limits;
 use crate::app::calls::Calls;
 use crate::clock::Clock;
 use crate::plane::Code;
-use crate::platform::{Entry, Identity, Platform, Tenant, TokenId};
+use crate::platform::{Identity, Platform, Tenant, TokenId};
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
-use crate::task::{ModuleName, TenantName};
+use crate::task::ModuleName;
 use crate::telemetry::EdgeMetrics;
 use axum::Router;
-use caller::Caller;
 use celeriac_sandbox::{TaskInfo, Want};
 use pace::Paces;
 use std::collections::BTreeMap;
@@ -122,31 +121,6 @@ impl Plane {
             "wait as long as Retry-After says",
         );
         problem.after(wait.max(Duration::from_secs(1)))
-    }
-
-    /// Writes a change of modules into the audit: what was done, whose it was, and what.
-    async fn note(
-        &self,
-        caller: &Caller,
-        (action, tenant, subject): (&'static str, &TenantName, &str),
-        became: Option<serde_json::Value>,
-    ) {
-        let actor = caller.actor();
-        let entry = Entry {
-            actor: &actor,
-            action,
-            tenant: Some(tenant),
-            subject,
-            was: None,
-            became,
-        };
-        if let Err(error) = self.platform.note(&entry).await {
-            // It is done: an answer that says otherwise would be wrong.
-            tracing::error!(
-                %error, request.id = caller.request().as_str(), ?entry,
-                "a change is missing in the audit"
-            );
-        }
     }
 }
 

@@ -258,7 +258,9 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
             };
             (exit, Some(refused.hint()))
         }
-        RegistryError::Killed { .. } | RegistryError::KillsFull { .. } => (Exit::Refused, None),
+        RegistryError::Killed { .. }
+        | RegistryError::KillsFull { .. }
+        | RegistryError::ModuleBytes { .. } => (Exit::Refused, None),
         RegistryError::UnknownTask { .. } | RegistryError::NoModules { .. } => {
             (Exit::NotFound, None)
         }

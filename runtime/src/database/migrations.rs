@@ -100,6 +100,11 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "usage",
         sql: include_str!("../../migrations/0098_usage.sql"),
     },
+    Migration {
+        number: 100,
+        name: "results of tenants",
+        sql: include_str!("../../migrations/0100_tenant_stored.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

@@ -134,7 +134,7 @@ impl Registry {
                 CanaryOrder::Abort => Order::Abort("by hand".to_owned()),
             },
         };
-        match self.store().write(steer).await? {
+        match self.change(steer).await? {
             Some(Steered {
                 version,
                 generation,

@@ -114,6 +114,20 @@ pub enum RegistryError {
         /// The limit.
         most: u32,
     },
+    /// Remove modules first, or have the quota raised.
+    #[error(
+        "the modules of tenant {tenant} have {kept} bytes in all versions that are kept, and this one adds {adds}; its quota module_bytes is {most}: remove one with `celeriac remove NAME`, or have the quota raised"
+    )]
+    ModuleBytes {
+        /// Whose they are.
+        tenant: TenantName,
+        /// Bytes of all kept versions.
+        kept: u64,
+        /// Bytes that the push adds.
+        adds: u64,
+        /// The quota.
+        most: u64,
+    },
     /// Push again later: the machine is too busy.
     #[error("compiling took longer than {} s; this machine is too busy, push again later", .wall.as_secs())]
     CompilerSlow {
@@ -173,6 +187,7 @@ impl RegistryError {
             | Self::Collected
             | Self::Full { .. }
             | Self::Crowded { .. }
+            | Self::ModuleBytes { .. }
             | Self::CompilerSlow { .. }
             | Self::CompilerMissing { .. }
             | Self::Storage { .. }

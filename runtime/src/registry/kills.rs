@@ -175,7 +175,7 @@ impl Registry {
             hold,
             now_ms: self.clock().now_ms(),
         };
-        let written = self.store().write(put).await?;
+        let written = self.change(put).await?;
         let number = written.ok_or(RegistryError::KillsFull { most: KILLS })?;
         if let Some(abort) = canary {
             self.store().write(abort).await?;
@@ -190,7 +190,7 @@ impl Registry {
     /// [`RegistryError::Database`].
     pub async fn unkill(&self, aim: Aim) -> Result<Option<u64>, RegistryError> {
         self.is_own().await?;
-        self.store().write(Lift { aim }).await
+        self.change(Lift { aim }).await
     }
 
     /// Lists what is killed of a tenant, the oldest first: what is its own, and of the

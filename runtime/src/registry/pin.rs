@@ -32,7 +32,7 @@ impl Registry {
             module: module.clone(),
             version,
         };
-        match self.store().write(pin).await? {
+        match self.change(pin).await? {
             rows::Pinned::Current {
                 version,
                 generation,

@@ -7,9 +7,12 @@
 
 use super::bucket::Bucket;
 use super::error::RegistryError;
+use super::noted::Change;
 use crate::clock::Clock;
 use crate::database::{self, Database, DatabaseError, SqliteConnection, Statement};
 use crate::sql::{Kind, Line, Link, Row, Sql, SqlError, Value};
+use crate::task::TenantName;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -32,6 +35,8 @@ pub struct Store {
     bucket: Option<Bucket>,
     /// Of a replica: how many bytes of components and artifacts it keeps at most.
     room: Option<u64>,
+    /// The quotas `module_bytes` of the configuration.
+    module_bytes: Arc<BTreeMap<TenantName, u64>>,
 }
 
 #[derive(Debug, Clone)]
@@ -65,6 +70,11 @@ pub(super) trait Work: Send + Sync + Sized + 'static {
         line: &mut Line<'_>,
     ) -> impl Future<Output = Result<Self::Output, sqlx::Error>> + Send;
 
+    /// Returns what the audit is told of it; `None` where nothing was changed that it has.
+    fn change(&self, _output: &Self::Output) -> Option<Change> {
+        None
+    }
+
     /// Tells whether somebody may wait for it.
     fn wakes(&self) -> bool {
         true
@@ -84,6 +94,7 @@ impl Store {
             place: Place::File(database),
             bucket: None,
             room: None,
+            module_bytes: Arc::default(),
         }
     }
 
@@ -99,6 +110,7 @@ impl Store {
             place: Place::Server { sql, clock, seen },
             bucket: None,
             room: None,
+            module_bytes: Arc::default(),
         })
     }
 
@@ -124,6 +136,19 @@ impl Store {
     /// Tells whether it is a file, which may have been made a replica.
     pub(super) fn is_file(&self) -> bool {
         matches!(self.place, Place::File(_))
+    }
+
+    /// Holds tenants to the most bytes that the configuration lets their modules have,
+    /// beside what the rows of the tenants say.
+    #[must_use]
+    pub fn with_module_bytes(mut self, most: BTreeMap<TenantName, u64>) -> Self {
+        self.module_bytes = Arc::new(most);
+        self
+    }
+
+    /// Returns the most bytes that the configuration lets the modules of a tenant have.
+    pub(super) fn module_bytes(&self, tenant: &TenantName) -> Option<u64> {
+        self.module_bytes.get(tenant).copied()
     }
 
     /// Returns the bucket of components, where they are in one.

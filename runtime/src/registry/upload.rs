@@ -121,6 +121,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Refused`] with the author's fault; [`RegistryError::Version`];
     /// [`RegistryError::Killed`], [`RegistryError::Full`], [`RegistryError::Crowded`],
+    /// [`RegistryError::ModuleBytes`],
     /// [`RegistryError::Collected`],
     /// [`RegistryError::CompilerSlow`], [`RegistryError::CompilerMissing`],
     /// [`RegistryError::Storage`], [`RegistryError::Database`],
@@ -181,10 +182,11 @@ impl Registry {
                 older: wishes.older,
                 breaks: compared.allowed()?,
                 canary: wishes.canary.map(|(share, rule)| Begin { share, rule }),
+                most: self.store().module_bytes(tenant),
                 dry: wishes.dry,
             };
-            let published = self.store().write(publish).await?;
-            let Some(placed) = compared::placed(module, wishes, published)? else {
+            let published = self.change(publish).await?;
+            let Some(placed) = compared::placed((tenant, module), wishes, published)? else {
                 continue;
             };
             if !wishes.dry {

@@ -50,6 +50,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "usage",
         sql: include_str!("../../migrations/postgres/0098_usage.sql"),
     },
+    Migration {
+        number: 100,
+        name: "results of tenants",
+        sql: include_str!("../../migrations/postgres/0100_tenant_stored.sql"),
+    },
 ];
 
 impl Sql {

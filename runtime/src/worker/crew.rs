@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::events::Events;
 use crate::registry::Resolver;
 use crate::results::shelf::Shelves;
-use crate::results::{RUN, Results};
+use crate::results::{RUN, Results, Write};
 use crate::shutdown::Shutdown;
 use crate::task::Share;
 use crate::telemetry::Metrics;
@@ -120,6 +120,14 @@ impl Crew {
         let Receipt { message, lease } = receipt;
         let (name, process) = (&self.settings.name, &self.floor.incarnation);
         format!("{name}{RUN}{process} {message} {lease}")
+    }
+
+    /// Counts the bytes of what was stored about a task that is over. What is written on the
+    /// way is in the place that its end takes.
+    pub(super) fn stored(&self, write: &Write) {
+        if write.is_last() && self.results.keeps() {
+            self.steering.meter.kept(write.bytes(), write.keep);
+        }
     }
 
     /// Counts an attempt that is about to be settled so.

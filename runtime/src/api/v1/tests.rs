@@ -1,6 +1,8 @@
 //! Who may do what over HTTP, and what is answered.
 
+mod crossing;
 mod document;
+mod quotas;
 mod usage;
 mod versions;
 mod worker;

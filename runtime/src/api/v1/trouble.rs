@@ -87,6 +87,11 @@ pub(super) fn registry(error: RegistryError) -> Problem {
         | RegistryError::Crowded { .. } => {
             Problem::new(Code::LimitReached, words, "remove some of them first")
         }
+        RegistryError::ModuleBytes { .. } => Problem::new(
+            Code::QuotaExceeded,
+            words,
+            "remove modules that nobody needs, or have the quota raised",
+        ),
         RegistryError::CompilerSlow { .. } | RegistryError::CompilerMissing { .. } => {
             Problem::unavailable("the compiler", words).after(10 * SOON)
         }

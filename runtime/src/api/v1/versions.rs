@@ -17,7 +17,6 @@ use crate::task::{ModuleName, Portion, Release, TenantName, Wanted};
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -146,11 +145,9 @@ async fn steer(
             return Err(wrong("only `to` takes a share"));
         }
     };
-    let changed = plane.registry.steer(&tenant.name, &name, order).await;
+    let registry = plane.registry.changed_by(caller.actor());
+    let changed = registry.steer(&tenant.name, &name, order).await;
     let changed = changed.map_err(trouble::registry)?;
-    let became = json!({"version": changed.version, "order": wish.order, "share": wish.share});
-    let note = ("module.canary", &tenant.name, name.as_str());
-    plane.note(&caller, note, Some(became)).await;
     let canary = plane.registry.canary(&tenant.name, &name).await;
     Ok(Json(Canary {
         module: name.to_string(),
@@ -185,11 +182,9 @@ async fn pin(
         None => None,
         Some(wanted) => Some(number(&plane, (&tenant.name, &name), wanted).await?),
     };
-    let pinned = plane.registry.pin(&tenant.name, &name, number).await;
+    let registry = plane.registry.changed_by(caller.actor());
+    let pinned = registry.pin(&tenant.name, &name, number).await;
     let pinned = pinned.map_err(trouble::registry)?;
-    let became = json!({"version": pinned.version, "pinned": number.is_some()});
-    let note = ("module.pin", &tenant.name, name.as_str());
-    plane.note(&caller, note, Some(became)).await;
     Ok(Json(Pinned {
         module: name.to_string(),
         version: pinned.version,

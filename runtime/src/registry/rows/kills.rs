@@ -4,6 +4,7 @@ use super::counter;
 use crate::registry::digest::Digest;
 use crate::registry::error::RegistryError;
 use crate::registry::kills::{Aim, KILLS, KILLS_OF_ALL, Kill, read};
+use crate::registry::noted::{self, Change};
 use crate::registry::store::{Store, Work};
 use crate::sql::{Kind, Line, Row, Value};
 use crate::task::{ModuleName, TenantName};
@@ -46,6 +47,10 @@ impl Work for Put {
         line.execute(sql, values).await?;
         grow(line).await.map(Some)
     }
+
+    fn change(&self, number: &Option<u64>) -> Option<Change> {
+        noted::killed(self, *number)
+    }
 }
 
 /// Ends a kill.
@@ -64,6 +69,10 @@ impl Work for Lift {
             0 => Ok(None),
             _ => grow(line).await.map(Some),
         }
+    }
+
+    fn change(&self, number: &Option<u64>) -> Option<Change> {
+        noted::allowed(&self.aim, *number)
     }
 }
 

@@ -329,7 +329,12 @@ async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), L
 /// answer already. Who chose an id that cannot be kept gets none.
 pub(super) async fn tell(crew: &Crew, write: &Write) -> Result<Written, Left> {
     match insist(&crew.shutdown, || crew.results.write(write.clone())).await {
-        Ok(written) => Ok(written),
+        Ok(written) => {
+            if written == Written::Stored {
+                crew.stored(write);
+            }
+            Ok(written)
+        }
         Err(error @ ResultsError::Malformed { .. }) => {
             tracing::warn!(%error, "a caller cannot be told");
             Ok(Written::Stored)

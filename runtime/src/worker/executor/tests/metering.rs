@@ -1,8 +1,8 @@
 //! What attempts take, in the record of each and in the totals of their task.
 
-use super::stand::{Stand, call, message, signature};
+use super::stand::{Stand, call, message, signature, with};
 use crate::plane::UsageSums;
-use crate::task::{Day, State};
+use crate::task::{Day, Quota, Share, State};
 use serde_json::json;
 
 /// The CPU time of a task, microseconds, as the metrics have it.
@@ -128,4 +128,40 @@ async fn what_is_refused_is_in_no_bill() {
         .run(call("celery.map", "map", &json!([]), &json!(null)))
         .await;
     assert_eq!(stand.crew.tally.next_batch(), None);
+}
+
+/// The bytes of results that were counted since the last look.
+fn stored(stand: &Stand) -> u64 {
+    let told = stand.crew.steering.meter.tell();
+    told.iter().map(|(_, bytes)| bytes).sum()
+}
+
+#[tokio::test]
+async fn what_is_stored_of_a_task_is_counted_once_and_holds_those_that_follow() {
+    let stand = Stand::new().await;
+    let quota = Quota {
+        result_bytes: Some(40),
+        ..Quota::default()
+    };
+    stand.crew.take_share(&Share {
+        quota,
+        ..Share::default()
+    });
+    stand.run(message("first", &json!(null))).await;
+    let one = stored(&stand);
+    // An id, a name and `7`, at least.
+    assert!((13..30).contains(&one), "{one}");
+    stand.run(message("first", &json!(null))).await;
+    assert_eq!(stored(&stand), 0);
+    let ignored = with(message("none", &json!(null)), "ignore_result", json!(true));
+    stand.run(ignored).await;
+    assert_eq!(stored(&stand), 0);
+    let meter = &stand.crew.steering.meter;
+    assert_eq!(meter.hold(), None);
+    // What is refused is kept as well, with the words that say why.
+    stand
+        .run(call("m.nothing", "t", &json!([]), &json!(null)))
+        .await;
+    assert!(stored(&stand) > 30);
+    assert_eq!(meter.hold().unwrap().quota, "result_bytes");
 }
