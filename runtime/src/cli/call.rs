@@ -2,8 +2,8 @@
 
 use super::exit::Problem;
 use super::options::Options;
-use super::screen::Screen;
 use super::place::Place;
+use super::screen::Screen;
 use super::{Exit, moment, result, there};
 use crate::app::client::{Again, ClientError};
 use crate::app::{App, origin};

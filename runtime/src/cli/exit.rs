@@ -9,6 +9,7 @@ use crate::config::ConfigError;
 use crate::database::DatabaseError;
 use crate::platform::PlatformError;
 use crate::registry::{BucketError, RegistryError};
+use crate::remote::RemoteError;
 use crate::results::ResultsError;
 use crate::task::ModuleName;
 use std::error::Error;

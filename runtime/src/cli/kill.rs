@@ -109,11 +109,7 @@ async fn kill(
     Ok(Exit::Done)
 }
 
-async fn undo(
-    (place, tenant): Seat<'_>,
-    aim: Aim,
-    screen: &mut Screen,
-) -> anyhow::Result<Exit> {
+async fn undo((place, tenant): Seat<'_>, aim: Aim, screen: &mut Screen) -> anyhow::Result<Exit> {
     let Some(live) = place.unkill(tenant, &aim).await? else {
         return Err(not_killed(&aim.to_string()).into());
     };
@@ -190,7 +186,10 @@ async fn aim(
 ) -> anyhow::Result<Option<Aim>> {
     let usage = |error: &dyn std::fmt::Display| Problem::usage(error.to_string());
     if let Some(task) = &args.what.task {
-        let name: TaskName = place.own_name(task).parse().map_err(|error| usage(&error))?;
+        let name: TaskName = place
+            .own_name(task)
+            .parse()
+            .map_err(|error| usage(&error))?;
         return Ok(Some(Aim::Task(tenant.clone(), name)));
     }
     if let Some(module) = &args.what.module {

@@ -100,7 +100,8 @@ impl Options {
         match self.server.as_deref() {
             None | Some("") => Ok(()),
             Some(_) => {
-                let what = "this command is about this machine or its broker, not about a control plane";
+                let what =
+                    "this command is about this machine or its broker, not about a control plane";
                 Err(Problem::usage(what).hint(
                     "those that take --server: push, modules, rollback, remove, pin, unpin, canary, call, \
                      result, revoke, kill, tenant, token, audit",

@@ -2,11 +2,11 @@
 
 use super::exit::{Exit, Problem};
 use super::options::Options;
+use super::place::Place;
 use super::screen::{Screen, Spinner};
+use super::there;
 use super::{moment, show};
 use crate::app::App;
-use super::place::Place;
-use super::there;
 use crate::results::Record;
 use crate::task::{State, TaskId};
 use serde::Deserialize;
@@ -77,12 +77,7 @@ async fn show_now(app: &App, id: &TaskId, log: bool, screen: &mut Screen) -> any
 }
 
 /// Shows what is known of a task now.
-pub(crate) fn shown(
-    id: &TaskId,
-    record: Option<&Record>,
-    log: bool,
-    screen: &mut Screen,
-) -> Exit {
+pub(crate) fn shown(id: &TaskId, record: Option<&Record>, log: bool, screen: &mut Screen) -> Exit {
     screen.document(&show::document(id.as_str(), record));
     let Some(record) = record else {
         screen.line("PENDING  nothing is stored: not started yet, unknown, or expired");

@@ -45,7 +45,9 @@ pub(crate) async fn run(
         Place::Here(app) => app,
         Place::There(_) if !stamps.is_empty() => {
             let what = "--stamp revokes tasks of the broker itself, not through a control plane";
-            return Err(Problem::usage(what).hint("name the ids of the tasks").into());
+            return Err(Problem::usage(what)
+                .hint("name the ids of the tasks")
+                .into());
         }
         Place::There(remote) => {
             let whose = (&remote, &options.tenant());

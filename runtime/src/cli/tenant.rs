@@ -129,11 +129,7 @@ async fn work(place: &Place, command: Command, screen: &mut Screen) -> anyhow::R
     Ok(Exit::Done)
 }
 
-async fn create(
-    place: &Place,
-    args: CreateArgs,
-    screen: &mut Screen,
-) -> anyhow::Result<Exit> {
+async fn create(place: &Place, args: CreateArgs, screen: &mut Screen) -> anyhow::Result<Exit> {
     let CreateArgs {
         name,
         terms: edits,
@@ -220,11 +216,7 @@ async fn list(place: &Place, screen: &mut Screen) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-async fn delete(
-    place: &Place,
-    args: &DeleteArgs,
-    screen: &mut Screen,
-) -> anyhow::Result<Exit> {
+async fn delete(place: &Place, args: &DeleteArgs, screen: &mut Screen) -> anyhow::Result<Exit> {
     let name = &args.name;
     let tenant = place.delete_tenant(name, args.force).await?;
     let left = tenant.broker.as_deref();

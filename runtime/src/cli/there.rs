@@ -36,7 +36,9 @@ pub(crate) async fn call(
 ) -> anyhow::Result<Exit> {
     if args.id.is_some() {
         let what = "--id names the task, and through a control plane that does";
-        return Err(Problem::usage(what).hint("leave --id out; the id is printed").into());
+        return Err(Problem::usage(what)
+            .hint("leave --id out; the id is printed")
+            .into());
     }
     let (positional, named) = call::arguments(args)?;
     let when = call::when(args, Clock::System.now())?;

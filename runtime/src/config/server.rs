@@ -166,7 +166,10 @@ mod tests {
     #[test]
     fn a_server_is_reached_over_tls_or_within_this_machine() {
         for (text, url) in [
-            ("https://celeriac.example.com", "https://celeriac.example.com"),
+            (
+                "https://celeriac.example.com",
+                "https://celeriac.example.com",
+            ),
             ("https://h:8443/", "https://h:8443"),
             ("https://h/celeriac/", "https://h/celeriac"),
             ("http://127.0.0.1:8790", "http://127.0.0.1:8790"),
@@ -186,8 +189,17 @@ mod tests {
     #[test]
     fn what_is_no_url_of_a_server_is_refused_with_the_form() {
         for text in [
-            "h", "ftp://h", "https://", "https:///x", "https://:80", "https://h:x", "https://h/?a=b",
-            "https://h#f", "https://a b", "https://h/../x", "https://me:pw@h",
+            "h",
+            "ftp://h",
+            "https://",
+            "https:///x",
+            "https://:80",
+            "https://h:x",
+            "https://h/?a=b",
+            "https://h#f",
+            "https://a b",
+            "https://h/../x",
+            "https://me:pw@h",
         ] {
             let error = server(text).unwrap_err();
             assert!(error.contains("https://HOST[:PORT]"), "{text}: {error}");
@@ -210,9 +222,18 @@ mod tests {
     #[test]
     fn a_token_and_a_server_belong_together() {
         for (text, words) in [
-            ("token = \"hunter2\"\n", "token is \"***\": there is no server"),
-            ("token_file = \"/t\"\n", "token_file is \"/t\": there is no server"),
-            ("server = \"https://h\"\n", "there is no token for it; set CELERIAC_TOKEN"),
+            (
+                "token = \"hunter2\"\n",
+                "token is \"***\": there is no server",
+            ),
+            (
+                "token_file = \"/t\"\n",
+                "token_file is \"/t\": there is no server",
+            ),
+            (
+                "server = \"https://h\"\n",
+                "there is no token for it; set CELERIAC_TOKEN",
+            ),
         ] {
             let error = check(text).unwrap_err();
             assert!(error.contains(words), "{error}");

@@ -136,7 +136,9 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
 /// Tells whether one side refused what the other said before anything was asked.
 fn is_of_tls(error: &(dyn Error + 'static)) -> bool {
     // TLS speaks through errors of I/O, whose inner error is not their source.
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let inner = error
+        .downcast_ref::<io::Error>()
+        .and_then(io::Error::get_ref);
     error.is::<rustls::Error>()
         || inner.is_some_and(|inner| is_of_tls(inner))
         || error.source().is_some_and(is_of_tls)

@@ -87,8 +87,8 @@ fn remote(url: &str, authorities: Option<PathBuf>) -> Result<Remote, RemoteError
 #[tokio::test]
 async fn a_request_has_its_path_its_query_the_token_and_who_asks() {
     let stub = Stub::says("200 OK", "{\"a\":1}").await;
-    let asked = stub
-        .remote()
+    let remote = stub.remote();
+    let asked = remote
         .put(&["v1", "a b/../c", "?x=1"])
         .query("name", Some("a&b"))
         .query("none", None::<u32>)
@@ -132,7 +132,8 @@ async fn a_path_that_leads_elsewhere_is_not_asked_for() {
 
 #[tokio::test]
 async fn a_refusal_is_told_in_the_words_of_the_control_plane() {
-    let body = json!({"error": {"code": "forbidden", "message": "m", "hint": "h", "request_id": "r"}});
+    let body =
+        json!({"error": {"code": "forbidden", "message": "m", "hint": "h", "request_id": "r"}});
     let stub = Stub::says("403 Forbidden", &body.to_string()).await;
     let error = stub.remote().get(&["v1"]).done().await.unwrap_err();
     let RemoteError::Refused {

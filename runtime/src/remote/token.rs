@@ -89,7 +89,10 @@ mod tests {
             assert_eq!(read("clr_hunter2\n", mode), Ok(Token::new("clr_hunter2")));
         }
         let longest = "x".repeat(TOKEN_BYTES);
-        assert_eq!(read(&format!("{longest}\n"), 0o600), Ok(Token::new(&longest)));
+        assert_eq!(
+            read(&format!("{longest}\n"), 0o600),
+            Ok(Token::new(&longest))
+        );
     }
 
     #[test]
@@ -107,7 +110,10 @@ mod tests {
         for text in ["", "\n", "two hunter2", "h\u{e4}nter2", long.as_str()] {
             let error = read(text, 0o600).unwrap_err();
             assert!(error.contains("holds no token"), "{error}");
-            assert!(!error.contains("hunter2") && !error.contains("xxx"), "{error}");
+            assert!(
+                !error.contains("hunter2") && !error.contains("xxx"),
+                "{error}"
+            );
         }
         assert_eq!(format!("{:?}", Token::new("hunter2")), "Token(***)");
     }

@@ -79,7 +79,10 @@ fn modules_are_pushed_shown_pinned_rolled_back_killed_and_removed() {
         "2%",
     ];
     let second = ends.push(&ends.away, "report", &canary).good().json();
-    assert_eq!((&second["canary"], &second["runs"]), (&json!("10%"), &json!(false)));
+    assert_eq!(
+        (&second["canary"], &second["runs"]),
+        (&json!("10%"), &json!(false))
+    );
     let listed = ends.agree(&["modules"]);
     assert_eq!(listed["modules"][0]["canary"]["state"], "runs");
     let listed = ends.agree(&["modules", "words"]);
@@ -93,13 +96,28 @@ fn modules_are_pushed_shown_pinned_rolled_back_killed_and_removed() {
     assert_eq!(back["version"], 2);
     ends.away.json(&["rollback", "words"]);
     let pinned = ends.away.json(&["pin", "words", "1.0.0"]);
-    assert_eq!((&pinned["version"], &pinned["pinned"]), (&json!(1), &json!(true)));
+    assert_eq!(
+        (&pinned["version"], &pinned["pinned"]),
+        (&json!(1), &json!(true))
+    );
     let waits = ends.away.run(&["unpin", "words"]).good().out;
-    assert!(waits.contains("runs version 1 until the next push"), "{waits}");
+    assert!(
+        waits.contains("runs version 1 until the next push"),
+        "{waits}"
+    );
+    kills(&ends, &first);
+}
 
-    let killed = ends.away.json(&["kill", "--module", "words", "--reason", "why"]);
+/// Kills the module and its component, allows them again, and takes the module away.
+fn kills(ends: &Ends, first: &Value) {
+    let killed = ends
+        .away
+        .json(&["kill", "--module", "words", "--reason", "why"]);
     assert_eq!(killed["kill"]["reason"], "why");
-    assert_eq!(ends.agree(&["kill", "--list"])["kills"], json!([killed["kill"]]));
+    assert_eq!(
+        ends.agree(&["kill", "--list"])["kills"],
+        json!([killed["kill"]])
+    );
     ends.away
         .run(&["call", "words.echo", "-a", "[1]"])
         .refused(3, &["why"]);
@@ -125,7 +143,9 @@ fn tasks_are_called_waited_for_and_revoked() {
         away.json(&["push", &file, "--name", module]);
     }
     let echo = ["call", "text.echo", "-a", "[[1.50,9007199254740993]]"];
-    let ended = away.run(&[&echo[..], &["--wait", "--json"]].concat()).good();
+    let ended = away
+        .run(&[&echo[..], &["--wait", "--json"]].concat())
+        .good();
     assert!(ended.out.contains("[1.50,9007199254740993]"), "{ended}");
     let ended = ended.json();
     let id = ended["id"].as_str().expect("an id");
@@ -134,7 +154,13 @@ fn tasks_are_called_waited_for_and_revoked() {
     let shown = away.run(&echo[..]).good();
     assert_eq!(shown.out.trim().len(), 36, "{shown}");
 
-    let fails = ["call", "flaky.fails", "-a", "[\"ValueError\",\"boom\"]", "--wait"];
+    let fails = [
+        "call",
+        "flaky.fails",
+        "-a",
+        "[\"ValueError\",\"boom\"]",
+        "--wait",
+    ];
     away.run(&fails).refused(1, &["ValueError", "boom"]);
     let id = sent(away, &["text.echo", "-a", "[1]", "--countdown", "1h"]);
     away.run(&["result", &id]).refused(5, &["PENDING"]);
@@ -142,14 +168,20 @@ fn tasks_are_called_waited_for_and_revoked() {
         .refused(6, &["not finished", "celeriac result"]);
     let revoked = away.json(&["revoke", &id]);
     assert_eq!(revoked["revoked"], json!([{"id": id, "state": "REVOKED"}]));
-    assert_eq!(away.run(&["result", &id, "--wait", "--json"]).json()["state"], "REVOKED");
+    assert_eq!(
+        away.run(&["result", &id, "--wait", "--json"]).json()["state"],
+        "REVOKED"
+    );
 
     away.run(&["call", "text.echo"]).refused(2, &["text"]);
-    away.run(&["call", "text.nothing"]).refused(5, &["text.nothing"]);
+    away.run(&["call", "text.nothing"])
+        .refused(5, &["text.nothing"]);
     away.run(&["call", "text.echo", "-a", "[1]", "--id", "x"])
         .refused(2, &["--id"]);
-    away.run(&["revoke", "--stamp", "a=b"]).refused(2, &["--stamp"]);
-    away.run(&["result", "no-such-task"]).refused(5, &["no-such-task"]);
+    away.run(&["revoke", "--stamp", "a=b"])
+        .refused(2, &["--stamp"]);
+    away.run(&["result", "no-such-task"])
+        .refused(5, &["no-such-task"]);
     assert!(!away.data().exists(), "nothing is kept here");
 }
 
@@ -164,26 +196,55 @@ fn sent(away: &Stage, call: &[&str]) -> String {
 fn tenants_tokens_and_the_audit_are_there() {
     let ends = Ends::new();
     let away = &ends.away;
-    let made = away.json(&["tenant", "create", "acme", "--weight", "50", "--may", "http:a.example"]);
+    let made = away.json(&[
+        "tenant",
+        "create",
+        "acme",
+        "--weight",
+        "50",
+        "--may",
+        "http:a.example",
+    ]);
     assert_eq!(made["tenant"]["weight"], 50);
-    away.run(&["tenant", "create", "acme"]).refused(3, &["acme"]);
+    away.run(&["tenant", "create", "acme"])
+        .refused(3, &["acme"]);
     let broker = "amqp://acme:s3cret@127.0.0.1:1/acme";
-    let change = ["tenant", "change", "acme", "--concurrency", "4", "--tenant-broker", broker];
+    let change = [
+        "tenant",
+        "change",
+        "acme",
+        "--concurrency",
+        "4",
+        "--tenant-broker",
+        broker,
+    ];
     let changed = away.json(&change);
     assert_eq!(changed["tenant"]["quota"]["concurrency"], 4);
     // What is not said stays, the password that was not told too.
     away.json(&["tenant", "change", "acme", "--cpu-per-day", "2h"]);
     let shown = ends.agree(&["tenant", "show", "acme"]);
     assert_eq!(shown["tenant"]["quota"]["concurrency"], 4);
-    assert_eq!(shown["tenant"]["broker"], "amqp://acme:***@127.0.0.1:1/acme");
+    assert_eq!(
+        shown["tenant"]["broker"],
+        "amqp://acme:***@127.0.0.1:1/acme"
+    );
     let audit = ends.plane.stage.json(&["audit", "-N", "1"]);
     let became = audit["audit"][0]["became"].as_object().expect("members");
     assert_eq!(became.keys().collect::<Vec<_>>(), ["quota"]);
-    assert_eq!(away.json(&["tenant", "suspend", "acme"])["tenant"]["suspended"], true);
+    assert_eq!(
+        away.json(&["tenant", "suspend", "acme"])["tenant"]["suspended"],
+        true
+    );
     away.json(&["tenant", "resume", "acme"]);
 
     let expires = ["--expires", "90d", "--name", "ci"];
-    let made = away.json(&[&["token", "create", "--scope", "deploy", "-T", "acme"], &expires[..]].concat());
+    let made = away.json(
+        &[
+            &["token", "create", "--scope", "deploy", "-T", "acme"],
+            &expires[..],
+        ]
+        .concat(),
+    );
     assert_eq!(made["token"]["name"], "ci");
     let id = made["token"]["id"].as_str().expect("an id");
     let rotated = away.json(&["token", "rotate", id, "-T", "acme", "--grace", "1h"]);
@@ -204,16 +265,22 @@ fn tenants_tokens_and_the_audit_are_there() {
 fn a_token_does_what_it_is_for_and_is_told_what_it_is_not() {
     let ends = Ends::new();
     ends.away.json(&["tenant", "create", "acme"]);
-    ends.push(&ends.away, "text", &[]).good();
+    assert_eq!(ends.push(&ends.away, "text", &[]).code, 0);
     let [deploy, call, reader] = ["deploy", "call", "read-only"].map(|scope| ends.of_acme(scope));
-    ends.push(&deploy, "text", &["-T", "acme"]).good();
-    assert_eq!(reader.json(&["modules", "-T", "acme"])["modules"][0]["name"], "words");
+    assert_eq!(ends.push(&deploy, "text", &["-T", "acme"]).code, 0);
+    assert_eq!(
+        reader.json(&["modules", "-T", "acme"])["modules"][0]["name"],
+        "words"
+    );
     for (away, arguments) in [
         (&deploy, &["kill", "--module", "words", "-T", "acme"][..]),
         (&deploy, &["call", "words.echo", "-a", "[1]", "-T", "acme"]),
         (&deploy, &["tenant", "list"]),
         (&deploy, &["tenant", "create", "other"]),
-        (&deploy, &["token", "create", "--scope", "deploy", "-T", "acme"]),
+        (
+            &deploy,
+            &["token", "create", "--scope", "deploy", "-T", "acme"],
+        ),
         (&deploy, &["token", "list"]),
         (&deploy, &["audit", "-T", "acme"]),
         (&call, &["remove", "words", "-T", "acme"]),
@@ -226,7 +293,8 @@ fn a_token_does_what_it_is_for_and_is_told_what_it_is_not() {
     // What is another tenant's looks like what is not there.
     for away in [&deploy, &reader] {
         away.run(&["modules"]).refused(5, &["default"]);
-        away.run(&["modules", "-T", "nobody"]).refused(5, &["nobody"]);
+        away.run(&["modules", "-T", "nobody"])
+            .refused(5, &["nobody"]);
     }
     let wrong = elsewhere(&ends.plane, "clr_0123456789ab_00");
     wrong.run(&["modules"]).refused(2, &["token", "hint: "]);
@@ -245,11 +313,18 @@ fn a_control_plane_that_is_away_or_strange_is_told_with_what_to_do() {
         away.run(&["modules", "--server", url])
             .refused(2, &["could be read on the way", "https://"]);
     }
-    away.run(&["modules"]).refused(2, &["token", "--server URL"]);
+    away.run(&["modules"])
+        .refused(2, &["token", "--server URL"]);
     stage()
         .run(&["modules", "--server", gone])
         .refused(2, &["CELERIAC_TOKEN"]);
-    for command in [&["queues"][..], &["purge", "celery"], &["inspect", "ping"], &["gc"], &["dev"]] {
+    for command in [
+        &["queues"][..],
+        &["purge", "celery"],
+        &["inspect", "ping"],
+        &["gc"],
+        &["dev"],
+    ] {
         let ran = away.run(&[command, &["--server", gone]].concat());
         ran.refused(2, &["not about a control plane"]);
     }
@@ -261,7 +336,10 @@ fn a_control_plane_that_is_away_or_strange_is_told_with_what_to_do() {
         format!("{}{}", shown.out, shown.err)
     };
     let shown = said(&stage().with("server", gone).with("token", "clr_hunter2"));
-    assert!(shown.contains("***") && !shown.contains("hunter2"), "{shown}");
+    assert!(
+        shown.contains("***") && !shown.contains("hunter2"),
+        "{shown}"
+    );
 }
 
 #[test]
@@ -284,7 +362,8 @@ fn a_certificate_of_ones_own_is_trusted_where_its_authority_is_named() {
     let away = away.with("token_file", &file.display().to_string());
     away.run(&["tenant", "list"]).refused(2, &["chmod 600"]);
     mode(0o600);
-    away.run(&["tenant", "list"]).refused(2, &["no TLS", "server_ca"]);
+    away.run(&["tenant", "list"])
+        .refused(2, &["no TLS", "server_ca"]);
     let away = away.with("server_ca", &path("ca.pem"));
     let listed = until("it listens", || {
         let ran = away.run(&["tenant", "list", "--json"]);

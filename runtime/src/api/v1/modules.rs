@@ -175,7 +175,9 @@ async fn rollback(
             let what = "version and release name a version both";
             return Err(Problem::invalid(what, "send one of them"));
         }
-        (Some(release), None) => Some(versions::number(&plane, (&tenant.name, &name), release).await?),
+        (Some(release), None) => {
+            Some(versions::number(&plane, (&tenant.name, &name), release).await?)
+        }
         (None, number) => number,
     };
     let moved = plane.registry.rollback(&tenant.name, &name, number);

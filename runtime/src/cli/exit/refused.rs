@@ -34,8 +34,14 @@ fn in_our_words(hint: &str) -> String {
         ("?breaking=true", "--breaking"),
         ("?allow_older=true", "--allow-older"),
         ("?canary=5%25", "--canary 5%"),
-        ("GET /v1/tenants/{tenant}/modules lists", "`celeriac modules NAME` shows"),
-        ("GET /v1/tenants/{tenant}/kills tells", "`celeriac kill --list` tells"),
+        (
+            "GET /v1/tenants/{tenant}/modules lists",
+            "`celeriac modules NAME` shows",
+        ),
+        (
+            "GET /v1/tenants/{tenant}/kills tells",
+            "`celeriac kill --list` tells",
+        ),
     ];
     let said = |hint: String, (theirs, ours): (&str, &str)| hint.replace(theirs, ours);
     WORDS.into_iter().fold(hint.to_owned(), said)

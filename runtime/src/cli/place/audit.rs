@@ -26,7 +26,11 @@ impl Place {
                     .query("after", query.before)
                     .query("tenant", query.tenant.as_ref().map(TenantName::as_str));
                 let page: Audit = asked.document().await?;
-                let rows = page.entries.into_iter().map(row).collect::<Result<_, _>>()?;
+                let rows = page
+                    .entries
+                    .into_iter()
+                    .map(row)
+                    .collect::<Result<_, _>>()?;
                 Ok((rows, read::maybe("number", page.next.as_deref())?))
             }
         }

@@ -83,10 +83,7 @@ impl Place {
                 let (platform, actor) = (app.platform().await?, Actor::on_the_machine());
                 Ok(platform.revoke_token(&actor, tenant, id).await?)
             }
-            Self::There(remote) => Ok(remote
-                .delete(&path(tenant, &[id.as_str()]))
-                .done()
-                .await?),
+            Self::There(remote) => Ok(remote.delete(&path(tenant, &[id.as_str()])).done().await?),
         }
     }
 }

@@ -105,7 +105,10 @@ async fn a_rollback_takes_a_number_or_a_name_and_a_canary_its_rule() {
     for (wrong, code) in [
         (json!({"release": "9.0.0"}), Code::NotFound),
         (json!({"release": "new"}), Code::InvalidRequest),
-        (json!({"release": "1.0.0", "version": 1}), Code::InvalidRequest),
+        (
+            json!({"release": "1.0.0", "version": 1}),
+            Code::InvalidRequest,
+        ),
     ] {
         let answer = stand.post("/rollback", wrong.clone()).await;
         assert_eq!(answer.code(), code, "{wrong}");
@@ -120,7 +123,10 @@ async fn a_rollback_takes_a_number_or_a_name_and_a_canary_its_rule() {
     let (acme, images) = ("acme".parse().unwrap(), "images".parse().unwrap());
     let registry = &stand.house.registry;
     let canary = registry.canary(&acme, &images).await.unwrap().unwrap();
-    assert_eq!((canary.rule.runs, canary.rule.points), (7, Portion::percent(2)));
+    assert_eq!(
+        (canary.rule.runs, canary.rule.points),
+        (7, Portion::percent(2))
+    );
 }
 
 #[tokio::test]
