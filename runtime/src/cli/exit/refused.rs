@@ -63,7 +63,8 @@ fn refusal(code: Code, status: u16) -> Exit {
         | Code::TooLarge
         | Code::ComponentRefused
         | Code::KeyReused
-        | Code::LimitReached => Exit::Refused,
+        | Code::LimitReached
+        | Code::QuotaExceeded => Exit::Refused,
         Code::RequestTimeout
         | Code::QueueFull
         | Code::TooManyWaiting
