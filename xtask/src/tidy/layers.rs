@@ -79,7 +79,7 @@ const fn may_import(layer: Layer) -> &'static [Layer] {
 }
 
 /// Single imports beyond the layers, each with its reason.
-pub(super) const EXCEPTIONS: [(&str, &str, &str); 19] = [
+pub(super) const EXCEPTIONS: [(&str, &str, &str); 15] = [
     (
         "registry",
         "database",
@@ -90,22 +90,7 @@ pub(super) const EXCEPTIONS: [(&str, &str, &str); 19] = [
         "sql",
         "its rows live where the operator keeps them",
     ),
-    (
-        "registry",
-        "remote",
-        "a worker's registry follows that of a control plane",
-    ),
     ("platform", "sql", "its rows live beside the registry's"),
-    (
-        "platform",
-        "database",
-        "with SQLite they live in the one database file",
-    ),
-    (
-        "sql",
-        "database",
-        "the steps of both have the same numbers and names",
-    ),
     (
         "api",
         "sql",
@@ -116,11 +101,6 @@ pub(super) const EXCEPTIONS: [(&str, &str, &str); 19] = [
         "api",
         "config",
         "a stand of its tests is made from a configuration",
-    ),
-    (
-        "platform",
-        "remote",
-        "a worker tells its control plane what was used",
     ),
     (
         "api",
