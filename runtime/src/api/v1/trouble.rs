@@ -95,13 +95,7 @@ pub(super) fn registry(error: RegistryError) -> Problem {
         RegistryError::CompilerSlow { .. } | RegistryError::CompilerMissing { .. } => {
             Problem::unavailable("the compiler", words).after(10 * SOON)
         }
-        RegistryError::Storage { source, .. } => {
-            let kind = source.kind();
-            match matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
-                true => full(words),
-                false => Problem::unavailable("the store of components", words),
-            }
-        }
+        RegistryError::Storage { source, .. } => storage(source.kind(), words),
         RegistryError::Database(DatabaseError::Full { .. }) => full(words),
         RegistryError::Sql(error) => sql(&error),
         RegistryError::Replica(_) => Problem::new(
@@ -112,6 +106,13 @@ pub(super) fn registry(error: RegistryError) -> Problem {
         RegistryError::Bucket(_) => Problem::unavailable("the store of components", words),
         RegistryError::Database(_) => Problem::unavailable("the database", words),
         RegistryError::Sandbox(_) => Problem::unavailable("the sandbox", words),
+    }
+}
+
+fn storage(kind: ErrorKind, words: String) -> Problem {
+    match matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded) {
+        true => full(words),
+        false => Problem::unavailable("the store of components", words),
     }
 }
 

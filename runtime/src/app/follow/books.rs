@@ -15,20 +15,24 @@ impl Books for Follower {
     async fn count(&self, batch: &UsageBatch) -> Result<(), Uncounted> {
         let ask = self.0.remote.post(&["v1", "worker", "usage"]);
         let told = ask.json(batch).within(PATIENCE).document::<UsageTold>();
-        told.await.map(drop).map_err(uncounted)
+        told.await.map(drop).map_err(|error| uncounted(&error))
     }
 }
 
 /// A batch is given up where it is wrong itself: asking again would end the same way. A token
 /// that is refused can be mended, and what was used meanwhile is in the bill then.
-fn uncounted(error: RemoteError) -> Uncounted {
+fn uncounted(error: &RemoteError) -> Uncounted {
     let reason = error.to_string();
-    match error {
+    let is_wrong = matches!(
+        error,
         RemoteError::Refused {
             status: 400 | 413 | 422,
             ..
-        } => Uncounted::Refused { reason },
-        _ => Uncounted::Away { reason },
+        }
+    );
+    match is_wrong {
+        true => Uncounted::Refused { reason },
+        false => Uncounted::Away { reason },
     }
 }
 
@@ -50,7 +54,7 @@ mod tests {
     #[test]
     fn only_a_batch_that_is_wrong_itself_is_given_up() {
         for code in Code::ALL {
-            let given_up = matches!(uncounted(refused(code)), Uncounted::Refused { .. });
+            let given_up = matches!(uncounted(&refused(code)), Uncounted::Refused { .. });
             assert_eq!(
                 given_up,
                 matches!(code.status(), 400 | 413 | 422),
@@ -61,6 +65,6 @@ mod tests {
             url: "http://h".to_owned(),
             reason: "gone".to_owned(),
         };
-        assert!(matches!(uncounted(away), Uncounted::Away { .. }));
+        assert!(matches!(uncounted(&away), Uncounted::Away { .. }));
     }
 }
