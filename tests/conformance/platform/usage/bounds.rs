@@ -124,7 +124,7 @@ mod check {
             entries.extend(page);
         }
         // Those, and one for the rest.
-        assert_eq!(entries.len() as i64, USAGE_NAMES + 1);
+        assert_eq!(i64::try_from(entries.len()).unwrap(), USAGE_NAMES + 1);
         let of = |task: &str| {
             let found = entries
                 .iter()
