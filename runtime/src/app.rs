@@ -1,5 +1,6 @@
 //! The whole of a process, put together from its configuration.
 
+mod around;
 mod beside;
 mod by_hand;
 pub mod calls;
@@ -8,15 +9,18 @@ mod confined;
 mod egress;
 mod error;
 mod facts;
+mod follow;
 mod housekeeping;
 mod lanes;
 mod ledger;
 mod listen;
 mod look;
+mod remote;
 mod secrets;
 mod serve;
 mod steered;
 mod stores;
+mod teller;
 mod tenants;
 mod work;
 
@@ -24,6 +28,7 @@ pub use beside::Beside;
 pub use by_hand::by_hand;
 pub use confined::confine;
 pub use error::StartError;
+pub use remote::remote;
 pub use serve::Serving;
 pub use tenants::tell_redis;
 pub use work::Started;
@@ -36,7 +41,7 @@ use crate::confine::Walls;
 use crate::database::Database;
 use crate::policy::grants::Granted;
 use crate::policy::route;
-use crate::registry::{Compiler, Registry};
+use crate::registry::{Compiler, Registry, Store};
 use crate::results::Results;
 use crate::results::orders::Orders;
 use crate::results::shelf::Shelves;
@@ -207,7 +212,7 @@ impl App {
             attempts: SPARE_SLOTS,
             pooling: Pooling::Never,
         };
-        self.registry_with(&settings).await
+        self.registry_with(self.store().await?, &settings).await
     }
 
     /// Returns a client on the same stores; it must not outlive them.
@@ -241,10 +246,13 @@ impl App {
         self.files.close().await;
     }
 
-    async fn registry_with(&self, settings: &EngineSettings) -> Result<Registry, StartError> {
+    async fn registry_with(
+        &self,
+        store: Store,
+        settings: &EngineSettings,
+    ) -> Result<Registry, StartError> {
         let engine = Engine::new(settings)?;
         let compiler = Compiler::this_program().map_err(StartError::Program)?;
-        let store = self.store().await?;
         Ok(Registry::open(store, &self.home, engine, compiler).await?)
     }
 }

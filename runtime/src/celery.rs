@@ -1,5 +1,6 @@
 //! Celery's formats: what is on the wire. No I/O, no decisions.
 
+mod base64;
 pub mod body;
 pub mod broadcast;
 pub mod compression;

@@ -23,6 +23,7 @@ mod moment;
 mod new;
 mod options;
 mod pin;
+mod place;
 mod purge;
 mod push;
 mod queues;
@@ -36,7 +37,9 @@ mod tenant;
 mod test;
 #[cfg(test)]
 mod tests;
+mod there;
 mod token;
+mod usage;
 mod why;
 mod worker;
 
@@ -144,6 +147,9 @@ enum Command {
     /// Show what was changed, and by whom.
     #[command(after_help = audit::JSON)]
     Audit(audit::Args),
+    /// Show what tenants used, by day, module and task.
+    #[command(after_help = usage::JSON)]
+    Usage(usage::Args),
     /// Check the configuration.
     #[command(subcommand)]
     Config(config::Command),
@@ -216,6 +222,9 @@ fn parse(arguments: &[OsString]) -> Result<Cli, clap::Error> {
 
 fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
     let options = cli.options;
+    if !cli.command.goes_through_a_server() {
+        options.without_server()?;
+    }
     if cli.command.is_about_tasks() {
         options.known_tenant()?;
     } else if !cli.command.is_for_a_tenant() {
@@ -250,6 +259,7 @@ fn run(cli: Cli, screen: &mut Screen) -> anyhow::Result<Exit> {
         Command::Tenant(command) => wait_for(tenant::run(command, &options, screen)),
         Command::Token(command) => wait_for(token::run(command, &options, screen)),
         Command::Audit(args) => wait_for(audit::run(args, &options, screen)),
+        Command::Usage(args) => wait_for(usage::run(args, &options, screen)),
         Command::Gc => wait_for(gc::run(&options, screen)),
         // Handled before there is a screen: its output is not text.
         Command::Compile { .. } | Command::Cell { .. } => Ok(Exit::Usage),
@@ -280,9 +290,37 @@ impl Command {
                 | Self::Modules(_)
                 | Self::Rollback(_)
                 | Self::Remove(_)
+                | Self::Pin(_)
+                | Self::Unpin(_)
+                | Self::Canary(_)
                 | Self::Token(_)
                 | Self::Audit(_)
+                | Self::Usage(_)
                 | Self::Kill(_)
+        )
+    }
+
+    /// Tells whether it can be done through a control plane. What is left out is about this
+    /// machine, or about the broker of the configuration.
+    fn goes_through_a_server(&self) -> bool {
+        matches!(
+            self,
+            Self::Push(_)
+                | Self::Modules(_)
+                | Self::Rollback(_)
+                | Self::Remove(_)
+                | Self::Pin(_)
+                | Self::Unpin(_)
+                | Self::Canary(_)
+                | Self::Call(_)
+                | Self::Result(_)
+                | Self::Revoke(_)
+                | Self::Kill(_)
+                | Self::Tenant(_)
+                | Self::Token(_)
+                | Self::Audit(_)
+                | Self::Worker(_)
+                | Self::Config(_)
         )
     }
 }

@@ -20,6 +20,7 @@ mod reader;
 mod routes;
 mod secrets;
 mod serve;
+mod server;
 mod tasks;
 mod tenants;
 #[cfg(test)]
@@ -43,7 +44,8 @@ pub use raw::{ENV_PREFIX, FILE_BYTES, RawConfig, RawValue, Source, Written};
 pub use reader::Effective;
 pub use secrets::SecretSource;
 pub use serve::ServeConfig;
-pub use tenants::TenantConfig;
+pub use server::{ServerConfig, TokenSource};
+pub use tenants::{Places, TenantConfig};
 pub use transport::{BrokerOptions, ResultOptions, SentinelOptions};
 pub use worker::{CONCURRENCY, WorkerConfig, check_queue};
 
@@ -95,6 +97,8 @@ pub struct Config {
     pub aliases: BTreeMap<String, String>,
     /// What tasks may reach, by whom that is granted to.
     pub grants: BTreeMap<String, Grant>,
+    /// What they may reach at most, as a control plane says; `None`: what is granted.
+    pub may: Option<Vec<String>>,
     /// How is sent what tasks send by HTTP.
     pub http: HttpConfig,
     /// What tasks may read that it is granted to.
@@ -111,6 +115,8 @@ pub struct Config {
     pub publish: PublishConfig,
     /// How the control plane is served.
     pub serve: ServeConfig,
+    /// The control plane that commands and workers work through; `None`: this machine's own.
+    pub server: Option<ServerConfig>,
 }
 
 impl Config {
@@ -158,6 +164,7 @@ impl Config {
         let http = http::read(&mut reader)?;
         let publish = PublishConfig::read(&mut reader)?;
         let serve = ServeConfig::read(&mut reader, &data)?;
+        let server = ServerConfig::read(&mut reader)?;
         let effective = reader.finish()?;
         Ok((
             Self {
@@ -176,6 +183,7 @@ impl Config {
                 tenants,
                 aliases,
                 grants,
+                may: None,
                 http,
                 values,
                 secrets,
@@ -184,6 +192,7 @@ impl Config {
                 rates,
                 publish,
                 serve,
+                server,
             },
             effective,
         ))

@@ -24,6 +24,7 @@
 //! | | [`resp`] | connections to Redis |
 //! | | [`amqp`] | connections to RabbitMQ |
 //! | | [`sql`] | SQLite files and Postgres servers, of Celery's database results and of the control plane |
+//! | | [`remote`] | requests to a control plane over HTTP |
 //! | seams | [`broker`] | where messages wait, and its drivers |
 //! | | [`results`] | where states and results are, and its drivers |
 //! | | [`bus`] | events and remote control, and its drivers |
@@ -54,6 +55,7 @@ pub mod plane;
 
 pub mod amqp;
 pub mod database;
+pub mod remote;
 pub mod resp;
 pub mod sql;
 

@@ -13,7 +13,9 @@ mod schemas;
 mod tasks;
 mod tenants;
 mod tokens;
+mod usage;
 mod versions;
+mod worker;
 
 pub use audit::{Audit, AuditEntry};
 pub use error::{Code, Failure, Fault};
@@ -30,7 +32,16 @@ pub use tasks::{
 };
 pub use tenants::{TenantChange, TenantEnd, TenantView, TenantWish, Tenants};
 pub use tokens::{NewTokenView, RotateWish, TokenView, TokenWish, Tokens};
+pub use usage::{
+    BATCH_ROWS, REST, UsageBatch, UsageBy, UsageEntry, UsagePage, UsagePlace, UsageRow, UsageSums,
+    UsageTold, csv, usage_days,
+};
 pub use versions::{
     BeforeView, Canary, CanaryOrder, CanaryView, CanaryWish, ChangesView, EndsView, FindingView,
     PinWish, Pinned,
+};
+pub use worker::{
+    CanaryReport, ComponentView, DESCRIBED, DescribeWish, Described, ENDS, ModulesKnown,
+    NEWS_SECONDS, Noted, OrdersKnown, WORKER_BYTES, WorkerCanary, WorkerEnds, WorkerModule,
+    WorkerModules, WorkerOrders, WorkerPresence, WorkerTenant, WorkerVersion,
 };

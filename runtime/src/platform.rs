@@ -1,5 +1,5 @@
-//! Who may use this installation, on what terms, and who changed what: tenants, their
-//! tokens, and the audit.
+//! Who may use this installation, on what terms, who changed what, and what was used:
+//! tenants, their tokens, the audit and the bill.
 //!
 //! It knows neither HTTP nor modules. Each change writes its audit row in the same
 //! transaction, so that none is there without the other.
@@ -14,6 +14,7 @@ mod random;
 mod tenant;
 mod tenants;
 pub mod tokens;
+mod usage;
 
 pub use audit::{Actor, AuditQuery, AuditRow, Entry};
 pub use error::PlatformError;
@@ -22,6 +23,9 @@ pub use issued::Issuer;
 pub use tenant::{Tenant, Terms};
 pub use tenants::{PAGE, TENANTS};
 pub use tokens::{Identity, NewToken, Token, TokenId, TokenTerms, TokenText, Unauthenticated};
+pub use usage::{
+    Books, TELLERS, TELLERS_KEPT, USAGE_KEPT, USAGE_NAMES, USAGE_PAGE, Uncounted, UsageQuery,
+};
 
 use crate::clock::Clock;
 use crate::sql::{Kind, Link, Row, Sql, SqlError};

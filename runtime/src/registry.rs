@@ -18,10 +18,13 @@ mod error;
 mod files;
 mod garbage;
 mod kills;
+mod news;
+mod noted;
 pub mod owner;
 mod pin;
 mod presence;
 mod refused;
+mod replica;
 mod resolver;
 mod rows;
 mod seal;
@@ -37,14 +40,17 @@ pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
 pub use garbage::{Collected, FOREIGN_ARTIFACT_KEPT, GRACE};
 pub use kills::{Aim, Kill};
+pub use news::{News, Numbers};
 pub use pin::Pinned;
 pub use presence::LiveReport;
 pub use refused::VersionRefused;
+pub use replica::{Copied, Fetched, Followed, ModuleCopy, Reached, ReplicaError, tenants_known};
 pub use resolver::{Guarded, Loaded, Missing, Resolution, Resolver, Side, Trouble, Worker};
 pub use store::Store;
 pub use upload::{Before, PushStep, Pushed, Wishes};
 
 use crate::clock::Clock;
+use crate::platform::Actor;
 use crate::policy::compat::Finding;
 use crate::task::{ModuleName, Release, TenantName};
 use ::bytes::Bytes;
@@ -61,7 +67,7 @@ const DESCRIBING: usize = 2;
 
 /// All modules of an installation. A cheap handle: clones share everything.
 #[derive(Debug, Clone)]
-pub struct Registry(Arc<Inner>);
+pub struct Registry(Arc<Inner>, Option<Arc<Actor>>);
 
 #[derive(Debug)]
 struct Inner {
@@ -159,11 +165,12 @@ impl Registry {
             source: std::io::Error::other(error),
         })??;
         let describing = Semaphore::new(DESCRIBING);
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             store,
             components,
             describing,
-        })))
+        };
+        Ok(Self(Arc::new(inner), None))
     }
 
     /// Reads how far the changes are that workers must see: the cheapest look at whether
@@ -228,12 +235,13 @@ impl Registry {
         module: &ModuleName,
         version: Option<u32>,
     ) -> Result<RolledBack, RegistryError> {
+        self.is_own().await?;
         let point = rows::Point {
             tenant: tenant.clone(),
             module: module.clone(),
             version,
         };
-        match self.store().write(point).await? {
+        match self.change(point).await? {
             rows::Pointed::To(moved) => Ok(moved),
             rows::Pointed::UnknownModule => Err(self.unknown(tenant, module).await?),
             rows::Pointed::UnknownVersion { current, have } => {
@@ -265,11 +273,12 @@ impl Registry {
         tenant: &TenantName,
         module: &ModuleName,
     ) -> Result<u64, RegistryError> {
+        self.is_own().await?;
         let remove = rows::Remove {
             tenant: tenant.clone(),
             module: module.clone(),
         };
-        match self.store().write(remove).await? {
+        match self.change(remove).await? {
             Some(generation) => Ok(generation),
             None => Err(self.unknown(tenant, module).await?),
         }

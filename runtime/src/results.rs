@@ -19,6 +19,7 @@ pub mod shelf;
 
 mod decide;
 mod document;
+mod weight;
 
 pub use crate::celery::result::Extended;
 pub use crate::task::Exception;
@@ -265,6 +266,11 @@ pub enum ResultsError {
 pub trait Results: Debug + Send + Sync {
     /// Returns the driver's name for logs and metrics.
     fn system(&self) -> &'static str;
+
+    /// Tells whether what is written stays here; else it goes to its callers, or nowhere.
+    fn keeps(&self) -> bool {
+        true
+    }
 
     /// Takes the fence of a run that may have had predecessors.
     ///

@@ -4,6 +4,7 @@
 //! The lowest layer: it imports nothing of ours.
 
 pub mod backtrace;
+mod day;
 mod exception;
 mod format;
 mod id;
@@ -22,6 +23,7 @@ pub mod units;
 mod used;
 mod version;
 
+pub use day::{Day, DayError};
 pub use exception::Exception;
 pub use format::{Accept, Format};
 pub use id::{Fence, TaskId, TaskIdError};
@@ -33,7 +35,7 @@ pub use queue::{
 };
 pub use rate::{Rate, RateError, RateScope};
 pub use scope::{Scope, ScopeError};
-pub use share::Share;
+pub use share::{Buckets, Share};
 pub use signature::{Kind, Signature, SignatureError};
 pub use state::State;
 pub use tenant::{Ceiling, Quota, TenantName, TenantNameError, Weight, WeightError};

@@ -20,8 +20,10 @@ pub mod revocations;
 pub mod roll;
 mod shares;
 pub mod steering;
+mod usage;
 
 pub use lanes::{Lane, Lanes, Runner};
+pub use usage::Tally;
 
 use crate::broker::Broker;
 use crate::clock::Clock;
@@ -67,6 +69,8 @@ pub struct Parts {
     pub clock: Clock,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What tenants used.
+    pub tally: Arc<Tally>,
     /// What it is told from outside while it works.
     pub steering: Arc<Steering>,
     /// Where it tells what happens.

@@ -5,9 +5,11 @@ mod spent;
 use crate::stage::ResultsStage;
 use celeriac::clock::after;
 use celeriac::policy::rate::Line;
-use celeriac::results::orders::{Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, Target};
+use celeriac::results::orders::{
+    Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, Spending, Target, Totals,
+};
 use celeriac::results::{Begun, Results, ResultsError, Start, Write, Written};
-use celeriac::task::{Fence, Pace, State, TaskId, Turn};
+use celeriac::task::{Buckets, Fence, Pace, State, TaskId, TenantName, Turn};
 use std::time::Duration;
 
 crate::stage::kept_behaviours! {
@@ -18,6 +20,7 @@ crate::stage::kept_behaviours! {
     a_revocation_that_nobody_ran_gives_way_to_a_run,
     a_revocation_does_not_go_over_a_run_or_an_end,
     a_revoked_retry_is_stale_and_its_next_attempt_can_end,
+    what_tenants_store_is_counted_together_until_it_is_gone,
 }
 
 fn id(text: &str) -> TaskId {
@@ -46,6 +49,52 @@ mod check {
             }
             after = next;
         }
+    }
+
+    fn named(text: &str) -> TenantName {
+        text.parse().unwrap()
+    }
+
+    async fn spend(orders: &dyn Orders, stage: &ResultsStage, told: &[(&str, Buckets)]) -> Totals {
+        let second = stage.clock.now().as_second();
+        let stored = told.iter();
+        let stored = stored.map(|(tenant, buckets)| (named(tenant), buckets.clone()));
+        let spending = Spending {
+            hour: second / 3_600,
+            cpu: Vec::new(),
+            second,
+            stored: stored.collect(),
+        };
+        let mut totals = orders.spend(spending).await.unwrap();
+        for (_, buckets) in &mut totals.stored {
+            buckets.sort_unstable();
+        }
+        totals
+    }
+
+    pub(super) async fn what_tenants_store_is_counted_together_until_it_is_gone(
+        stage: ResultsStage,
+    ) {
+        let (ours, others) = (&*stage.orders, &*stage.others_orders);
+        let soon = stage.clock.now().as_second() + 60;
+        let (later, ever) = (soon + 60, i64::MAX);
+        let (acme, zeta) = ("acme", "zeta");
+        let first = [(acme, vec![(soon, 5), (ever, 1)]), (zeta, vec![(soon, 7)])];
+        spend(ours, &stage, &first).await;
+        let second = [(acme, vec![(soon, 5), (later, 2)])];
+        let found = spend(others, &stage, &second).await.stored;
+        let whole = vec![(soon, 10), (later, 2), (ever, 1)];
+        // Of whom nobody asks nothing is told.
+        assert_eq!(found, [(named(acme), whole)]);
+        stage.clock.advance(Duration::from_secs(61));
+        let asked = [(acme, Vec::new()), (zeta, Vec::new())];
+        for orders in [ours, others] {
+            let found = spend(orders, &stage, &asked).await.stored;
+            let left = vec![(later, 2), (ever, 1)];
+            let expected = [(named(acme), left), (named(zeta), Vec::new())];
+            assert_eq!(found, expected);
+        }
+        assert_eq!(spend(ours, &stage, &[]).await, Totals::default());
     }
 
     pub(super) async fn what_is_revoked_is_heard_elsewhere_once(stage: ResultsStage) {

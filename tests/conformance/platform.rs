@@ -1,8 +1,10 @@
 //! What the tables of the platform must do, in SQLite and in Postgres.
 
 mod audit;
+mod calls;
 mod tenants;
 mod tokens;
+mod usage;
 
 use crate::stage::START;
 use celeriac::clock::Clock;

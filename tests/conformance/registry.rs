@@ -1,7 +1,12 @@
 //! What the registry must do, over SQLite and a folder, and over Postgres and a bucket.
 
+mod noted;
+mod quotas;
+mod versions;
+
 use celeriac::clock::Clock;
-use celeriac::database::Database;
+use celeriac::database::{Database, FILE_NAME};
+use celeriac::platform::Platform;
 use celeriac::registry::{
     Aim, Bucket, BucketError, Compiler, Digest, GRACE, Keys, Registry, RegistryError, Resolution,
     Resolver, Store,
@@ -90,6 +95,20 @@ impl Stage {
         }
     }
 
+    /// Returns the database of its rows.
+    fn sql(&self) -> Sql {
+        match &self.servers {
+            Some((postgres, _)) => Sql::postgres(&postgres.url()).unwrap(),
+            None => Sql::sqlite(&self.machines[0].path().join(FILE_NAME)),
+        }
+    }
+
+    /// Opens the tables of tenants, which are beside its rows.
+    async fn platform(&self) -> Platform {
+        let opened = Platform::open(self.sql(), self.clock.clone());
+        opened.await.unwrap()
+    }
+
     /// Writes something else in place of a component.
     fn damage(&self, digest: Digest) {
         let name = format!("components/{}.wasm", digest.hex());
@@ -153,6 +172,9 @@ fn task(resolver: &Resolver, owner: &str) -> Option<TaskName> {
 }
 
 mod check {
+    pub(super) use super::noted::*;
+    pub(super) use super::quotas::*;
+    pub(super) use super::versions::*;
     use super::*;
 
     pub(super) async fn each_tenant_has_versions_of_its_own_and_other_machines_see_them(
@@ -305,6 +327,11 @@ on_both![
     machines_that_push_at_once_each_get_a_version,
     bytes_that_no_version_names_go_after_the_grace_and_no_others,
     a_component_that_somebody_changed_is_not_taken_and_a_push_heals_it,
+    each_change_of_modules_stands_in_the_audit_or_does_not_happen,
+    of_two_pushes_at_once_one_has_room,
+    what_a_kept_version_names_counts_once_and_a_canary_counts,
+    names_and_pins_of_versions_are_seen_everywhere,
+    a_canary_is_counted_by_all_machines_and_ended_by_one,
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

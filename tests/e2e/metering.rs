@@ -1,5 +1,6 @@
 //! What runs take: in results, in `celeriac run`, in the event of each attempt, in metrics.
 
+mod bill;
 mod by_hand;
 mod cut_off;
 mod grants_counted;

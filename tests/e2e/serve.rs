@@ -2,7 +2,9 @@
 
 mod clients;
 mod edge;
+mod through;
 mod tls;
+mod workers;
 
 pub(crate) use clients::python;
 

@@ -1,6 +1,7 @@
 //! One worker that serves several tenants.
 
 mod apart;
+mod crossing;
 mod limited;
 mod made;
 mod together;
@@ -136,4 +137,84 @@ fn cpu_over_the_quota_of_the_day_waits_even_after_a_restart() {
     drop(worker);
     let _worker = stage.server(&["worker"]);
     held(&stage);
+}
+
+/// Waits until a task of `acme` is not started because of a quota, and returns its id.
+fn held_by(stage: &Stage, quota: &str) -> String {
+    let id = send(stage, "text.echo", "[1]");
+    let words = format!("quota {quota} is full");
+    until("the quota holds it", || {
+        let why = acme(stage, &["why", &id]);
+        why["more"].to_string().contains(&words).then_some(())
+    });
+    id
+}
+
+#[test]
+fn results_over_the_quota_of_bytes_hold_what_comes_until_they_are_gone() {
+    let redis = Redis::start();
+    let stage = stage()
+        .with("worker.result_keep", "40s")
+        .with("broker", &redis.url(0))
+        .with("result_backend", &redis.url(0));
+    let url = redis.url(0);
+    let lines = format!("broker = \"{url}\"\nresult_backend = \"{url}\"\nresult_bytes = \"64KiB\"");
+    let stage = with_acme(stage, &lines);
+    stage.push("text");
+    push(&stage, "text");
+    let worker = stage.server(&["worker"]);
+    let large = format!("[\"{}\"]", "x".repeat(40 << 10));
+    for _ in 0..2 {
+        success(&ended(&stage, &send(&stage, "text.echo", &large)));
+    }
+    let waits = held_by(&stage, "result_bytes");
+    // Nobody else waits, and those who start later know of it.
+    success(&stage.call("text.echo", "[2]"));
+    let key = "celeriac-stored-acme";
+    until("it is counted together", || {
+        (redis.cli(0, &["EXISTS", key]) == "1").then_some(())
+    });
+    drop(worker);
+    let _worker = stage.server(&["worker"]);
+    held_by(&stage, "result_bytes");
+    success(&ended(&stage, &waits));
+}
+
+#[test]
+fn a_push_over_the_quota_of_bytes_is_refused_whoever_set_it() {
+    let stage = stage();
+    let size = |name: &str| {
+        let file = std::fs::metadata(stage.component(name));
+        file.expect("a component").len()
+    };
+    let file = stage.component("odd").display().to_string();
+    let arguments = ["push", &file, "--name", "odd", "-T", "acme"];
+    stage.write(
+        "celeriac.toml",
+        format!("[tenants.acme]\nmodule_bytes = \"{}B\"\n", size("odd")),
+    );
+    stage.run(&arguments).good();
+    let file = stage.component("text").display().to_string();
+    let more = ["push", &file, "--name", "text", "-T", "acme"];
+    let words = [
+        "module_bytes",
+        "acme",
+        "celeriac remove",
+        &size("text").to_string(),
+    ];
+    stage.run(&more).refused(3, &words);
+    // Those of the operator are not bound by it.
+    stage.push("text");
+    stage.write("celeriac.toml", "");
+    stage.run(&more).good();
+    let quota = format!("{}B", size("odd"));
+    stage
+        .run(&["tenant", "create", "zeta", "--module-bytes", &quota])
+        .good();
+    let zeta = |name: &str| {
+        let file = stage.component(name).display().to_string();
+        stage.run(&["push", &file, "--name", name, "-T", "zeta"])
+    };
+    zeta("odd").good();
+    zeta("text").refused(3, &words[..1]);
 }

@@ -13,6 +13,7 @@ mod layers;
 mod pages;
 mod reach;
 mod source;
+mod stale;
 mod tokens;
 
 use std::fmt;
@@ -22,6 +23,9 @@ use anyhow::{Result, bail};
 use crate::commands::{Flags, say};
 use crate::guests::workspace;
 use source::Source;
+
+/// Where the layer table is.
+const LAYERS: &str = "xtask/src/tidy/layers.rs";
 
 /// One thing that is wrong, and where.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +63,7 @@ pub(crate) fn run(_: &Flags) -> Result<()> {
         findings.extend(habits::check(source));
     }
     findings.extend(reach::check(&sources));
+    findings.extend(stale::check(&sources));
     findings.extend(pages::check(&workspace.root, &sources)?);
     findings.sort();
     for finding in &findings {

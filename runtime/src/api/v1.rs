@@ -11,6 +11,7 @@ mod front;
 mod health;
 mod kills;
 mod modules;
+mod news;
 mod openapi;
 mod pace;
 mod problem;
@@ -20,7 +21,9 @@ mod tenants;
 mod tokens;
 mod trouble;
 mod uploads;
+mod usage;
 mod versions;
+mod worker;
 
 pub(in crate::api) use front::front;
 pub use openapi::document;
@@ -30,13 +33,12 @@ use super::edge::Limits;
 use crate::app::calls::Calls;
 use crate::clock::Clock;
 use crate::plane::Code;
-use crate::platform::{Entry, Identity, Platform, Tenant, TokenId};
+use crate::platform::{Identity, Platform, Tenant, TokenId};
 use crate::registry::Registry;
 use crate::shutdown::Shutdown;
-use crate::task::{ModuleName, TenantName};
+use crate::task::ModuleName;
 use crate::telemetry::EdgeMetrics;
 use axum::Router;
-use caller::Caller;
 use celeriac_sandbox::{TaskInfo, Want};
 use pace::Paces;
 use std::collections::BTreeMap;
@@ -120,31 +122,6 @@ impl Plane {
         );
         problem.after(wait.max(Duration::from_secs(1)))
     }
-
-    /// Writes a change of modules into the audit: what was done, whose it was, and what.
-    async fn note(
-        &self,
-        caller: &Caller,
-        (action, tenant, subject): (&'static str, &TenantName, &str),
-        became: Option<serde_json::Value>,
-    ) {
-        let actor = caller.actor();
-        let entry = Entry {
-            actor: &actor,
-            action,
-            tenant: Some(tenant),
-            subject,
-            was: None,
-            became,
-        };
-        if let Err(error) = self.platform.note(&entry).await {
-            // It is done: an answer that says otherwise would be wrong.
-            tracing::error!(
-                %error, request.id = caller.request().as_str(), ?entry,
-                "a change is missing in the audit"
-            );
-        }
-    }
 }
 
 impl Deref for Plane {
@@ -174,7 +151,9 @@ fn routes() -> OpenApiRouter<Plane> {
         .merge(modules::router())
         .merge(versions::router())
         .merge(kills::router())
+        .merge(worker::router())
         .merge(audit::router())
+        .merge(usage::router())
 }
 
 /// The router of a control plane.

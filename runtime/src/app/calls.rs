@@ -106,7 +106,7 @@ impl Calls {
                 self.call_once(whole, request, &asked, (key, body)).await?
             }
         };
-        Ok(Called::new(tenant.name.as_str(), id.as_str()))
+        Ok(Called::new(tenant.name.as_str(), id.as_str(), &asked.queue))
     }
 
     /// Tells what is known of a task, at once or, with `wait`, when it is over or the time

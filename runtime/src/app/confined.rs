@@ -2,7 +2,9 @@
 //! threads and before it opens anything.
 
 use super::StartError;
-use crate::config::{Address, Config, Confine, DATABASE_FILE, SecretSource, ServeConfig, TlsPaths};
+use crate::config::{
+    Address, Config, Confine, DATABASE_FILE, SecretSource, ServeConfig, TlsPaths, TokenSource,
+};
 use crate::confine::{self, Openings, Walls};
 use std::fs::{DirBuilder, OpenOptions};
 use std::io;
@@ -130,6 +132,7 @@ fn openings(config: &Config, plane: bool) -> Openings {
             SecretSource::File(file) => Some(file.clone()),
             SecretSource::Env(_) => None,
         }));
+    of_server(config, &mut openings);
     if let Some(home) = std::env::home_dir() {
         openings.reads.insert(home.join(PASSWORDS));
     }
@@ -141,6 +144,18 @@ fn openings(config: &Config, plane: bool) -> Openings {
         }
     }
     openings
+}
+
+/// What is read to ask the control plane that is followed.
+fn of_server(config: &Config, openings: &mut Openings) {
+    let Some(server) = &config.server else {
+        return;
+    };
+    let authorities = server.authorities.iter();
+    openings.reads.extend(authorities.flat_map(places));
+    if let TokenSource::File(file) = &server.token {
+        openings.reads.insert(file.clone());
+    }
 }
 
 fn of_address(address: &Address, openings: &mut Openings) {

@@ -90,6 +90,9 @@ pub enum StartError {
     /// The registry.
     #[error(transparent)]
     Registry(#[from] RegistryError),
+    /// The control plane that is followed.
+    #[error("the control plane cannot be asked: {0}; see server, token_file and server_ca")]
+    Remote(#[from] crate::remote::RemoteError),
     /// The sandbox.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),

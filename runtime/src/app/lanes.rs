@@ -1,8 +1,8 @@
 //! The tenants beside `default` that a worker serves: their stores are opened, their lanes
 //! come and go, and what is wrong with one is told and tried again without the others.
 
+use super::around::finish;
 use super::stores::Files;
-use super::work::finish;
 use super::{App, StartError, housekeeping, ledger};
 use crate::clock::Clock;
 use crate::config::{Config, TenantConfig};
@@ -13,7 +13,7 @@ use crate::shutdown::Shutdown;
 use crate::task::{Share, TenantName};
 use crate::telemetry::Metrics;
 use crate::worker::steering::Pool;
-use crate::worker::{Lane, Lanes};
+use crate::worker::{Lane, Lanes, Tally};
 use celeriac_sandbox::{Egress, Secret};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -31,6 +31,7 @@ pub(super) struct Hall {
     pub(super) pool: Arc<Pool>,
     pub(super) resolver: Resolver,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) tally: Arc<Tally>,
     pub(super) egress: Egress,
     pub(super) secrets: BTreeMap<String, Secret>,
     /// Where what tenants use is counted.
@@ -126,16 +127,19 @@ impl Tenants {
         for served in &gone {
             served.stop.stop();
         }
+        // Nobody's share waits for the end of another.
+        for (name, served) in &mut self.served {
+            if let Some(tenant) = tenants.get(name) {
+                served.tenant.share.clone_from(&tenant.share);
+                served.share.send_replace(tenant.share.clone());
+            }
+        }
         for served in gone {
             served.over.cancelled().await;
         }
         for (name, tenant) in tenants {
-            match self.served.get_mut(name) {
-                Some(served) => {
-                    served.tenant.share.clone_from(&tenant.share);
-                    served.share.send_replace(tenant.share.clone());
-                }
-                None => self.serve(name, tenant),
+            if !self.served.contains_key(name) {
+                self.serve(name, tenant);
             }
         }
         while self.tasks.try_join_next().is_some() {}

@@ -4,8 +4,9 @@
 
 use super::lanes::Hall;
 use crate::clock::Clock;
-use crate::results::orders::{Spending, Total};
-use crate::task::TenantName;
+use crate::results::orders::{Spending, Total, Totals};
+use crate::task::{Buckets, TenantName};
+use crate::worker::Lane;
 use crate::worker::meter::Meter;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,14 +23,47 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(super) async fn known(hall: &Hall, clock: &Clock, tenant: &TenantName, meter: &Meter) {
     let asked = hall.orders.spend(Spending {
         hour: hour(clock),
+        second: clock.now().as_second(),
         cpu: Vec::new(),
+        stored: vec![(tenant.clone(), Vec::new())],
     });
     let Ok(Ok(totals)) = tokio::time::timeout(PATIENCE, asked).await else {
         return;
     };
-    if let Some(total) = totals.iter().find(|total| total.tenant == *tenant) {
+    if let Some(total) = totals.cpu.iter().find(|total| total.tenant == *tenant) {
         meter.at_least(total.in_hour, total.in_day);
     }
+    for (_, stored) in totals.stored.into_iter().filter(|(of, _)| of == tenant) {
+        meter.learn(stored);
+    }
+}
+
+type Lanes = [(TenantName, Arc<Lane>)];
+
+/// What tenants stored that nobody else was told of, and what is to be known of those whose
+/// results have a quota.
+fn stored(lanes: &Lanes) -> Vec<(TenantName, Buckets)> {
+    let told = lanes.iter().map(|(tenant, lane)| {
+        let meter = lane.meter();
+        (tenant, meter.tell(), meter.counts_results())
+    });
+    told.filter(|(_, news, wanted)| *wanted || !news.is_empty())
+        .map(|(tenant, news, _)| (tenant.clone(), news))
+        .collect()
+}
+
+/// Takes back what could not be told.
+fn untell(lanes: &Lanes, stored: Vec<(TenantName, Buckets)>) {
+    for (tenant, buckets) in stored {
+        if let Some(lane) = find(lanes, &tenant) {
+            lane.meter().untell(buckets);
+        }
+    }
+}
+
+fn find<'a>(lanes: &'a Lanes, tenant: &TenantName) -> Option<&'a Arc<Lane>> {
+    let lane = lanes.iter().find(|(name, _)| name == tenant);
+    lane.map(|(_, lane)| lane)
 }
 
 /// Hours since 1970.
@@ -87,10 +121,14 @@ impl Ledger {
                 .filter(|(_, cpu)| !cpu.is_zero())
                 .cloned()
                 .collect(),
+            second: self.clock.now().as_second(),
+            stored: stored(&lanes),
         };
-        let totals = match self.hall.orders.spend(spending).await {
+        let stored = spending.stored.clone();
+        let Totals { cpu, stored } = match self.hall.orders.spend(spending).await {
             Ok(totals) => totals,
             Err(error) => {
+                untell(&lanes, stored);
                 tracing::debug!(%error, "what tenants use is not counted together now");
                 return;
             }
@@ -98,11 +136,16 @@ impl Ledger {
         for (tenant, cpu) in &news {
             *self.told.entry(tenant.clone()).or_default() += *cpu;
         }
-        for total in totals {
-            let Some((tenant, lane)) = lanes.iter().find(|(name, _)| *name == total.tenant) else {
+        for (tenant, stored) in stored {
+            if let Some(lane) = find(&lanes, &tenant) {
+                lane.meter().learn(stored);
+            }
+        }
+        for total in cpu {
+            let Some(lane) = find(&lanes, &total.tenant) else {
                 continue;
             };
-            let own = news.iter().find(|(name, _)| name == tenant);
+            let own = news.iter().find(|(name, _)| *name == total.tenant);
             let elsewhere = self.elsewhere(&total, own.map_or(Duration::ZERO, |(_, cpu)| *cpu));
             lane.counts(elsewhere, total.in_hour, total.in_day);
         }

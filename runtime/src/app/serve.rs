@@ -12,6 +12,7 @@ use crate::policy::grants::Granted;
 use crate::registry::{Bucket, Keys, Registry, RegistryError, Store};
 use crate::shutdown::{Shutdown, Signals};
 use crate::sql::Sql;
+use crate::task::TenantName;
 use crate::telemetry::{EdgeMetrics, human};
 use celeriac_sandbox::Secret;
 use std::collections::BTreeMap;
@@ -71,7 +72,7 @@ impl App {
     pub async fn platform(&self) -> Result<Platform, StartError> {
         let sql = match &self.config.serve.database {
             Some(url) => Sql::postgres(url.server.secret()).map_err(PlatformError::from)?,
-            None => Sql::sqlite(&self.config.data.join(DATABASE_FILE)),
+            None => Sql::sqlite(&self.home.join(DATABASE_FILE)),
         };
         Ok(Platform::open(sql, self.clock.clone()).await?)
     }
@@ -87,6 +88,7 @@ impl App {
             }
             None => Store::file(self.data.clone()),
         };
+        let store = store.with_module_bytes(self.module_bytes());
         let Some(components) = &config.components else {
             return Ok(store);
         };
@@ -95,6 +97,16 @@ impl App {
         let keys = keys.map(|(id, secret)| Keys { id, secret });
         let bucket = Bucket::new(components, keys).map_err(RegistryError::from)?;
         Ok(store.with_bucket(bucket))
+    }
+
+    /// The most bytes that the configuration lets the modules of each tenant have.
+    fn module_bytes(&self) -> BTreeMap<TenantName, u64> {
+        let own = (&self.tenant, &self.config.share);
+        let others = self.config.tenants.iter();
+        let all = others.map(|(name, tenant)| (name, &tenant.share));
+        all.chain([own])
+            .filter_map(|(name, share)| Some((name.clone(), share.quota.module_bytes?)))
+            .collect()
     }
 
     /// Tells what the tasks of a tenant's module can reach: of the operator's own what this

@@ -5,6 +5,7 @@ use super::{App, facts};
 use crate::config::{Address, Config};
 use crate::control::Control;
 use crate::events::{Events, Pulse};
+use crate::policy::bound::Bound;
 use crate::policy::grants::{Grant, Granted};
 use crate::registry::Resolver;
 use crate::shutdown::Shutdown;
@@ -113,10 +114,32 @@ impl App {
         served.spawn(async move { control.run(end).await });
     }
 
-    /// Returns what is granted to whom.
+    /// Returns what is granted to whom, within what a control plane says of this tenant.
     pub(super) fn grants(&self, secrets: &BTreeMap<String, Secret>) -> Granted {
-        granted(&self.config, secrets)
+        let granted = granted(&self.config, secrets);
+        match &self.config.may {
+            None => granted,
+            Some(may) => bounded(&self.config, may, granted, secrets),
+        }
     }
+}
+
+/// Narrows what is granted to a tenant to what it may reach. Where this configuration grants
+/// it nothing by name, all of its modules have what it may reach.
+fn bounded(
+    config: &Config,
+    may: &[String],
+    granted: Granted,
+    secrets: &BTreeMap<String, Secret>,
+) -> Granted {
+    // What cannot be read grants nothing.
+    let bound = Bound::read(may).unwrap_or_default();
+    if !granted.is_empty() {
+        return bound.narrow_all(&granted);
+    }
+    let values = config.values.iter();
+    let values = values.map(|(name, value)| (name.clone(), value.as_str().into()));
+    Granted::from([("*".to_owned(), bound.whole(&values.collect(), secrets))])
 }
 
 /// Returns what is granted to whom. Whoever only looks whether has no secrets: each is

@@ -1,34 +1,30 @@
-//! A worker from its start to its end: what must be right before it takes messages,
-//! what runs beside it, and what a stop says.
+//! A worker from its start to its end: what must be right before it takes messages, and its
+//! lanes.
 
+use super::around::Around;
+use super::follow::Follower;
 use super::lanes::{Hall, Tenants};
 use super::ledger::{self, Ledger};
-use super::{App, Beside, SPARE_SLOTS, StartError, housekeeping, listen, secrets};
+use super::{App, Beside, SPARE_SLOTS, StartError, listen, secrets};
 use crate::broker::BrokerError;
 use crate::config::{CONCURRENCY, Config};
 use crate::confine::Walls;
 use crate::control::Control;
 use crate::policy::limits;
-use crate::registry::{ModuleInfo, Resolver};
+use crate::registry::{ModuleInfo, Registry, Resolver};
 use crate::results::ResultsError;
-use crate::shutdown::{Phase, Shutdown, Signals};
+use crate::shutdown::{Shutdown, Signals};
 use crate::task::TaskId;
-use crate::telemetry::{Metrics, human};
+use crate::telemetry::Metrics;
 use crate::worker::steering::Pool;
 use crate::worker::{Drained, Ground, Lanes, Parts, Retries, Settings};
 use celeriac_sandbox::{Egress, EngineSettings, Pooling, Secret};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
-use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 /// How many times its first size the pool may grow to by remote control.
 const GROWTH: u32 = 2;
-/// How long what is served may take to end (2 s): an answer under
-/// way, the last look of the registry.
-const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// What runs once the start is done.
 #[derive(Debug)]
@@ -45,6 +41,18 @@ pub struct Started<'a> {
     pub modules: Vec<ModuleInfo>,
 }
 
+/// What lanes are opened over.
+struct Ready {
+    registry: Registry,
+    metrics: Arc<Metrics>,
+    egress: Egress,
+    secrets: BTreeMap<String, Secret>,
+    follower: Option<Follower>,
+    /// Most attempts in flight, and most tenants beside `default`.
+    places: (u32, usize),
+    listen: Option<SocketAddr>,
+}
+
 impl App {
     /// Runs a worker until a signal stops it. `started` is called once, when it
     /// is about to take messages.
@@ -56,62 +64,93 @@ impl App {
         let shutdown = Shutdown::new();
         self.greet().await?;
         let secrets = secrets::read(&self.config)?;
-        let most = most(self.config.worker.concurrency, self.config.tenants.len());
-        let registry = self.registry_with(&engine(most)).await?;
-        let modules = registry.modules(&self.tenant).await?;
-        self.outlasts(&modules)?;
-        let resolver = registry.resolver(&self.config.worker.hostname).await?;
+        let store = self.store_of_worker().await?;
+        let room = self.tenants_at_most(&store).await?;
+        let most = most(self.config.worker.concurrency, room);
+        let registry = self.registry_with(store, &engine(most)).await?;
         let (metrics, egress) = (Arc::new(self.metrics()), self.egress()?);
         let listener = listen::bind(&self.config.worker).await?;
         let listen = listen::address(listener.as_ref());
-        let ended = CancellationToken::new();
-
-        // These are cut off at the end; the served ones end by themselves.
-        let mut beside = JoinSet::new();
-        let mut served = JoinSet::new();
-        let plane = self.beside(&registry, &shutdown, &mut served).await?;
-        beside.spawn(follow_signals(
-            shutdown.clone(),
-            signals,
-            self.config.worker.drain,
-            Arc::clone(&metrics),
-        ));
-        beside.spawn(drain(shutdown.clone(), self.config.worker.drain));
-        beside.spawn(housekeeping::run(
-            Arc::clone(&self.results),
-            registry.clone(),
-        ));
-        let (following, end) = (resolver.clone(), ended.clone());
-        served.spawn(async move { following.run(end).await });
+        let mut around = Around::default();
+        around.listens((&shutdown, signals), self.config.worker.drain, &metrics);
         if let Some(listener) = listener {
             let api = listen::api(Arc::clone(&metrics), registry.clone(), shutdown.clone());
-            let end = ended.clone().cancelled_owned();
-            served.spawn(listen::serve(api, listener, end));
+            let end = around.ended.clone().cancelled_owned();
+            around.served.spawn(listen::serve(api, listener, end));
         }
+        let follower = self
+            .follower(&registry, &metrics, &mut around.beside)
+            .await?;
+        if let Some(follower) = &follower
+            && !follower.has_begun(&shutdown).await?
+        {
+            around.end().await;
+            return Ok(Drained::default());
+        }
+        let ready = Ready {
+            registry,
+            metrics,
+            egress,
+            secrets,
+            follower,
+            places: (most, room),
+            listen,
+        };
+        self.attend(ready, &shutdown, around, started).await
+    }
 
-        let hall = self.hall(most, resolver, &metrics, (egress, secrets));
+    /// Opens the lanes, and runs them to the worker's end.
+    async fn attend(
+        &self,
+        ready: Ready,
+        shutdown: &Shutdown,
+        mut around: Around,
+        started: impl FnOnce(&Started<'_>),
+    ) -> Result<Drained, StartError> {
+        let Ready {
+            registry,
+            metrics,
+            follower,
+            places: (most, room),
+            ..
+        } = &ready;
+        let modules = registry.modules(&self.tenant).await?;
+        self.outlasts(&modules)?;
+        let resolver = registry.resolver(&self.config.worker.hostname).await?;
+        let plane = self.beside(registry, shutdown, &mut around.served).await?;
+        around.runs_beside(&resolver, registry, (&self.results, follower.as_ref()));
+        let reach = (ready.egress.clone(), ready.secrets.clone());
+        let hall = self.hall(*most, resolver, metrics, reach);
+        around.tells_usage(self.teller(&hall.tally, follower.as_ref()).await?);
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
-        let (parts, control) = self.parts(&hall, &shutdown);
-        self.watch(&mut served, control, &metrics, &ended);
+        let (parts, control) = self.parts(&hall, shutdown);
+        self.watch(&mut around.served, control, metrics, &around.ended);
         started(&Started {
             config: &self.config,
             walls: &self.walls,
-            listen,
+            listen: ready.listen,
             plane: plane.as_ref(),
             modules,
         });
         ledger::known(&hall, &self.clock, &self.tenant, &parts.steering.meter).await;
         let own = lanes.open(parts, lanes.stop()).await;
-        drop(hall.opened(self.tenant.clone(), own));
+        let own = hall.opened(self.tenant.clone(), own);
         let ledger = Ledger::new(Arc::clone(&hall), self.clock.clone());
-        beside.spawn(ledger.run());
+        around.beside.spawn(ledger.run());
         let mut tenants = Tenants::new(self, hall, lanes);
-        tenants.apply(&self.config.tenants).await;
-        let drained = runner.run().await;
+        let drained = match follower {
+            None => {
+                tenants.apply(&self.config.tenants).await;
+                runner.run().await
+            }
+            Some(follower) => tokio::select! {
+                drained = runner.run() => drained,
+                never = follower.serve(&self.config, *room, (&mut tenants, &own)) => match never {},
+            },
+        };
+        drop(own);
         tenants.close().await;
-        ended.cancel();
-        beside.shutdown().await;
-        finish(served).await;
+        around.end().await;
         Ok(drained?)
     }
 
@@ -188,6 +227,7 @@ impl App {
             pool: Arc::new(pool),
             resolver,
             metrics: Arc::clone(metrics),
+            tally: Arc::default(),
             egress,
             secrets,
             orders: Arc::clone(&self.orders),
@@ -216,6 +256,7 @@ impl App {
             resolver: hall.resolver.clone(),
             clock: self.clock.clone(),
             metrics: Arc::clone(&hall.metrics),
+            tally: Arc::clone(&hall.tally),
             steering,
             events,
             egress: hall.egress.clone(),
@@ -272,66 +313,4 @@ fn most(concurrency: usize, tenants: usize) -> u32 {
     );
     let grown = attempts.saturating_mul(GROWTH).min(largest).max(attempts);
     grown.saturating_add(number(tenants))
-}
-
-async fn follow_signals(
-    shutdown: Shutdown,
-    signals: Signals,
-    drain: Duration,
-    metrics: Arc<Metrics>,
-) {
-    let said = |phase| {
-        let tasks = metrics.running();
-        if let Some(words) = stopping(phase, tasks, drain) {
-            tracing::info!(tasks, "{words}");
-        }
-    };
-    shutdown.listen(signals, said).await;
-}
-
-/// Says what a signal does to the tasks that run, if any does.
-fn stopping(phase: Phase, tasks: i64, drain: Duration) -> Option<String> {
-    if tasks == 0 {
-        return None;
-    }
-    Some(match phase {
-        Phase::Draining => format!(
-            "draining for at most {}; a second signal gives running tasks back at once",
-            human::span(drain)
-        ),
-        Phase::Cancelling => "giving running tasks back".to_owned(),
-    })
-}
-
-async fn drain(shutdown: Shutdown, drain: Duration) {
-    shutdown.drain(drain).await;
-}
-
-pub(super) async fn finish(mut tasks: JoinSet<()>) {
-    let all = async {
-        while let Some(ended) = tasks.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a task beside the worker ended badly");
-            }
-        }
-    };
-    if tokio::time::timeout(LAST_WORDS, all).await.is_err() {
-        tasks.shutdown().await;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stop_is_told_only_where_something_runs() {
-        let drain = Duration::from_secs(30);
-        assert_eq!(stopping(Phase::Draining, 0, drain), None);
-        assert_eq!(stopping(Phase::Cancelling, 0, drain), None);
-        let words = stopping(Phase::Draining, 2, drain).unwrap();
-        assert!(words.starts_with("draining for at most 30 s;"), "{words}");
-        let words = stopping(Phase::Cancelling, 1, drain).unwrap();
-        assert_eq!(words, "giving running tasks back");
-    }
 }

@@ -3,9 +3,9 @@
 //! JSON: the body in base64, headers, properties. The property `celeriac` is
 //! ours; kombu carries it along and looks at nothing in it.
 
+use super::base64::STANDARD;
 use super::message::{Message, Properties};
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;

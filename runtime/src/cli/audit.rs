@@ -3,9 +3,7 @@
 use super::exit::Exit;
 use super::options::Options;
 use super::screen::Screen;
-use crate::app::App;
 use crate::platform::{AuditQuery, AuditRow};
-use crate::task::TenantName;
 use serde_json::{Value, json};
 
 /// The document of `--json`, for `--help`.
@@ -28,26 +26,15 @@ pub(crate) async fn run(
     options: &Options,
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
-    let app = options.open().await?;
-    let done = work(&app, &args, options.named_tenant(), screen).await;
-    app.close().await;
-    done
-}
-
-async fn work(
-    app: &App,
-    args: &Args,
-    tenant: Option<TenantName>,
-    screen: &mut Screen,
-) -> anyhow::Result<Exit> {
     let query = AuditQuery {
-        tenant,
+        tenant: options.named_tenant(),
         before: args.before,
         limit: args.limit,
     };
-    let rows = app.platform().await?.audit(&query).await?;
-    let is_whole = u32::try_from(rows.len()).is_ok_and(|found| found < query.limit);
-    let next = rows.last().map(|row| row.number).filter(|_| !is_whole);
+    let place = options.place().await?;
+    let found = place.audit(&query).await;
+    place.close().await;
+    let (rows, next) = found?;
     let documents: Vec<Value> = rows.iter().map(document).collect();
     screen.document(&json!({"audit": documents, "next": next}));
     if rows.is_empty() {

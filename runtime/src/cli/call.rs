@@ -2,8 +2,9 @@
 
 use super::exit::Problem;
 use super::options::Options;
+use super::place::Place;
 use super::screen::Screen;
-use super::{Exit, moment, result};
+use super::{Exit, moment, result, there};
 use crate::app::client::{Again, ClientError};
 use crate::app::{App, origin};
 use crate::celery::TaskCall;
@@ -27,7 +28,7 @@ pub(crate) const JSON: &str =
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Name of the task: MODULE.TASK, or an alias
-    name: String,
+    pub(super) name: String,
     /// Positional arguments: a JSON array, @FILE, or @- for standard input
     #[arg(short = 'a', long, value_name = "JSON", default_value = "[]")]
     args: String,
@@ -45,22 +46,22 @@ pub(crate) struct Args {
     expires: Option<String>,
     /// 0 to 9, 9 is first [default: the broker's own]
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=9))]
-    priority: Option<u8>,
+    pub(super) priority: Option<u8>,
     /// The queue [default: the one of its route, else celery]
     #[arg(short = 'Q', long)]
-    queue: Option<String>,
+    pub(super) queue: Option<String>,
     /// The task's id [default: a random one]
     #[arg(long)]
-    id: Option<String>,
+    pub(super) id: Option<String>,
     /// Wait until the task is over, show its result, and end with 1 when it failed
     #[arg(long)]
-    wait: bool,
+    pub(super) wait: bool,
     /// Longest wait: seconds, or a time such as 30s [default: for ever]
     #[arg(long, requires = "wait", value_name = "TIME")]
     timeout: Option<String>,
     /// Show the log of the last attempt as well
     #[arg(long, requires = "wait")]
-    log: bool,
+    pub(super) log: bool,
 }
 
 /// Sends a task, and waits for it where that is wanted.
@@ -74,7 +75,12 @@ pub(crate) async fn run(
         .as_deref()
         .map(|text| moment::span("--timeout", text))
         .transpose()?;
-    let app = options.open().await?;
+    let app = match options.place().await? {
+        Place::Here(app) => app,
+        Place::There(remote) => {
+            return there::call((&remote, &options.tenant()), &args, timeout, screen).await;
+        }
+    };
     let called = async {
         if args.wait && !app.can_wait() {
             return Err(nowhere().into());
@@ -151,26 +157,50 @@ fn trying(again: &Again<'_>) -> String {
     format!("{error}; trying again {when} ({tries} of {most})")
 }
 
-fn prepare(args: &Args, now: Timestamp) -> anyhow::Result<TaskCall> {
+/// Reads the positional arguments and the keyword arguments, JSON. Standard input can be
+/// read once.
+pub(super) fn arguments(args: &Args) -> anyhow::Result<(String, String)> {
     let positional = json_argument("-a", &args.args, "array", '[')?;
     let named = json_argument("-k", &args.kwargs, "object", '{')?;
+    Ok((positional, named))
+}
+
+fn prepare(args: &Args, now: Timestamp) -> anyhow::Result<TaskCall> {
+    let (positional, named) = arguments(args)?;
     let mut call = TaskCall::new(&args.name, &positional, &named)
         .map_err(|error| Problem::usage(error.to_string()))?;
     if let Some(id) = &args.id {
         call.id = TaskId::parse(id).map_err(|error| Problem::usage(format!("--id: {error}")))?;
     }
     call.priority = args.priority;
-    call.eta = match (&args.eta, &args.countdown) {
-        (Some(eta), _) => Some(moment::moment("--eta", eta)?),
-        (None, Some(countdown)) => Some(after(now, moment::span("--countdown", countdown)?)),
-        (None, None) => None,
-    };
-    let expires = args
-        .expires
-        .as_deref()
-        .map(|text| moment::moment_or_span("--expires", text, now));
-    call.expires = expires.transpose()?;
+    let when = when(args, now)?;
+    (call.eta, call.expires) = (when.eta, when.expires);
     Ok(call)
+}
+
+/// When a task may start, and until when.
+pub(super) struct When {
+    /// Not before this time has passed.
+    pub(super) countdown: Option<Duration>,
+    /// Not before this moment, which is that of the countdown where there is one.
+    pub(super) eta: Option<Timestamp>,
+    /// Not after this moment.
+    pub(super) expires: Option<Timestamp>,
+}
+
+pub(super) fn when(args: &Args, now: Timestamp) -> Result<When, Problem> {
+    let countdown = args.countdown.as_deref();
+    let countdown = countdown.map(|text| moment::span("--countdown", text));
+    let countdown = countdown.transpose()?;
+    let eta = args.eta.as_deref();
+    let eta = eta.map(|text| moment::moment("--eta", text)).transpose()?;
+    let expires = args.expires.as_deref();
+    let expires = expires.map(|text| moment::moment_or_span("--expires", text, now));
+    Ok(When {
+        countdown,
+        eta: eta.or_else(|| countdown.map(|countdown| after(now, countdown))),
+        expires: expires.transpose()?,
+    })
 }
 
 /// Reads an argument that is JSON of one kind, from the command line or a file:

@@ -1,12 +1,11 @@
 //! `celeriac canary`.
 
 use super::exit::Exit;
-use super::modules::{LIVE, live_json, module_name, named};
+use super::modules::{live_json, module_name};
 use super::options::Options;
 use super::screen::Screen;
-use crate::app::App;
 use crate::registry::{CanaryInfo, CanaryOrder, CanaryState, Ends};
-use crate::task::{ModuleName, Portion};
+use crate::task::Portion;
 use crate::telemetry::human;
 use serde_json::{Value, json};
 
@@ -55,29 +54,12 @@ pub(crate) async fn run(
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     let name = module_name(&args.name)?;
-    let app = options.open().await?;
-    let done = work(&app, (&name, args.order.read()), options, screen).await;
-    app.close().await;
-    done
-}
-
-async fn work(
-    app: &App,
-    (name, order): (&ModuleName, Option<CanaryOrder>),
-    options: &Options,
-    screen: &mut Screen,
-) -> anyhow::Result<Exit> {
-    let (registry, tenant) = (app.registry().await?, options.tenant());
-    let live = match order {
-        None => None,
-        Some(order) => {
-            let changed = registry.steer(&tenant, name, order).await;
-            let changed = changed.map_err(|error| named("canary", error))?;
-            Some(registry.wait_live(changed.generation, LIVE).await?)
-        }
-    };
-    let canary = registry.canary(&tenant, name).await;
-    let canary = canary.map_err(|error| named("canary", error))?;
+    let place = options.place().await?;
+    let found = place
+        .canary((&options.tenant(), &name), args.order.read())
+        .await;
+    place.close().await;
+    let (canary, live) = found?;
     let mut shown = json!({"module": name.as_str(), "canary": canary.as_ref().map(document)});
     if let (Some(live), Some(shown)) = (&live, shown.as_object_mut()) {
         shown.insert("live".to_owned(), live_json(live));

@@ -1,5 +1,7 @@
 //! Exit codes, and which one an error means.
 
+mod refused;
+
 use crate::app::StartError;
 use crate::broker::BrokerError;
 use crate::bus::BusError;
@@ -7,6 +9,7 @@ use crate::config::ConfigError;
 use crate::database::DatabaseError;
 use crate::platform::PlatformError;
 use crate::registry::{BucketError, RegistryError};
+use crate::remote::RemoteError;
 use crate::results::ResultsError;
 use crate::task::ModuleName;
 use std::error::Error;
@@ -18,13 +21,13 @@ Exit codes:
   0  done
   1  failed: the task, a test case, a build
   2  wrong usage or configuration
-  3  refused: a module, or a message over its limit
-  4  unavailable: broker, results, registry or disk; try again
+  3  refused: a module, a message over its limit, or what the token is not for
+  4  unavailable: broker, results, registry, disk or control plane; try again
   5  not found: a module, a version, a result
   6  not finished within --timeout; the task goes on";
 
 /// Where keys are, for one that is like none.
-const KEYS: &str = "remove it; the keys are data, broker, result_backend, and those of [worker], \
+const KEYS: &str = "remove it; the keys are data, broker, result_backend, server, and those of [worker], \
     [limits], [tenants.default] and [aliases]; CELERIAC_WORKER__DRAIN is drain in [worker]";
 
 /// How the program ends.
@@ -129,6 +132,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
         error.map(|error| (platform(error), None))
     };
     let start = || error.downcast_ref::<StartError>().map(start);
+    let remote = || error.downcast_ref::<RemoteError>().map(refused::remote);
     broker
         .or_else(results)
         .or_else(database)
@@ -136,6 +140,7 @@ fn known(error: &(dyn Error + 'static)) -> Option<(Exit, Option<String>)> {
         .or_else(bus)
         .or_else(platform)
         .or_else(start)
+        .or_else(remote)
 }
 
 fn start(error: &StartError) -> (Exit, Option<String>) {
@@ -158,6 +163,7 @@ fn start(error: &StartError) -> (Exit, Option<String>) {
         | StartError::Plain { .. }
         | StartError::Tls(_)
         | StartError::NoTenant { .. }
+        | StartError::Remote(_)
         | StartError::NoBroker => (Exit::Usage, None),
         StartError::Sandbox(_)
         | StartError::Worker(_)
@@ -252,11 +258,13 @@ fn registry(error: &RegistryError) -> (Exit, Option<String>) {
             };
             (exit, Some(refused.hint()))
         }
-        RegistryError::Killed { .. } | RegistryError::KillsFull { .. } => (Exit::Refused, None),
+        RegistryError::Killed { .. }
+        | RegistryError::KillsFull { .. }
+        | RegistryError::ModuleBytes { .. } => (Exit::Refused, None),
         RegistryError::UnknownTask { .. } | RegistryError::NoModules { .. } => {
             (Exit::NotFound, None)
         }
-        RegistryError::Reason { .. } => (Exit::Usage, None),
+        RegistryError::Reason { .. } | RegistryError::Replica(_) => (Exit::Usage, None),
         RegistryError::Database(_) => database(),
         RegistryError::Bucket(BucketError::Misconfigured { .. }) => (Exit::Usage, None),
         RegistryError::Bucket(_)

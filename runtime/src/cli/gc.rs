@@ -12,6 +12,7 @@ pub(crate) const JSON: &str = "JSON: {\"results\", \"versions\", \"files\", \"by
 
 /// Removes old results, old versions and files that nothing needs.
 pub(crate) async fn run(options: &Options, screen: &mut Screen) -> anyhow::Result<Exit> {
+    options.on_this_machine()?;
     let app = options.open().await?;
     let collected = collect(&app, screen).await;
     app.close().await;

@@ -1,12 +1,12 @@
 //! `celeriac kill`.
 
 use super::exit::{Exit, Problem};
-use super::modules::{LIVE, live_json, module_name, named};
+use super::modules::{live_json, module_name};
 use super::options::Options;
+use super::place::Place;
 use super::screen::Screen;
 use super::show;
-use crate::app::App;
-use crate::registry::{Aim, Digest, Kill, LiveReport, Registry};
+use crate::registry::{Aim, Digest, Kill, LiveReport};
 use crate::task::{TaskName, TenantName};
 use serde_json::{Value, json};
 
@@ -35,7 +35,7 @@ pub(crate) struct What {
     /// Kill all tasks of the tenant that --tenant names
     #[arg(long)]
     all: bool,
-    /// List what is killed, of all tenants
+    /// List what is killed, of all tenants; with --server of one
     #[arg(long, conflicts_with_all = ["undo", "reason", "hold"])]
     list: bool,
 }
@@ -66,41 +66,36 @@ pub(crate) async fn run(
     options: &Options,
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
-    let app = options.open().await?;
-    let done = work(&app, &args, options, screen).await;
-    app.close().await;
+    let place = options.place().await?;
+    let done = work((&place, &options.tenant()), &args, screen).await;
+    place.close().await;
     done
 }
 
-async fn work(
-    app: &App,
-    args: &Args,
-    options: &Options,
-    screen: &mut Screen,
-) -> anyhow::Result<Exit> {
-    let registry = app.registry().await?;
-    let kills = registry.all_kills().await?;
-    let tenant = options.tenant();
-    let Some(aim) = aim((app, &tenant), &registry, args, &kills).await? else {
-        list(app, &kills, screen);
+/// Where, and of whom.
+type Seat<'a> = (&'a Place, &'a TenantName);
+
+async fn work(seat: Seat<'_>, args: &Args, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let (place, tenant) = seat;
+    let kills = place.kills(tenant).await?;
+    let Some(aim) = aim(seat, args, &kills).await? else {
+        list(place, &kills, screen);
         return Ok(Exit::Done);
     };
     match args.undo {
-        true => undo(&registry, aim, screen).await,
-        false => kill(&registry, aim, args, screen).await,
+        true => undo(seat, aim, screen).await,
+        false => kill(seat, aim, args, screen).await,
     }
 }
 
 async fn kill(
-    registry: &Registry,
+    (place, tenant): Seat<'_>,
     aim: Aim,
     args: &Args,
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
-    let number = registry.kill(aim.clone(), &args.reason, args.hold).await;
-    let number = number.map_err(|error| named("kill --module", error))?;
-    let live = registry.wait_obeyed(number, LIVE).await?;
-    let kills = registry.all_kills().await?;
+    let live = place.kill(tenant, &aim, (&args.reason, args.hold)).await?;
+    let kills = place.kills(tenant).await?;
     let kill = kills.iter().find(|kill| kill.aim == aim);
     let told = kill.map_or_else(|| named_only(&aim), document);
     screen.document(&json!({"kill": told, "undone": false, "live": live_json(&live)}));
@@ -114,11 +109,10 @@ async fn kill(
     Ok(Exit::Done)
 }
 
-async fn undo(registry: &Registry, aim: Aim, screen: &mut Screen) -> anyhow::Result<Exit> {
-    let Some(number) = registry.unkill(aim.clone()).await? else {
+async fn undo((place, tenant): Seat<'_>, aim: Aim, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let Some(live) = place.unkill(tenant, &aim).await? else {
         return Err(not_killed(&aim.to_string()).into());
     };
-    let live = registry.wait_obeyed(number, LIVE).await?;
     let told = named_only(&aim);
     screen.document(&json!({"kill": told, "undone": true, "live": live_json(&live)}));
     screen.line(format!("{aim} may run again"));
@@ -144,14 +138,14 @@ fn reached(live: &LiveReport, done: &str) -> String {
     }
 }
 
-fn list(app: &App, kills: &[Kill], screen: &mut Screen) {
+fn list(place: &Place, kills: &[Kill], screen: &mut Screen) {
     let documents: Vec<Value> = kills.iter().map(document).collect();
     screen.document(&json!({"kills": documents}));
     if kills.is_empty() {
         screen.line("nothing is killed");
         return;
     }
-    let now = app.clock().now();
+    let now = place.now();
     let rows = kills.iter().map(|kill| {
         let calls = if kill.hold { "wait" } else { "fail" };
         let tenant = kill.aim.tenant().map_or("all", TenantName::as_str);
@@ -186,14 +180,16 @@ fn named_only(aim: &Aim) -> Value {
 
 /// Reads what the flags name; `None` where a list is wanted.
 async fn aim(
-    (app, tenant): (&App, &TenantName),
-    registry: &Registry,
+    (place, tenant): Seat<'_>,
     args: &Args,
     kills: &[Kill],
 ) -> anyhow::Result<Option<Aim>> {
     let usage = |error: &dyn std::fmt::Display| Problem::usage(error.to_string());
     if let Some(task) = &args.what.task {
-        let name: TaskName = app.own_name(task).parse().map_err(|error| usage(&error))?;
+        let name: TaskName = place
+            .own_name(task)
+            .parse()
+            .map_err(|error| usage(&error))?;
         return Ok(Some(Aim::Task(tenant.clone(), name)));
     }
     if let Some(module) = &args.what.module {
@@ -211,7 +207,7 @@ async fn aim(
     let digits = digits(text)?;
     let found = match args.undo {
         true => killed(kills, &digits),
-        false => registry.digests(&digits).await?,
+        false => place.digests(tenant, &digits).await?,
     };
     Ok(Some(Aim::Digest(only(&found, &digits, args.undo)?)))
 }

@@ -4,10 +4,10 @@ use super::canary;
 use super::exit::{Exit, Problem};
 use super::kill;
 use super::options::Options;
+use super::place::{Place, Whose};
 use super::screen::Screen;
 use super::show;
-use crate::app::App;
-use crate::registry::{CanaryState, LiveReport, ModuleInfo, Registry, RegistryError};
+use crate::registry::{CanaryState, LiveReport, ModuleInfo, RegistryError};
 use crate::task::{ModuleName, Release, TenantName, Wanted};
 use crate::telemetry::human;
 use serde_json::{Value, json};
@@ -75,20 +75,6 @@ pub(crate) fn live_json(live: &LiveReport) -> Value {
     json!({"workers": live.workers, "live": live.live, "after_ms": after})
 }
 
-/// Returns the number of the version that somebody named.
-pub(crate) async fn wanted(
-    registry: &Registry,
-    (tenant, name): (&TenantName, &ModuleName),
-    wanted: Option<&Wanted>,
-    command: &str,
-) -> anyhow::Result<Option<u32>> {
-    let Some(wanted) = wanted else {
-        return Ok(None);
-    };
-    let number = registry.number(tenant, name, wanted).await;
-    Ok(Some(number.map_err(|error| named(command, error))?))
-}
-
 /// Lists modules, or the versions of one.
 pub(crate) async fn list(
     args: ListArgs,
@@ -96,18 +82,17 @@ pub(crate) async fn list(
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     let name = args.name.as_deref().map(module_name).transpose()?;
-    let app = options.open().await?;
+    let place = options.place().await?;
     let listed = match name {
-        None => all(&app, &options.tenant(), screen).await,
-        Some(name) => versions(&app, (&options.tenant(), &name), screen).await,
+        None => all(&place, &options.tenant(), screen).await,
+        Some(name) => versions(&place, (&options.tenant(), &name), screen).await,
     };
-    app.close().await;
+    place.close().await;
     listed
 }
 
-async fn all(app: &App, tenant: &TenantName, screen: &mut Screen) -> anyhow::Result<Exit> {
-    let registry = app.registry().await?;
-    let modules = registry.modules(tenant).await?;
+async fn all(place: &Place, tenant: &TenantName, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let modules = place.modules(tenant).await?;
     let documents: Vec<_> = modules
         .iter()
         .map(|module| {
@@ -125,14 +110,14 @@ async fn all(app: &App, tenant: &TenantName, screen: &mut Screen) -> anyhow::Res
             })
         })
         .collect();
-    let kills = registry.kills(tenant).await?;
+    let kills = place.kills_of(tenant).await?;
     let killed: Vec<_> = kills.iter().map(kill::document).collect();
     screen.document(&json!({"modules": documents, "killed": killed}));
     if modules.is_empty() {
         screen.line("no modules yet: celeriac push FILE --name NAME");
         return Ok(Exit::Done);
     }
-    let now = app.clock().now();
+    let now = place.now();
     let rows = modules.iter().map(|module| {
         vec![
             module.name.to_string(),
@@ -179,12 +164,11 @@ pub(crate) fn numbered(version: u32, release: Option<&Release>) -> String {
 }
 
 async fn versions(
-    app: &App,
-    (tenant, name): (&TenantName, &ModuleName),
+    place: &Place,
+    (tenant, name): Whose<'_>,
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
-    let versions = app.registry().await?.versions(tenant, name).await;
-    let versions = versions.map_err(|error| named("modules", error))?;
+    let versions = place.versions((tenant, name)).await?;
     let documents: Vec<_> = versions
         .iter()
         .map(|version| {
@@ -201,7 +185,7 @@ async fn versions(
         })
         .collect();
     screen.document(&json!({"name": name.as_str(), "versions": documents}));
-    let now = app.clock().now();
+    let now = place.now();
     let rows = versions.iter().map(|version| {
         vec![
             numbered(version.version, version.release.as_ref()),
@@ -233,25 +217,17 @@ pub(crate) async fn rollback(
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     let name = module_name(&args.name)?;
-    let app = options.open().await?;
-    let moved = async {
-        let registry = app.registry().await?;
-        let (tenant, version) = (options.tenant(), args.version.or(args.to));
-        let version = wanted(&registry, (&tenant, &name), version.as_ref(), "rollback").await?;
-        let moved = registry.rollback(&tenant, &name, version).await;
-        let moved = moved.map_err(|error| named("rollback", error))?;
-        let live = registry.wait_live(moved.generation, LIVE).await?;
-        anyhow::Ok((moved, live))
-    }
-    .await;
-    app.close().await;
-    let (moved, live) = moved?;
+    let place = options.place().await?;
+    let (tenant, version) = (options.tenant(), args.version.or(args.to));
+    let moved = place.rollback((&tenant, &name), version.as_ref()).await;
+    place.close().await;
+    let moved = moved?;
     screen.document(&json!({
         "module": name.as_str(),
         "from": moved.from,
         "version": moved.version,
         "digest": format!("sha256:{}", moved.digest.hex()),
-        "live": live_json(&live),
+        "live": live_json(&moved.live),
     }));
     screen.line(format!(
         "{name} {}  {}  was {}",
@@ -259,7 +235,7 @@ pub(crate) async fn rollback(
         show::digest(&moved.digest),
         moved.from
     ));
-    screen.line(live.to_string());
+    screen.line(moved.live.to_string());
     Ok(Exit::Done)
 }
 
@@ -270,15 +246,9 @@ pub(crate) async fn remove(
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     let name = module_name(&args.name)?;
-    let app = options.open().await?;
-    let removed = async {
-        let registry = app.registry().await?;
-        let generation = registry.remove(&options.tenant(), &name).await;
-        let generation = generation.map_err(|error| named("remove", error))?;
-        anyhow::Ok(registry.wait_live(generation, LIVE).await?)
-    }
-    .await;
-    app.close().await;
+    let place = options.place().await?;
+    let removed = place.remove((&options.tenant(), &name)).await;
+    place.close().await;
     let live = removed?;
     screen.document(&json!({"module": name.as_str(), "live": live_json(&live)}));
     screen.line(format!(

@@ -1,7 +1,8 @@
 //! Options that every command takes, and the configuration they lead to.
 
 use super::exit::{Exit, Problem};
-use crate::app::App;
+use super::place::Place;
+use crate::app::{self, App};
 use crate::clock::Clock;
 use crate::config::{self, Config, Effective, RawConfig};
 use crate::task::TenantName;
@@ -31,6 +32,9 @@ pub(crate) struct Options {
     /// Where results are kept, such as sqlite://FOLDER [default: where messages are]
     #[arg(long, global = true, value_name = "URL")]
     result_backend: Option<String>,
+    /// Work through this control plane, such as https://HOST, with the token in CELERIAC_TOKEN
+    #[arg(long, global = true, value_name = "URL")]
+    server: Option<String>,
     /// Whose modules and kills they are [default: the tenant `default`]
     #[arg(short = 'T', long, global = true, value_name = "NAME")]
     tenant: Option<TenantName>,
@@ -79,13 +83,47 @@ impl Options {
     /// Refuses a tenant whose tasks no worker of this configuration runs.
     pub(crate) fn known_tenant(&self) -> anyhow::Result<()> {
         let tenant = self.tenant();
-        let is_known =
-            tenant.is_default() || self.read(Vec::new())?.0.tenants.contains_key(&tenant);
-        match is_known {
+        if tenant.is_default() {
+            return Ok(());
+        }
+        let (config, _) = self.read(Vec::new())?;
+        match config.tenants.contains_key(&tenant) || config.server.is_some() {
             true => Ok(()),
             false => Err(Problem::usage(format!("there is no tenant {tenant} here"))
                 .hint(format!("write [tenants.{tenant}] into celeriac.toml"))
                 .into()),
+        }
+    }
+
+    /// Refuses a control plane that a command would pass by.
+    pub(crate) fn without_server(&self) -> Result<(), Problem> {
+        match self.server.as_deref() {
+            None | Some("") => Ok(()),
+            Some(_) => {
+                let what =
+                    "this command is about this machine or its broker, not about a control plane";
+                Err(Problem::usage(what).hint(
+                    "those that take --server: push, modules, rollback, remove, pin, unpin, canary, call, \
+                     result, revoke, kill, tenant, token, audit",
+                ))
+            }
+        }
+    }
+
+    /// Refuses to change this machine where the configuration means a control plane.
+    pub(crate) fn on_this_machine(&self) -> anyhow::Result<()> {
+        let (config, _) = self.read(Vec::new())?;
+        match config.server {
+            None => Ok(()),
+            Some(server) => {
+                let what = format!(
+                    "the configuration names the control plane {}, and this command is about this machine",
+                    server.url
+                );
+                Err(Problem::usage(what)
+                    .hint("--server \"\" means this machine")
+                    .into())
+            }
         }
     }
 
@@ -130,6 +168,7 @@ impl Options {
                 "--result-backend",
                 self.result_backend.clone(),
             ),
+            ("server", "--server", self.server.clone()),
         ];
         for (key, flag, value) in own.into_iter().chain(more) {
             if let Some(value) = value {
@@ -143,6 +182,23 @@ impl Options {
     /// it logs warnings unless told otherwise.
     pub(crate) async fn open(&self) -> anyhow::Result<App> {
         let (config, _) = self.read(Vec::new())?;
+        self.open_here(config).await
+    }
+
+    /// Opens where the command works: the control plane of the configuration, or the stores
+    /// of this machine where it names none.
+    pub(crate) async fn place(&self) -> anyhow::Result<Place> {
+        let (config, _) = self.read(Vec::new())?;
+        match &config.server {
+            None => Ok(Place::Here(Box::new(self.open_here(config).await?))),
+            Some(server) => {
+                self.start_logging(Level::WARN, false)?;
+                Ok(Place::There(app::remote(server)?))
+            }
+        }
+    }
+
+    async fn open_here(&self, config: Config) -> anyhow::Result<App> {
         self.start_logging(Level::WARN, false)?;
         let tenant = self.tenant();
         let is_known = config.tenants.contains_key(&tenant);

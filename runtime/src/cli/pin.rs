@@ -1,7 +1,7 @@
 //! `celeriac pin` and `celeriac unpin`.
 
 use super::exit::Exit;
-use super::modules::{LIVE, live_json, module_name, named, wanted};
+use super::modules::{live_json, module_name};
 use super::options::Options;
 use super::screen::Screen;
 use crate::task::Wanted;
@@ -50,31 +50,19 @@ async fn work(
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     let (name, tenant) = (module_name(name)?, options.tenant());
-    let command = if version.is_some() { "pin" } else { "unpin" };
-    let app = options.open().await?;
-    let done = async {
-        let registry = app.registry().await?;
-        let number = wanted(&registry, (&tenant, &name), version, command).await?;
-        let pinned = registry.pin(&tenant, &name, number).await;
-        let pinned = pinned.map_err(|error| named(command, error))?;
-        let live = registry.wait_live(pinned.generation, LIVE).await?;
-        anyhow::Ok((pinned, live))
-    }
-    .await;
-    app.close().await;
-    let (pinned, live) = done?;
+    let place = options.place().await?;
+    let pinned = place.pin((&tenant, &name), version).await;
+    place.close().await;
+    let (runs, live) = pinned?;
     screen.document(&json!({
         "module": name.as_str(),
-        "version": pinned.version,
+        "version": runs,
         "pinned": version.is_some(),
         "live": live_json(&live),
     }));
     screen.line(match version {
-        Some(_) => format!(
-            "{name} stays at version {}, whatever is pushed",
-            pinned.version
-        ),
-        None => format!("{name} runs version {} until the next push", pinned.version),
+        Some(_) => format!("{name} stays at version {runs}, whatever is pushed"),
+        None => format!("{name} runs version {runs} until the next push"),
     });
     screen.line(live.to_string());
     Ok(Exit::Done)

@@ -3,13 +3,11 @@
 mod report;
 
 use super::exit::{Exit, Problem};
-use super::modules::{LIVE, module_name};
+use super::modules::module_name;
 use super::options::Options;
-use super::screen::{Screen, Spinner};
-use crate::app::App;
-use crate::registry::{LiveReport, PushStep, Pushed, Registry, Rule, Wishes};
-use crate::task::{ModuleName, Portion, Release, TenantName};
-use crate::telemetry::human;
+use super::screen::Screen;
+use crate::registry::{Rule, Wishes};
+use crate::task::{Portion, Release};
 use anyhow::Context as _;
 use bytes::Bytes;
 use celeriac_build::Guest;
@@ -83,20 +81,14 @@ pub(crate) async fn run(
         None => built(screen).await?,
     };
     let component = read(&file)?;
-    let app = options.open().await?;
-    let tenant = options.tenant();
-    let pushed = push(&app, (&tenant, &name), (component, &wishes), screen).await;
-    let reach = pushed.as_ref().map(|(pushed, _)| {
-        let (module, tasks) = (pushed.module.as_str(), &pushed.tasks);
-        let reach = app.reach(&tenant, module, tasks);
-        (reach, app.wants(&tenant, module, tasks))
-    });
-    app.close().await;
-    let (reach, wants) = reach.unwrap_or_default();
-    let (pushed, live) = pushed?;
-    report::print(&pushed, &wishes, (&reach, &wants), live.as_ref(), screen);
+    let place = options.place().await?;
+    let whose = (&options.tenant(), &name);
+    let taken = place.push(whose, (component, &wishes), screen).await;
+    place.close().await;
+    let taken = taken?;
+    report::print(&taken, &wishes, screen);
     Ok(
-        match wishes.dry && !wishes.breaking && !pushed.breaks.is_empty() {
+        match wishes.dry && !wishes.breaking && !taken.pushed.breaks.is_empty() {
             true => Exit::Refused,
             false => Exit::Done,
         },
@@ -125,36 +117,4 @@ fn read(path: &Path) -> anyhow::Result<Bytes> {
         .read_to_end(&mut bytes)
         .with_context(cannot)?;
     Ok(Bytes::from(bytes))
-}
-
-async fn push(
-    app: &App,
-    (tenant, name): (&TenantName, &ModuleName),
-    (component, wishes): (Bytes, &Wishes),
-    screen: &Screen,
-) -> anyhow::Result<(Pushed, Option<LiveReport>)> {
-    let spinner = screen.spinner("opening the registry");
-    let registry: Registry = app.registry().await?;
-    let pushed = registry
-        .push_as(tenant, name, component, wishes, &mut |step| {
-            told(&spinner, &step);
-        })
-        .await?;
-    if wishes.dry {
-        return Ok((pushed, None));
-    }
-    let live = registry.wait_live(pushed.generation, LIVE).await?;
-    Ok((pushed, Some(live)))
-}
-
-fn told(spinner: &Spinner, step: &PushStep) {
-    match step {
-        PushStep::Checked { bytes, .. } => spinner.say(format!("checked {}", human::size(*bytes))),
-        PushStep::Compiling => spinner.say("compiling"),
-        PushStep::Compiled { bytes, .. } => {
-            spinner.say(format!("compiled, {} of native code", human::size(*bytes)));
-        }
-        PushStep::Described { tasks } => spinner.say(human::count(*tasks as u64, "task")),
-        PushStep::Published => spinner.say("waiting for running workers"),
-    }
 }

@@ -2,11 +2,14 @@
 
 use super::exit::{Exit, Problem};
 use super::options::Options;
+use super::place::Place;
 use super::screen::{Screen, Spinner};
+use super::there;
 use super::{moment, show};
 use crate::app::App;
 use crate::results::Record;
 use crate::task::{State, TaskId};
+use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -49,7 +52,14 @@ pub(crate) async fn run(
         .as_deref()
         .map(|text| moment::span("--timeout", text))
         .transpose()?;
-    let app = options.open().await?;
+    let app = match options.place().await? {
+        Place::Here(app) => app,
+        Place::There(remote) => {
+            let wanted = args.wait.then_some(timeout);
+            let whose = (&remote, &options.tenant());
+            return there::result(whose, &id, (args.log, wanted), screen).await;
+        }
+    };
     if !app.keeps_results() {
         return Err(super::call::nowhere().into());
     }
@@ -63,12 +73,17 @@ pub(crate) async fn run(
 
 async fn show_now(app: &App, id: &TaskId, log: bool, screen: &mut Screen) -> anyhow::Result<Exit> {
     let record = app.results().get(id).await?;
-    screen.document(&show::document(id.as_str(), record.as_ref()));
+    Ok(shown(id, record.as_ref(), log, screen))
+}
+
+/// Shows what is known of a task now.
+pub(crate) fn shown(id: &TaskId, record: Option<&Record>, log: bool, screen: &mut Screen) -> Exit {
+    screen.document(&show::document(id.as_str(), record));
     let Some(record) = record else {
         screen.line("PENDING  nothing is stored: not started yet, unknown, or expired");
-        return Ok(Exit::NotFound);
+        return Exit::NotFound;
     };
-    Ok(told(&record, log, screen))
+    told(record, log, screen)
 }
 
 /// Waits until a task is over, showing how far it is. `queue` is where its
@@ -83,7 +98,7 @@ pub(crate) async fn wait(
 ) -> anyhow::Result<Exit> {
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let spinner = screen.spinner(format!("waiting for {id}"));
-    let mut changed = |record: &Record| progress(&spinner, record);
+    let mut changed = |record: &Record| progress(&spinner, &Stage::of(record));
     let patience = Instant::now() + PATIENCE;
     let early = deadline.map_or(patience, |deadline| deadline.min(patience));
     let client = app.client();
@@ -103,18 +118,24 @@ pub(crate) async fn wait(
             screen.document(&show::document(id.as_str(), Some(&record)));
             Ok(told(&record, log, screen))
         }
-        unfinished => {
-            screen.document(&show::document(id.as_str(), unfinished.as_ref()));
-            let state = unfinished
-                .as_ref()
-                .map_or("PENDING", |record| record.state.as_str());
-            screen.line(format!(
-                "{state}  not finished within the timeout; the task goes on"
-            ));
-            screen.line(again(app, id));
-            Ok(Exit::TimedOut)
-        }
+        record => Ok(unfinished(id, record.as_ref(), &again(app, id), screen)),
     }
+}
+
+/// Says that a task is not over yet, and how to look at it later.
+pub(crate) fn unfinished(
+    id: &TaskId,
+    record: Option<&Record>,
+    again: &str,
+    screen: &mut Screen,
+) -> Exit {
+    screen.document(&show::document(id.as_str(), record));
+    let state = record.map_or("PENDING", |record| record.state.as_str());
+    screen.line(format!(
+        "{state}  not finished within the timeout; the task goes on"
+    ));
+    screen.line(again);
+    Exit::TimedOut
 }
 
 /// Says how to look at a task later.
@@ -153,12 +174,28 @@ fn no_worker(queue: Option<&str>, served: &[String]) -> String {
     )
 }
 
-fn progress(spinner: &Spinner, record: &Record) {
-    let meta: Value = record
-        .result
-        .as_deref()
-        .and_then(|meta| serde_json::from_slice(meta).ok())
-        .unwrap_or_default();
+/// How far a task is.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Stage {
+    state: String,
+    #[serde(default)]
+    meta: Value,
+}
+
+impl Stage {
+    fn of(record: &Record) -> Self {
+        let meta = record.result.as_deref();
+        let meta = meta.and_then(|meta| serde_json::from_slice(meta).ok());
+        Self {
+            state: record.state.as_str().to_owned(),
+            meta: meta.unwrap_or_default(),
+        }
+    }
+}
+
+/// Shows how far a task is.
+pub(crate) fn progress(spinner: &Spinner, stage: &Stage) {
+    let Stage { state, meta } = stage;
     let message = meta
         .get("message")
         .and_then(Value::as_str)
@@ -167,11 +204,12 @@ fn progress(spinner: &Spinner, record: &Record) {
         Some(current) => {
             spinner.progress(current, meta.get("total").and_then(Value::as_u64), message);
         }
-        None => spinner.say(format!("{} {message}", record.state)),
+        None => spinner.say(format!("{state} {message}")),
     }
 }
 
-fn told(record: &Record, log: bool, screen: &mut Screen) -> Exit {
+/// Shows a task of which something is stored.
+pub(crate) fn told(record: &Record, log: bool, screen: &mut Screen) -> Exit {
     show::record(screen, record);
     let exit = match record.state {
         State::Failure | State::Revoked => Exit::Failed,

@@ -2,11 +2,13 @@
 
 use super::exit::{Exit, Problem};
 use super::options::Options;
+use super::place::Place;
 use super::screen::Screen;
+use super::there;
 use crate::app::App;
 use crate::config::machine;
 use crate::results::orders::Target;
-use crate::task::TaskId;
+use crate::task::{State, TaskId};
 use crate::worker::revocations::{Answer, RevokeError};
 use serde_json::{Value, json};
 
@@ -39,7 +41,19 @@ pub(crate) async fn run(
     let ids = ids.map_err(|error| Problem::usage(error.to_string()))?;
     let stamps = args.stamps.iter().map(|text| stamp(text));
     let stamps: Vec<(String, Value)> = stamps.collect::<Result<_, _>>()?;
-    let app = options.open().await?;
+    let app = match options.place().await? {
+        Place::Here(app) => app,
+        Place::There(_) if !stamps.is_empty() => {
+            let what = "--stamp revokes tasks of the broker itself, not through a control plane";
+            return Err(Problem::usage(what)
+                .hint("name the ids of the tasks")
+                .into());
+        }
+        Place::There(remote) => {
+            let whose = (&remote, &options.tenant());
+            return there::revoke(whose, &ids, args.terminate, screen).await;
+        }
+    };
     let revoked = revoke(&app, &ids, &stamps, args.terminate, screen).await;
     app.close().await;
     revoked
@@ -110,7 +124,18 @@ fn state(answer: &Answer) -> Option<String> {
     }
 }
 
-fn words(answer: &Answer, terminate: bool) -> String {
+/// Reads the state that a control plane tells.
+pub(crate) fn answer(state: Option<&str>) -> Answer {
+    match state.map(State::from_word) {
+        None => Answer::Unknown,
+        Some(State::Revoked) => Answer::Stored,
+        Some(state) if state.is_final() => Answer::Over(state),
+        Some(state) => Answer::Running(state),
+    }
+}
+
+/// Says what became of a task.
+pub(crate) fn words(answer: &Answer, terminate: bool) -> String {
     match (answer, terminate) {
         (Answer::Stored, _) => "REVOKED".to_owned(),
         (Answer::Unknown, _) => "revoked; no states are kept here to look at".to_owned(),

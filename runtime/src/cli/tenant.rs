@@ -5,10 +5,11 @@ mod terms;
 
 use super::exit::{Exit, Problem};
 use super::options::Options;
+use super::place::Place;
 use super::screen::Screen;
-use crate::app::{self, App};
+use crate::app;
 use crate::platform::broker::{self, Command as Line, Plan};
-use crate::platform::{Actor, PAGE, Platform, Tenant, Terms};
+use crate::platform::{Tenant, Terms};
 use crate::task::TenantName;
 use serde_json::{Value, json};
 use shown::facts;
@@ -92,41 +93,34 @@ pub(crate) async fn run(
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
     options.without_tenant()?;
-    let app = options.open().await?;
-    let done = work(&app, command, screen).await;
-    app.close().await;
+    let place = options.place().await?;
+    let done = work(&place, command, screen).await;
+    place.close().await;
     done
 }
 
-async fn work(app: &App, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
-    let platform = app.platform().await?;
-    let actor = Actor::on_the_machine();
-    let now = app.clock().now();
+async fn work(place: &Place, command: Command, screen: &mut Screen) -> anyhow::Result<Exit> {
     let (tenant, did) = match command {
-        Command::Create(args) => return create(&platform, args, screen).await,
-        Command::List => return list(&platform, screen).await,
-        Command::Delete(args) => return delete(&platform, &args, screen).await,
+        Command::Create(args) => return create(place, args, screen).await,
+        Command::List => return list(place, screen).await,
+        Command::Delete(args) => return delete(place, &args, screen).await,
         Command::Show(args) => {
-            let tenant = platform.tenant(&args.name).await?;
+            let tenant = place.tenant(&args.name).await?;
             screen.document(&json!({"tenant": tenant.document()}));
-            facts(&tenant, now, screen);
+            facts(&tenant, place.now(), screen);
             return Ok(Exit::Done);
         }
         Command::Change(args) => {
             let edits = args.terms.read()?;
-            let change = |terms: &mut Terms| {
-                edits.apply(terms);
-                Ok(())
-            };
-            let changed = platform.change_tenant(&actor, &args.name, change).await?;
-            (changed, "changed")
+            let edit = |terms: &mut Terms| edits.apply(terms);
+            (place.change_tenant(&args.name, edit).await?, "changed")
         }
         Command::Suspend(args) => {
-            let tenant = platform.suspend_tenant(&actor, &args.name).await?;
+            let tenant = place.suspend_tenant(&args.name).await?;
             (tenant, "suspended; its tasks wait")
         }
         Command::Resume(args) => {
-            let tenant = platform.resume_tenant(&actor, &args.name).await?;
+            let tenant = place.resume_tenant(&args.name).await?;
             (tenant, "resumed; its tasks go on")
         }
     };
@@ -135,11 +129,7 @@ async fn work(app: &App, command: Command, screen: &mut Screen) -> anyhow::Resul
     Ok(Exit::Done)
 }
 
-async fn create(
-    platform: &Platform,
-    args: CreateArgs,
-    screen: &mut Screen,
-) -> anyhow::Result<Exit> {
+async fn create(place: &Place, args: CreateArgs, screen: &mut Screen) -> anyhow::Result<Exit> {
     let CreateArgs {
         name,
         terms: edits,
@@ -161,9 +151,7 @@ async fn create(
             .hint("without it they are printed; run them on the machine of RabbitMQ")
             .into());
     }
-    let tenant = platform
-        .create_tenant(&Actor::on_the_machine(), &name, terms)
-        .await?;
+    let tenant = place.create_tenant(&name, terms).await?;
     let mut document = json!({"tenant": tenant.document()});
     if let (Some(setup), Some(members)) = (plan.as_ref(), document.as_object_mut()) {
         members.insert("setup".to_owned(), shown_plan(setup, apply));
@@ -216,16 +204,8 @@ fn shown_plan(plan: &Plan, applied: bool) -> Value {
     })
 }
 
-async fn list(platform: &Platform, screen: &mut Screen) -> anyhow::Result<Exit> {
-    let mut all: Vec<Tenant> = Vec::new();
-    loop {
-        let after = all.last().map(|tenant| tenant.name.clone());
-        let page = platform.tenants(after.as_ref(), PAGE).await?;
-        if page.is_empty() {
-            break;
-        }
-        all.extend(page);
-    }
+async fn list(place: &Place, screen: &mut Screen) -> anyhow::Result<Exit> {
+    let all = place.tenants().await?;
     let documents: Vec<Value> = all.iter().map(Tenant::document).collect();
     screen.document(&json!({"tenants": documents}));
     let rows = all.iter().map(shown::row).collect();
@@ -236,15 +216,9 @@ async fn list(platform: &Platform, screen: &mut Screen) -> anyhow::Result<Exit> 
     Ok(Exit::Done)
 }
 
-async fn delete(
-    platform: &Platform,
-    args: &DeleteArgs,
-    screen: &mut Screen,
-) -> anyhow::Result<Exit> {
+async fn delete(place: &Place, args: &DeleteArgs, screen: &mut Screen) -> anyhow::Result<Exit> {
     let name = &args.name;
-    let tenant = platform.tenant(name).await?;
-    let actor = Actor::on_the_machine();
-    platform.delete_tenant(&actor, name, args.force).await?;
+    let tenant = place.delete_tenant(name, args.force).await?;
     let left = tenant.broker.as_deref();
     let left = left.map_or_else(Vec::new, |address| broker::removal(name, address));
     let lines: Vec<String> = left.iter().map(Line::to_string).collect();

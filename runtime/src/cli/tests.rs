@@ -65,6 +65,7 @@ fn help_of_a_command_says_what_it_takes() {
         &["token", "create"],
         &["token", "rotate"],
         &["audit"],
+        &["usage"],
     ] {
         insta::assert_snapshot!(format!("help_{}", command.join("_")), help(command));
     }

@@ -3,10 +3,10 @@
 use super::exit::{Exit, Problem};
 use super::moment::{moment_or_span, span};
 use super::options::Options;
+use super::place::{Made, Place};
 use super::screen::Screen;
 use super::show;
-use crate::app::App;
-use crate::platform::{Actor, NewToken, Platform, Token, TokenId, TokenTerms};
+use crate::platform::{Token, TokenId, TokenTerms};
 use crate::task::{Scope, TenantName};
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -68,39 +68,33 @@ pub(crate) async fn run(
     options: &Options,
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
-    let app = options.open().await?;
-    let done = work(&app, command, options.named_tenant(), screen).await;
-    app.close().await;
+    let place = options.place().await?;
+    let done = work(&place, command, options.named_tenant(), screen).await;
+    place.close().await;
     done
 }
 
 async fn work(
-    app: &App,
+    place: &Place,
     command: Command,
     tenant: Option<TenantName>,
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
-    let (platform, now) = (app.platform().await?, app.clock().now());
-    let actor = Actor::on_the_machine();
     match command {
         Command::Create(args) => {
-            let terms = terms(args, tenant, now)?;
-            let made = platform.create_token(&actor, terms).await?;
+            let terms = terms(args, tenant, place.now())?;
+            let made = place.create_token(terms).await?;
             made_now(&made, "made", screen);
         }
-        Command::List => list(&platform, tenant.as_ref(), now, screen).await?,
+        Command::List => list(place, tenant.as_ref(), screen).await?,
         Command::Rotate(args) => {
             let grace = args.grace.as_deref().map(|text| span("--grace", text));
             let grace: Duration = grace.transpose()?.unwrap_or_default();
-            let made = platform
-                .rotate_token(&actor, tenant.as_ref(), &args.id, grace)
-                .await?;
+            let made = place.rotate_token(tenant.as_ref(), &args.id, grace).await?;
             made_now(&made, &format!("in the place of {}", args.id), screen);
         }
         Command::Revoke(args) => {
-            platform
-                .revoke_token(&actor, tenant.as_ref(), &args.id)
-                .await?;
+            place.revoke_token(tenant.as_ref(), &args.id).await?;
             screen.document(&json!({"token": args.id.as_str(), "revoked": true}));
             screen.line(format!(
                 "token {} revoked; it ends everywhere within 5 s",
@@ -131,9 +125,8 @@ fn terms(
 }
 
 /// Shows the whole token, this once.
-fn made_now(made: &NewToken, how: &str, screen: &mut Screen) {
-    let NewToken { token, text } = made;
-    screen.document(&json!({"token": token.document(), "text": text.expose()}));
+fn made_now((token, text): &Made, how: &str, screen: &mut Screen) {
+    screen.document(&json!({"token": token.document(), "text": text}));
     let whose = match &token.tenant {
         Some(tenant) => format!(" of tenant {tenant}"),
         None => String::new(),
@@ -142,21 +135,16 @@ fn made_now(made: &NewToken, how: &str, screen: &mut Screen) {
         "token {} ({}, {}{whose}) {how}",
         token.id, token.name, token.scope
     ));
-    screen.line(text.expose());
+    screen.line(text);
     screen.line("it is shown this once; keep it where only its user reads it");
 }
 
 async fn list(
-    platform: &Platform,
+    place: &Place,
     tenant: Option<&TenantName>,
-    now: Timestamp,
     screen: &mut Screen,
 ) -> anyhow::Result<()> {
-    if let Some(tenant) = tenant {
-        // One that is not there has no tokens either, and people mistype.
-        platform.tenant(tenant).await?;
-    }
-    let tokens = platform.tokens(tenant).await?;
+    let (tokens, now) = (place.tokens(tenant).await?, place.now());
     let documents: Vec<Value> = tokens.iter().map(Token::document).collect();
     screen.document(&json!({"tokens": documents}));
     if tokens.is_empty() {

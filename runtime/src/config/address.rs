@@ -14,6 +14,8 @@ pub use sentinel::SentinelUrl;
 pub use server::ServerUrl;
 pub use tls::TlsPaths;
 
+pub(super) use server::host_and_port;
+
 use std::fmt;
 use std::path::{Path, PathBuf};
 

@@ -1,6 +1,10 @@
 //! The sections `[tenants.NAME]`: whose tasks a worker runs beside those of `default`,
 //! where their messages are, and what they may use.
 
+mod apart;
+
+pub use apart::Places;
+
 use super::address::{Address, Purpose};
 use super::error::ConfigError;
 use super::grants::{self, Grant};
@@ -57,6 +61,8 @@ pub struct TenantConfig {
     pub max_retries: u32,
     /// What its tasks may reach, by whom that is granted to.
     pub grants: BTreeMap<String, Grant>,
+    /// What they may reach at most, as a control plane says; `None`: what is granted.
+    pub may: Option<Vec<String>>,
 }
 
 /// What tenants are measured against.
@@ -85,7 +91,7 @@ pub(super) fn read(
         let tenant = one(reader, &name, beside)?;
         tenants.insert(name, tenant);
     }
-    check_apart(reader, beside.places, &tenants)?;
+    apart::check_apart(reader, beside.places, &tenants)?;
     Ok(tenants)
 }
 
@@ -159,6 +165,7 @@ fn one(
         ceiling: limits::read(reader, &section, beside.ceiling)?,
         max_retries: limits::most_retries(reader, &section, beside.max_retries)?,
         grants: grants::sections(reader, &table, beside.values, beside.secrets)?,
+        may: None,
     })
 }
 
@@ -261,6 +268,7 @@ impl Config {
         config.ceiling = tenant.ceiling.clone();
         config.max_retries = tenant.max_retries;
         config.grants = tenant.grants.clone();
+        config.may.clone_from(&tenant.may);
         config.aliases.clear();
         config.routes.clear();
         config.rates.clear();
@@ -305,6 +313,7 @@ impl Config {
             ceiling: narrowed(most, ceiling),
             max_retries: ceiling.max_retries.map_or(retries, |own| own.min(retries)),
             grants: written.map_or_else(BTreeMap::new, |written| written.grants.clone()),
+            may: None,
         })
     }
 }
@@ -321,64 +330,5 @@ fn narrowed(most: &Limits, ceiling: &Ceiling) -> Limits {
             .memory_bytes
             .map_or(most.memory, |own| own.min(most.memory)),
         ..most.clone()
-    }
-}
-
-/// Refuses tenants whose messages or results would be in one place: each would run the
-/// other's tasks, or read the other's results.
-fn check_apart(
-    reader: &Reader,
-    default: [(&'static str, &Address, &str); 2],
-    tenants: &BTreeMap<TenantName, TenantConfig>,
-) -> Result<(), ConfigError> {
-    let mut places = BTreeMap::new();
-    for (what, address, prefix) in default {
-        places.insert((what, place(address, prefix)), "default");
-    }
-    for (name, tenant) in tenants {
-        for (what, address) in [
-            ("broker", &tenant.broker),
-            ("result_backend", &tenant.result_backend),
-        ] {
-            if matches!(address, Address::Rpc | Address::Disabled) {
-                continue;
-            }
-            let key = (what, place(address, &tenant.prefix));
-            let Some(other) = places.insert(key, name.as_str()) else {
-                continue;
-            };
-            let key = format!("tenants.{name}.{what}");
-            return Err(ConfigError::Wrong {
-                value: format!("{:?}", address.to_string()),
-                reason: format!(
-                    "it is that of tenant {other} already; give each a virtual host, a database, \
-                     or a prefix in Redis, of its own"
-                ),
-                source_place: reader.source(&key),
-                key,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Names where something is, whoever asks for them.
-fn place(address: &Address, prefix: &str) -> String {
-    let shown = address.to_string();
-    let shown = shown.split('?').next().unwrap_or_default();
-    let (scheme, rest) = shown.split_once("://").unwrap_or(("", shown));
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    match address {
-        Address::Redis(_) | Address::Sentinel(_) => format!("redis {host}/{path} {prefix}"),
-        Address::Amqp(_) => format!("amqp {host}/{path}"),
-        Address::Files(_) => format!("files {rest} {prefix}"),
-        Address::Embedded(_)
-        | Address::Database(_)
-        | Address::Postgres(_)
-        | Address::Rpc
-        | Address::Disabled => format!("{scheme} {host}/{path}"),
     }
 }

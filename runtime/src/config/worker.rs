@@ -22,6 +22,13 @@ const DELIVERIES: u64 = 100;
 pub(super) const RETRIES: u64 = 1_000;
 /// Longest span of any setting (365 days): a longer one is a slip of the pen.
 pub(super) const A_YEAR: Duration = Duration::from_secs(365 * 86_400);
+/// Room for components that are fetched, and for what is compiled of them (10 GiB): hundreds
+/// of large ones.
+const COMPONENT_CACHE: u64 = 10 << 30;
+/// Least room (64 MiB): of less not even one large component could be kept.
+const LEAST_CACHE: u64 = 64 << 20;
+/// Most room (1 PiB): more is a slip of the pen.
+const MOST_CACHE: u64 = 1 << 50;
 /// Where metrics and health are served unless said otherwise.
 const LISTEN: ([u8; 4], u16) = ([127, 0, 0, 1], 9464);
 
@@ -60,6 +67,8 @@ pub struct WorkerConfig {
     pub max_retries: u32,
     /// Delay before a retry where the task names none.
     pub retry_delay: Duration,
+    /// Bytes of components and artifacts that a worker keeps which follows a control plane.
+    pub component_cache: u64,
     /// How long results are kept; `None` is for ever.
     pub result_keep: Option<Duration>,
     /// How long a revocation is kept.
@@ -131,6 +140,11 @@ impl WorkerConfig {
             repair_time: reader.duration("worker.repair_time", 600 * SECOND, ZERO..=A_YEAR)?,
             max_retries: small(reader.number("worker.max_retries", 3, 0..=RETRIES)?),
             retry_delay: reader.duration("worker.retry_delay", 180 * SECOND, ZERO..=A_YEAR)?,
+            component_cache: reader.bytes(
+                "worker.component_cache",
+                COMPONENT_CACHE,
+                LEAST_CACHE..=MOST_CACHE,
+            )?,
             result_keep: reader.maybe_duration(
                 "worker.result_keep",
                 Some(86_400 * SECOND),

@@ -90,6 +90,21 @@ pub(crate) const MIGRATIONS: &[Migration] = &[
         name: "CPU time of tenants",
         sql: include_str!("../../migrations/0094_tenant_cpu.sql"),
     },
+    Migration {
+        number: 96,
+        name: "replica",
+        sql: include_str!("../../migrations/0096_replica.sql"),
+    },
+    Migration {
+        number: 98,
+        name: "usage",
+        sql: include_str!("../../migrations/0098_usage.sql"),
+    },
+    Migration {
+        number: 100,
+        name: "results of tenants",
+        sql: include_str!("../../migrations/0100_tenant_stored.sql"),
+    },
 ];
 
 pub(super) enum MigrationError {

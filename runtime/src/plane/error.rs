@@ -48,6 +48,8 @@ pub enum Code {
     NoResults,
     /// There are as many of these as there can be.
     LimitReached,
+    /// It is more than the quota of the tenant.
+    QuotaExceeded,
     /// More requests than the limit in a minute.
     RateLimited,
     /// A bug of the server.
@@ -67,7 +69,7 @@ pub enum Code {
 
 impl Code {
     /// All that are sent.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::InvalidRequest,
         Self::Unauthorized,
         Self::Forbidden,
@@ -88,6 +90,7 @@ impl Code {
         Self::TooManyWaiting,
         Self::NoResults,
         Self::LimitReached,
+        Self::QuotaExceeded,
         Self::RateLimited,
         Self::Internal,
         Self::Unavailable,
@@ -120,6 +123,7 @@ impl Code {
             Self::TooManyWaiting => "too_many_waiting",
             Self::NoResults => "no_results",
             Self::LimitReached => "limit_reached",
+            Self::QuotaExceeded => "quota_exceeded",
             Self::RateLimited => "rate_limited",
             Self::Internal => "internal",
             Self::Unavailable => "unavailable",
@@ -146,7 +150,8 @@ impl Code {
             | Self::KeyReused
             | Self::NoResults
             | Self::BreaksCallers
-            | Self::LimitReached => 409,
+            | Self::LimitReached
+            | Self::QuotaExceeded => 409,
             Self::TooLarge => 413,
             Self::UnsupportedMediaType => 415,
             Self::ComponentRefused | Self::ArgumentsRefused => 422,

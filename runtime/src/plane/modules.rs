@@ -149,6 +149,10 @@ pub struct RollbackWish {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(maximum = 4_294_967_295u64)]
     pub version: Option<u32>,
+    /// The version by the name its author gave it; not beside `version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "1.4.0", max_length = 64)]
+    pub release: Option<String>,
 }
 
 /// A version that runs in the place of another.

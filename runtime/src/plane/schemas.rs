@@ -1,9 +1,9 @@
 //! Schemas of words that are shared with the rest of the product.
 
-use crate::task::{Ceiling, Quota, Scope, TenantName, Weight};
+use crate::task::{Ceiling, Day, Quota, Scope, TenantName, Weight};
 use std::borrow::Cow;
 use utoipa::openapi::schema::{AdditionalProperties, SchemaType, Type};
-use utoipa::openapi::{Object, ObjectBuilder, RefOr, Schema};
+use utoipa::openapi::{KnownFormat, Object, ObjectBuilder, RefOr, Schema, SchemaFormat};
 use utoipa::{PartialSchema, ToSchema};
 
 /// What a tenant's name looks like.
@@ -31,6 +31,11 @@ macro_rules! named {
 
 named! {
     TenantName => "TenantName", text("A tenant's name: a lower-case letter, then lower-case letters, digits and `-`", TENANT);
+    Day => "Day", ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
+        .description(Some("A day of UTC"))
+        .build();
     Weight => "Weight", ObjectBuilder::new()
         .schema_type(Type::Integer)
         .description(Some("How much of the cores a tenant gets beside others who want them; 100 is usual"))

@@ -60,6 +60,10 @@ pub struct Called {
     /// `PENDING`: it waits in its queue, as far as is known here.
     #[schema(example = "PENDING")]
     pub state: String,
+    /// The queue.
+    #[serde(default)]
+    #[schema(required = true, example = "celery")]
+    pub queue: String,
     /// Where more is told of it.
     pub links: CallLinks,
 }
@@ -79,12 +83,13 @@ pub struct CallLinks {
 impl Called {
     /// Makes the answer to a call.
     #[must_use]
-    pub fn new(tenant: &str, id: &str) -> Self {
+    pub fn new(tenant: &str, id: &str, queue: &str) -> Self {
         // Ids of ours are UUIDs, which need no escapes.
         let itself = format!("/v1/tenants/{tenant}/tasks/{id}");
         Self {
             id: id.to_owned(),
             state: "PENDING".to_owned(),
+            queue: queue.to_owned(),
             links: CallLinks {
                 events: format!("{itself}/events"),
                 revoke: format!("{itself}/revoke"),

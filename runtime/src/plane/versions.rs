@@ -33,6 +33,9 @@ pub struct FindingView {
     pub task: String,
     /// The parameter, where it is about one.
     pub parameter: Option<String>,
+    /// The kind of break, such as `parameter_gone`; there may come new ones.
+    #[schema(pattern = "^[a-z_]+$", example = "parameter_gone")]
+    pub breaks: String,
     /// One line for people.
     pub seen: String,
 }

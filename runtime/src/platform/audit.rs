@@ -112,16 +112,6 @@ impl Platform {
         let rows = self.sql.transaction(false, read).await?;
         Ok(rows.into_iter().filter_map(row).collect())
     }
-
-    /// Writes down a change that was made elsewhere.
-    ///
-    /// # Errors
-    /// [`PlatformError::Sql`].
-    pub async fn note(&self, entry: &Entry<'_>) -> Result<(), PlatformError> {
-        let now = self.clock.now_ms();
-        let write = async |link: &mut Link| write(link, now, entry).await;
-        Ok(self.sql.transaction(true, write).await?)
-    }
 }
 
 const KINDS: [Kind; 9] = [
@@ -156,7 +146,16 @@ fn row(mut row: Row) -> Option<AuditRow> {
 /// # Errors
 /// What the database said.
 pub async fn write(link: &mut Link, now: i64, entry: &Entry<'_>) -> Result<(), SqlError> {
-    let sql = "INSERT INTO audit (happened_at, who, request, action, tenant, subject, was, became) \
+    for (sql, values) in statements(now, entry) {
+        link.execute(sql, values).await?;
+    }
+    Ok(())
+}
+
+/// Returns the statements of [`write`], for a transaction of somebody else's.
+#[must_use]
+pub fn statements(now: i64, entry: &Entry<'_>) -> [(&'static str, Vec<Value>); 3] {
+    let add = "INSERT INTO audit (happened_at, who, request, action, tenant, subject, was, became) \
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     let subject: String = entry.subject.chars().take(NAME).collect();
     let values = vec![
@@ -169,13 +168,14 @@ pub async fn write(link: &mut Link, now: i64, entry: &Entry<'_>) -> Result<(), S
         Value::maybe(cell(entry.was.as_ref()).as_deref()),
         Value::maybe(cell(entry.became.as_ref()).as_deref()),
     ];
-    link.execute(sql, values).await?;
     let oldest = now.saturating_sub(i64::try_from(KEPT.as_millis()).unwrap_or(i64::MAX));
     let old = "DELETE FROM audit WHERE happened_at < $1";
-    link.execute(old, vec![oldest.into()]).await?;
     let beyond = "DELETE FROM audit WHERE number <= (SELECT max(number) FROM audit) - $1";
-    link.execute(beyond, vec![ROWS.into()]).await?;
-    Ok(())
+    [
+        (add, values),
+        (old, vec![oldest.into()]),
+        (beyond, vec![ROWS.into()]),
+    ]
 }
 
 fn cell(value: Option<&serde_json::Value>) -> Option<String> {

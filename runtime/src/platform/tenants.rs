@@ -6,7 +6,7 @@ pub(super) use rows::find;
 
 use super::audit::{self, Actor, Entry};
 use super::tenant::{Tenant, Terms, check, differing};
-use super::{Platform, PlatformError, begin_change, generation, number};
+use super::{Platform, PlatformError, begin_change, generation, number, usage};
 use crate::registry::owner;
 use crate::sql::{Kind, Link, SqlError, Value};
 use crate::task::{Ceiling, Quota, TenantName, Weight};
@@ -62,6 +62,7 @@ impl Platform {
             let sql = "INSERT INTO tenants (name, created_at, suspended, weight, quota, ceiling, \
                  may, broker, result_backend) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
             link.execute(sql, values(&tenant)).await?;
+            usage::put_aside(link, name, now).await?;
             let entry = entry(actor, "tenant.create", name);
             let entry = Entry {
                 became: Some(tenant.document()),

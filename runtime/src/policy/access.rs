@@ -35,6 +35,8 @@ pub enum Action {
     RevokeTasks,
     /// See what a tenant used.
     ReadUsage,
+    /// See what all tenants used.
+    ReadWholeUsage,
     /// See what was changed of a tenant, and by whom.
     ReadAudit,
     /// See what was changed of everybody.
@@ -58,7 +60,7 @@ pub enum Answer {
 
 impl Action {
     /// All there are.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::ListTenants,
         Self::ManageTenants,
         Self::ReadTenant,
@@ -73,6 +75,7 @@ impl Action {
         Self::ReadTasks,
         Self::RevokeTasks,
         Self::ReadUsage,
+        Self::ReadWholeUsage,
         Self::ReadAudit,
         Self::ReadWholeAudit,
         Self::ReadMetrics,
@@ -98,6 +101,7 @@ impl Action {
             | Self::ManageTenants
             | Self::ManageOperatorTokens
             | Self::KillEverywhere
+            | Self::ReadWholeUsage
             | Self::ReadWholeAudit
             | Self::ReadMetrics
             | Self::Serve => false,
@@ -124,6 +128,7 @@ impl Action {
             | Self::ChangeModules
             | Self::KillEverywhere
             | Self::CallTasks
+            | Self::ReadWholeUsage
             | Self::ReadWholeAudit
             | Self::ReadMetrics
             | Self::Serve => false,
@@ -169,6 +174,7 @@ fn allows(scope: Scope, action: Action) -> bool {
         | Action::ManageTenants
         | Action::ManageOperatorTokens
         | Action::KillEverywhere
+        | Action::ReadWholeUsage
         | Action::ReadWholeAudit => &[Operator],
         Action::ReadTenant => &[Operator, TenantAdmin, Deploy, Call, ReadOnly],
         Action::ManageTokens | Action::ReadAudit | Action::Kill => &[Operator, TenantAdmin],
@@ -191,7 +197,7 @@ mod tests {
 
     /// The table once more, as people read it: one letter for each scope, in the order of
     /// [`Scope::ALL`].
-    const TABLE: [(Action, &str); 18] = [
+    const TABLE: [(Action, &str); 19] = [
         (Action::ListTenants, "o-----"),
         (Action::ManageTenants, "o-----"),
         (Action::ReadTenant, "oadcr-"),
@@ -206,6 +212,7 @@ mod tests {
         (Action::ReadTasks, "oa-cr-"),
         (Action::RevokeTasks, "oa-c--"),
         (Action::ReadUsage, "oa--r-"),
+        (Action::ReadWholeUsage, "o-----"),
         (Action::ReadAudit, "oa----"),
         (Action::ReadWholeAudit, "o-----"),
         (Action::ReadMetrics, "o----w"),

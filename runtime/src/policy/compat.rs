@@ -60,6 +60,25 @@ pub enum Break {
     PromisesLess,
 }
 
+impl Break {
+    /// Returns the word for programs.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::TaskGone => "task_gone",
+            Self::ParameterGone => "parameter_gone",
+            Self::ParameterRenamed => "parameter_renamed",
+            Self::NewRequired => "new_required",
+            Self::BecameRequired => "became_required",
+            Self::Moved => "moved",
+            Self::ByNameOnly => "by_name_only",
+            Self::TakesLess => "takes_less",
+            Self::ContentType => "content_type",
+            Self::PromisesLess => "promises_less",
+        }
+    }
+}
+
 /// What a new version changes, task by task: names, sorted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {

@@ -1,5 +1,9 @@
 //! What a tenant used lately, and which of its quotas that fills.
 
+mod stored;
+
+pub use stored::Stored;
+
 use crate::task::{Quota, Share};
 use jiff::Timestamp;
 use std::time::Duration;
@@ -12,7 +16,7 @@ const DAY: i64 = 86_400;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hold {
     /// The key of what is full: `suspended`, `starts_per_minute`, `cpu_per_hour`,
-    /// `cpu_per_day`.
+    /// `cpu_per_day`, `result_bytes`.
     pub quota: &'static str,
     /// Until when; `None` is until an operator says otherwise.
     pub until: Option<Timestamp>,
@@ -27,6 +31,8 @@ pub struct Spent {
     in_hour: Duration,
     day: i64,
     in_day: Duration,
+    /// Bytes of its results.
+    pub stored: Stored,
 }
 
 impl Spent {
@@ -88,7 +94,11 @@ impl Spent {
         };
         let next =
             |now: i64, span: i64| Timestamp::from_second((now + 1).saturating_mul(span)).ok();
-        let (quota, until) = if full(quota.cpu_per_day_seconds, self.in_day) {
+        let most = quota.result_bytes;
+        let stored = most.and_then(|most| self.stored.full(now, most));
+        let (quota, until) = if let Some(until) = stored {
+            ("result_bytes", until)
+        } else if full(quota.cpu_per_day_seconds, self.in_day) {
             ("cpu_per_day", next(self.day, DAY))
         } else if full(quota.cpu_per_hour_seconds, self.in_hour) {
             ("cpu_per_hour", next(self.hour, HOUR))
@@ -162,6 +172,21 @@ mod tests {
             assert_eq!(held.quota, "cpu_per_day");
             assert_eq!(spent.hold(&share, held.until.unwrap()), None);
         }
+    }
+
+    #[test]
+    fn results_that_fill_their_quota_hold_what_comes_until_they_are_gone() {
+        let share = share(Quota {
+            result_bytes: Some(100),
+            ..Quota::default()
+        });
+        let mut spent = Spent::default();
+        spent.stored.keep(at(0), 99, Some(Duration::from_secs(60)));
+        assert_eq!(spent.hold(&share, at(0)), None);
+        spent.stored.keep(at(0), 1, Some(Duration::from_secs(60)));
+        let held = spent.hold(&share, at(0)).unwrap();
+        assert_eq!(held.quota, "result_bytes");
+        assert_eq!(spent.hold(&share, held.until.unwrap()), None);
     }
 
     #[test]

@@ -53,7 +53,9 @@ impl CanaryState {
         }
     }
 
-    pub(super) fn read(word: &str) -> Option<Self> {
+    /// Reads the word.
+    #[must_use]
+    pub fn read(word: &str) -> Option<Self> {
         [Self::Runs, Self::Promoted, Self::Aborted]
             .into_iter()
             .find(|state| state.word() == word)
@@ -121,6 +123,7 @@ impl Registry {
         module: &ModuleName,
         order: CanaryOrder,
     ) -> Result<CanaryChanged, RegistryError> {
+        self.is_own().await?;
         let steer = Steer {
             tenant: tenant.clone(),
             module: module.clone(),
@@ -131,7 +134,7 @@ impl Registry {
                 CanaryOrder::Abort => Order::Abort("by hand".to_owned()),
             },
         };
-        match self.store().write(steer).await? {
+        match self.change(steer).await? {
             Some(Steered {
                 version,
                 generation,

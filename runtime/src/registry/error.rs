@@ -4,6 +4,7 @@ use super::bucket::BucketError;
 use super::digest::Digest;
 use super::kills::Kill;
 use super::refused::VersionRefused;
+use super::replica::ReplicaError;
 use crate::database::DatabaseError;
 use crate::sql::SqlError;
 use crate::task::{ModuleName, TaskName, TenantName};
@@ -113,6 +114,20 @@ pub enum RegistryError {
         /// The limit.
         most: u32,
     },
+    /// Remove modules first, or have the quota raised.
+    #[error(
+        "the modules of tenant {tenant} have {kept} bytes in all versions that are kept, and this one adds {adds}; its quota module_bytes is {most}: remove one with `celeriac remove NAME`, or have the quota raised"
+    )]
+    ModuleBytes {
+        /// Whose they are.
+        tenant: TenantName,
+        /// Bytes of all kept versions.
+        kept: u64,
+        /// Bytes that the push adds.
+        adds: u64,
+        /// The quota.
+        most: u64,
+    },
     /// Push again later: the machine is too busy.
     #[error("compiling took longer than {} s; this machine is too busy, push again later", .wall.as_secs())]
     CompilerSlow {
@@ -146,6 +161,9 @@ pub enum RegistryError {
     /// Back off and try again, or see to where components are kept.
     #[error(transparent)]
     Bucket(#[from] BucketError),
+    /// Change it elsewhere, or look at what a control plane told.
+    #[error(transparent)]
+    Replica(#[from] ReplicaError),
     /// Trouble of the sandbox itself.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
@@ -169,12 +187,14 @@ impl RegistryError {
             | Self::Collected
             | Self::Full { .. }
             | Self::Crowded { .. }
+            | Self::ModuleBytes { .. }
             | Self::CompilerSlow { .. }
             | Self::CompilerMissing { .. }
             | Self::Storage { .. }
             | Self::Database(_)
             | Self::Sql(_)
             | Self::Bucket(_)
+            | Self::Replica(_)
             | Self::Sandbox(_) => false,
         }
     }

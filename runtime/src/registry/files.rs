@@ -114,6 +114,18 @@ impl Files {
         read_bounded(&self.artifact_path(digest), CODE_BYTES + SEAL_BYTES)
     }
 
+    /// Tells whether a component is there, of the size that it should have.
+    pub(super) fn has(&self, digest: Digest, bytes: u64) -> bool {
+        let found = fs::metadata(self.component_path(digest));
+        found.is_ok_and(|found| found.is_file() && found.len() == bytes)
+    }
+
+    /// Notes that a component was needed until now, for those who remove what was not.
+    pub(super) fn used(&self, digest: Digest) -> io::Result<()> {
+        self.touch(&self.component_path(digest))?;
+        self.touch(&self.artifact_path(digest))
+    }
+
     /// Lists all files of both folders.
     pub(super) fn list(&self) -> io::Result<Vec<Found>> {
         let mut found = Vec::new();

@@ -6,6 +6,7 @@ use super::files::{Found, Kind};
 use super::rows::{self, Candidate, Sweep, Trim};
 use super::{Registry, files::Files};
 use jiff::Timestamp;
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How long a file that no row names yet is left alone (1 h): far longer than
@@ -41,7 +42,11 @@ impl Registry {
     pub async fn collect_garbage(&self) -> Result<Collected, RegistryError> {
         let now = self.clock().now();
         let now_ms = now.as_millisecond();
-        let versions = self.store().write(Trim { now_ms }).await?;
+        let keeps = self.is_replica();
+        let versions = self.store().write(Trim { now_ms, keeps }).await?;
+        if keeps {
+            self.shrink(0, &HashSet::new()).await?;
+        }
         let found = self.components().blocking(Files::list).await?;
         let candidates: Vec<_> = found
             .into_iter()

@@ -159,6 +159,7 @@ impl Registry {
     /// [`RegistryError::NoModules`], [`RegistryError::Reason`], [`RegistryError::KillsFull`],
     /// [`RegistryError::Database`]; then nothing is killed.
     pub async fn kill(&self, aim: Aim, reason: &str, hold: bool) -> Result<u64, RegistryError> {
+        self.is_own().await?;
         let reason = reason.trim();
         if reason.chars().count() > REASON || reason.chars().any(char::is_control) {
             return Err(RegistryError::Reason { most: REASON });
@@ -174,7 +175,7 @@ impl Registry {
             hold,
             now_ms: self.clock().now_ms(),
         };
-        let written = self.store().write(put).await?;
+        let written = self.change(put).await?;
         let number = written.ok_or(RegistryError::KillsFull { most: KILLS })?;
         if let Some(abort) = canary {
             self.store().write(abort).await?;
@@ -188,7 +189,8 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`].
     pub async fn unkill(&self, aim: Aim) -> Result<Option<u64>, RegistryError> {
-        self.store().write(Lift { aim }).await
+        self.is_own().await?;
+        self.change(Lift { aim }).await
     }
 
     /// Lists what is killed of a tenant, the oldest first: what is its own, and of the

@@ -26,12 +26,13 @@ impl Registry {
         module: &ModuleName,
         version: Option<u32>,
     ) -> Result<Pinned, RegistryError> {
+        self.is_own().await?;
         let pin = rows::Pin {
             tenant: tenant.clone(),
             module: module.clone(),
             version,
         };
-        match self.store().write(pin).await? {
+        match self.change(pin).await? {
             rows::Pinned::Current {
                 version,
                 generation,

@@ -11,6 +11,7 @@ mod canary;
 mod follow;
 mod missing;
 mod module;
+mod relay;
 mod switch;
 mod trouble;
 
@@ -28,6 +29,7 @@ use crate::task::{ModuleName, TaskName, TenantName};
 use canary::{Canary, Counts};
 use jiff::Timestamp;
 use module::Module;
+use relay::Outbox;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -73,6 +75,8 @@ struct Inner {
     room: Room,
     switch: Arc<Switch>,
     counts: Counts,
+    /// Of a replica: what its control plane is to be told.
+    outbox: Outbox,
 }
 
 /// How much a worker keeps loaded.
@@ -125,6 +129,7 @@ impl Registry {
             room: ROOM,
             switch: Arc::new(Switch::new(kills)),
             counts: Counts::default(),
+            outbox: Outbox::default(),
         })))
     }
 }

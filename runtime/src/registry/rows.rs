@@ -4,24 +4,32 @@
 //! Every change that workers must see grows the generation by one.
 
 mod canary;
+mod goal;
 mod kills;
+mod news;
 mod pin;
 mod presence;
+mod quota;
 mod read;
 mod release;
+mod replica;
 mod sweep;
 
 pub(super) use canary::{AbortKilled, Begin, Order, Steer, Steered, Tally, canaries};
+pub(super) use goal::{Beside, Follow, Goal, Version};
 pub(super) use kills::{
     Kills, Lift, Put, digests, digests_of, has_modules, kills, kills_now, was_there,
 };
+pub(super) use news::{Description, Place, Rules, description, numbers, places};
 pub(super) use pin::{Pin, Pinned};
 pub(super) use presence::{Announce, Leave, workers};
+pub(super) use quota::Over;
 pub(super) use read::{
     Pointer, Pointers, component, generation_now, modules, named, pointers, pointers_of, refusal,
     sweeps_now, versions,
 };
 pub(super) use release::Against;
+pub(super) use replica::{Far, Obey, Origin, Part, Serve, Unlist, body, far, own_things, pointed};
 pub(super) use sweep::{Candidate, Sweep, Trim};
 #[cfg(test)]
 pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};
@@ -29,6 +37,7 @@ pub(super) use sweep::{REFUSALS, VERSIONS_KEPT};
 use super::RolledBack;
 use super::canary::CanaryState;
 use super::digest::{Digest, DigestError};
+use super::noted::{self, Change};
 use super::store::Work;
 use crate::sql::{Kind, Line, Row, Value};
 use crate::task::{ModuleName, Release, TenantName};
@@ -71,6 +80,8 @@ pub(super) struct Publish {
     pub(super) breaks: Option<String>,
     /// It gets a share of the tasks, and is not the current version yet.
     pub(super) canary: Option<Begin>,
+    /// Most bytes that the configuration lets the tenant's modules have.
+    pub(super) most: Option<u64>,
     /// Nothing is written.
     pub(super) dry: bool,
 }
@@ -94,6 +105,8 @@ pub(super) enum Published {
     Full,
     /// There are [`MODULES_OF_ALL`] modules.
     Crowded,
+    /// The tenant's modules would have more bytes than they may.
+    Over(Over),
     /// Another version became the current one meanwhile: compare again.
     Moved,
     /// Its name or its canary stands against it.
@@ -131,6 +144,9 @@ impl Work for Publish {
         if let Some(against) = release::against(line, self, current.as_ref()).await? {
             return Ok(Published::Against(against));
         }
+        if let Some(over) = quota::over(line, self).await? {
+            return Ok(Published::Over(over));
+        }
         if self.dry {
             let generation = generation(line).await?;
             return Ok(Published::Would { generation });
@@ -143,6 +159,10 @@ impl Work for Publish {
             generation,
             runs,
         })
+    }
+
+    fn change(&self, published: &Published) -> Option<Change> {
+        noted::pushed(self, published)
     }
 }
 
@@ -253,6 +273,10 @@ impl Work for Point {
             generation,
         }))
     }
+
+    fn change(&self, pointed: &Pointed) -> Option<Change> {
+        noted::pointed(self, pointed)
+    }
 }
 
 /// Takes a module of a tenant away with all its versions. Its numbers are not given again.
@@ -280,6 +304,10 @@ impl Work for Remove {
         let sql = "DELETE FROM versions WHERE tenant = $1 AND module = $2";
         line.execute(sql, owner()).await?;
         grow(line).await.map(Some)
+    }
+
+    fn change(&self, generation: &Option<u64>) -> Option<Change> {
+        noted::removed((&self.tenant, &self.module), *generation)
     }
 }
 

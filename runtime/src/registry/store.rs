@@ -3,13 +3,16 @@
 //!
 //! The statements are the same. What is written to the file goes through its one writer, as
 //! all that is written there, and its commits wake whoever waits. A server is asked for its
-//! two numbers every 200 ms, once for all that wait in this process.
+//! numbers every 200 ms, once for all that wait in this process.
 
 use super::bucket::Bucket;
 use super::error::RegistryError;
+use super::noted::Change;
 use crate::clock::Clock;
 use crate::database::{self, Database, DatabaseError, SqliteConnection, Statement};
 use crate::sql::{Kind, Line, Link, Row, Sql, SqlError, Value};
+use crate::task::TenantName;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::Mutex;
@@ -18,8 +21,9 @@ use tokio::time::Instant;
 /// Time between two looks at a server while somebody waits (200 ms): a push is to be heard
 /// of within a second, and a look is one row.
 const LOOK: Duration = Duration::from_millis(200);
-/// The numbers that move with what others wait for.
-const NUMBERS: &str = "SELECT generation, kills FROM registry WHERE id = 1";
+/// The numbers that move with what others wait for; workers elsewhere wait for tenants too.
+const NUMBERS: &str = "SELECT r.generation, r.kills, p.generation FROM registry r \
+     JOIN platform p ON p.id = r.id WHERE r.id = 1";
 /// Keeps other writers of a server away until this transaction ends: what it read stays so.
 /// The file has one writer anyway.
 const ALONE: &str = "SELECT id FROM registry WHERE id = 1 FOR UPDATE";
@@ -29,6 +33,10 @@ const ALONE: &str = "SELECT id FROM registry WHERE id = 1 FOR UPDATE";
 pub struct Store {
     place: Place,
     bucket: Option<Bucket>,
+    /// Of a replica: how many bytes of components and artifacts it keeps at most.
+    room: Option<u64>,
+    /// The quotas `module_bytes` of the configuration.
+    module_bytes: Arc<BTreeMap<TenantName, u64>>,
 }
 
 #[derive(Debug, Clone)]
@@ -41,10 +49,13 @@ enum Place {
     },
 }
 
+/// The numbers of a server: modules, kills, tenants.
+type Moved = (i64, i64, i64);
+
 /// What a server's numbers were, and when they were looked at.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    numbers: Option<(i64, i64)>,
+    numbers: Option<Moved>,
     looked: Option<Instant>,
 }
 
@@ -58,6 +69,11 @@ pub(super) trait Work: Send + Sync + Sized + 'static {
         &self,
         line: &mut Line<'_>,
     ) -> impl Future<Output = Result<Self::Output, sqlx::Error>> + Send;
+
+    /// Returns what the audit is told of it; `None` where nothing was changed that it has.
+    fn change(&self, _output: &Self::Output) -> Option<Change> {
+        None
+    }
 
     /// Tells whether somebody may wait for it.
     fn wakes(&self) -> bool {
@@ -77,6 +93,8 @@ impl Store {
         Self {
             place: Place::File(database),
             bucket: None,
+            room: None,
+            module_bytes: Arc::default(),
         }
     }
 
@@ -91,6 +109,8 @@ impl Store {
         Ok(Self {
             place: Place::Server { sql, clock, seen },
             bucket: None,
+            room: None,
+            module_bytes: Arc::default(),
         })
     }
 
@@ -99,6 +119,36 @@ impl Store {
     pub fn with_bucket(mut self, bucket: Bucket) -> Self {
         self.bucket = Some(bucket);
         self
+    }
+
+    /// Makes it the replica of a control plane's, whose files have `room` bytes at most.
+    #[must_use]
+    pub fn as_replica(mut self, room: u64) -> Self {
+        self.room = Some(room);
+        self
+    }
+
+    /// Returns how many bytes a replica's files have at most; `None` of what is no replica.
+    pub(super) fn room(&self) -> Option<u64> {
+        self.room
+    }
+
+    /// Tells whether it is a file, which may have been made a replica.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.place, Place::File(_))
+    }
+
+    /// Holds tenants to the most bytes that the configuration lets their modules have,
+    /// beside what the rows of the tenants say.
+    #[must_use]
+    pub fn with_module_bytes(mut self, most: BTreeMap<TenantName, u64>) -> Self {
+        self.module_bytes = Arc::new(most);
+        self
+    }
+
+    /// Returns the most bytes that the configuration lets the modules of a tenant have.
+    pub(super) fn module_bytes(&self, tenant: &TenantName) -> Option<u64> {
+        self.module_bytes.get(tenant).copied()
     }
 
     /// Returns the bucket of components, where they are in one.
@@ -171,7 +221,7 @@ pub(super) enum Watcher {
     Server {
         sql: Sql,
         seen: Arc<Mutex<Seen>>,
-        known: Option<(i64, i64)>,
+        known: Option<Moved>,
     },
 }
 
@@ -198,7 +248,7 @@ impl Watcher {
 }
 
 /// Looks at the numbers, at most every 200 ms for all that wait.
-async fn look(sql: &Sql, seen: &Mutex<Seen>) -> Option<(i64, i64)> {
+async fn look(sql: &Sql, seen: &Mutex<Seen>) -> Option<Moved> {
     let before = seen.lock().await.looked;
     if let Some(before) = before {
         tokio::time::sleep_until(before + LOOK).await;
@@ -207,12 +257,12 @@ async fn look(sql: &Sql, seen: &Mutex<Seen>) -> Option<(i64, i64)> {
     if seen.looked.is_some_and(|looked| looked.elapsed() < LOOK) {
         return seen.numbers;
     }
-    let read = async |link: &mut Link| link.rows(NUMBERS, Vec::new(), &[Kind::Int; 2]).await;
+    let read = async |link: &mut Link| link.rows(NUMBERS, Vec::new(), &[Kind::Int; 3]).await;
     let rows = sql.transaction(false, read).await;
     seen.looked = Some(Instant::now());
     seen.numbers = rows.ok().and_then(|rows| {
         let mut row = rows.into_iter().next()?;
-        Some((row.int()?, row.int()?))
+        Some((row.int()?, row.int()?, row.int()?))
     });
     seen.numbers
 }

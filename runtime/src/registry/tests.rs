@@ -7,6 +7,7 @@ mod garbage;
 mod kills;
 mod pointers;
 mod push;
+mod replica;
 mod tenants;
 mod versions;
 

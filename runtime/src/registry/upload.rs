@@ -121,6 +121,7 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Refused`] with the author's fault; [`RegistryError::Version`];
     /// [`RegistryError::Killed`], [`RegistryError::Full`], [`RegistryError::Crowded`],
+    /// [`RegistryError::ModuleBytes`],
     /// [`RegistryError::Collected`],
     /// [`RegistryError::CompilerSlow`], [`RegistryError::CompilerMissing`],
     /// [`RegistryError::Storage`], [`RegistryError::Database`],
@@ -149,6 +150,7 @@ impl Registry {
         wishes: &Wishes,
         report: &mut (dyn FnMut(PushStep) + Send),
     ) -> Result<Pushed, RegistryError> {
+        self.is_own().await?;
         let digest = self.check(module, component.clone()).await?;
         self.is_allowed(digest).await?;
         let bytes = component.len() as u64;
@@ -180,10 +182,11 @@ impl Registry {
                 older: wishes.older,
                 breaks: compared.allowed()?,
                 canary: wishes.canary.map(|(share, rule)| Begin { share, rule }),
+                most: self.store().module_bytes(tenant),
                 dry: wishes.dry,
             };
-            let published = self.store().write(publish).await?;
-            let Some(placed) = compared::placed(module, wishes, published)? else {
+            let published = self.change(publish).await?;
+            let Some(placed) = compared::placed((tenant, module), wishes, published)? else {
                 continue;
             };
             if !wishes.dry {

@@ -21,6 +21,10 @@ impl Results for DisabledResults {
         SYSTEM
     }
 
+    fn keeps(&self) -> bool {
+        false
+    }
+
     async fn begin(&self, _start: Start) -> Result<Begun, ResultsError> {
         Ok(Begun::Run)
     }

@@ -6,7 +6,7 @@
 //! the file of the data folder; who opens the stores decides.
 
 use super::ResultsError;
-use crate::task::{Pace, TaskId, TenantName, Turn};
+use crate::task::{Buckets, Pace, TaskId, TenantName, Turn};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use std::fmt::Debug;
@@ -58,13 +58,27 @@ pub struct Ask {
     pub pace: Pace,
 }
 
-/// CPU time that tenants used in one worker since it last told.
+/// What tenants used in one worker since it last told.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Spending {
     /// Hours since 1970.
     pub hour: i64,
     /// Whose, and how much; nothing where there is none.
     pub cpu: Vec<(TenantName, Duration)>,
+    /// The second of 1970 that it is.
+    pub second: i64,
+    /// Bytes of results that were stored, by the second at which they are gone, of every
+    /// tenant whose sum is wanted.
+    pub stored: Vec<(TenantName, Buckets)>,
+}
+
+/// What all workers together counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// CPU time.
+    pub cpu: Vec<Total>,
+    /// Bytes of results that are not gone yet, of the tenants that were asked for.
+    pub stored: Vec<(TenantName, Buckets)>,
 }
 
 /// CPU time of a tenant in all workers together.
@@ -108,12 +122,13 @@ pub trait Orders: Debug + Send + Sync {
     /// share nothing.
     async fn turn(&self, ask: Ask) -> Result<Turn, ResultsError>;
 
-    /// Counts CPU time of tenants, and returns that of all workers together in the hour and
-    /// the day; where nothing is counted, nothing.
+    /// Counts what tenants used, and returns that of all workers together: CPU time in the
+    /// hour and the day, and bytes of results that are not gone yet; where nothing is
+    /// counted, nothing.
     ///
     /// # Errors
     /// [`ResultsError::Unavailable`].
-    async fn spend(&self, _spending: Spending) -> Result<Vec<Total>, ResultsError> {
-        Ok(Vec::new())
+    async fn spend(&self, _spending: Spending) -> Result<Totals, ResultsError> {
+        Ok(Totals::default())
     }
 }

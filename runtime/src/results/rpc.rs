@@ -84,6 +84,10 @@ impl Results for RpcResults {
         SYSTEM
     }
 
+    fn keeps(&self) -> bool {
+        false
+    }
+
     async fn begin(&self, _start: Start) -> Result<Begun, ResultsError> {
         Ok(Begun::Run)
     }

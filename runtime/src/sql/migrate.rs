@@ -40,6 +40,21 @@ const MIGRATIONS: &[Migration] = &[
         name: "versions",
         sql: include_str!("../../migrations/postgres/0090_versions.sql"),
     },
+    Migration {
+        number: 96,
+        name: "replica",
+        sql: include_str!("../../migrations/postgres/0096_replica.sql"),
+    },
+    Migration {
+        number: 98,
+        name: "usage",
+        sql: include_str!("../../migrations/postgres/0098_usage.sql"),
+    },
+    Migration {
+        number: 100,
+        name: "results of tenants",
+        sql: include_str!("../../migrations/postgres/0100_tenant_stored.sql"),
+    },
 ];
 
 impl Sql {

@@ -35,6 +35,12 @@ impl Json {
         Some(Self::from(value))
     }
 
+    /// Takes a text for a value, to be read by [`Json::parse`], which refuses what is none:
+    /// until then nobody knows.
+    pub(crate) fn unread(text: &str) -> Self {
+        Self::new(text)
+    }
+
     /// Returns `null`.
     #[must_use]
     pub fn null() -> Self {
@@ -50,15 +56,8 @@ impl Json {
     /// Writes an array.
     #[must_use]
     pub fn array<'a>(items: impl IntoIterator<Item = &'a Self>) -> Self {
-        let mut text = String::from("[");
-        for item in items {
-            if text.len() > 1 {
-                text.push_str(", ");
-            }
-            text.push_str(item.as_str());
-        }
-        text.push(']');
-        Self::new(text)
+        let items: Vec<&str> = items.into_iter().map(Self::as_str).collect();
+        Self::new(["[", &items.join(", "), "]"].concat())
     }
 
     /// Returns the JSON.

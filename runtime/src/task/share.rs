@@ -12,3 +12,6 @@ pub struct Share {
     /// How much it may use.
     pub quota: Quota,
 }
+
+/// Bytes of results, by the second of 1970 at which they are gone.
+pub type Buckets = Vec<(i64, u64)>;

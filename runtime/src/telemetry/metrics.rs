@@ -1,18 +1,19 @@
 //! Metrics, in Prometheus' form.
 
+mod names;
 mod usage;
 
 pub use usage::{Granted, Spent};
 
+use names::Names;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
-use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Mutex, PoisonError, RwLock};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::Instant;
 use usage::Usage;
@@ -20,6 +21,9 @@ use usage::Usage;
 /// Most task names among the labels (1,000); others count as [`OTHER`]. Each
 /// name costs a few time series for ever.
 pub const TASK_LABELS: usize = 1_000;
+/// Most pairs of a queue and a task among the labels (4,000); the queues of others count as
+/// [`OTHER`]. Remote control adds queues of any name.
+const QUEUE_LABELS: usize = 4_000;
 /// The label of everything that gets none of its own.
 pub const OTHER: &str = "other";
 /// States that are labels.
@@ -87,7 +91,10 @@ pub struct Metrics {
     canary_runs: Family<Beside, Counter>,
     canaries_aborted: Counter,
     walls: Family<Standing, Gauge>,
-    tasks: RwLock<BTreeSet<String>>,
+    /// Without one where no control plane is followed.
+    plane: Family<Vec<(String, String)>, Gauge>,
+    tasks: Names<TASK_LABELS>,
+    pairs: Names<QUEUE_LABELS>,
     fetched: Mutex<Option<Instant>>,
 }
 
@@ -122,7 +129,9 @@ impl Metrics {
             canary_runs: Family::default(),
             canaries_aborted: Counter::default(),
             walls: Family::default(),
-            tasks: RwLock::default(),
+            plane: Family::default(),
+            tasks: Names::default(),
+            pairs: Names::default(),
             fetched: Mutex::default(),
         };
         metrics.registered()
@@ -172,6 +181,11 @@ impl Metrics {
             "Walls around the worker: 1 stands, 0 is missing",
             self.walls.clone(),
         );
+        registry.register(
+            "control_plane_up",
+            "The control plane that this worker follows: 1 answers, 0 is away",
+            self.plane.clone(),
+        );
         self
     }
 
@@ -188,6 +202,12 @@ impl Metrics {
             end: if failed { "failed" } else { "well" },
         };
         self.canary_runs.get_or_create(&beside).inc();
+    }
+
+    /// Tells whether the control plane answers that this worker follows.
+    pub fn control_plane_up(&self, up: bool) {
+        let gauge = self.plane.get_or_create(&Vec::new());
+        gauge.set(i64::from(up));
     }
 
     /// Sets how many canaries this worker ended so far.
@@ -214,13 +234,16 @@ impl Metrics {
         queue_wait: Duration,
         run: Duration,
     ) {
-        let task = self.task_label(task);
+        let task = self.tasks.label(task);
         let state = STATES
             .iter()
             .find(|known| **known == state)
             .copied()
             .unwrap_or(OTHER);
-        let queue = queue.to_owned();
+        let queue = match self.pairs.has(&format!("{queue} {task}")) {
+            true => queue.to_owned(),
+            false => OTHER.to_owned(),
+        };
         self.settled
             .get_or_create(&Settled {
                 queue: queue.clone(),
@@ -237,7 +260,7 @@ impl Metrics {
 
     /// Counts what an attempt took, see [`Metrics::settled`] for `task`.
     pub fn spent(&self, task: &str, spent: &Spent) {
-        self.usage.spent(self.task_label(task), spent);
+        self.usage.spent(self.tasks.label(task), spent);
     }
 
     /// Counts what an attempt did with a grant, one of the sandbox's names.
@@ -291,19 +314,6 @@ impl Metrics {
             // Writing to a String fails only when a metric refuses to be encoded.
             Err(fmt::Error) => "# EOF\n".to_owned(),
         }
-    }
-
-    fn task_label(&self, task: &str) -> String {
-        let known = |tasks: &BTreeSet<String>| tasks.contains(task);
-        if task == OTHER || known(&self.tasks.read().unwrap_or_else(PoisonError::into_inner)) {
-            return task.to_owned();
-        }
-        let mut tasks = self.tasks.write().unwrap_or_else(PoisonError::into_inner);
-        if !known(&tasks) && tasks.len() >= TASK_LABELS {
-            return OTHER.to_owned();
-        }
-        tasks.insert(task.to_owned());
-        task.to_owned()
     }
 }
 
@@ -413,6 +423,16 @@ mod tests {
         assert_eq!(calls, TASK_LABELS + 1);
         assert!(text.contains("task=\"other\",state=\"SUCCESS\"} 50"));
         assert!(text.contains("task=\"m.t0\",state=\"other\"} 1"));
+        for n in 0..QUEUE_LABELS + 50 {
+            metrics.settled(&format!("q{n}"), "m.t0", "SUCCESS", MS, MS);
+        }
+        let text = metrics.encode();
+        let queues = text
+            .lines()
+            .filter(|line| line.starts_with("celeriac_task_run_seconds_count"))
+            .count();
+        // Those of the tasks before, and one for all that came too late.
+        assert_eq!(queues, QUEUE_LABELS + 1);
     }
 
     #[tokio::test(start_paused = true)]

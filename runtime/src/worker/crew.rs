@@ -5,13 +5,13 @@ use super::guests::Guests;
 use super::heartbeat::Leases;
 use super::shares::Door;
 use super::steering::Steering;
-use super::{Drained, Ground, Parts, Settings, WorkerError};
+use super::{Drained, Ground, Parts, Settings, Tally, WorkerError};
 use crate::broker::{Broker, Receipt, Settlement};
 use crate::clock::Clock;
 use crate::events::Events;
 use crate::registry::Resolver;
 use crate::results::shelf::Shelves;
-use crate::results::{RUN, Results};
+use crate::results::{RUN, Results, Write};
 use crate::shutdown::Shutdown;
 use crate::task::Share;
 use crate::telemetry::Metrics;
@@ -69,6 +69,7 @@ pub(super) struct Crew {
     pub(super) resolver: Resolver,
     pub(super) clock: Clock,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) tally: Arc<Tally>,
     pub(super) settings: Settings,
     /// Its own stop; that of the worker stops it, too.
     pub(super) shutdown: Shutdown,
@@ -91,6 +92,7 @@ impl Crew {
             resolver: parts.resolver,
             clock: parts.clock,
             metrics: parts.metrics,
+            tally: parts.tally,
             settings: parts.settings,
             shutdown,
             leases: Leases::default(),
@@ -118,6 +120,14 @@ impl Crew {
         let Receipt { message, lease } = receipt;
         let (name, process) = (&self.settings.name, &self.floor.incarnation);
         format!("{name}{RUN}{process} {message} {lease}")
+    }
+
+    /// Counts the bytes of what was stored about a task that is over. What is written on the
+    /// way is in the place that its end takes.
+    pub(super) fn stored(&self, write: &Write) {
+        if write.is_last() && self.results.keeps() {
+            self.steering.meter.kept(write.bytes(), write.keep);
+        }
     }
 
     /// Counts an attempt that is about to be settled so.

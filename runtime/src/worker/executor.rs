@@ -72,6 +72,7 @@ pub(super) async fn attempt(crew: &Crew, delivery: Delivery) -> Duration {
     let mut story = Story::new(crew, &delivery);
     let alive = crew.leases.keep(&delivery.receipt); // d. keep alive, from the first moment
     if let Err(left) = steps(crew, delivery, &alive, &mut story).await {
+        story.leaves(&left);
         if left.goes_back() {
             heartbeat::let_go(crew, &alive).await;
         }
@@ -95,6 +96,7 @@ async fn steps(
     story.has(&attempt);
     start::start(crew, &attempt, alive).await?; // c. start
     begins(crew, &attempt, &seat);
+    story.runs(&attempt);
     let (mut report, handed) = invoke::invoke(crew, &attempt, alive, &watched).await?; // e. invoke
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge

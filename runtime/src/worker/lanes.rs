@@ -3,6 +3,7 @@
 //! is away for one harms no other.
 
 use super::crew::{Crew, Floor};
+use super::meter::Meter;
 use super::{Drained, Ground, Parts, WorkerError};
 use super::{consumer, heartbeat, holds, patience, revocations};
 use crate::shutdown::Shutdown;
@@ -104,6 +105,12 @@ impl Lane {
     pub fn counts(&self, elsewhere: Duration, in_hour: Duration, in_day: Duration) {
         self.crew.door.charge(elsewhere);
         self.crew.steering.meter.at_least(in_hour, in_day);
+    }
+
+    /// Returns what its tenant may use and used.
+    #[must_use]
+    pub fn meter(&self) -> &Meter {
+        &self.crew.steering.meter
     }
 
     /// Resolves when what it ran has ended or was given back. Cancel-safe.

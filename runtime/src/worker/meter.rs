@@ -2,7 +2,7 @@
 
 use crate::clock::Clock;
 use crate::policy::quota::{Hold, Spent};
-use crate::task::Share;
+use crate::task::{Buckets, Share};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -60,6 +60,36 @@ impl Meter {
     pub fn at_least(&self, in_hour: Duration, in_day: Duration) {
         let now = self.clock.now();
         self.lock().spent.at_least(now, in_hour, in_day);
+    }
+
+    /// Counts bytes of a result that was stored for so long.
+    pub(super) fn kept(&self, bytes: u64, keep: Option<Duration>) {
+        let now = self.clock.now();
+        self.lock().spent.stored.keep(now, bytes, keep);
+    }
+
+    /// Returns the bytes of results that no other worker was told of, and takes them as
+    /// told.
+    #[must_use]
+    pub fn tell(&self) -> Buckets {
+        self.lock().spent.stored.tell()
+    }
+
+    /// Tells whether the bytes of results have a quota.
+    #[must_use]
+    pub fn counts_results(&self) -> bool {
+        self.lock().share.quota.result_bytes.is_some()
+    }
+
+    /// Takes back what could not be told.
+    pub fn untell(&self, untold: Buckets) {
+        self.lock().spent.stored.untell(untold);
+    }
+
+    /// Takes over what all workers together stored.
+    pub fn learn(&self, stored: Buckets) {
+        let now = self.clock.now();
+        self.lock().spent.stored.learn(now, stored);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

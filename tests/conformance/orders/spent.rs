@@ -30,7 +30,12 @@ mod check {
             .iter()
             .map(|(tenant, ms)| (name(tenant), Duration::from_millis(*ms)));
         let cpu = cpu.collect();
-        let totals = orders.spend(Spending { hour, cpu }).await.unwrap();
+        let spending = Spending {
+            hour,
+            cpu,
+            ..Spending::default()
+        };
+        let totals = orders.spend(spending).await.unwrap().cpu;
         let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap();
         let mut known: Vec<(String, u64, u64)> = totals
             .into_iter()

@@ -41,6 +41,7 @@ mod check {
         let platform = &stage.platform;
         let default = platform.tenant(&name("default")).await.unwrap();
         assert!(!default.suspended && default.name.is_default());
+        assert_eq!(default.created_at, crate::stage::START);
         assert_eq!(default.may, ["everything"]);
         for force in [false, true] {
             let kept = platform.delete_tenant(me(), &name("default"), force).await;

@@ -6,13 +6,13 @@ use std::process::{Child, Command, Stdio};
 use support::{Certificates, Stage, until};
 
 /// A control plane that speaks TLS; killed when dropped.
-struct Secured {
+pub(super) struct Secured {
     child: Child,
-    address: String,
+    pub(super) address: String,
 }
 
 impl Secured {
-    fn start(stage: &Stage) -> Self {
+    pub(super) fn start(stage: &Stage) -> Self {
         let mut command = stage.command(&["serve", "--listen", "0.0.0.0:0", "--json"]);
         command.stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().expect("the program starts");

@@ -102,11 +102,6 @@ impl Caller {
         &self.identity
     }
 
-    /// Returns the id of their request.
-    pub(in crate::api) fn request(&self) -> &RequestId {
-        &self.request
-    }
-
     fn asked(&self, action: Action, to: Option<&TenantName>) -> Answer {
         let own = self.identity.tenant.as_ref();
         access::may(self.identity.scope, own, action, to)

@@ -10,7 +10,6 @@ use crate::registry::{Aim, Kill};
 use crate::task::TenantName;
 use axum::Json;
 use axum::extract::State;
-use serde_json::json;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
@@ -67,12 +66,9 @@ async fn kill(
     let tenant = caller.tenant(Action::Kill, &tenant).await?;
     let wish: KillWish = sent.json().await?;
     let aim = aim(&caller, &tenant.name, wish.kind, &wish.name)?;
-    let number = plane.registry.kill(aim.clone(), &wish.reason, wish.hold);
-    let number = number.await.map_err(trouble::registry)?;
-    let became = json!({"kind": aim.kind(), "reason": wish.reason.trim(), "hold": wish.hold});
-    let name = aim.name();
-    let note = ("kill.create", &tenant.name, name.as_str());
-    plane.note(&caller, note, Some(became)).await;
+    let registry = plane.registry.changed_by(caller.actor());
+    let number = registry.kill(aim.clone(), &wish.reason, wish.hold).await;
+    let number = number.map_err(trouble::registry)?;
     killed(&plane, &aim, number, false).await
 }
 
@@ -93,14 +89,10 @@ async fn undo(
 ) -> Result<Json<Killed>, Problem> {
     let tenant = caller.tenant(Action::Kill, &tenant).await?;
     let aim = aim(&caller, &tenant.name, end.kind, &end.name)?;
-    let undone = plane.registry.unkill(aim.clone()).await;
+    let registry = plane.registry.changed_by(caller.actor());
+    let undone = registry.unkill(aim.clone()).await;
     let number = undone.map_err(trouble::registry)?;
     let number = number.ok_or_else(|| Problem::not_found("kill of", &end.name))?;
-    let name = aim.name();
-    let note = ("kill.end", &tenant.name, name.as_str());
-    plane
-        .note(&caller, note, Some(json!({"kind": aim.kind()})))
-        .await;
     killed(&plane, &aim, number, true).await
 }
 
@@ -152,7 +144,7 @@ fn aim(caller: &Caller, tenant: &TenantName, kind: KillKind, name: &str) -> Resu
     }
 }
 
-fn view(kill: Kill) -> KillView {
+pub(super) fn view(kill: Kill) -> KillView {
     KillView {
         tenant: kill.aim.tenant().cloned(),
         kind: kind(&kill.aim),

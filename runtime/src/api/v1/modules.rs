@@ -75,7 +75,7 @@ async fn list(
     ),
     responses(
         (status = 200, description = "It is a version, and the current one where `runs` says so", body = Pushed),
-        (status = 409, description = "`breaks_callers`, `killed`, `limit_reached`, `already_exists`, `conflict`", body = Failure),
+        (status = 409, description = "`breaks_callers`, `killed`, `limit_reached`, `quota_exceeded`, `already_exists`, `conflict`", body = Failure),
         (status = 422, description = "`component_refused`", body = Failure),
         (status = 503, description = "`storage_full`", body = Failure),
     ),
@@ -94,21 +94,9 @@ async fn push(
     let _room = plane.0.uploads.room(caller.identity().tenant.as_ref())?;
     let component = sent.bytes(UPLOAD_BYTES).await?;
     let mut unheard = |_| {};
-    let pushed = plane
-        .registry
-        .push_as(&tenant.name, &name, component, &wishes, &mut unheard);
+    let registry = plane.registry.changed_by(caller.actor());
+    let pushed = registry.push_as(&tenant.name, &name, component, &wishes, &mut unheard);
     let pushed = pushed.await.map_err(trouble::registry)?;
-    if !pushed.unchanged && !wishes.dry {
-        let became = json!({
-            "version": pushed.version,
-            "digest": digest(&pushed.digest),
-            "release": versions::named(pushed.release.as_ref()),
-            "canary": wishes.canary.map(|(share, _)| share.to_string()),
-            "breaks": pushed.breaks.len(),
-        });
-        let note = ("module.push", &tenant.name, name.as_str());
-        plane.note(&caller, note, Some(became)).await;
-    }
     let live = plane.live(pushed.generation).await?;
     Ok(Json(report(&plane, &tenant, pushed, live)))
 }
@@ -170,11 +158,19 @@ async fn rollback(
     let tenant = caller.tenant(Action::ChangeModules, &tenant).await?;
     let name = known(&module)?;
     let wish: RollbackWish = sent.maybe_json().await?;
-    let moved = plane.registry.rollback(&tenant.name, &name, wish.version);
-    let moved = moved.await.map_err(trouble::registry)?;
-    let became = json!({"from": moved.from, "version": moved.version});
-    let note = ("module.rollback", &tenant.name, name.as_str());
-    plane.note(&caller, note, Some(became)).await;
+    let number = match (&wish.release, wish.version) {
+        (Some(_), Some(_)) => {
+            let what = "version and release name a version both";
+            return Err(Problem::invalid(what, "send one of them"));
+        }
+        (Some(release), None) => {
+            Some(versions::number(&plane, (&tenant.name, &name), release).await?)
+        }
+        (None, number) => number,
+    };
+    let registry = plane.registry.changed_by(caller.actor());
+    let moved = registry.rollback(&tenant.name, &name, number).await;
+    let moved = moved.map_err(trouble::registry)?;
     Ok(Json(RolledBack {
         module: name.to_string(),
         from: moved.from,
@@ -203,10 +199,9 @@ async fn remove(
 ) -> Result<Json<Removed>, Problem> {
     let tenant = caller.tenant(Action::ChangeModules, &tenant).await?;
     let name = known(&module)?;
-    let generation = plane.registry.remove(&tenant.name, &name).await;
+    let registry = plane.registry.changed_by(caller.actor());
+    let generation = registry.remove(&tenant.name, &name).await;
     let generation = generation.map_err(trouble::registry)?;
-    let note = ("module.remove", &tenant.name, name.as_str());
-    plane.note(&caller, note, None).await;
     Ok(Json(Removed {
         module: name.to_string(),
         live: plane.live(generation).await?,

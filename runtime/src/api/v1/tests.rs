@@ -1,7 +1,11 @@
 //! Who may do what over HTTP, and what is answered.
 
+mod crossing;
 mod document;
+mod quotas;
+mod usage;
 mod versions;
+mod worker;
 
 use super::stand::Stand;
 use super::*;
@@ -61,6 +65,7 @@ async fn what_is_others_looks_like_what_is_not_there() {
             ("POST", "/modules/images/rollback"),
             ("GET", "/kills"),
             ("POST", "/kills"),
+            ("GET", "/usage"),
             ("GET", "/tokens"),
             ("POST", "/tokens"),
             ("DELETE", "/tokens/0123456789ab"),

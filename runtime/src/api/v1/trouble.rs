@@ -87,6 +87,11 @@ pub(super) fn registry(error: RegistryError) -> Problem {
         | RegistryError::Crowded { .. } => {
             Problem::new(Code::LimitReached, words, "remove some of them first")
         }
+        RegistryError::ModuleBytes { .. } => Problem::new(
+            Code::QuotaExceeded,
+            words,
+            "remove modules that nobody needs, or have the quota raised",
+        ),
         RegistryError::CompilerSlow { .. } | RegistryError::CompilerMissing { .. } => {
             Problem::unavailable("the compiler", words).after(10 * SOON)
         }
@@ -99,6 +104,11 @@ pub(super) fn registry(error: RegistryError) -> Problem {
         }
         RegistryError::Database(DatabaseError::Full { .. }) => full(words),
         RegistryError::Sql(error) => sql(&error),
+        RegistryError::Replica(_) => Problem::new(
+            Code::Conflict,
+            words,
+            "ask the control plane that is followed there",
+        ),
         RegistryError::Bucket(_) => Problem::unavailable("the store of components", words),
         RegistryError::Database(_) => Problem::unavailable("the database", words),
         RegistryError::Sandbox(_) => Problem::unavailable("the sandbox", words),

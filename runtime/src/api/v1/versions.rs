@@ -13,11 +13,10 @@ use crate::policy::access::Action;
 use crate::policy::canary::{Ends, Rule};
 use crate::policy::compat::{Changes, Finding};
 use crate::registry::{self, Before, CanaryInfo, Wishes};
-use crate::task::{Portion, Release, Wanted};
+use crate::task::{ModuleName, Portion, Release, TenantName, Wanted};
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::IntoParams;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -47,6 +46,11 @@ pub(super) struct PushWish {
     /// Give it only this share of the tasks, as a canary.
     #[param(example = "5%", max_length = 16)]
     canary: Option<String>,
+    /// Runs of the canary that end before it is judged; 20 unless told otherwise.
+    canary_runs: Option<u64>,
+    /// How many points more of the canary's runs may fail than of the current version's.
+    #[param(example = "5%", max_length = 16)]
+    canary_points: Option<String>,
     /// Tell what it would change, and publish nothing.
     #[serde(default)]
     #[param(required = false)]
@@ -59,11 +63,18 @@ impl PushWish {
         let release = release.transpose().map_err(wrong)?;
         let share = self.canary.as_deref().map(str::parse::<Portion>);
         let share = share.transpose().map_err(wrong)?;
+        let points = self.canary_points.as_deref().map(str::parse::<Portion>);
+        let points = points.transpose().map_err(wrong)?;
+        let usual = Rule::default();
+        let rule = Rule {
+            runs: self.canary_runs.unwrap_or(usual.runs),
+            points: points.unwrap_or(usual.points),
+        };
         Ok(Wishes {
             release,
             older: self.allow_older,
             breaking: self.breaking,
-            canary: share.map(|share| (share, Rule::default())),
+            canary: share.map(|share| (share, rule)),
             dry: self.dry_run,
         })
     }
@@ -134,11 +145,9 @@ async fn steer(
             return Err(wrong("only `to` takes a share"));
         }
     };
-    let changed = plane.registry.steer(&tenant.name, &name, order).await;
+    let registry = plane.registry.changed_by(caller.actor());
+    let changed = registry.steer(&tenant.name, &name, order).await;
     let changed = changed.map_err(trouble::registry)?;
-    let became = json!({"version": changed.version, "order": wish.order, "share": wish.share});
-    let note = ("module.canary", &tenant.name, name.as_str());
-    plane.note(&caller, note, Some(became)).await;
     let canary = plane.registry.canary(&tenant.name, &name).await;
     Ok(Json(Canary {
         module: name.to_string(),
@@ -169,25 +178,30 @@ async fn pin(
     let tenant = caller.tenant(Action::ChangeModules, &tenant).await?;
     let name = known(&module)?;
     let wish: PinWish = sent.maybe_json().await?;
-    let number = match wish.version.as_deref().map(str::parse::<Wanted>) {
+    let number = match &wish.version {
         None => None,
-        Some(wanted) => {
-            let wanted = wanted.map_err(wrong)?;
-            let number = plane.registry.number(&tenant.name, &name, &wanted).await;
-            Some(number.map_err(trouble::registry)?)
-        }
+        Some(wanted) => Some(number(&plane, (&tenant.name, &name), wanted).await?),
     };
-    let pinned = plane.registry.pin(&tenant.name, &name, number).await;
+    let registry = plane.registry.changed_by(caller.actor());
+    let pinned = registry.pin(&tenant.name, &name, number).await;
     let pinned = pinned.map_err(trouble::registry)?;
-    let became = json!({"version": pinned.version, "pinned": number.is_some()});
-    let note = ("module.pin", &tenant.name, name.as_str());
-    plane.note(&caller, note, Some(became)).await;
     Ok(Json(Pinned {
         module: name.to_string(),
         version: pinned.version,
         pinned: number.is_some(),
         live: plane.live(pinned.generation).await?,
     }))
+}
+
+/// Returns the number of the version that somebody names by its number or its name.
+pub(super) async fn number(
+    plane: &Plane,
+    (tenant, module): (&TenantName, &ModuleName),
+    text: &str,
+) -> Result<u32, Problem> {
+    let wanted = text.parse::<Wanted>().map_err(wrong)?;
+    let number = plane.registry.number(tenant, module, &wanted).await;
+    number.map_err(trouble::registry)
 }
 
 pub(super) fn canary_view(canary: &CanaryInfo) -> CanaryView {
@@ -228,6 +242,7 @@ pub(super) fn findings(breaks: &[Finding]) -> Vec<FindingView> {
     let view = |finding: &Finding| FindingView {
         task: finding.task.clone(),
         parameter: finding.parameter.clone(),
+        breaks: finding.breaks.word().to_owned(),
         seen: finding.seen.clone(),
     };
     breaks.iter().map(view).collect()

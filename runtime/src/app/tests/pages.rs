@@ -13,7 +13,8 @@ use celeriac_sandbox::{HELD_BYTES, KEY_VALUE_KEYS, SUBMITS, UPLOAD_BYTES};
 const PAGE: &str = include_str!("../../../../docs/limits.md");
 
 /// Keys of `[worker]` that are limits.
-const OF_WORKERS: [&str; 9] = [
+const OF_WORKERS: [&str; 10] = [
+    "worker.component_cache",
     "worker.concurrency",
     "worker.drain",
     "worker.lease",

@@ -1,8 +1,10 @@
 //! Publishing: to a queue, or to the list of a caller.
 
-use super::{BrokerError, Inner, Outgoing, keys, script, trouble};
+use super::keys::{self, Place};
+use super::{BrokerError, Inner, Outgoing, script, trouble};
 use crate::celery::Message;
 use crate::celery::envelope::{Envelope, Ours};
+use jiff::Timestamp;
 use std::time::Duration;
 
 /// Most messages that one script publishes, so that it stays short.
@@ -22,44 +24,97 @@ pub(super) async fn publish(inner: &Inner, messages: Vec<Outgoing>) -> Result<()
     Ok(())
 }
 
+/// A message as it is written.
+struct Written {
+    place: Place,
+    queue: String,
+    /// What it is not published twice for, and how long that is remembered, milliseconds.
+    key: Option<(String, u64)>,
+}
+
 /// Publishes as many as one script may, each unless its key is taken.
 async fn publish_some(inner: &Inner, messages: Vec<Outgoing>) -> Result<(), BrokerError> {
     let now = inner.now();
+    let messages = messages.into_iter().map(|one| write(inner, one, now));
+    let messages: Vec<Written> = messages.collect();
+    // A script copies what it is given twice, and the rest of a long chain is large.
+    let is_plain = messages.iter().all(|message| message.key.is_none());
+    let mut server = inner.server.shared();
+    let published = match is_plain {
+        true => {
+            plainly(inner, messages)
+                .query_async::<()>(&mut server)
+                .await
+        }
+        false => {
+            by_script(inner, messages)
+                .invoke_async::<()>(&mut server)
+                .await
+        }
+    };
+    published.map_err(trouble)
+}
+
+fn write(inner: &Inner, outgoing: Outgoing, now: Timestamp) -> Written {
+    let Outgoing {
+        queue,
+        message,
+        due,
+        key,
+    } = outgoing;
+    let due = due.filter(|due| *due > now);
+    let span = due.map_or(Duration::ZERO, |due| {
+        Duration::try_from(due.duration_since(now)).unwrap_or_default()
+    });
+    let kept = u64::try_from((span + KEY_KEPT).as_millis()).unwrap_or(u64::MAX);
+    let envelope = Envelope {
+        message,
+        ours: Ours {
+            ready_at: Some(due.unwrap_or(now).as_millisecond()),
+            key: key.clone(),
+            ..Ours::default()
+        },
+    };
+    Written {
+        place: inner.keys.place(&queue, &envelope, due),
+        queue,
+        key: key.map(|key| (inner.keys.marker(&key), kept)),
+    }
+}
+
+/// Messages without keys: all of them or none.
+fn plainly(inner: &Inner, messages: Vec<Written>) -> redis::Pipeline {
+    let mut publish = redis::pipe();
+    publish.atomic();
+    for Written { place, queue, .. } in messages {
+        match place.score {
+            0 => publish.cmd("LPUSH").arg(place.key).arg(place.member),
+            score => publish
+                .cmd("ZADD")
+                .arg(place.key)
+                .arg(score)
+                .arg(place.member),
+        };
+        publish.ignore();
+        publish.sadd(&inner.keys.queues, queue).ignore();
+    }
+    publish
+}
+
+fn by_script(inner: &Inner, messages: Vec<Written>) -> redis::ScriptInvocation<'static> {
     let mut publish = script::PUBLISH.prepare_invoke();
     publish.key(&inner.keys.queues);
-    for outgoing in messages {
-        let Outgoing {
-            queue,
-            message,
-            due,
-            key,
-        } = outgoing;
-        let due = due.filter(|due| *due > now);
-        let span = due.map_or(Duration::ZERO, |due| {
-            Duration::try_from(due.duration_since(now)).unwrap_or_default()
-        });
-        let kept = u64::try_from((span + KEY_KEPT).as_millis()).unwrap_or(u64::MAX);
-        let envelope = Envelope {
-            message,
-            ours: Ours {
-                ready_at: Some(due.unwrap_or(now).as_millisecond()),
-                key: key.clone(),
-                ..Ours::default()
-            },
-        };
-        let place = inner.keys.place(&queue, &envelope, due);
+    for Written { place, queue, key } in messages {
+        let (marker, kept) = key.unwrap_or_else(|| (inner.keys.marker(""), 0));
         publish
             .key(place.key)
-            .key(inner.keys.marker(key.as_deref().unwrap_or_default()))
+            .key(marker)
             .arg(place.score)
             .arg(place.member)
             .arg(queue)
-            .arg(if key.is_some() { kept } else { 0 });
+            .arg(kept);
     }
     publish
-        .invoke_async::<()>(&mut inner.server.shared())
-        .await
-        .map_err(trouble)
 }
 
 /// Sends to a list of a caller; where the name is one of ours, nowhere.

@@ -129,16 +129,24 @@ impl Sent<'_> {
             some => Json::array(some),
         };
         let null = Json::null();
-        let text = format!(
-            r#"[{}, {}, {{"callbacks": {}, "errbacks": {}, "chain": {}, "chord": {}}}]"#,
+        let [callbacks, errbacks, chain] = [self.callbacks, self.errbacks, self.chain].map(list);
+        let text = [
+            "[",
             args,
-            self.kwargs,
-            list(self.callbacks),
-            list(self.errbacks),
-            list(self.chain),
-            self.chord.unwrap_or(&null),
-        );
-        Bytes::from(text)
+            ", ",
+            self.kwargs.as_str(),
+            r#", {"callbacks": "#,
+            callbacks.as_str(),
+            r#", "errbacks": "#,
+            errbacks.as_str(),
+            r#", "chain": "#,
+            chain.as_str(),
+            r#", "chord": "#,
+            self.chord.unwrap_or(&null).as_str(),
+            "}]",
+        ];
+        // As long as a chain is: written once, at its length.
+        Bytes::from(text.concat())
     }
 }
 

@@ -1,22 +1,22 @@
 //! What `celeriac push` says of a push.
 
 use crate::cli::modules::{live_json, numbered};
+use crate::cli::place::Taken;
 use crate::cli::screen::Screen;
 use crate::cli::show;
-use crate::registry::{Before, LiveReport, Pushed, Wishes};
+use crate::registry::{Before, Pushed, Wishes};
 use crate::telemetry::human;
 use celeriac_sandbox::Want;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// Says what a module exports, what it asks for and could reach, and what changed.
-pub(super) fn print(
-    pushed: &Pushed,
-    wishes: &Wishes,
-    (reach, wants): (&[String], &BTreeMap<String, Want>),
-    live: Option<&LiveReport>,
-    screen: &mut Screen,
-) {
+pub(super) fn print(taken: &Taken, wishes: &Wishes, screen: &mut Screen) {
+    let Taken {
+        pushed,
+        live,
+        reach,
+        wants,
+    } = taken;
     let new = !wishes.dry || pushed.unchanged;
     let canary = wishes.canary.filter(|_| !pushed.unchanged);
     screen.document(&json!({
@@ -37,7 +37,7 @@ pub(super) fn print(
         "before": pushed.before.as_ref().map(before_json),
         "changes": pushed.changes,
         "breaks": pushed.breaks,
-        "live": live.map(live_json),
+        "live": live.as_ref().map(live_json),
     }));
     exports(pushed, new, screen);
     let listed = |all: &[String]| match all {

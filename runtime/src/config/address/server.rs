@@ -76,7 +76,7 @@ impl ServerUrl {
 }
 
 /// Divides `HOST[:PORT]`; an IPv6 address stands in brackets.
-pub(super) fn host_and_port(place: &str) -> Option<(&str, Option<u16>)> {
+pub(in crate::config) fn host_and_port(place: &str) -> Option<(&str, Option<u16>)> {
     let colon = match place.rfind(']') {
         Some(end) => place.get(end..)?.find(':').map(|at| end + at),
         None => place.find(':'),

@@ -46,8 +46,8 @@ impl Embed {
         if !embed.starts_with('{') {
             return Err(shape());
         }
-        let embed = Json::read(embed).ok_or_else(shape)?;
-        // A chain of a thousand is read once per link: lists at the first look.
+        // A chain of a thousand is read once per link: as what it should be at the first look.
+        let embed = Json::unread(embed);
         if let Some(wire) = embed.parse::<Wire<'_, Items<'_, MESSAGES>>>() {
             let parts = |Items(list): Items<'_, MESSAGES>| {
                 Ok(list.into_iter().map(|one| embed.part(one)).collect())

@@ -45,7 +45,7 @@ pub(super) struct Counts {
 }
 
 /// A canary that runs: its tenant, module and version.
-type Beside = (TenantName, ModuleName, u32);
+pub(super) type Beside = (TenantName, ModuleName, u32);
 
 impl Counts {
     fn lock(&self) -> MutexGuard<'_, HashMap<Beside, (Ends, Ends)>> {
@@ -124,6 +124,7 @@ impl Resolver {
     /// Adds the ends of runs to the registry's rows. What cannot be written is tried again.
     pub(in crate::registry) async fn add_up(&self) {
         let counted: Vec<_> = self.0.counts.lock().drain().collect();
+        let is_replica = self.0.registry.is_replica();
         for (beside, ends) in counted {
             let (tenant, module, version) = beside.clone();
             let counted = CanaryEnds {
@@ -133,7 +134,11 @@ impl Resolver {
                 canary: ends.0,
                 current: ends.1,
             };
-            match self.0.registry.tally(counted).await {
+            let tallied = self.0.registry.tally(counted).await;
+            if is_replica && tallied.is_ok() {
+                self.0.outbox.add(beside.clone(), ends);
+            }
+            match tallied {
                 Ok(None) => {}
                 Ok(Some(reason)) => {
                     self.0.counts.aborted.fetch_add(1, Ordering::Relaxed);
@@ -158,6 +163,10 @@ impl Resolver {
         let reason = format!("it cannot be loaded: {error}");
         let (tenant, name) = (module.tenant(), module.name());
         let registry = &self.0.registry;
+        if registry.is_replica() {
+            let beside = (tenant.clone(), name.clone(), module.version());
+            self.0.outbox.unfit(beside, &reason);
+        }
         registry
             .give_up(tenant, name, module.version(), reason)
             .await

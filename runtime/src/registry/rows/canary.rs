@@ -6,6 +6,7 @@ use crate::registry::canary::{CanaryEnds, CanaryInfo, CanaryState};
 use crate::registry::digest::Digest;
 use crate::registry::error::RegistryError;
 use crate::registry::moment;
+use crate::registry::noted::{self, Change};
 use crate::registry::store::{Store, Work};
 use crate::sql::{Kind, Line, Row, Value};
 use crate::task::{ModuleName, Portion, TenantName};
@@ -81,6 +82,10 @@ impl Work for Steer {
             version,
             generation,
         }))
+    }
+
+    fn change(&self, steered: &Option<Steered>) -> Option<Change> {
+        noted::steered(self, *steered)
     }
 }
 

@@ -4,6 +4,7 @@ use super::counter;
 use crate::registry::digest::Digest;
 use crate::registry::error::RegistryError;
 use crate::registry::kills::{Aim, KILLS, KILLS_OF_ALL, Kill, read};
+use crate::registry::noted::{self, Change};
 use crate::registry::store::{Store, Work};
 use crate::sql::{Kind, Line, Row, Value};
 use crate::task::{ModuleName, TenantName};
@@ -46,6 +47,10 @@ impl Work for Put {
         line.execute(sql, values).await?;
         grow(line).await.map(Some)
     }
+
+    fn change(&self, number: &Option<u64>) -> Option<Change> {
+        noted::killed(self, *number)
+    }
 }
 
 /// Ends a kill.
@@ -65,10 +70,14 @@ impl Work for Lift {
             _ => grow(line).await.map(Some),
         }
     }
+
+    fn change(&self, number: &Option<u64>) -> Option<Change> {
+        noted::allowed(&self.aim, *number)
+    }
 }
 
 /// What a kill is found by.
-fn key(aim: &Aim) -> Vec<Value> {
+pub(super) fn key(aim: &Aim) -> Vec<Value> {
     let (kind, name) = (aim.kind(), aim.name());
     vec![
         Value::text(aim.owner()),
@@ -77,7 +86,7 @@ fn key(aim: &Aim) -> Vec<Value> {
     ]
 }
 
-async fn grow(line: &mut Line<'_>) -> Result<u64, sqlx::Error> {
+pub(super) async fn grow(line: &mut Line<'_>) -> Result<u64, sqlx::Error> {
     let sql = "UPDATE registry SET kills = kills + 1 RETURNING kills";
     counter(line, sql).await
 }

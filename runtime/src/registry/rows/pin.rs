@@ -3,6 +3,7 @@
 use super::canary::{end, owned, run};
 use super::{grow, version};
 use crate::registry::canary::CanaryState;
+use crate::registry::noted::{self, Change};
 use crate::registry::store::Work;
 use crate::sql::{Kind, Line, Value};
 use crate::task::{ModuleName, TenantName};
@@ -60,5 +61,9 @@ impl Work for Pin {
             version,
             generation,
         })
+    }
+
+    fn change(&self, pinned: &Pinned) -> Option<Change> {
+        noted::pinned(self, *pinned)
     }
 }

@@ -24,6 +24,8 @@ const SWEEPING: Duration = Duration::from_secs(4);
 #[derive(Debug, Clone)]
 pub(in crate::registry) struct Trim {
     pub(in crate::registry) now_ms: i64,
+    /// Whether components stay that no version names: a replica may need them again.
+    pub(in crate::registry) keeps: bool,
 }
 
 /// Versions beyond those that are kept.
@@ -57,7 +59,9 @@ impl Work for Trim {
         let most = |most: u32| vec![Value::from(i64::from(most))];
         let versions = line.execute(OLD, most(VERSIONS_KEPT)).await?;
         let unnamed = "DELETE FROM components WHERE digest NOT IN (SELECT digest FROM versions)";
-        line.execute(unnamed, Vec::new()).await?;
+        if !self.keeps {
+            line.execute(unnamed, Vec::new()).await?;
+        }
         line.execute(REMOVED, most(MODULES)).await?;
         let old = "DELETE FROM refusals WHERE refused_at <= $1";
         line.execute(old, before(REFUSAL_KEPT)).await?;

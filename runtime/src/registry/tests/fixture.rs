@@ -42,6 +42,19 @@ impl House {
         Self::with(dir, clock, compiler).await
     }
 
+    /// Opens an empty folder as the replica of a control plane, with so many bytes of room.
+    pub(crate) async fn replica(room: u64) -> Self {
+        let empty = Self::open().await;
+        empty.as_replica(room).await
+    }
+
+    /// Opens the same folder as a replica, as another process would.
+    pub(crate) async fn as_replica(&self, room: u64) -> Self {
+        let compiler = compiler(self.path(), "compile");
+        let (dir, clock) = (Arc::clone(&self.dir), self.clock.clone());
+        Self::with_room(dir, clock, compiler, Some(room)).await
+    }
+
     /// Opens the same folder as another process would: nothing in memory is shared.
     pub(crate) async fn beside(&self) -> Self {
         Self::with(
@@ -59,13 +72,27 @@ impl House {
     }
 
     async fn with(dir: Arc<TempDir>, clock: Clock, compiler: Compiler) -> Self {
+        Self::with_room(dir, clock, compiler, None).await
+    }
+
+    async fn with_room(
+        dir: Arc<TempDir>,
+        clock: Clock,
+        compiler: Compiler,
+        room: Option<u64>,
+    ) -> Self {
         let database = Database::open(dir.path(), clock.clone()).await.unwrap();
         let settings = EngineSettings {
             pooling: Pooling::Never,
             ..EngineSettings::default()
         };
         let engine = Engine::new(&settings).unwrap();
-        let registry = Registry::open(Store::file(database.clone()), dir.path(), engine, compiler)
+        let store = Store::file(database.clone());
+        let store = match room {
+            Some(room) => store.as_replica(room),
+            None => store,
+        };
+        let registry = Registry::open(store, dir.path(), engine, compiler)
             .await
             .unwrap();
         Self {

@@ -268,6 +268,7 @@ async fn a_push_whose_file_is_gone_is_told_so() {
         older: false,
         breaks: None,
         canary: None,
+        most: None,
         dry: false,
     };
     assert_eq!(

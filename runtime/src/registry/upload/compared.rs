@@ -123,7 +123,7 @@ impl Compared {
 
 /// Reads what became of a push; `None` where it must be tried again.
 pub(super) fn placed(
-    module: &ModuleName,
+    (tenant, module): (&TenantName, &ModuleName),
     wishes: &Wishes,
     published: Published,
 ) -> Result<Option<Placed>, RegistryError> {
@@ -152,6 +152,12 @@ pub(super) fn placed(
         }),
         Published::Crowded => Err(RegistryError::Crowded {
             most: rows::MODULES_OF_ALL,
+        }),
+        Published::Over(over) => Err(RegistryError::ModuleBytes {
+            tenant: tenant.clone(),
+            kept: over.kept,
+            adds: over.adds,
+            most: over.most,
         }),
         Published::Against(against) => Err(refused(module, wishes, against).into()),
     }

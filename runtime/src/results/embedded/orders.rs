@@ -2,7 +2,7 @@
 
 use super::super::ResultsError;
 use super::super::orders::{
-    Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, STAMP_BYTES, Spending, Target, Total,
+    Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, STAMP_BYTES, Spending, Target, Totals,
 };
 use super::{EmbeddedResults, SYSTEM, unavailable};
 use crate::database::{SqliteConnection, Statement};
@@ -98,7 +98,7 @@ impl Orders for EmbeddedResults {
         })
     }
 
-    async fn spend(&self, spending: Spending) -> Result<Vec<Total>, ResultsError> {
+    async fn spend(&self, spending: Spending) -> Result<Totals, ResultsError> {
         self.db.write(spending).await.map_err(unavailable)
     }
 }

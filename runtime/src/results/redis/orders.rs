@@ -7,7 +7,7 @@
 
 use super::super::ResultsError;
 use super::super::orders::{
-    Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, Spending, Target, Total,
+    Ask, Mark, Orders, PAGE, REVOCATIONS, Revocation, Spending, Target, Totals,
 };
 use super::{RedisResults, script, spent, trouble};
 use crate::task::{PROMISES, TaskId, Turn};
@@ -96,7 +96,7 @@ impl Orders for RedisResults {
         })
     }
 
-    async fn spend(&self, spending: Spending) -> Result<Vec<Total>, ResultsError> {
+    async fn spend(&self, spending: Spending) -> Result<Totals, ResultsError> {
         spent::spend(self, spending).await
     }
 }

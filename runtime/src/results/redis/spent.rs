@@ -1,21 +1,33 @@
-//! CPU time of tenants for every worker on the server: `celeriac-cpu-hour-N` and
-//! `celeriac-cpu-day-N`, hashes of microseconds by tenant, gone a while after their time.
+//! What tenants used, for every worker on the server: `celeriac-cpu-hour-N` and
+//! `celeriac-cpu-day-N`, hashes of microseconds by tenant, gone a while after their time, and
+//! for each tenant `celeriac-stored-TENANT`, a hash of bytes by the second at which they are
+//! gone.
 
 use super::super::ResultsError;
-use super::super::orders::{Spending, Total};
+use super::super::orders::{Spending, Total, Totals};
 use super::{RedisResults, trouble};
-use crate::task::TenantName;
+use crate::task::{Buckets, TenantName};
 use std::collections::HashMap;
 use std::time::Duration;
 
 /// How long a count is kept, seconds: two hours, two days.
 const KEEP: [i64; 2] = [2 * 3_600, 2 * 86_400];
+/// How long bytes of a tenant are remembered of which no worker tells or asks any more,
+/// seconds (400 days).
+const STORED: i64 = 400 * 86_400;
 
 /// Adds what was spent, and returns what all workers together counted.
 pub(super) async fn spend(
     results: &RedisResults,
     spending: Spending,
-) -> Result<Vec<Total>, ResultsError> {
+) -> Result<Totals, ResultsError> {
+    Ok(Totals {
+        stored: stored(results, &spending).await?,
+        cpu: cpu(results, &spending).await?,
+    })
+}
+
+async fn cpu(results: &RedisResults, spending: &Spending) -> Result<Vec<Total>, ResultsError> {
     let prefix = &results.prefix;
     let hour = format!("{prefix}celeriac-cpu-hour-{}", spending.hour);
     let day = format!("{prefix}celeriac-cpu-day-{}", spending.hour / 24);
@@ -47,4 +59,47 @@ pub(super) async fn spend(
         })
     };
     Ok(in_day.into_iter().filter_map(total).collect())
+}
+
+async fn stored(
+    results: &RedisResults,
+    spending: &Spending,
+) -> Result<Vec<(TenantName, Buckets)>, ResultsError> {
+    if spending.stored.is_empty() {
+        return Ok(Vec::new());
+    }
+    let key = |tenant: &TenantName| format!("{}celeriac-stored-{tenant}", results.prefix);
+    let mut add = redis::pipe();
+    for (tenant, buckets) in &spending.stored {
+        for (bucket, bytes) in buckets {
+            let bytes = i64::try_from(*bytes).unwrap_or(i64::MAX);
+            add.cmd("HINCRBY")
+                .arg(key(tenant))
+                .arg(*bucket)
+                .arg(bytes)
+                .ignore();
+        }
+        add.cmd("EXPIRE").arg(key(tenant)).arg(STORED).ignore();
+        add.cmd("HGETALL").arg(key(tenant));
+    }
+    let mut server = results.server.shared();
+    let all: Vec<HashMap<i64, i64>> = add.query_async(&mut server).await.map_err(trouble)?;
+    let mut forget = redis::pipe();
+    let mut kept = Vec::new();
+    for ((tenant, _), found) in spending.stored.iter().zip(all) {
+        let (there, gone): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|(bucket, _)| *bucket > spending.second);
+        if !gone.is_empty() {
+            let gone: Vec<i64> = gone.into_iter().map(|(bucket, _)| bucket).collect();
+            forget.cmd("HDEL").arg(key(tenant)).arg(gone).ignore();
+        }
+        let bytes = |(bucket, bytes): (i64, i64)| (bucket, u64::try_from(bytes).unwrap_or(0));
+        kept.push((tenant.clone(), there.into_iter().map(bytes).collect()));
+    }
+    if !forget.is_empty() {
+        let forgotten: redis::RedisResult<()> = forget.query_async(&mut server).await;
+        forgotten.map_err(trouble)?;
+    }
+    Ok(kept)
 }

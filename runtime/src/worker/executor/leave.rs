@@ -162,6 +162,22 @@ impl Left {
         self
     }
 
+    /// Returns what was noted of a guest that was cut off.
+    pub(super) fn usage(&self) -> Option<&RunUsage> {
+        match self {
+            Self::Refused(refusal) | Self::Dropped(refusal) => Some(&refusal.usage),
+            Self::Unreadable { .. }
+            | Self::Settled { .. }
+            | Self::Over { .. }
+            | Self::Retried { .. }
+            | Self::Forwarded { .. }
+            | Self::BuiltIn { .. }
+            | Self::Unkept { .. }
+            | Self::Lost
+            | Self::Away(_) => None,
+        }
+    }
+
     /// Tells whether the message is to be taken again.
     pub(super) fn goes_back(&self) -> bool {
         matches!(self, Self::Settled { settlement, .. } if goes_back(settlement))
@@ -313,7 +329,12 @@ async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), L
 /// answer already. Who chose an id that cannot be kept gets none.
 pub(super) async fn tell(crew: &Crew, write: &Write) -> Result<Written, Left> {
     match insist(&crew.shutdown, || crew.results.write(write.clone())).await {
-        Ok(written) => Ok(written),
+        Ok(written) => {
+            if written == Written::Stored {
+                crew.stored(write);
+            }
+            Ok(written)
+        }
         Err(error @ ResultsError::Malformed { .. }) => {
             tracing::warn!(%error, "a caller cannot be told");
             Ok(Written::Stored)

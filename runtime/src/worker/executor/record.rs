@@ -27,7 +27,10 @@ pub(super) async fn record(
         return Ok(());
     };
     match insist(&crew.shutdown, || crew.results.write(write.clone())).await {
-        Ok(Written::Stored) => Ok(()),
+        Ok(Written::Stored) => {
+            crew.stored(&write);
+            Ok(())
+        }
         Ok(Written::Refused) => Err(overtaken(crew, &attempt.delivery, &attempt.request).await),
         Err(error) => Err(Left::unrecorded(&attempt.delivery, &error)),
     }

@@ -2,16 +2,20 @@
 //! its end.
 
 use super::Attempt;
+use super::leave::Left;
 use super::tell::Ending;
 use crate::broker::{Delivery, Settlement};
 use crate::celery::Request;
 use crate::clock::Clock;
+use crate::plane::UsageSums;
 use crate::policy::verdict::Verdict;
-use crate::task::{Exception, State};
+use crate::registry::Loaded;
+use crate::task::{Day, Exception, State};
 use crate::telemetry::{AttemptEvent, Granted, OTHER, Spent};
 use crate::worker::crew::Crew;
-use celeriac_sandbox::{Bill, Outcome, Report, Usage, Use, Uses};
+use celeriac_sandbox::{Bill, Capability, Outcome, Report, Usage, Use, Uses};
 use jiff::Timestamp;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// States of an attempt that was admitted and has no outcome because its guest
@@ -35,6 +39,8 @@ pub(super) struct Story {
     began: Option<Timestamp>,
     wall: Duration,
     bill: Bill,
+    /// What was run, once its guest was.
+    ran: Option<Arc<Loaded>>,
     ending: Ending,
 }
 
@@ -56,6 +62,7 @@ impl Story {
             began: None,
             wall: Duration::ZERO,
             bill: Bill::default(),
+            ran: None,
             ending: Ending::default(),
         }
     }
@@ -71,6 +78,17 @@ impl Story {
         self.digest = attempt.code.digest.to_string();
         self.began = Some(attempt.started);
         self.bill = attempt.bill.clone();
+    }
+
+    /// From now on it is billed.
+    pub(super) fn runs(&mut self, attempt: &Attempt) {
+        self.ran = Some(Arc::clone(&attempt.code));
+    }
+
+    /// Takes over how long a guest ran that was cut off, as its caller is told it.
+    pub(super) fn leaves(&mut self, left: &Left) {
+        let told = left.usage().map_or(0, |usage| usage.run_us);
+        self.wall = self.wall.max(Duration::from_micros(told));
     }
 
     pub(super) fn did(&mut self, report: &Report) {
@@ -120,7 +138,7 @@ impl Story {
     fn run(&self, clock: &Clock) -> Duration {
         let cut_off = self.outcome.is_empty() && CUT_OFF.contains(&self.state.as_str());
         match self.began {
-            Some(began) if cut_off => {
+            Some(began) if cut_off && self.wall.is_zero() => {
                 Duration::try_from(clock.now().duration_since(began)).unwrap_or_default()
             }
             _ => self.wall,
@@ -142,6 +160,14 @@ impl Story {
             .settled(&self.queue, label, &self.state, self.queue_wait, run);
         if self.known {
             measure(crew, label, &usage);
+        }
+        // The sandbox could not run what is parked here.
+        if let Some(code) = self.ran.as_ref().filter(|_| self.state != "PARKED") {
+            let names = (code.module.as_str(), code.task.name.as_str());
+            let day = Day::of(crew.clock.now());
+            let tenant = &crew.settings.tenant;
+            let sums = billed(&self.state, run, &usage);
+            crew.tally.count(day, tenant, names, &sums);
         }
         AttemptEvent {
             id: &self.id,
@@ -166,6 +192,29 @@ impl Story {
         }
         .emit();
         usage.cpu
+    }
+}
+
+/// What a run adds to what its tenant used, in the numbers of its record: whole
+/// microseconds, so that the sums are the same.
+fn billed(state: &str, run: Duration, usage: &Usage) -> UsageSums {
+    let micros = |span: Duration| u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
+    let ended = |word: &str| u64::from(state == word);
+    let http = usage.uses.of(Capability::Http);
+    UsageSums {
+        attempts: 1,
+        succeeded: ended("SUCCESS"),
+        failed: ended("FAILURE"),
+        retried: ended("RETRY"),
+        revoked: ended("REVOKED"),
+        cpu_us: micros(usage.cpu),
+        run_us: micros(run),
+        bytes_in: usage.bytes_in,
+        bytes_out: usage.bytes_out,
+        http_requests: http.calls,
+        http_bytes_in: http.bytes_in,
+        http_bytes_out: http.bytes_out,
+        host_calls: usage.host_calls,
     }
 }
 
@@ -237,6 +286,7 @@ mod tests {
             began: Some(clock.now()),
             wall: Duration::ZERO,
             bill: Bill::default(),
+            ran: None,
             ending: Ending::default(),
         };
         clock.advance(Duration::from_secs(2));

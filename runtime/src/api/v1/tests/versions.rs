@@ -1,9 +1,9 @@
 //! Versions over HTTP: breaks, names, pins and canaries.
 
 use crate::api::v1::stand::{Answer, Stand};
-use crate::plane::{Canary, Code, Pinned, Pushed, Versions};
+use crate::plane::{Canary, Code, Pinned, Pushed, RolledBack, Versions};
 use crate::registry::tests::component;
-use crate::task::Scope;
+use crate::task::{Portion, Scope};
 use serde_json::json;
 
 const MODULE: &str = "/v1/tenants/acme/modules/images";
@@ -90,6 +90,43 @@ async fn versions_have_names_and_pins_and_a_canary_is_steered() {
     assert_eq!(unknown.code(), Code::NotFound);
     let free: Pinned = stand.post("/pin", json!({})).await.read();
     assert_eq!((free.version, free.pinned), (1, false));
+}
+
+#[tokio::test]
+async fn a_rollback_takes_a_number_or_a_name_and_a_canary_its_rule() {
+    let stand = Stand::new().await;
+    stand.put("?version=1.0.0", &["run"], "a").await;
+    stand.put("?version=1.1.0", &["run"], "b").await;
+    let back = stand.post("/rollback", json!({"release": "1.0.0"})).await;
+    let back: RolledBack = back.read();
+    assert_eq!((back.from, back.version), (2, 1));
+    let to: RolledBack = stand.post("/rollback", json!({"version": 2})).await.read();
+    assert_eq!(to.version, 2);
+    for (wrong, code) in [
+        (json!({"release": "9.0.0"}), Code::NotFound),
+        (json!({"release": "new"}), Code::InvalidRequest),
+        (
+            json!({"release": "1.0.0", "version": 1}),
+            Code::InvalidRequest,
+        ),
+    ] {
+        let answer = stand.post("/rollback", wrong.clone()).await;
+        assert_eq!(answer.code(), code, "{wrong}");
+    }
+    let wrong = stand
+        .put("?canary=5%25&canary_points=much", &["run"], "c")
+        .await;
+    assert_eq!(wrong.code(), Code::InvalidRequest);
+    let rule = "?canary=5%25&canary_points=2%25&canary_runs=7";
+    let begun: Pushed = stand.put(rule, &["run"], "c").await.read();
+    assert!(!begun.runs);
+    let (acme, images) = ("acme".parse().unwrap(), "images".parse().unwrap());
+    let registry = &stand.house.registry;
+    let canary = registry.canary(&acme, &images).await.unwrap().unwrap();
+    assert_eq!(
+        (canary.rule.runs, canary.rule.points),
+        (7, Portion::percent(2))
+    );
 }
 
 #[tokio::test]

@@ -97,6 +97,7 @@ impl Stand {
             resolver: house.registry.resolver("w@host").await.unwrap(),
             clock: clock.clone(),
             metrics: Arc::new(Metrics::new()),
+            tally: Arc::default(),
             steering: Arc::new(steering),
             events: Events::new("w@host", TimeZone::UTC, clock.clone(), false),
             egress: celeriac_sandbox::Egress::default(),

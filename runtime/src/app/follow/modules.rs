@@ -1,0 +1,144 @@
+//! Following where modules point: what is new is fetched, looked at, and only then pointed to.
+
+use super::backoff::Backoff;
+use super::{ANSWER, Follower, WAIT};
+use crate::plane::{ComponentView, DescribeWish, Described, WorkerModules};
+use crate::registry::{Digest, Fetched, ModuleCopy, RegistryError};
+use crate::remote::RemoteError;
+use celeriac_sandbox::UPLOAD_BYTES;
+use std::time::Duration;
+
+/// What this follows, as the log calls it.
+const PART: &str = "modules";
+/// Components that are described at once (64): each says at most 256 KiB about its tasks.
+const AT_ONCE: usize = 64;
+/// Longest time for a component to come (5 min): of 32 MiB over a slow line.
+const FETCH: Duration = Duration::from_secs(300);
+
+/// What is known of the control plane: the installation, and its generation.
+type Known = Option<(String, u64)>;
+
+/// Why a component is not here.
+#[derive(Debug, thiserror::Error)]
+enum NotHad {
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    #[error(transparent)]
+    Registry(#[from] RegistryError),
+}
+
+impl Follower {
+    /// Follows modules for ever; it is ended from outside, at any moment.
+    pub(super) async fn modules(self) {
+        let (mut backoff, mut known, mut stuck) = (Backoff::default(), None, 0);
+        loop {
+            // What could not be had is tried again, and what is new is heard of meanwhile.
+            let wait = match stuck {
+                0 => WAIT,
+                _ => backoff.next().as_secs().max(1),
+            };
+            let told = match self.ask_modules(&known, wait).await {
+                Ok(told) => told,
+                Err(error) => {
+                    self.failed(PART, &error);
+                    // What comes back may be another, with the same numbers.
+                    known = None;
+                    backoff.pause().await;
+                    continue;
+                }
+            };
+            self.answered(PART);
+            if told.modules.is_none() && stuck > 0 {
+                known = None;
+                continue;
+            }
+            let numbers = (told.installation.clone(), told.generation);
+            match Box::pin(self.copy(told)).await {
+                Ok(left) => {
+                    (known, stuck) = (Some(numbers), left);
+                    if left == 0 {
+                        backoff.over();
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the modules of the control plane are not followed now; trying again");
+                    known = None;
+                    backoff.pause().await;
+                }
+            }
+        }
+    }
+
+    async fn ask_modules(&self, known: &Known, wait: u64) -> Result<WorkerModules, RemoteError> {
+        let (installation, generation) = known.clone().unzip();
+        let ask = self.0.remote.get(&["v1", "worker", "modules"]);
+        ask.query("wait", installation.is_some().then_some(wait))
+            .query("installation", installation)
+            .query("generation", generation)
+            .within(Duration::from_secs(wait) + ANSWER)
+            .document()
+            .await
+    }
+
+    /// Follows what was told, and returns how many modules could not be.
+    async fn copy(&self, told: WorkerModules) -> Result<usize, RegistryError> {
+        let Some(copy) = ModuleCopy::read(self.url(), told)? else {
+            return Ok(0);
+        };
+        let lacking = self.0.registry.lacking(&copy).await?;
+        let mut fetched = Vec::with_capacity(lacking.len());
+        for some in lacking.chunks(AT_ONCE) {
+            self.fetch_some(&copy, some, &mut fetched).await;
+        }
+        let followed = self.0.registry.follow(copy, fetched).await?;
+        if followed.stuck > 0 {
+            tracing::warn!(
+                modules = followed.stuck,
+                "modules stay as they were here, as their components cannot be had; trying again"
+            );
+        }
+        Ok(followed.stuck)
+    }
+
+    /// Fetches components; each that cannot be had is told, and keeps no other away.
+    async fn fetch_some(&self, copy: &ModuleCopy, some: &[Digest], fetched: &mut Vec<Fetched>) {
+        let digests = some.iter().map(ToString::to_string).collect();
+        let ask = self.0.remote.post(&["v1", "worker", "components"]);
+        let described = ask.json(&DescribeWish { digests }).document::<Described>();
+        let described = match described.await {
+            Ok(described) => described.components,
+            Err(error) => {
+                tracing::warn!(%error, "components are not described by the control plane");
+                return;
+            }
+        };
+        for component in described.into_iter().take(some.len()) {
+            let digest = component.digest.clone();
+            if !some.iter().any(|wanted| wanted.to_string() == digest) {
+                tracing::error!(
+                    digest,
+                    "the control plane described a component that nobody asked for"
+                );
+                continue;
+            }
+            match Box::pin(self.fetch(copy, component)).await {
+                Ok(one) => fetched.push(one),
+                Err(NotHad::Remote(error)) => {
+                    tracing::warn!(component.digest = digest, %error, "a component cannot be fetched");
+                }
+                Err(NotHad::Registry(error)) => {
+                    tracing::error!(component.digest = digest, %error, "a component is not taken");
+                }
+            }
+        }
+    }
+
+    async fn fetch(&self, copy: &ModuleCopy, component: ComponentView) -> Result<Fetched, NotHad> {
+        self.0.registry.expect(copy, &component).await?;
+        let digits = component.digest.trim_start_matches("sha256:");
+        let ask = self.0.remote.get(&["v1", "worker", "components", digits]);
+        let most = component.bytes.min(UPLOAD_BYTES);
+        let bytes = ask.within(FETCH).bytes(most).await?;
+        Ok(self.0.registry.take(component, bytes).await?)
+    }
+}

@@ -1,0 +1,92 @@
+//! The room that the files of a replica have: what no pointer names goes first, the longest
+//! unneeded before others, and what one names never.
+
+use super::ReplicaError;
+use crate::registry::digest::Digest;
+use crate::registry::files::{Files, Found, Kind};
+use crate::registry::garbage::{FOREIGN_ARTIFACT_KEPT, GRACE};
+use crate::registry::rows::{self, Unlist};
+use crate::registry::{Registry, RegistryError};
+use jiff::Timestamp;
+use std::collections::HashSet;
+use std::time::Duration;
+
+impl Registry {
+    /// Makes room for so many bytes more, or says that there is none.
+    pub(super) async fn make_room(
+        &self,
+        bytes: u64,
+        needed: &HashSet<Digest>,
+    ) -> Result<(), RegistryError> {
+        let most = self.store().room().unwrap_or(u64::MAX);
+        let left = self.shrink(bytes, needed).await?;
+        match left.saturating_add(bytes) <= most {
+            true => Ok(()),
+            false => Err(ReplicaError::Full { bytes, most }.into()),
+        }
+    }
+
+    /// Removes files until there is room for so many bytes more, and tells how many bytes
+    /// the others have; what `needed` names stays, as does what pointers name.
+    pub(in crate::registry) async fn shrink(
+        &self,
+        bytes: u64,
+        needed: &HashSet<Digest>,
+    ) -> Result<u64, RegistryError> {
+        let Some(most) = self.store().room() else {
+            return Ok(0);
+        };
+        let mut kept = rows::pointed(self.store()).await?;
+        kept.extend(needed);
+        let now = self.clock().now();
+        let work = move |files: &Files| {
+            let found = files.list()?;
+            Ok(removed(
+                files,
+                found,
+                (&kept, now),
+                most.saturating_sub(bytes),
+            ))
+        };
+        let (gone, left) = self.components().blocking(work).await?;
+        if !gone.is_empty() {
+            tracing::info!(
+                components = gone.len(),
+                "removed components that no module needs"
+            );
+            let digests = gone.into_iter().collect();
+            self.store().write(Unlist { digests }).await?;
+        }
+        Ok(left)
+    }
+}
+
+/// Removes files until the rest has at most so many bytes, and returns the components that
+/// went, and the bytes of the rest.
+fn removed(
+    files: &Files,
+    mut found: Vec<Found>,
+    (kept, now): (&HashSet<Digest>, Timestamp),
+    most: u64,
+) -> (HashSet<Digest>, u64) {
+    found.sort_by_key(|one| one.modified);
+    let mut left: u64 = found.iter().map(|one| one.bytes).sum();
+    let mut gone = HashSet::new();
+    for one in found {
+        let age = Duration::try_from(now.duration_since(one.modified)).unwrap_or_default();
+        let (digest, goes) = match one.kind {
+            // Left by a process that was killed.
+            Kind::Aside => (None, age >= GRACE),
+            Kind::Artifact { digest, ours } => {
+                let is_old = !ours && age >= FOREIGN_ARTIFACT_KEPT;
+                (None, is_old || (left > most && !kept.contains(&digest)))
+            }
+            Kind::Component(digest) => (Some(digest), left > most && !kept.contains(&digest)),
+        };
+        if goes && files.remove(&one) {
+            left = left.saturating_sub(one.bytes);
+            gone.extend(digest);
+        }
+    }
+    (gone, left)
+}
