@@ -34,9 +34,9 @@ impl Caller {
 
     /// Sends a request with a JSON body, and returns its status and what was answered.
     pub(super) fn ask(&self, method: &str, path: &str, body: &Value) -> Result<(u16, Value)> {
-        let body = match body {
-            Value::Null => String::new(),
-            body => body.to_string(),
+        let body = match body.is_null() {
+            true => String::new(),
+            false => body.to_string(),
         };
         self.send(method, path, "application/json", body.as_bytes())
     }
