@@ -157,7 +157,7 @@ fn states(caller: &Caller, tenant: &str, ids: &[String]) -> Result<Vec<Value>> {
 }
 
 fn is_over(state: &Value) -> bool {
-    state["ended"] == true
+    state.get("ended").and_then(Value::as_bool) == Some(true)
 }
 
 /// The time that each which ended waited for its start, ms.
