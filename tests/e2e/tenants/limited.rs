@@ -20,7 +20,7 @@ fn every_end_of_a_message_needs_no_key_but_the_tenants_own() {
     success(&lane.ended(&due));
     failure(
         &lane.call("flaky.fails", r#"["ValueError", "boom"]"#),
-        "ValueError",
+        "builtins.ValueError",
     );
     failure(
         &lane.call("nobody.home", "[]"),
