@@ -300,7 +300,7 @@ mod check {
 }
 
 /// Expands each behaviour for both.
-macro_rules! on_both {
+macro_rules! registry_behaviours {
     ($($behaviour:ident),* $(,)?) => {
         mod folder {
             $(
@@ -321,7 +321,7 @@ macro_rules! on_both {
     };
 }
 
-on_both![
+registry_behaviours! {
     each_tenant_has_versions_of_its_own_and_other_machines_see_them,
     a_worker_follows_what_another_machine_changes,
     machines_that_push_at_once_each_get_a_version,
@@ -332,7 +332,7 @@ on_both![
     what_a_kept_version_names_counts_once_and_a_canary_counts,
     names_and_pins_of_versions_are_seen_everywhere,
     a_canary_is_counted_by_all_machines_and_ended_by_one,
-];
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bucket_that_is_missing_fails_the_start_and_one_that_is_away_is_waited_for() {
