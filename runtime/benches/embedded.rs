@@ -81,6 +81,7 @@ async fn burn_down(component: &str, concurrency: usize) -> f64 {
         steering: Arc::new(steering(&results, &broker, concurrency)),
         events: Events::new("bench@localhost", TimeZone::UTC, Clock::System, false),
         egress: celeriac_sandbox::Egress::default(),
+        tally: Arc::default(),
         share: Share::default(),
         settings: settings(),
     };

@@ -300,7 +300,7 @@ mod check {
 }
 
 /// Expands each behaviour for both.
-macro_rules! shared_behaviours {
+macro_rules! registry_behaviours {
     ($($behaviour:ident),* $(,)?) => {
         mod folder {
             $(
@@ -321,7 +321,7 @@ macro_rules! shared_behaviours {
     };
 }
 
-shared_behaviours! {
+registry_behaviours! {
     each_tenant_has_versions_of_its_own_and_other_machines_see_them,
     a_worker_follows_what_another_machine_changes,
     machines_that_push_at_once_each_get_a_version,

@@ -193,7 +193,7 @@ fn a_push_over_the_quota_of_bytes_is_refused_whoever_set_it() {
         "celeriac.toml",
         format!("[tenants.acme]\nmodule_bytes = \"{}B\"\n", size("odd")),
     );
-    stage.run(&arguments).good();
+    drop(stage.run(&arguments).good());
     let file = stage.component("text").display().to_string();
     let more = ["push", &file, "--name", "text", "-T", "acme"];
     let words = [
@@ -206,15 +206,14 @@ fn a_push_over_the_quota_of_bytes_is_refused_whoever_set_it() {
     // Those of the operator are not bound by it.
     stage.push("text");
     stage.write("celeriac.toml", "");
-    stage.run(&more).good();
+    drop(stage.run(&more).good());
     let quota = format!("{}B", size("odd"));
-    stage
-        .run(&["tenant", "create", "zeta", "--module-bytes", &quota])
-        .good();
+    let create = ["tenant", "create", "zeta", "--module-bytes", &quota];
+    drop(stage.run(&create).good());
     let zeta = |name: &str| {
         let file = stage.component(name).display().to_string();
         stage.run(&["push", &file, "--name", name, "-T", "zeta"])
     };
-    zeta("odd").good();
+    drop(zeta("odd").good());
     zeta("text").refused(3, &words[..1]);
 }

@@ -59,7 +59,7 @@ impl Two {
     }
 
     /// The worker still serves whoever it is the operator's.
-    fn is_well(self) {
+    fn ends_well(self) {
         let Self { stage, worker, .. } = self;
         assert_eq!(
             worker.get("/health/ready").map(|(status, _)| status),
@@ -164,14 +164,14 @@ fn a_tenant_of_redis_reaches_no_task_result_group_queue_or_shelf_of_another() {
     };
     let strange: Vec<&str> = keys.lines().filter(strange).collect();
     assert!(strange.is_empty(), "{strange:?}");
-    two.is_well();
+    two.ends_well();
 }
 
 #[test]
 fn a_tenant_of_redis_hears_and_steers_itself_alone() {
     let (_redis, two) = on_redis();
     assert_control(&two.play(&["control", "events"]));
-    two.is_well();
+    two.ends_well();
 }
 
 #[test]
@@ -182,12 +182,12 @@ fn a_tenant_of_rabbitmq_reaches_no_task_reply_queue_or_shelf_of_another() {
     assert_eq!(seen["replies"], json!({"theirs": [1, 0]}));
     assert_eq!(seen["queues"], json!({"strays": 0, "here": 7}));
     assert_shelves(&seen);
-    two.is_well();
+    two.ends_well();
 }
 
 #[test]
 fn a_tenant_of_rabbitmq_hears_and_steers_itself_alone() {
     let (_rabbit, two) = on_rabbitmq();
     assert_control(&two.play(&["control", "events"]));
-    two.is_well();
+    two.ends_well();
 }

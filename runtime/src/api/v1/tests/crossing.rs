@@ -55,7 +55,9 @@ async fn on_every_route_another_tenant_looks_like_none() {
             for tenant in ["other", "nobody"] {
                 let what = format!("{method} {}", filled(&path, tenant, &theirs));
                 let answer = stand.json(&token, &what, json!({})).await;
-                assert_eq!(answer.status, 404, "{scope} {what}: {answer:?}");
+                // What is for operators alone is so whoever the tenant is.
+                let is_refused = [403, 404].contains(&answer.status);
+                assert!(is_refused, "{scope} {what}: {answer:?}");
                 told.push(answer.words(tenant));
             }
             assert_eq!(told[0], told[1], "{scope} {method} {path}");
