@@ -92,7 +92,9 @@ impl Scene {
         let _workers = self.workers();
         let micros = (0..5).filter_map(|_| {
             let ended = self.stage.call(task, args);
-            ended.pointer("/usage/cpu_us").and_then(Value::as_u64)
+            ended
+                .pointer("/usage/cpu_us")
+                .and_then(serde_json::Value::as_u64)
         });
         Duration::from_micros(micros.min().expect("it is told what they took"))
     }
