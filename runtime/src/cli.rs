@@ -319,6 +319,7 @@ impl Command {
                 | Self::Tenant(_)
                 | Self::Token(_)
                 | Self::Audit(_)
+                | Self::Usage(_)
                 | Self::Worker(_)
                 | Self::Config(_)
         )

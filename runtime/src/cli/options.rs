@@ -104,7 +104,7 @@ impl Options {
                     "this command is about this machine or its broker, not about a control plane";
                 Err(Problem::usage(what).hint(
                     "those that take --server: push, modules, rollback, remove, pin, unpin, canary, call, \
-                     result, revoke, kill, tenant, token, audit",
+                     result, revoke, kill, tenant, token, audit, usage",
                 ))
             }
         }

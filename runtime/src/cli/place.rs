@@ -10,6 +10,7 @@ mod pushes;
 mod read;
 mod tenants;
 mod tokens;
+mod usage;
 
 pub(crate) use modules::Whose;
 pub(crate) use pushes::Taken;

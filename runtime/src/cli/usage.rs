@@ -2,8 +2,8 @@
 
 use super::exit::{Exit, Problem};
 use super::options::Options;
+use super::place::Place;
 use super::screen::Screen;
-use crate::app::App;
 use crate::plane::{UsageBy, UsageEntry, UsageSums, csv, usage_days};
 use crate::platform::{USAGE_PAGE, UsageQuery};
 use crate::task::{Day, TenantName};
@@ -71,19 +71,19 @@ pub(crate) async fn run(
         let both = Problem::usage("--csv and --json are two forms of the same");
         return Err(both.hint("name one of them").into());
     }
-    let app = options.open().await?;
-    let done = work(&app, &args, options.named_tenant(), screen).await;
-    app.close().await;
+    let place = options.place().await?;
+    let done = work(&place, &args, options.named_tenant(), screen).await;
+    place.close().await;
     done
 }
 
 async fn work(
-    app: &App,
+    place: &Place,
     args: &Args,
     tenant: Option<TenantName>,
     screen: &mut Screen,
 ) -> anyhow::Result<Exit> {
-    let days = usage_days(args.from, args.to, Day::of(app.clock().now()));
+    let days = usage_days(args.from, args.to, Day::of(place.now()));
     let (from, to) = days.map_err(|wrong| {
         Problem::usage(wrong).hint("name a year at most, its first day with --from")
     })?;
@@ -96,7 +96,10 @@ async fn work(
         limit: USAGE_PAGE,
     };
     let is_of_one = query.tenant.is_some();
-    let entries = all(app, query).await?;
+    let Some(entries) = place.usage(query, ENTRIES).await? else {
+        let much = Problem::usage(format!("there are more than {ENTRIES} entries"));
+        return Err(much.hint("ask for fewer days, or --by day").into());
+    };
     if args.csv {
         screen.block(&csv(&entries).replace('\r', ""));
         return Ok(Exit::Done);
@@ -107,26 +110,6 @@ async fn work(
         false => table(&entries, is_of_one, screen),
     }
     Ok(Exit::Done)
-}
-
-/// Reads all pages.
-async fn all(app: &App, mut query: UsageQuery) -> anyhow::Result<Vec<UsageEntry>> {
-    let platform = app.platform().await?;
-    let mut entries: Vec<UsageEntry> = Vec::new();
-    loop {
-        let page = platform.usage(&query).await?;
-        let is_last = u32::try_from(page.len()).is_ok_and(|found| found < USAGE_PAGE);
-        entries.extend(page);
-        if entries.len() > ENTRIES {
-            let much = Problem::usage(format!("there are more than {ENTRIES} entries"));
-            return Err(much.hint("ask for fewer days, or --by day").into());
-        }
-        let place = entries.last().map(UsageEntry::place);
-        query.after = place.and_then(|place| query.by.read_place(&place));
-        if is_last || query.after.is_none() {
-            return Ok(entries);
-        }
-    }
 }
 
 fn table(entries: &[UsageEntry], is_of_one: bool, screen: &mut Screen) {

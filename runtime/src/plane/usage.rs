@@ -8,6 +8,7 @@ pub use sums::UsageSums;
 
 use crate::task::{Day, TenantName};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use utoipa::ToSchema;
 
 /// Most rows of a batch (500): with the longest names they fit a request.
@@ -125,7 +126,27 @@ impl UsageEntry {
     }
 }
 
+impl fmt::Display for UsagePlace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(day) = self.day {
+            write!(f, "{day}{BETWEEN}")?;
+        }
+        f.write_str(&self.names.join(BETWEEN))
+    }
+}
+
 impl UsageBy {
+    /// Returns its word.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "tenant",
+            Self::Day => "day",
+            Self::Module => "module",
+            Self::Task => "task",
+        }
+    }
+
     /// Returns how many names an entry has, the tenant's among them.
     #[must_use]
     pub fn names(self) -> usize {
@@ -211,11 +232,13 @@ mod tests {
         assert_eq!(entry.place(), "2026-11-22/acme/shop.images/*");
         let place = UsageBy::Task.read_place(&entry.place()).unwrap();
         assert_eq!((place.day, place.names.len()), (entry.day, 3));
+        assert_eq!(place.to_string(), entry.place());
         entry.task = None;
         assert!(UsageBy::Module.read_place(&entry.place()).is_some());
         assert!(UsageBy::Task.read_place(&entry.place()).is_none());
         (entry.day, entry.module) = (None, None);
         let place = UsageBy::Tenant.read_place(&entry.place()).unwrap();
+        assert_eq!(place.to_string(), "acme");
         assert_eq!((place.day, place.names), (None, vec!["acme".to_owned()]));
         for bad in ["", "acme", "today/acme", "2026-11-22", "2026-11-22/a/b"] {
             assert_eq!(UsageBy::Day.read_place(bad), None, "{bad}");

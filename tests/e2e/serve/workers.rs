@@ -1,5 +1,6 @@
 //! Workers that follow a control plane elsewhere, over HTTP and with a token of their own.
 
+mod bill;
 mod orders;
 mod outage;
 mod tampered;
