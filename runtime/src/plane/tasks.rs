@@ -101,6 +101,7 @@ impl Called {
 
 /// What is known of a task.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(from = "Told")]
 pub struct TaskStatus {
     /// Its id.
     pub id: String,
@@ -113,6 +114,53 @@ pub struct TaskStatus {
     /// What is stored, once something is.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub known: Option<TaskRecord>,
+}
+
+/// A status as it is read: texts of JSON come out as they were only where nothing is
+/// flattened.
+#[derive(Deserialize)]
+struct Told {
+    id: String,
+    state: String,
+    ended: bool,
+    task: Option<String>,
+    result: Option<Box<RawValue>>,
+    exception: Option<Raised>,
+    #[serde(default)]
+    retries: u32,
+    #[serde(default)]
+    deliveries: u32,
+    due: Option<String>,
+    #[serde(default)]
+    worker: String,
+    #[serde(default)]
+    usage: RunCost,
+    log: Option<Box<RawValue>>,
+    #[serde(default)]
+    written_at: String,
+}
+
+impl From<Told> for TaskStatus {
+    fn from(told: Told) -> Self {
+        let record = |task| TaskRecord {
+            task,
+            result: told.result,
+            exception: told.exception,
+            retries: told.retries,
+            deliveries: told.deliveries,
+            due: told.due,
+            worker: told.worker,
+            usage: told.usage,
+            log: told.log,
+            written_at: told.written_at,
+        };
+        Self {
+            id: told.id,
+            state: told.state,
+            ended: told.ended,
+            known: told.task.map(record),
+        }
+    }
 }
 
 /// What is stored of a task. Nothing is, and none of this is told, while its state is

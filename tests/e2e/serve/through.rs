@@ -105,7 +105,11 @@ fn modules_are_pushed_shown_pinned_rolled_back_killed_and_removed() {
         waits.contains("runs version 1 until the next push"),
         "{waits}"
     );
+    kills(&ends, &first);
+}
 
+/// Kills the module and its component, allows them again, and takes the module away.
+fn kills(ends: &Ends, first: &Value) {
     let killed = ends
         .away
         .json(&["kill", "--module", "words", "--reason", "why"]);
@@ -261,9 +265,9 @@ fn tenants_tokens_and_the_audit_are_there() {
 fn a_token_does_what_it_is_for_and_is_told_what_it_is_not() {
     let ends = Ends::new();
     ends.away.json(&["tenant", "create", "acme"]);
-    ends.push(&ends.away, "text", &[]).good();
+    assert_eq!(ends.push(&ends.away, "text", &[]).code, 0);
     let [deploy, call, reader] = ["deploy", "call", "read-only"].map(|scope| ends.of_acme(scope));
-    ends.push(&deploy, "text", &["-T", "acme"]).good();
+    assert_eq!(ends.push(&deploy, "text", &["-T", "acme"]).code, 0);
     assert_eq!(
         reader.json(&["modules", "-T", "acme"])["modules"][0]["name"],
         "words"
