@@ -16,17 +16,37 @@ const SCOPES: [Scope; 4] = [
 /// What everybody may see.
 const OPEN: [&str; 3] = ["/health/live", "/health/ready", "/v1/openapi.json"];
 
-/// All routes, as a method and a path.
+/// All routes, as a method and a path with the query that it cannot be without.
 fn routes() -> Vec<(String, String)> {
     let document: Value = serde_json::from_str(&document()).unwrap();
     let paths = document["paths"].as_object().unwrap();
     let mut routes = Vec::new();
     for (path, item) in paths {
-        let methods = item.as_object().unwrap().keys();
-        let methods = methods.filter(|method| *method != "parameters");
-        routes.extend(methods.map(|method| (method.to_uppercase(), path.clone())));
+        for (method, operation) in item.as_object().unwrap() {
+            if method != "parameters" {
+                routes.push((method.to_uppercase(), path.clone() + &query(operation)));
+            }
+        }
     }
     routes
+}
+
+fn query(operation: &Value) -> String {
+    let all = operation["parameters"].as_array();
+    let needed = all
+        .into_iter()
+        .flatten()
+        .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true);
+    let filled = needed.map(|parameter| match parameter["name"].as_str().unwrap() {
+        "kind" => "kind=module".to_owned(),
+        "name" => "name=images".to_owned(),
+        name => panic!("{name}: say here what stands there"),
+    });
+    let filled: Vec<String> = filled.collect();
+    match filled.is_empty() {
+        true => String::new(),
+        false => format!("?{}", filled.join("&")),
+    }
 }
 
 /// The same path, about one tenant and things that it may have.
