@@ -82,7 +82,10 @@ fn what_cannot_be_meant_is_refused_with_what_can() {
             "at most 1000000000",
         ),
         ("[tenants.acme]\nmodule_bytes = 5", "no unit"),
-        ("[tenants.acme]\nmodule_bytes = \"2000000000GiB\"", "at most"),
+        (
+            "[tenants.acme]\nmodule_bytes = \"2000000000GiB\"",
+            "at most",
+        ),
         ("[tenants.acme]\ncpu_per_day = \"500ms\"", "at least"),
         ("[tenants.acme]\nprefix = \"\"", "those of tenant default"),
         (

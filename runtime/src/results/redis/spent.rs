@@ -12,8 +12,8 @@ use std::time::Duration;
 
 /// How long a count is kept, seconds: two hours, two days.
 const KEEP: [i64; 2] = [2 * 3_600, 2 * 86_400];
-/// How long bytes of a tenant are remembered of which no worker tells or asks any more,
-/// seconds (400 days).
+/// How long bytes of a tenant are remembered whose worker goes away before it says when the
+/// last of them are gone, seconds (400 days).
 const STORED: i64 = 400 * 86_400;
 
 /// Adds what was spent, and returns what all workers together counted.
@@ -79,27 +79,33 @@ async fn stored(
                 .arg(bytes)
                 .ignore();
         }
-        add.cmd("EXPIRE").arg(key(tenant)).arg(STORED).ignore();
+        if !buckets.is_empty() {
+            add.cmd("EXPIRE").arg(key(tenant)).arg(STORED).ignore();
+        }
         add.cmd("HGETALL").arg(key(tenant));
     }
     let mut server = results.server.shared();
     let all: Vec<HashMap<i64, i64>> = add.query_async(&mut server).await.map_err(trouble)?;
-    let mut forget = redis::pipe();
+    let mut after = redis::pipe();
     let mut kept = Vec::new();
-    for ((tenant, _), found) in spending.stored.iter().zip(all) {
+    for ((tenant, told), found) in spending.stored.iter().zip(all) {
         let (there, gone): (Vec<_>, Vec<_>) = found
             .into_iter()
             .partition(|(bucket, _)| *bucket > spending.second);
         if !gone.is_empty() {
             let gone: Vec<i64> = gone.into_iter().map(|(bucket, _)| bucket).collect();
-            forget.cmd("HDEL").arg(key(tenant)).arg(gone).ignore();
+            after.cmd("HDEL").arg(key(tenant)).arg(gone).ignore();
+        }
+        let last = there.iter().map(|(bucket, _)| *bucket).max();
+        if let (Some(last), false) = (last, told.is_empty()) {
+            after.cmd("EXPIREAT").arg(key(tenant)).arg(last).ignore();
         }
         let bytes = |(bucket, bytes): (i64, i64)| (bucket, u64::try_from(bytes).unwrap_or(0));
         kept.push((tenant.clone(), there.into_iter().map(bytes).collect()));
     }
-    if !forget.is_empty() {
-        let forgotten: redis::RedisResult<()> = forget.query_async(&mut server).await;
-        forgotten.map_err(trouble)?;
+    if !after.is_empty() {
+        let done: redis::RedisResult<()> = after.query_async(&mut server).await;
+        done.map_err(trouble)?;
     }
     Ok(kept)
 }
