@@ -117,12 +117,13 @@ impl Reader {
 
     /// Returns the first line of the page that was not printed.
     fn missing(&self, out: &str, printed: &[String]) -> Option<String> {
-        let said: Vec<String> = out.lines().map(lasting).collect();
-        let is_said = |line: &&String| {
-            let line = lasting(&self.here(line));
-            !said.iter().any(|said| is_like(said, &line))
+        let is_said = |line: &str| {
+            let lasts = lasting(line);
+            let mut said = out.lines();
+            said.any(|said| is_like(said, line) || is_like(&lasting(said), &lasts))
         };
-        printed.iter().find(is_said).cloned()
+        let missing = printed.iter().find(|line| !is_said(&self.here(line)));
+        missing.cloned()
     }
 }
 
