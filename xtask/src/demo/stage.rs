@@ -176,10 +176,11 @@ impl Drop for Stage {
     }
 }
 
-/// Limits low enough that the hostile guests meet them soon, and tenants beside `default`.
+/// Limits low enough that the hostile guests meet them soon, so few attempts at once that those
+/// which compute honestly do not, and tenants beside `default`.
 fn configuration(listen: &str, plane: &str) -> String {
     format!(
-        "[worker]\nlisten = \"{listen}\"\n\n\
+        "[worker]\nlisten = \"{listen}\"\nconcurrency = 16\n\n\
          [serve]\nlisten = \"{plane}\"\nrequests_per_minute = 100000\naddress_requests_per_minute = 100000\n\n\
          [limits]\nwall = \"4s\"\ncpu = \"1s\"\nmemory = \"64MiB\"\n\n\
          [tenants.acme]\nweight = 100\n\n[tenants.globex]\nweight = 100\n"
