@@ -191,12 +191,8 @@ async fn delete(
     }
     let actor = caller.actor();
     let deleted = plane.platform.delete_tenant(&actor, &tenant, end.force);
+    // Its modules go in the same transaction.
     deleted.await.map_err(trouble::platform)?;
-    // Nobody can call them any more: should one stay, whoever has the name next may remove it.
-    for module in modules {
-        let removed = plane.registry.remove(&tenant, &module.name).await;
-        removed.map_err(trouble::registry)?;
-    }
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -60,7 +60,7 @@ fn workers_serve_tenants_through_an_outage_and_a_restart_and_then_follow_again()
     let ready = one.get("/health/ready").map(|(status, _)| status);
     assert_eq!(ready, Some(200));
     let (_, page) = one.get("/metrics").expect("metrics");
-    assert!(page.contains("celeriac_control_plane_up 0"), "{page}");
+    assert!(page.contains("celeriac_control_plane_up{} 0"), "{page}");
     // One that is started meanwhile knows what it knew.
     assert_eq!(two.stop().code, Some(0));
     let two = worker(&stages[1]);
