@@ -224,10 +224,7 @@ fn tenants_tokens_and_the_audit_are_there() {
     away.json(&["tenant", "change", "acme", "--cpu-per-day", "2h"]);
     let shown = ends.agree(&["tenant", "show", "acme"]);
     assert_eq!(shown["tenant"]["quota"]["concurrency"], 4);
-    assert_eq!(
-        shown["tenant"]["broker"],
-        "amqp://acme:…@127.0.0.1:1/acme"
-    );
+    assert_eq!(shown["tenant"]["broker"], "amqp://acme:…@127.0.0.1:1/acme");
     let audit = ends.plane.stage.json(&["audit", "-N", "1"]);
     let became = audit["audit"][0]["became"].as_object().expect("members");
     assert_eq!(became.keys().collect::<Vec<_>>(), ["quota"]);

@@ -98,7 +98,8 @@ async fn stored(
         }
         let last = there.iter().map(|(bucket, _)| *bucket).max();
         if let (Some(last), false) = (last, told.is_empty()) {
-            after.cmd("EXPIREAT").arg(key(tenant)).arg(last).ignore();
+            let left = last.saturating_sub(spending.second).clamp(1, STORED);
+            after.cmd("EXPIRE").arg(key(tenant)).arg(left).ignore();
         }
         let bytes = |(bucket, bytes): (i64, i64)| (bucket, u64::try_from(bytes).unwrap_or(0));
         kept.push((tenant.clone(), there.into_iter().map(bytes).collect()));
