@@ -173,7 +173,7 @@ fn tasks_are_called_waited_for_and_revoked() {
         "REVOKED"
     );
 
-    away.run(&["call", "text.echo"]).refused(2, &["text"]);
+    away.run(&["call", "text.echo"]).refused(2, &["value"]);
     away.run(&["call", "text.nothing"])
         .refused(5, &["text.nothing"]);
     away.run(&["call", "text.echo", "-a", "[1]", "--id", "x"])
