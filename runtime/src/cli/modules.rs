@@ -13,8 +13,9 @@ use crate::telemetry::human;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// How long a change waits for running workers to have it (5 s).
-pub(crate) const LIVE: Duration = Duration::from_secs(5);
+/// How long a change waits for running workers to have it (20 s): those that follow from
+/// elsewhere compile it themselves.
+pub(crate) const LIVE: Duration = Duration::from_secs(20);
 
 /// The document of `--json`, for `--help`.
 pub(crate) const LIST_JSON: &str = "JSON: {\"modules\": [{\"name\", \"version\", \"release\", \"pinned\", \"canary\", \"digest\", \"bytes\", \"pushed_at\", \"tasks\", \

@@ -216,8 +216,9 @@ impl Plane {
     }
 }
 
-/// How long a change waits for running workers to have it (5 s).
-pub(super) const LIVE: Duration = Duration::from_secs(5);
+/// How long a change waits for running workers to have it (20 s): those that follow from
+/// elsewhere compile it themselves.
+pub(super) const LIVE: Duration = Duration::from_secs(20);
 
 pub(super) fn live_view(live: LiveReport) -> Live {
     Live {

@@ -73,6 +73,7 @@ fn workers_serve_tenants_through_an_outage_and_a_restart_and_then_follow_again()
     // Each compiles it, which takes as long as the machine is busy.
     let live = &pushed["live"];
     println!("{} of 2 had it after {} ms", live["live"], live["after_ms"]);
+    said(&[&one, &two], "loaded acme/text 2");
     all_run(&[&one, &two], "text.waits", || {
         success(&call(&client, "acme", "text.waits", "[1]"));
     });
