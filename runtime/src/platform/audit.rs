@@ -152,7 +152,7 @@ pub async fn write(link: &mut Link, now: i64, entry: &Entry<'_>) -> Result<(), S
     Ok(())
 }
 
-/// Returns the statements of [`write`], for a transaction of somebody else's.
+/// Returns the statements of [`write()`], for a transaction of somebody else's.
 #[must_use]
 pub fn statements(now: i64, entry: &Entry<'_>) -> [(&'static str, Vec<Value>); 3] {
     let add = "INSERT INTO audit (happened_at, who, request, action, tenant, subject, was, became) \
