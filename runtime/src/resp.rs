@@ -193,8 +193,14 @@ pub fn needs_a_person(error: &RedisError) -> bool {
     error.kind() == ErrorKind::AuthenticationFailed
         || error.kind() == ErrorKind::InvalidClientConfig
         || tls::is_refused(error)
-        || matches!(
-            error.code(),
-            Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE")
-        )
+        || is_persons(error.code())
+        // Commands that were sent together have an error each.
+        || error
+            .clone()
+            .into_server_errors()
+            .is_some_and(|all| all.iter().any(|(_, error)| is_persons(Some(error.code()))))
+}
+
+fn is_persons(code: Option<&str>) -> bool {
+    matches!(code, Some("NOAUTH" | "WRONGPASS" | "NOPERM" | "WRONGTYPE"))
 }

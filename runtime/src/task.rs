@@ -31,7 +31,8 @@ pub use json::{Items, Json};
 pub use name::{ModuleName, NameError, TaskName};
 pub use portion::{Portion, PortionError};
 pub use queue::{
-    ExchangeType, KnownQueues, NO_FANOUT, QueueShape, QueueShapes, TooManyShapes, check_name,
+    ExchangeType, KnownQueues, NO_FANOUT, QueueShape, QueueShapes, RESERVED_QUEUES, TooManyShapes,
+    check_name, is_reserved_queue,
 };
 pub use rate::{Rate, RateError, RateScope};
 pub use scope::{Scope, ScopeError};

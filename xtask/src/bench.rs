@@ -33,7 +33,7 @@ struct Written {
     celery: bool,
 }
 
-const WRITTEN: [Written; 4] = [
+const WRITTEN: [Written; 5] = [
     Written {
         name: "neighbours",
         package: "celeriac-sandbox",
@@ -57,6 +57,12 @@ const WRITTEN: [Written; 4] = [
         package: "celeriac",
         guests: &[ECHO, NUMBERS],
         celery: false,
+    },
+    Written {
+        name: "follow",
+        package: "celeriac",
+        guests: &[ECHO],
+        celery: true,
     },
 ];
 

@@ -45,8 +45,15 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "bench",
-        flags: &["--neighbours", "--brokers", "--canvas", "--fair", "--write"],
-        about: "measure the sandbox against bare Wasmtime, the embedded broker, a small task beside hostile guests, Redis and RabbitMQ against Celery, small canvases against large ones, and a flood of one tenant beside another (--neighbours, --brokers, --canvas, --fair: only these; --write: their tables into README.md)",
+        flags: &[
+            "--neighbours",
+            "--brokers",
+            "--canvas",
+            "--fair",
+            "--follow",
+            "--write",
+        ],
+        about: "measure the sandbox against bare Wasmtime, the embedded broker, a small task beside hostile guests, Redis and RabbitMQ against Celery, small canvases against large ones, a flood of one tenant beside another, and new versions that workers elsewhere follow (--neighbours, --brokers, --canvas, --fair, --follow: only these; --write: their tables into README.md)",
         run: crate::bench::run,
     },
 ];

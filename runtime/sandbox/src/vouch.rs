@@ -98,7 +98,8 @@ impl Usage {
             return Err(format!("a memory of {} bytes", self.memory_peak_bytes));
         }
         let used = self.uses.iter();
-        let used = used.flat_map(|(_, used)| [used.calls, used.denied]);
+        let used =
+            used.flat_map(|(_, used)| [used.calls, used.denied, used.bytes_in, used.bytes_out]);
         let counts = [self.bytes_in, self.bytes_out, self.host_calls];
         match used.chain(counts).find(|count| *count > COUNT) {
             Some(count) => Err(format!("a count of {count}")),
@@ -334,6 +335,10 @@ mod tests {
             usage.uses.count(Capability::Http, many);
         };
         assert!(wrong(&took(denied)).starts_with("a count of 1844"));
+        let read = |usage: &mut Usage| {
+            usage.uses.count(Capability::Http, Use::call(u64::MAX, 0));
+        };
+        assert!(wrong(&took(read)).starts_with("a count of 1844"));
     }
 
     #[test]

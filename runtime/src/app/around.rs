@@ -50,7 +50,8 @@ impl Around {
         (results, follower): (&Arc<dyn Results>, Option<&Follower>),
     ) {
         self.beside
-            .spawn(housekeeping::run(Arc::clone(results), registry.clone()));
+            .spawn(housekeeping::sweep_all(Arc::clone(results)));
+        self.beside.spawn(housekeeping::collect(registry.clone()));
         let (following, end) = (resolver.clone(), self.ended.clone());
         self.served.spawn(async move { following.run(end).await });
         if let Some(follower) = follower {

@@ -17,7 +17,7 @@ use crate::registry::{Registry, Resolver, Store, tenants_known};
 use crate::remote::{Remote, RemoteError};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -31,6 +31,9 @@ const MORE_TENANTS: usize = 64;
 const TENANTS: usize = 1_000;
 /// How long the control plane is asked to wait for news (25 s): less than proxies do.
 const WAIT: u64 = 25;
+/// Shortest time between an answer and the next question (20 ms), as between two messages of
+/// a slow sender: a proxy that answers at once keeps nobody busy.
+const PACE: Duration = Duration::from_millis(20);
 /// How long an answer takes beyond its wait (20 s).
 const ANSWER: Duration = Duration::from_secs(20);
 
@@ -43,8 +46,8 @@ struct Inner {
     remote: Remote,
     registry: Registry,
     tenants: watch::Sender<Arc<[WorkerTenant]>>,
-    /// What of the control plane does not answer.
-    away: Mutex<BTreeSet<&'static str>>,
+    /// What of the control plane does not answer, and whether that passes by itself.
+    away: Mutex<BTreeMap<&'static str, bool>>,
     metrics: Arc<Metrics>,
 }
 
@@ -157,27 +160,31 @@ impl Follower {
     /// Notes that a part of the control plane answered.
     fn answered(&self, part: &'static str) {
         let mut away = self.0.away.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_away = away.remove(part);
+        let was_away = away.remove(part).is_some();
         self.0.metrics.control_plane_up(away.is_empty());
         if was_away && away.is_empty() {
             tracing::info!(server = self.url(), "the control plane answers again");
         }
     }
 
-    /// Notes that a part of the control plane did not, and says so once.
+    /// Notes that a part of the control plane did not; says so once, and once more where only
+    /// a person can help.
     fn failed(&self, part: &'static str, error: &RemoteError) {
         let mut away = self.0.away.lock().unwrap_or_else(PoisonError::into_inner);
         let is_new = away.is_empty();
-        away.insert(part);
+        let was_refused = away.values().any(|passes| !passes);
+        let passes = error.passes();
+        let known = away.entry(part).or_insert(passes);
+        *known = *known && passes;
         self.0.metrics.control_plane_up(false);
-        match (is_new, error.passes()) {
-            (true, true) => {
+        match passes {
+            true if is_new => {
                 tracing::warn!(%error, "this worker goes on with what it knows, and asks again");
             }
-            (true, false) => {
+            false if !was_refused => {
                 tracing::error!(%error, "the control plane is not followed: see to `server` and its token; this worker goes on with what it knows, and asks again");
             }
-            (false, _) => tracing::debug!(part, %error, "the control plane does not answer yet"),
+            _ => tracing::debug!(part, %error, "the control plane does not answer yet"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What every worker does now and then: old results and files go.
+//! What is done now and then: old results go, and versions and files that nothing needs.
 
 use crate::registry::Registry;
 use crate::results::Results;
@@ -8,25 +8,20 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// How often results past their time are removed (1 min).
 const SWEEP: Duration = Duration::from_secs(60);
-/// Sweeps between two collections of the registry (1 h).
-const SWEEPS_PER_COLLECTION: u32 = 60;
+/// How often the registry's garbage is collected (1 h).
+const COLLECTION: Duration = Duration::from_secs(3_600);
 /// Most rounds of one sweep: a million results a minute is more than is made.
 const ROUNDS: u32 = 100;
 
-/// Sweeps for ever; it is ended from outside, at any moment.
-pub(super) async fn run(results: Arc<dyn Results>, registry: Registry) {
-    let mut ticks = interval(SWEEP);
+/// Collects the registry's garbage for ever; it is ended from outside, at any moment.
+pub(super) async fn collect(registry: Registry) {
+    let mut ticks = interval(COLLECTION);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut sweeps: u32 = 0;
     loop {
         ticks.tick().await;
-        sweep(&*results).await;
-        if sweeps.is_multiple_of(SWEEPS_PER_COLLECTION)
-            && let Err(error) = registry.collect_garbage().await
-        {
+        if let Err(error) = registry.collect_garbage().await {
             tracing::warn!(%error, "the registry's garbage was not collected; trying again in an hour");
         }
-        sweeps = sweeps.wrapping_add(1);
     }
 }
 

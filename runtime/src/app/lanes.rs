@@ -69,6 +69,8 @@ pub(super) struct Tenants {
     hall: Arc<Hall>,
     lanes: Lanes,
     served: BTreeMap<TenantName, Served>,
+    /// Lanes that close: who is served from now on may have the place of one of them.
+    closing: Vec<CancellationToken>,
     tasks: JoinSet<()>,
 }
 
@@ -78,6 +80,7 @@ struct Served {
     tenant: TenantConfig,
     share: watch::Sender<Share>,
     stop: Shutdown,
+    /// Cancelled when its lane is closed.
     over: CancellationToken,
 }
 
@@ -91,6 +94,8 @@ struct Service {
     lanes: Lanes,
     share: watch::Receiver<Share>,
     stop: Shutdown,
+    /// Lanes that have to be closed first.
+    before: Vec<CancellationToken>,
 }
 
 impl Tenants {
@@ -103,13 +108,15 @@ impl Tenants {
             hall,
             lanes,
             served: BTreeMap::new(),
+            closing: Vec::new(),
             tasks: JoinSet::new(),
         }
     }
 
     /// Serves these tenants, and no others. Another share of one holds at once; anything
-    /// else that is new of it closes its lane, which ends what it runs, and opens another.
-    pub(super) async fn apply(&mut self, tenants: &BTreeMap<TenantName, TenantConfig>) {
+    /// else that is new of it closes its lane, which ends what it runs, and opens another. It
+    /// waits for nobody: a lane that closes has the time of a drain.
+    pub(super) fn apply(&mut self, tenants: &BTreeMap<TenantName, TenantConfig>) {
         let changed = |name: &TenantName, served: &Served| {
             let wanted = tenants.get(name);
             wanted.is_none_or(|wanted| !is_alike(wanted, &served.tenant))
@@ -127,16 +134,15 @@ impl Tenants {
         for served in &gone {
             served.stop.stop();
         }
-        // Nobody's share waits for the end of another.
         for (name, served) in &mut self.served {
             if let Some(tenant) = tenants.get(name) {
                 served.tenant.share.clone_from(&tenant.share);
                 served.share.send_replace(tenant.share.clone());
             }
         }
-        for served in gone {
-            served.over.cancelled().await;
-        }
+        self.closing.retain(|over| !over.is_cancelled());
+        self.closing
+            .extend(gone.into_iter().map(|served| served.over));
         for (name, tenant) in tenants {
             if !self.served.contains_key(name) {
                 self.serve(name, tenant);
@@ -157,6 +163,7 @@ impl Tenants {
             lanes: self.lanes.clone(),
             share: follow,
             stop: stop.clone(),
+            before: self.closing.clone(),
         };
         let ended = over.clone().drop_guard();
         self.tasks.spawn(async move {
@@ -190,6 +197,12 @@ fn is_alike(one: &TenantConfig, other: &TenantConfig) -> bool {
 
 impl Service {
     async fn run(mut self) {
+        for before in &self.before {
+            tokio::select! {
+                () = before.cancelled() => {}
+                () = self.stop.stopping() => return,
+            }
+        }
         let Some(app) = self.open().await else {
             return;
         };

@@ -2,7 +2,7 @@
 
 use super::calls::Calls;
 use super::steered::granted;
-use super::{App, StartError, look};
+use super::{App, StartError, housekeeping, look};
 use crate::api::v1::{Parts, Plane, Reach};
 use crate::api::{self, Limits, Tls, TlsError};
 use crate::config::{DATABASE_FILE, ServeConfig};
@@ -46,13 +46,15 @@ impl App {
         let signals = Signals::new().map_err(StartError::Signals)?;
         let shutdown = Shutdown::new();
         let config = &self.config.serve;
-        let plane = self.plane(self.registry().await?, &shutdown).await?;
+        let registry = self.registry().await?;
+        let plane = self.plane(registry.clone(), &shutdown).await?;
         let edge = Edge::open(config).await?;
         started(&Serving {
             config,
             listen: edge.listen,
         });
         let mut beside = JoinSet::new();
+        beside.spawn(housekeeping::collect(registry));
         let (stopped, drain) = (shutdown.clone(), config.drain);
         beside.spawn(async move {
             let said = |_| tracing::info!("stopping for at most {}", human::span(drain));

@@ -140,7 +140,7 @@ impl App {
         let mut tenants = Tenants::new(self, hall, lanes);
         let drained = match follower {
             None => {
-                tenants.apply(&self.config.tenants).await;
+                tenants.apply(&self.config.tenants);
                 runner.run().await
             }
             Some(follower) => tokio::select! {

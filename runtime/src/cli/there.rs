@@ -64,7 +64,14 @@ pub(crate) async fn call(
     let called = send((remote, tenant), &request, screen).await?;
     let id = TaskId::parse(&called.id).map_err(|error| strange(&error))?;
     if args.wait {
-        return wait((remote, tenant), &id, (timeout, args.log), screen).await;
+        let waited = wait((remote, tenant), &id, (timeout, args.log), screen).await;
+        // Whoever does not know that it was sent, sends it again.
+        return waited.map_err(|error| {
+            let text = format!("{error}; the task was sent as {id}");
+            Problem::new(Exit::Unavailable, text)
+                .hint(again(&id))
+                .into()
+        });
     }
     screen.document(&json!({
         "id": id.as_str(),
@@ -145,15 +152,16 @@ async fn wait(
         }
     };
     drop(spinner);
-    match ended? {
-        Some(record) => {
+    let record = match ended? {
+        Some(record) => Some(record),
+        None => status(whose, id).await?,
+    };
+    match record {
+        Some(record) if record.state.is_final() => {
             screen.document(&show::document(id.as_str(), Some(&record)));
             Ok(result::told(&record, log, screen))
         }
-        None => {
-            let record = status(whose, id).await?;
-            Ok(result::unfinished(id, record.as_ref(), &again(id), screen))
-        }
+        record => Ok(result::unfinished(id, record.as_ref(), &again(id), screen)),
     }
 }
 

@@ -238,7 +238,12 @@ impl Registry {
         // The files of what was fetched are there, their rows come with the pointers.
         let lacking = lacking.filter(|digest| !new.contains(digest)).collect();
         let before = rows::pointed(self.store()).await?;
-        let (goals, stuck, missing) = copy.without(&lacking);
+        let (goals, mut stuck, missing) = copy.without(&lacking);
+        let known = self.far(Part::Modules).await?;
+        if known.is_some_and(|known| known.origin.installation != copy.installation) {
+            // What is here is another installation's: its code is not for these tenants.
+            stuck.clear();
+        }
         let follow = Follow {
             origin: Origin {
                 number: match missing {

@@ -14,6 +14,17 @@ pub const NO_FANOUT: &str = "over Redis a fanout exchange reaches who listens at
 /// Queues by their names; one that is not there is as [`QueueShape::of`] says.
 pub type QueueShapes = BTreeMap<String, QueueShape>;
 
+/// How no queue's name begins: in Redis a queue is a key, and these are kombu's tables and
+/// ours, where nothing else may be.
+pub const RESERVED_QUEUES: [&str; 3] = ["unacked", "celeriac.", "_kombu."];
+
+/// Tells whether no queue can be called so, whatever the broker: a task moves from one to
+/// another.
+#[must_use]
+pub fn is_reserved_queue(queue: &str) -> bool {
+    RESERVED_QUEUES.iter().any(|begin| queue.starts_with(begin))
+}
+
 /// What a queue is, as Celery's `task_queues` has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueueShape {

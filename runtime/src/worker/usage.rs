@@ -67,14 +67,14 @@ impl Tally {
         };
         let mut counts = self.lock();
         let is_full = counts.sums.len() >= SUMS;
-        if let Some(sums) = counts.sums.get_mut(&place) {
-            sums.add(used);
-        } else if is_full {
+        if is_full && !counts.sums.contains_key(&place) {
             let rest = counts.rest.entry(place.tenant);
             let (_, sums) = rest.or_insert((day, UsageSums::default()));
             sums.add(used);
         } else {
-            counts.sums.insert(place, *used);
+            // Added, the first one too: a sum has a most, and one row over it would have
+            // the batch refused with the rows of all others.
+            counts.sums.entry(place).or_default().add(used);
         }
     }
 

@@ -3,7 +3,7 @@
 use super::Shared;
 use crate::stage::{START, fetch, outgoing};
 use celeriac::broker::redis::Settings;
-use celeriac::broker::{Broker, Outgoing, Settlement};
+use celeriac::broker::{Broker, BrokerError, Outgoing, Settlement};
 use celeriac::clock::after;
 use serde_json::Value;
 use std::time::Duration;
@@ -39,6 +39,40 @@ async fn kombus_time_for_what_we_took_ends_no_sooner_than_our_lease() {
     let receipts = [taken[0].receipt.clone()];
     assert_eq!(shared.broker.extend(&receipts).await.unwrap(), []);
     assert_eq!(score(), Ok(START.as_second() + 36));
+}
+
+#[tokio::test]
+async fn a_queue_is_no_key_of_another_kind_and_none_of_kombus_or_our_tables() {
+    let shared = Shared::new();
+    let to = |queue: &str| Outgoing {
+        queue: queue.to_owned(),
+        ..outgoing("m")
+    };
+    shared.cli(&["HSET", "odd", "f", "v"]);
+    // One of them could go, and is not sent again and again.
+    let error = shared.broker.publish(vec![to("q"), to("odd")]).await;
+    let error = error.unwrap_err();
+    assert!(
+        matches!(error, BrokerError::Misconfigured { .. }),
+        "{error}"
+    );
+    for table in [
+        "celeriac.parked.q",
+        "unacked",
+        "unacked_index",
+        "_kombu.binding.q",
+    ] {
+        let error = shared.broker.publish(vec![to(table)]).await.unwrap_err();
+        assert!(error.to_string().contains(table), "{error}");
+        assert_eq!(shared.cli(&["EXISTS", table]), "0");
+    }
+    let parked = Outgoing {
+        due: Some(after(START, Duration::from_secs(9))),
+        ..to("q")
+    };
+    shared.broker.publish(vec![parked]).await.unwrap();
+    shared.clock.advance(Duration::from_secs(10));
+    assert!(!fetch(&shared.broker, &["q"], 9).await.is_empty());
 }
 
 #[tokio::test]

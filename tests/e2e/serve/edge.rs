@@ -5,6 +5,7 @@ use crate::stage;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::MetadataExt as _;
+use support::until;
 
 #[test]
 fn dev_serves_the_control_plane_and_keeps_its_token_for_its_owner() {
@@ -31,6 +32,25 @@ fn dev_serves_the_control_plane_and_keeps_its_token_for_its_owner() {
     let again = Plane::new(stage);
     assert_eq!(again.token, token);
     assert_eq!(again.ask(&token, "GET /v1/tenants", "").0, 200);
+}
+
+#[test]
+fn a_control_plane_without_a_worker_forgets_versions_beyond_the_newest() {
+    let stage = stage();
+    let file = std::fs::read(stage.component("frozen")).expect("a component");
+    for number in 0..12 {
+        // A section that no program reads makes it another component.
+        let section = [0, 3, 1, b'n', number];
+        let path = stage.write("one.wasm", [&file[..], &section].concat());
+        let path = path.display().to_string();
+        stage.json(&["push", &path, "--name", "frozen"]);
+    }
+    let listed = || stage.json(&["modules", "frozen"])["versions"].clone();
+    let count = || listed().as_array().map(Vec::len);
+    assert_eq!(count(), Some(12));
+    let _serve = stage.server(&["serve", "--listen", "127.0.0.1:0"]);
+    until("the oldest are gone", || (count() < Some(12)).then_some(()));
+    assert_eq!(listed()[0]["version"], 12);
 }
 
 #[test]

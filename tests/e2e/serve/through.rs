@@ -151,6 +151,11 @@ fn tasks_are_called_waited_for_and_revoked() {
     let id = ended["id"].as_str().expect("an id");
     assert_eq!(ends.agree(&["result", id]), ended);
     ends.agree(&["result", id, "--wait"]);
+    // It is over, however short the wait.
+    assert_eq!(
+        away.json(&["result", id, "--wait", "--timeout", "0"]),
+        ended
+    );
     let shown = away.run(&echo[..]).good();
     assert_eq!(shown.out.trim().len(), 36, "{shown}");
 
@@ -182,7 +187,32 @@ fn tasks_are_called_waited_for_and_revoked() {
         .refused(2, &["--stamp"]);
     away.run(&["result", "no-such-task"])
         .refused(5, &["no-such-task"]);
+    // A proxy of this machine reads no token.
+    let mut proxied = away.command(&["result", &id, "--json"]);
+    proxied.env("http_proxy", "http://127.0.0.1:1");
+    assert_eq!(support::ran(proxied).json()["state"], "REVOKED");
     assert!(!away.data().exists(), "nothing is kept here");
+}
+
+#[test]
+fn a_call_whose_result_nobody_keeps_is_told_by_its_id() {
+    let ends = Ends::new();
+    ends.away.json(&["tenant", "create", "acme"]);
+    let change = [
+        "tenant",
+        "change",
+        "acme",
+        "--tenant-results",
+        "disabled://",
+    ];
+    ends.away.json(&change);
+    let file = ends.away.component("text").display().to_string();
+    ends.away
+        .json(&["push", &file, "--name", "text", "-T", "acme"]);
+    let call = ["call", "text.echo", "-a", "[1]", "-T", "acme", "--wait"];
+    ends.away
+        .run(&call)
+        .refused(4, &["the task was sent as", "celeriac result"]);
 }
 
 fn sent(away: &Stage, call: &[&str]) -> String {

@@ -43,5 +43,5 @@ pub use redis::Redis;
 pub use sentinel::Sentinels;
 pub use server::{Ended, Server};
 pub use site::Site;
-pub use stage::{Ran, Stage};
+pub use stage::{Ran, Stage, ran};
 pub use wait::until;

@@ -70,7 +70,7 @@ impl Caller {
         action: Action,
         name: &str,
     ) -> Result<Tenant, Problem> {
-        let nobody = || Problem::not_found("tenant", name);
+        let nobody = || self.nobody(name);
         // A name that cannot be is that of nobody.
         let tenant: TenantName = name.parse().map_err(|_| nobody())?;
         match self.asked(action, Some(&tenant)) {
@@ -100,6 +100,18 @@ impl Caller {
     /// Returns who it is.
     pub(in crate::api) fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    /// A tenant that is not there, or not theirs; whose token it is, its holder may know.
+    fn nobody(&self, name: &str) -> Problem {
+        let problem = Problem::not_found("tenant", name);
+        match &self.identity.tenant {
+            None => problem,
+            Some(own) => problem.with_hint(format!(
+                "this token belongs to the tenant {:?}: name that one, on the command line with -T",
+                own.as_str()
+            )),
+        }
     }
 
     fn asked(&self, action: Action, to: Option<&TenantName>) -> Answer {

@@ -72,6 +72,13 @@ impl Problem {
         problem.with_detail(detail)
     }
 
+    /// Says something else to do.
+    #[must_use]
+    pub(super) fn with_hint(mut self, hint: String) -> Self {
+        self.hint = hint;
+        self
+    }
+
     /// Adds what only the log is told.
     #[must_use]
     pub fn with_detail(mut self, detail: impl ToString) -> Self {

@@ -9,7 +9,7 @@ mod worker;
 
 use super::stand::Stand;
 use super::*;
-use crate::plane::{Modules, NewTokenView, Pushed, Tenants};
+use crate::plane::{Failure, Modules, NewTokenView, Pushed, Tenants};
 use crate::registry::tests::component;
 use crate::task::Scope;
 use serde_json::json;
@@ -90,6 +90,26 @@ async fn what_is_others_looks_like_what_is_not_there() {
         (all.tenants.len(), all.next.as_deref()),
         (2, Some("default"))
     );
+}
+
+#[tokio::test]
+async fn a_token_that_asks_for_another_tenant_is_told_whose_it_is() {
+    let stand = Stand::new().await;
+    let token = stand.token(Scope::ReadOnly, Some("acme")).await;
+    for tenant in ["default", "other", "nobody", "No%20name"] {
+        let answer = stand
+            .get(&token, &format!("/v1/tenants/{tenant}/modules"))
+            .await;
+        assert_eq!(answer.code(), Code::NotFound, "{tenant}");
+        let told: Failure = answer.read();
+        let hint = told.error.hint;
+        assert!(hint.contains("\"acme\"") && hint.contains("-T"), "{hint}");
+    }
+    let answer = stand
+        .get(&stand.operator, "/v1/tenants/nobody/modules")
+        .await;
+    let told: Failure = answer.read();
+    assert!(!told.error.hint.contains("belongs to the"), "{told:?}");
 }
 
 #[tokio::test]

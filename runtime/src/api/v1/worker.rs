@@ -78,6 +78,7 @@ async fn modules(
 /// Tells what must not run, and whom to serve how
 ///
 /// At once where the worker has other numbers, else when there are some or the wait is over.
+/// Where both have others, it tells what must not run, and whom to serve with the next answer.
 /// Addresses have their passwords in them.
 #[utoipa::path(
     get,
@@ -120,7 +121,8 @@ async fn orders(
         let all = all.map_err(trouble::registry)?.into_iter();
         told.kills = Some(all.map(kills::view).collect());
     }
-    if stale.1 {
+    // However much there is to tell of tenants, it keeps no kill from being heard.
+    if stale.1 && !stale.0 {
         let (number, all) = plane
             .platform
             .all_tenants()

@@ -1,7 +1,7 @@
 //! Following where modules point: what is new is fetched, looked at, and only then pointed to.
 
 use super::backoff::Backoff;
-use super::{ANSWER, Follower, WAIT};
+use super::{ANSWER, Follower, PACE, WAIT};
 use crate::plane::{ComponentView, DescribeWish, Described, WorkerModules};
 use crate::registry::{Digest, Fetched, ModuleCopy, RegistryError};
 use crate::remote::RemoteError;
@@ -55,6 +55,7 @@ impl Follower {
             let numbers = (told.installation.clone(), told.generation);
             match Box::pin(self.copy(told)).await {
                 Ok(left) => {
+                    tokio::time::sleep(PACE).await;
                     (known, stuck) = (Some(numbers), left);
                     if left == 0 {
                         backoff.over();
@@ -86,6 +87,10 @@ impl Follower {
             return Ok(0);
         };
         let lacking = self.0.registry.lacking(&copy).await?;
+        if !lacking.is_empty() && self.has_modules_of(&copy).await? {
+            // Nobody's rollback waits for the components of others.
+            self.0.registry.follow(copy.clone(), Vec::new()).await?;
+        }
         let mut fetched = Vec::with_capacity(lacking.len());
         for some in lacking.chunks(AT_ONCE) {
             self.fetch_some(&copy, some, &mut fetched).await;
@@ -98,6 +103,13 @@ impl Follower {
             );
         }
         Ok(followed.stuck)
+    }
+
+    /// Tells whether modules of this installation were followed before: whoever begins waits
+    /// for all of them.
+    async fn has_modules_of(&self, copy: &ModuleCopy) -> Result<bool, RegistryError> {
+        let known = self.0.registry.copied(self.url()).await?.modules;
+        Ok(known.is_some_and(|(installation, _)| copy.is_of(&installation)))
     }
 
     /// Fetches components; each that cannot be had is told, and keeps no other away.

@@ -2,7 +2,7 @@
 //! something does not wait for code that is fetched.
 
 use super::backoff::Backoff;
-use super::{ANSWER, Follower, WAIT};
+use super::{ANSWER, Follower, PACE, WAIT};
 use crate::plane::WorkerOrders;
 use crate::registry::RegistryError;
 use crate::remote::RemoteError;
@@ -11,8 +11,9 @@ use std::time::Duration;
 /// What this follows, as the log calls it.
 const PART: &str = "orders";
 
-/// What is known of the control plane: the installation, changes of kills and of tenants.
-type Known = Option<(String, u64, u64)>;
+/// What is known of the control plane: the installation, changes of kills and, once they were
+/// told, of tenants.
+type Known = Option<(String, u64, Option<u64>)>;
 
 impl Follower {
     /// Follows orders for ever; it is ended from outside, at any moment.
@@ -30,15 +31,18 @@ impl Follower {
                 }
             };
             self.answered(PART);
-            let numbers = (
-                told.installation.clone(),
-                told.kills_number,
-                told.tenants_number,
-            );
+            // Who it serves comes after what must not run.
+            let before = known.filter(|(installation, ..)| *installation == told.installation);
+            let tenants = match &told.tenants {
+                Some(_) => Some(told.tenants_number),
+                None => before.and_then(|(.., tenants)| tenants),
+            };
+            let numbers = (told.installation.clone(), told.kills_number, tenants);
             match Box::pin(self.take_orders(told)).await {
                 Ok(()) => {
                     known = Some(numbers);
                     backoff.over();
+                    tokio::time::sleep(PACE).await;
                 }
                 Err(error) => {
                     tracing::error!(%error, "the orders of the control plane are not followed now; trying again");
@@ -58,7 +62,7 @@ impl Follower {
                 known.map(|(installation, _, _)| installation),
             )
             .query("kills", known.map(|(_, kills, _)| *kills))
-            .query("tenants", known.map(|(_, _, tenants)| *tenants))
+            .query("tenants", known.and_then(|(.., tenants)| *tenants))
             .within(Duration::from_secs(WAIT) + ANSWER)
             .document()
             .await

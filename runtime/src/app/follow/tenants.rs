@@ -22,7 +22,7 @@ impl Follower {
         loop {
             let now = told.borrow_and_update().clone();
             own.share(&default_share(config, &now));
-            tenants.apply(&served(config, &now, most)).await;
+            tenants.apply(&served(config, &now, most));
             if told.changed().await.is_err() {
                 // Its sender lives as long as this does.
                 std::future::pending::<()>().await;

@@ -131,13 +131,6 @@ pub(super) fn bound<'a>(binding: &'a str, routing_key: &str) -> Option<&'a str> 
     (key == routing_key && pattern.is_empty() && !queue.is_empty()).then_some(queue)
 }
 
-/// Tells whether a queue of this name would stand in the place of kombu's tables or
-/// ours, where nothing but they may be.
-pub(super) fn is_taken(queue: &str) -> bool {
-    let taken = ["unacked", "celeriac.", "_kombu."];
-    taken.iter().any(|taken| queue.starts_with(taken))
-}
-
 /// A moment as kombu's scores have it: seconds with a fraction.
 pub(super) fn seconds(moment: Timestamp) -> String {
     let milliseconds = moment.as_millisecond().max(0);

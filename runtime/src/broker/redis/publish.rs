@@ -1,9 +1,10 @@
 //! Publishing: to a queue, or to the list of a caller.
 
-use super::keys::{self, Place};
-use super::{BrokerError, Inner, Outgoing, script, trouble};
+use super::keys::Place;
+use super::{BrokerError, Inner, Outgoing, SYSTEM, script, trouble};
 use crate::celery::Message;
 use crate::celery::envelope::{Envelope, Ours};
+use crate::task::{RESERVED_QUEUES, is_reserved_queue};
 use jiff::Timestamp;
 use std::time::Duration;
 
@@ -16,6 +17,16 @@ const KEY_KEPT: Duration = Duration::from_secs(86_400);
 /// Publishes messages in their order, a script for some of them at a time.
 pub(super) async fn publish(inner: &Inner, messages: Vec<Outgoing>) -> Result<(), BrokerError> {
     Outgoing::check(&messages)?;
+    if let Some(taken) = messages.iter().find(|one| is_reserved_queue(&one.queue)) {
+        return Err(BrokerError::Misconfigured {
+            system: SYSTEM,
+            reason: format!(
+                "no queue can be called {:?}; choose a name that does not begin with {}",
+                taken.queue,
+                RESERVED_QUEUES.join(" or ")
+            ),
+        });
+    }
     let mut rest = messages.into_iter().peekable();
     while rest.peek().is_some() {
         let some = rest.by_ref().take(PUBLISHED).collect();
@@ -82,7 +93,8 @@ fn write(inner: &Inner, outgoing: Outgoing, now: Timestamp) -> Written {
     }
 }
 
-/// Messages without keys: all of them or none.
+/// Messages without keys, in one transaction: nobody sees some of them. Redis does not take
+/// back what stood beside a command that failed.
 fn plainly(inner: &Inner, messages: Vec<Written>) -> redis::Pipeline {
     let mut publish = redis::pipe();
     publish.atomic();
@@ -123,7 +135,7 @@ pub(super) async fn reply(inner: &Inner, to: &str, message: Message) -> Result<(
         message,
         ours: Ours::default(),
     };
-    if keys::is_taken(to) {
+    if is_reserved_queue(to) {
         return Ok(());
     }
     let [list, ..] = inner.keys.lists(to);

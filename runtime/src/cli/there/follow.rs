@@ -8,11 +8,14 @@ use crate::remote::{Remote, RemoteError, Told};
 use crate::results::Record;
 use crate::task::{TaskId, TenantName};
 use std::time::Duration;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-/// How often the stream is opened again in a row while nothing comes: a control plane that
-/// starts again takes some seconds.
+/// How often the stream is opened again in a row while nothing comes and it breaks off soon: a
+/// control plane that starts again takes some seconds.
 const TRIES: u32 = 30;
+/// A stream that was open so long (5 s) did not break off soon: it ends by itself after an
+/// hour, and sooner behind many a proxy.
+const SOON: Duration = Duration::from_secs(5);
 /// The pause before each.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -27,7 +30,7 @@ pub(super) struct Asked<'a> {
 pub(super) async fn follow(asked: &Asked<'_>, spinner: &Spinner) -> anyhow::Result<Record> {
     let (mut last, mut tries) = (None, 0);
     loop {
-        let seen = last.clone();
+        let (seen, began) = (last.clone(), Instant::now());
         let ended = stream(asked, &mut last, spinner).await;
         match ended {
             Ok(Some(event)) => return over(&event),
@@ -36,7 +39,10 @@ pub(super) async fn follow(asked: &Asked<'_>, spinner: &Spinner) -> anyhow::Resu
             Err(error) if error.passes() && tries < TRIES => {}
             Err(error) => return Err(error.into()),
         }
-        tries = if seen == last { tries + 1 } else { 0 };
+        tries = match seen == last && began.elapsed() < SOON {
+            true => tries + 1,
+            false => 0,
+        };
         if tries > TRIES {
             return Err(strange(&"its events end before it is over").into());
         }

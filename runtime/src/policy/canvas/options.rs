@@ -2,7 +2,7 @@
 //! many more, which mean nothing to a message.
 
 use super::CanvasError;
-use crate::task::Json;
+use crate::task::{Json, is_reserved_queue};
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -152,7 +152,16 @@ impl<'a> Reader<'a> {
     /// queues: better no message than one where nobody looks.
     fn queue(&self) -> Result<Option<String>, CanvasError> {
         const IN_ITS_PLACE: &str = "left out, and the option queue in its place";
-        let named = |name| self.of::<String>(name, "the name of a queue");
+        const NO_TABLE: &str = "the name of a queue, not of a table of the broker's";
+        let named = |name: &'static str| {
+            let named = self.of::<String>(name, "the name of a queue")?;
+            match (named, self.0.get(name)) {
+                (Some(queue), Some(value)) if is_reserved_queue(&queue) => {
+                    Err(wrong(name, value, NO_TABLE))
+                }
+                (named, _) => Ok(named),
+            }
+        };
         let queue = named("queue")?.filter(|name| !name.is_empty());
         let key = named("routing_key")?.filter(|name| !name.is_empty());
         let exchange = named("exchange")?.filter(|name| !name.is_empty());
@@ -253,6 +262,8 @@ mod tests {
             (r#"{"eta": [1]}"#, "eta"),
             (r#"{"priority": "high"}"#, "priority"),
             (r#"{"queue": {"name": "q"}}"#, "queue"),
+            (r#"{"queue": "celeriac.parked.celery"}"#, "table"),
+            (r#"{"routing_key": "unacked"}"#, "table"),
             (r#"{"headers": []}"#, "headers"),
             (r#"{"stamped_headers": "one"}"#, "stamped_headers"),
             (r#"{"ignore_result": 1}"#, "ignore_result"),

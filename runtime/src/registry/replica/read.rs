@@ -65,6 +65,12 @@ impl ModuleCopy {
         Ok(Some(copy))
     }
 
+    /// Tells whether it is of an installation.
+    #[must_use]
+    pub fn is_of(&self, installation: &str) -> bool {
+        self.installation == installation
+    }
+
     /// Returns the components that it names, and the sizes they should have.
     pub(super) fn components(&self) -> HashMap<Digest, u64> {
         self.bytes.clone()

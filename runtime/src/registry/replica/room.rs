@@ -1,5 +1,5 @@
 //! The room that the files of a replica have: what no pointer names goes first, the longest
-//! unneeded before others, and what one names never.
+//! unneeded before others, and what one names never, but for code of another engine.
 
 use super::ReplicaError;
 use crate::registry::digest::Digest;
@@ -69,7 +69,9 @@ fn removed(
     (kept, now): (&HashSet<Digest>, Timestamp),
     most: u64,
 ) -> (HashSet<Digest>, u64) {
-    found.sort_by_key(|one| one.modified);
+    // Code of another engine is made again by whoever needs it.
+    let is_spare = |one: &Found| matches!(one.kind, Kind::Artifact { ours: false, .. });
+    found.sort_by_key(|one| (!is_spare(one), one.modified));
     let mut left: u64 = found.iter().map(|one| one.bytes).sum();
     let mut gone = HashSet::new();
     for one in found {
@@ -79,7 +81,8 @@ fn removed(
             Kind::Aside => (None, age >= GRACE),
             Kind::Artifact { digest, ours } => {
                 let is_old = !ours && age >= FOREIGN_ARTIFACT_KEPT;
-                (None, is_old || (left > most && !kept.contains(&digest)))
+                let may_go = !ours || !kept.contains(&digest);
+                (None, is_old || (left > most && may_go))
             }
             Kind::Component(digest) => (Some(digest), left > most && !kept.contains(&digest)),
         };

@@ -136,6 +136,26 @@ async fn another_installation_replaces_all_of_the_one_before() {
 }
 
 #[tokio::test]
+async fn code_of_another_installation_does_not_stay_where_its_successor_cannot_be_had() {
+    let (plane, other) = (House::open().await, House::open().await);
+    let worker = House::replica(ROOM).await;
+    plane.push_text("images", "one").await;
+    other.push_text("images", "other").await;
+    follow(&plane, &worker).await;
+    let copy = read(&other).await;
+    let followed = worker.registry.follow(copy, Vec::new()).await.unwrap();
+    assert_eq!((followed.changed, followed.stuck), (1, 1));
+    assert_eq!(version(&worker, "images").await, None);
+    assert_eq!(follow(&other, &worker).await, changed(1));
+    // Within one installation what is here goes on.
+    other.push_text("images", "newer").await;
+    let copy = read(&other).await;
+    let followed = worker.registry.follow(copy, Vec::new()).await.unwrap();
+    assert_eq!((followed.changed, followed.stuck), (0, 1));
+    assert_eq!(version(&worker, "images").await, Some(1));
+}
+
+#[tokio::test]
 async fn bytes_that_are_not_the_component_are_thrown_away_and_the_module_stays() {
     let (plane, worker) = (House::open().await, House::replica(ROOM).await);
     plane.push_text("images", "one").await;
@@ -221,6 +241,24 @@ async fn what_no_module_needs_makes_room_and_what_one_needs_never() {
         "{error}"
     );
     assert_eq!(version(&worker, "images").await, Some(2));
+}
+
+#[tokio::test]
+async fn code_of_another_engine_makes_room_for_a_component() {
+    let plane = House::open().await;
+    let bytes = component(&["run"], "one").len() as u64;
+    let worker = House::replica(2 * bytes + bytes / 2).await;
+    let first = plane.push_text("images", "one").await;
+    follow(&plane, &worker).await;
+    let foreign = format!("{}-{:016}.cwasm", first.digest.hex(), 0);
+    let artifacts = worker.path().join("artifacts");
+    std::fs::create_dir_all(&artifacts).unwrap();
+    let foreign = artifacts.join(foreign);
+    std::fs::write(&foreign, vec![0; usize::try_from(2 * bytes).unwrap()]).unwrap();
+    plane.push_text("mail", "two").await;
+    assert_eq!(follow(&plane, &worker).await, changed(1));
+    assert!(!foreign.exists());
+    assert_eq!(worker.files("components").len(), 2);
 }
 
 #[tokio::test]

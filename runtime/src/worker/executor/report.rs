@@ -161,8 +161,9 @@ impl Story {
         if self.known {
             measure(crew, label, &usage);
         }
-        // The sandbox could not run what is parked here.
-        if let Some(code) = self.ran.as_ref().filter(|_| self.state != "PARKED") {
+        // The sandbox could not run what is parked here, but perhaps the first calls of a map.
+        let has_run = self.state != "PARKED" || !usage.cpu.is_zero();
+        if let Some(code) = self.ran.as_ref().filter(|_| has_run) {
             let names = (code.module.as_str(), code.task.name.as_str());
             let day = Day::of(crew.clock.now());
             let tenant = &crew.settings.tenant;

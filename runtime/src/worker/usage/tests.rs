@@ -31,6 +31,21 @@ fn times(count: u64) -> UsageSums {
 }
 
 #[test]
+fn one_run_that_says_it_took_more_than_anybody_can_spoils_no_batch() {
+    let tally = Tally::default();
+    let most = UsageSums::from([u64::MAX; 13]);
+    tally.count(
+        day("2026-11-22"),
+        &tenant("acme"),
+        ("images", "resize"),
+        &most,
+    );
+    let batch = tally.next_batch().unwrap();
+    let numbers = batch.rows[0].used.numbers();
+    assert_eq!(numbers, [UsageSums::MOST; 13]);
+}
+
+#[test]
 fn runs_are_summed_by_day_tenant_and_task() {
     let tally = Tally::default();
     let (first, second) = (day("2026-11-22"), day("2026-11-23"));

@@ -6,6 +6,36 @@ use serde_json::json;
 use support::{Redis, until};
 
 #[test]
+fn a_tenant_whose_lane_is_closing_keeps_no_order_from_another() {
+    let redis = Redis::start();
+    let control = Control::start(stage());
+    let (acme, late) = (redis.url(1), redis.url(2));
+    let client = client(&[("acme", &acme, &acme), ("late", &late, &late)]);
+    for (name, place) in [("acme", &acme), ("late", &late)] {
+        control.tenant(name, place, place);
+        control.push(name, "odd", "odd");
+    }
+    let follower = control.follower().with("worker.drain", "3m");
+    let worker = follower.server(&["worker"]);
+    success(&call(&client, "late", "odd.waits", "[1]"));
+    let long = sent(&client, "acme", "odd.waits", "[170000]");
+    until("a long task runs", || {
+        let shown = client.run(&["result", &long, "-T", "acme", "--json"]);
+        (shown.json()["state"] == "WAITING").then_some(())
+    });
+    let elsewhere = json!({"broker": redis.url(3)});
+    control.ask("PATCH /v1/tenants/acme", &elsewhere);
+    control.ask("POST /v1/tenants/late/suspend", &json!({}));
+    until("the worker takes no more of the other", || {
+        let id = sent(&client, "late", "odd.waits", "[1]");
+        let why = client.json(&["why", &id, "-T", "late"]);
+        (why["place"] == "ready").then_some(())
+    });
+    // The lane of the first still has its time.
+    assert!(!worker.log().contains("no longer"), "{}", worker.log());
+}
+
+#[test]
 fn kills_suspensions_and_new_tenants_reach_a_worker_without_a_restart() {
     let redis = Redis::start();
     let control = Control::start(stage());

@@ -131,8 +131,18 @@ async fn kills_and_tenants_are_orders_and_each_is_heard_of_at_once() {
     let stand = Stand::new().await;
     let worker = stand.token(Scope::Worker, None).await;
     stand.push(&stand.operator, "acme", "images", "a").await;
+    // However many tenants there are, what must not run is heard of first.
     let first: WorkerOrders = stand.get(&worker, "/v1/worker/orders").await.read();
-    assert_eq!(first.kills.as_deref(), Some(&[][..]));
+    assert_eq!(
+        (first.kills.as_deref(), &first.tenants),
+        (Some(&[][..]), &None)
+    );
+    let path = format!(
+        "/v1/worker/orders?wait=30&installation={}&kills={}",
+        first.installation, first.kills_number
+    );
+    let first: WorkerOrders = stand.get(&worker, &path).await.read();
+    assert_eq!(first.kills, None);
     let names = |orders: &WorkerOrders| {
         let all = orders.tenants.iter().flatten();
         all.map(|tenant| tenant.name.to_string())

@@ -14,7 +14,7 @@ use crate::clock::after;
 use crate::policy::canvas::{self, CanvasError, Plan, Sender};
 use crate::policy::retry::LONGEST_DELAY;
 use crate::policy::route;
-use crate::task::{self, Json, TaskId, TaskName};
+use crate::task::{self, Json, TaskId, TaskName, is_reserved_queue};
 use crate::worker::crew::Crew;
 use celeriac_sandbox::{Job, Signature, SubmitError};
 use serde_json::Value;
@@ -161,6 +161,11 @@ impl<'a> Order<'a> {
     fn queue(&self, task: &str, named: Option<&str>) -> Result<String, SubmitError> {
         let settings = &self.crew.settings;
         let queue = named.unwrap_or_else(|| route::queue(&settings.routes, task));
+        if is_reserved_queue(queue) {
+            return Err(SubmitError::Denied(format!(
+                "no queue can be called {queue:?}: a table of the broker's is; choose another name"
+            )));
+        }
         let ours = settings.aliases.get(task).map_or(task, String::as_str);
         let known = ours
             .parse::<TaskName>()
