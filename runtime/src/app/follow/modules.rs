@@ -88,7 +88,7 @@ impl Follower {
         };
         let lacking = self.0.registry.lacking(&copy).await?;
         if !lacking.is_empty() && self.has_modules_of(&copy).await? {
-            // Nobody's rollback waits for the components of others.
+            // A rollback that is told with them does not wait for the components of others.
             self.0.registry.follow(copy.clone(), Vec::new()).await?;
         }
         let mut fetched = Vec::with_capacity(lacking.len());
