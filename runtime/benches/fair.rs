@@ -77,14 +77,11 @@ fn main() {
     };
     let components = [("text", named("text")), ("numbers", named("numbers"))];
     let runtime = tokio::runtime::Runtime::new().expect("the threads start");
-    let wanted = |table: &str| {
-        let other = if table == "floods" { "costs" } else { "floods" };
-        std::env::args().all(|one| one != other)
-    };
-    if wanted("floods") {
+    let only = |table: &str| std::env::args().any(|one| one == table);
+    if !only("costs") {
         floods(&runtime, &components);
     }
-    if wanted("costs") {
+    if !only("floods") {
         println!();
         println!(
             "| broker, workers | without tenants, tasks per second | beside an idle tenant \

@@ -21,7 +21,7 @@
 
 use serde_json::Value;
 use std::path::Path;
-use support::{Moto, Postgres, Rabbit, Redis, Server, Stage, free_port, until};
+use support::{ControlPlane, Moto, Postgres, Rabbit, Redis, Server, Stage, until};
 
 const RELEASE: bool = !cfg!(debug_assertions);
 /// Versions that are pushed while all goes well, and those before them that are not counted.
@@ -30,49 +30,6 @@ const FIRST: usize = 2;
 /// Outages after each of which a version is pushed.
 const OUTAGES: usize = if RELEASE { 10 } else { 1 };
 const TENANTS: [&str; 2] = ["acme", "other"];
-
-/// A control plane that can be ended and comes back at the same address.
-struct Control {
-    stage: Stage,
-    address: String,
-    server: Option<Server>,
-    operator: String,
-    worker: String,
-}
-
-impl Control {
-    fn start(stage: Stage) -> Self {
-        let token = |scope| text(&stage.json(&["token", "create", "--scope", scope]));
-        let (operator, worker) = (token("operator"), token("worker"));
-        let mut control = Self {
-            address: format!("127.0.0.1:{}", free_port()),
-            server: None,
-            stage,
-            operator,
-            worker,
-        };
-        control.revive();
-        control
-    }
-
-    fn revive(&mut self) {
-        let mut command = self
-            .stage
-            .command(&["serve", "--listen", &self.address, "--json"]);
-        // What moto takes for a key.
-        command.env("AWS_ACCESS_KEY_ID", "test");
-        command.env("AWS_SECRET_ACCESS_KEY", "test");
-        self.server = Some(Server::start(command));
-    }
-
-    /// A folder from which the control plane is worked through with a token.
-    fn with(&self, token: &str) -> Stage {
-        Stage::new(env!("CARGO_BIN_EXE_celeriac"), "")
-            .with("server", &format!("http://{}", self.address))
-            .with("token", token)
-            .with("worker.consumer_timeout", "2h")
-    }
-}
 
 /// The one who pushes: version after version.
 struct Author {
@@ -99,16 +56,15 @@ impl Author {
     }
 }
 
-fn text(made: &Value) -> String {
-    let text = made.pointer("/text").and_then(Value::as_str);
-    text.expect("a token").to_owned()
-}
-
 /// Adds a section with a number, which no program reads.
 fn with_number(component: &[u8], number: u64) -> Vec<u8> {
     // Kind 0, ten bytes, a name of one byte; <https://webassembly.github.io/spec/core/binary/modules.html>.
     let section = [&[0, 10, 1, b'n'][..], &number.to_le_bytes()];
     [component, &section.concat()].concat()
+}
+
+fn stage() -> Stage {
+    Stage::new(env!("CARGO_BIN_EXE_celeriac"), "")
 }
 
 fn main() {
@@ -117,12 +73,12 @@ fn main() {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..");
     let (postgres, moto) = (Postgres::start(), Moto::start(&target));
     let (rabbits, redis) = ([Rabbit::start(), Rabbit::start()], Redis::start());
-    let plane = Stage::new(env!("CARGO_BIN_EXE_celeriac"), "")
+    let plane = stage()
         .with("serve.database", &postgres.url())
         .with("serve.components", &moto.url("components"));
-    let mut control = Control::start(plane);
+    let mut control = ControlPlane::start(plane);
     let mut author = Author {
-        stage: control.with(&control.operator),
+        stage: control.with_token(stage(), &control.operator),
         component,
         pushed: 0,
     };
@@ -138,7 +94,7 @@ fn main() {
             &results,
         ]);
     }
-    let stages = [(), ()].map(|()| control.with(&control.worker));
+    let stages = [stage(), stage()].map(|stage| control.follower(stage));
     let workers = stages.each_ref().map(|stage| stage.server(&["worker"]));
     println!("| when | versions | live on both workers after, median, ms | most, ms |");
     println!("|---|---|---|---|");
@@ -151,7 +107,7 @@ fn main() {
     let after: Vec<f64> = (1..=OUTAGES)
         .map(|outage| {
             eprintln!("outage {outage}");
-            drop(control.server.take());
+            control.kill();
             heard(&workers, "goes on with what it knows", outage);
             control.revive();
             heard(&workers, "answers again", outage);

@@ -172,6 +172,21 @@ fn a_job_has_a_queue_a_delay_a_priority_and_headers() {
 }
 
 #[test]
+fn a_job_has_no_queue_in_the_place_of_a_table() {
+    let stage = stage();
+    stage.write(
+        "celeriac.toml",
+        "[grants.odd]\nsubmit = [\"odd.*\"]\n[routes]\n\"odd.told\" = \"celeriac.parked.celery\"\n",
+    );
+    let _dev = stage.dev();
+    stage.push("odd");
+    let stored = stage.call("odd.sends", r#"["odd.told", 1, "now", "ok"]"#);
+    let said = stored.to_string();
+    assert!(said.contains("no queue can be called"), "{stored}");
+    assert!(said.contains("celeriac.parked.celery"), "{stored}");
+}
+
+#[test]
 fn headers_of_the_protocol_cannot_be_forged() {
     let stage = granted();
     let _dev = stage.dev();

@@ -4,6 +4,7 @@
 //! ([`crate::registry`]), and everything else follows that. So an outage of the control
 //! plane changes nothing but that nothing changes, and a start within one neither.
 
+mod away;
 mod backoff;
 mod books;
 mod modules;
@@ -17,8 +18,8 @@ use crate::registry::{Registry, Resolver, Store, tenants_known};
 use crate::remote::{Remote, RemoteError};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use away::{Away, Say};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -31,8 +32,8 @@ const MORE_TENANTS: usize = 64;
 const TENANTS: usize = 1_000;
 /// How long the control plane is asked to wait for news (25 s): less than proxies do.
 const WAIT: u64 = 25;
-/// Shortest time between an answer and the next question (20 ms), as between two messages of
-/// a slow sender: a proxy that answers at once keeps nobody busy.
+/// Shortest time between two rounds of what follows and of what tells (20 ms): whoever pushes
+/// waits for it, and what answers at once whatever it is asked keeps no core busy.
 const PACE: Duration = Duration::from_millis(20);
 /// How long an answer takes beyond its wait (20 s).
 const ANSWER: Duration = Duration::from_secs(20);
@@ -46,8 +47,7 @@ struct Inner {
     remote: Remote,
     registry: Registry,
     tenants: watch::Sender<Arc<[WorkerTenant]>>,
-    /// What of the control plane does not answer, and whether that passes by itself.
-    away: Mutex<BTreeMap<&'static str, bool>>,
+    away: Mutex<Away>,
     metrics: Arc<Metrics>,
 }
 
@@ -159,10 +159,10 @@ impl Follower {
 
     /// Notes that a part of the control plane answered.
     fn answered(&self, part: &'static str) {
-        let mut away = self.0.away.lock().unwrap_or_else(PoisonError::into_inner);
-        let was_away = away.remove(part).is_some();
-        self.0.metrics.control_plane_up(away.is_empty());
-        if was_away && away.is_empty() {
+        let mut away = self.away();
+        let is_over = away.answered(part);
+        self.0.metrics.control_plane_up(away.is_none());
+        if is_over {
             tracing::info!(server = self.url(), "the control plane answers again");
         }
     }
@@ -170,21 +170,22 @@ impl Follower {
     /// Notes that a part of the control plane did not; says so once, and once more where only
     /// a person can help.
     fn failed(&self, part: &'static str, error: &RemoteError) {
-        let mut away = self.0.away.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_new = away.is_empty();
-        let was_refused = away.values().any(|passes| !passes);
-        let passes = error.passes();
-        let known = away.entry(part).or_insert(passes);
-        *known = *known && passes;
+        let say = self.away().failed(part, error.passes());
         self.0.metrics.control_plane_up(false);
-        match passes {
-            true if is_new => {
+        match say {
+            Say::Outage => {
                 tracing::warn!(%error, "this worker goes on with what it knows, and asks again");
             }
-            false if !was_refused => {
+            Say::Refused => {
                 tracing::error!(%error, "the control plane is not followed: see to `server` and its token; this worker goes on with what it knows, and asks again");
             }
-            _ => tracing::debug!(part, %error, "the control plane does not answer yet"),
+            Say::Known => {
+                tracing::debug!(part, %error, "the control plane does not answer yet");
+            }
         }
+    }
+
+    fn away(&self) -> MutexGuard<'_, Away> {
+        self.0.away.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -118,8 +118,9 @@ pub struct WorkerOrders {
     pub installation: String,
     /// Moves with every kill and every end of one.
     pub kills_number: u64,
-    /// Moves with every change of a tenant.
-    pub tenants_number: u64,
+    /// Moves with every change of a tenant; null where the worker knows another one and
+    /// tenants are told with the next answer.
+    pub tenants_number: Option<u64>,
     /// All kills; null where the worker obeys them.
     pub kills: Option<Vec<KillView>>,
     /// All tenants; null where the worker knows them.

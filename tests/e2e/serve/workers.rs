@@ -10,54 +10,21 @@ use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
-use support::{Server, Stage, free_port, until};
+use support::{ControlPlane, Server, Stage, until};
 
 /// Longest wait for an answer (50 s): a push compiles, and waits for workers.
 const ANSWER: Duration = Duration::from_secs(50);
 
-/// A control plane that can be killed and comes back at the same address.
+/// A control plane, asked by its operator.
 struct Control {
-    stage: Stage,
-    address: SocketAddr,
-    server: Option<Server>,
-    operator: String,
-    worker: String,
+    plane: ControlPlane,
 }
 
 impl Control {
-    /// Starts one in a stage whose settings say where it keeps what it has.
     fn start(stage: Stage) -> Self {
-        let token = |scope| {
-            let made = stage.json(&["token", "create", "--scope", scope]);
-            made["text"].as_str().expect("a token").to_owned()
-        };
-        let (operator, worker) = (token("operator"), token("worker"));
-        let mut control = Self {
-            address: SocketAddr::from(([127, 0, 0, 1], free_port())),
-            server: None,
-            stage,
-            operator,
-            worker,
-        };
-        control.revive();
-        control
-    }
-
-    /// Ends it at once, as a crash does.
-    fn kill(&mut self) {
-        self.server = None;
-    }
-
-    /// Starts it again.
-    fn revive(&mut self) {
-        let address = self.address.to_string();
-        let mut command = self
-            .stage
-            .command(&["serve", "--listen", &address, "--json"]);
-        // What moto takes for a key, where components are there.
-        command.env("AWS_ACCESS_KEY_ID", "test");
-        command.env("AWS_SECRET_ACCESS_KEY", "test");
-        self.server = Some(Server::start(command));
+        Self {
+            plane: ControlPlane::start(stage),
+        }
     }
 
     /// Asks as the operator.
@@ -69,7 +36,7 @@ impl Control {
 
     /// Pushes a component of the tests.
     fn push(&self, tenant: &str, module: &str, component: &str) -> Value {
-        let bytes = std::fs::read(self.stage.component(component)).expect("a component");
+        let bytes = std::fs::read(self.plane.stage.component(component)).expect("a component");
         let what = format!("PUT /v1/tenants/{tenant}/modules/{module}?breaking=true");
         let (status, answer) = self.send(&what, "application/wasm", &bytes);
         assert_eq!(status, 200, "{answer}");
@@ -80,10 +47,10 @@ impl Control {
         let request = format!(
             "{what} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
              content-type: {kind}\r\ncontent-length: {}\r\n\r\n",
-            self.operator,
+            self.plane.operator,
             body.len()
         );
-        let answer = exchange(self.address, &[request.as_bytes(), body].concat());
+        let answer = exchange(self.plane.address, &[request.as_bytes(), body].concat());
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = answer.split_once("\r\n\r\n").expect("an answer");
         let status = head
@@ -102,10 +69,7 @@ impl Control {
 
     /// Returns the stage of a worker that follows it.
     fn follower(&self) -> Stage {
-        stage()
-            .with("server", &format!("http://{}", self.address))
-            .with("token", &self.worker)
-            .with("worker.consumer_timeout", "2h")
+        self.plane.follower(stage())
     }
 }
 

@@ -13,6 +13,7 @@
 )]
 
 pub mod certificates;
+pub mod control;
 pub mod file;
 pub mod http;
 pub mod moto;
@@ -31,6 +32,7 @@ pub mod stage;
 pub mod wait;
 
 pub use certificates::Certificates;
+pub use control::ControlPlane;
 pub use moto::Moto;
 pub use mutate::{Corpus, SCRIPT_BYTES, scripts};
 pub use ports::free_port;

@@ -86,7 +86,7 @@ async fn modules(
     tag = "worker",
     operation_id = "follow_orders",
     params(OrdersKnown),
-    responses((status = 200, description = "The numbers, and all of what has another", body = WorkerOrders)),
+    responses((status = 200, description = "The numbers, and all of what has another: kills first, tenants with the next answer", body = WorkerOrders)),
 )]
 async fn orders(
     State(plane): State<Plane>,
@@ -111,7 +111,7 @@ async fn orders(
     let mut told = WorkerOrders {
         installation: now.installation,
         kills_number: now.kills,
-        tenants_number: tenants,
+        tenants_number: (!stale.1).then_some(tenants),
         kills: None,
         tenants: None,
     };
@@ -128,7 +128,7 @@ async fn orders(
             .all_tenants()
             .await
             .map_err(trouble::platform)?;
-        told.tenants_number = number.unsigned_abs();
+        told.tenants_number = Some(number.unsigned_abs());
         told.tenants = Some(all.into_iter().map(tenant).collect());
     }
     Ok(Json(told))

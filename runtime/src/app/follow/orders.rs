@@ -31,13 +31,11 @@ impl Follower {
                 }
             };
             self.answered(PART);
-            // Who it serves comes after what must not run.
-            let before = known.filter(|(installation, ..)| *installation == told.installation);
-            let tenants = match &told.tenants {
-                Some(_) => Some(told.tenants_number),
-                None => before.and_then(|(.., tenants)| tenants),
-            };
-            let numbers = (told.installation.clone(), told.kills_number, tenants);
+            let numbers = (
+                told.installation.clone(),
+                told.kills_number,
+                told.tenants_number,
+            );
             match Box::pin(self.take_orders(told)).await {
                 Ok(()) => {
                     known = Some(numbers);
@@ -74,8 +72,8 @@ impl Follower {
             let origin = (self.url(), told.installation.as_str(), told.kills_number);
             registry.follow_kills(origin, kills).await?;
         }
-        if let Some(tenants) = told.tenants {
-            let origin = (self.url(), told.installation.as_str(), told.tenants_number);
+        if let (Some(tenants), Some(number)) = (told.tenants, told.tenants_number) {
+            let origin = (self.url(), told.installation.as_str(), number);
             registry.follow_tenants(origin, &tenants).await?;
             self.0.tenants.send_replace(tenants.into());
         }

@@ -1,7 +1,7 @@
 //! What a worker tells its control plane: that it runs and how far it is, and how runs beside
 //! canaries ended.
 
-use super::Follower;
+use super::{Follower, PACE};
 use crate::plane::{CanaryReport, ENDS, WorkerPresence};
 use crate::registry::Resolver;
 use crate::remote::RemoteError;
@@ -11,8 +11,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How often a worker says that it runs (2 s): it counts as gone after three times that.
 const BEAT: Duration = Duration::from_secs(2);
-/// Shortest time between two looks at how far it is (20 ms): whoever pushes waits for it.
-const PACE: Duration = Duration::from_millis(20);
 /// Longest time for each thing that is told (5 s): the next time it is told anew.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// The same of the last words (1 s).

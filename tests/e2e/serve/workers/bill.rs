@@ -33,14 +33,14 @@ fn what_is_used_elsewhere_is_in_the_bill_whole_after_an_outage() {
     until("it is told", || {
         (total(&bill(&control), "attempts") == 1).then_some(())
     });
-    control.kill();
+    control.plane.kill();
     sum += run();
     until("the worker notices", || {
         let says = "what tenants use cannot be kept now";
         worker.log().contains(says).then_some(())
     });
     sum += run();
-    control.revive();
+    control.plane.revive();
     let page = until("all is told", || {
         let page = bill(&control);
         (total(&page, "attempts") == 3).then_some(page)
@@ -55,8 +55,8 @@ fn what_is_used_elsewhere_is_in_the_bill_whole_after_an_outage() {
     assert_eq!(worker.stop().code, Some(0));
     // The command line asks there, too.
     let away = stage()
-        .with("server", &format!("http://{}", control.address))
-        .with("token", &control.operator);
+        .with("server", &format!("http://{}", control.plane.address))
+        .with("token", &control.plane.operator);
     let page = away.json(&["usage", "-T", "acme", "--by", "tenant"]);
     let used = &page["usage"][0]["used"];
     assert_eq!(

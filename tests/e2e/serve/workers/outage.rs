@@ -54,7 +54,7 @@ fn workers_serve_tenants_through_an_outage_and_a_restart_and_then_follow_again()
     };
     all_run(&[&one, &two], "text.echo", echo);
 
-    control.kill();
+    control.plane.kill();
     said(&[&one, &two], "goes on with what it knows");
     all_run(&[&one, &two], "text.echo", echo);
     let ready = one.get("/health/ready").map(|(status, _)| status);
@@ -66,7 +66,7 @@ fn workers_serve_tenants_through_an_outage_and_a_restart_and_then_follow_again()
     let two = worker(&stages[1]);
     all_run(&[&one, &two], "text.echo", echo);
 
-    control.revive();
+    control.plane.revive();
     said(&[&one, &two], "answers again");
     let pushed = control.push("acme", "text", "odd");
     assert_eq!(pushed["live"]["workers"], 2, "{pushed}");

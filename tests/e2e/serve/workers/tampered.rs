@@ -64,7 +64,7 @@ fn request(stream: &mut TcpStream) -> Option<Vec<u8>> {
 fn a_component_that_is_changed_on_its_way_never_runs() {
     let control = Control::start(stage());
     let lies = Arc::new(AtomicBool::new(true));
-    let proxy = between(control.address, Arc::clone(&lies));
+    let proxy = between(control.plane.address, Arc::clone(&lies));
     let follower = control
         .follower()
         .with("server", &format!("http://{proxy}"));
