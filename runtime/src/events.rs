@@ -255,4 +255,4 @@ pub fn seconds(moment: Timestamp) -> f64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,12 +6,22 @@ use std::sync::Mutex;
 
 /// Remembers what was sent; refuses all while it is away.
 #[derive(Debug, Default)]
-struct Sent {
+pub(crate) struct Sent {
     away: AtomicBool,
     messages: Mutex<Vec<(String, Value)>>,
 }
 
 impl Sent {
+    /// The types of the events of tasks that were sent, each with the task's id.
+    pub(crate) fn of_tasks(&self) -> Vec<(String, String)> {
+        let messages = self.messages.lock().unwrap();
+        let lists = messages.iter().filter_map(|(_, body)| body.as_array());
+        let text = |event: &Value, member: &str| event[member].as_str().unwrap().to_owned();
+        let told = lists.flatten();
+        told.map(|event| (text(event, "type"), text(event, "uuid")))
+            .collect()
+    }
+
     fn keys(&self) -> Vec<String> {
         let messages = self.messages.lock().unwrap();
         messages.iter().map(|(key, _)| key.clone()).collect()

@@ -108,6 +108,7 @@ async fn steps(
     let mut end = end::of(crew, &attempt, verdict, &report, rest.children());
     submitted::send(crew, &attempt, &mut end, sending).await?; // what was submitted on success
     record::record(crew, &attempt, end.write).await?; // g. record
+    story.tell_monitors(crew);
     record::follow_up(crew, end.follow_up).await?; // h. follow up
     follow::carry_out(crew, &attempt.delivery, rest).await?;
     crew.count(&end.settlement);

@@ -27,6 +27,7 @@ pub mod raw;
 pub mod redis;
 pub mod sentinel;
 pub mod server;
+mod shelf;
 pub mod site;
 pub mod stage;
 pub mod wait;

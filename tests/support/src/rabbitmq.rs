@@ -245,9 +245,11 @@ impl RabbitServer {
     /// # Panics
     /// When it fails.
     pub fn shell(&self, line: &str) {
+        // It answers over HTTP before it takes orders of this kind.
+        let line = format!("rabbitmqctl -q await_startup && {line}");
         let path = std::env::var("PATH").unwrap_or_default();
         let output = Command::new("sh")
-            .args(["-c", line])
+            .args(["-c", &line])
             .env("PATH", format!("/usr/lib/rabbitmq/bin:{path}"))
             .env("HOME", self.folder.path())
             .env(

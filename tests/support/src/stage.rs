@@ -1,15 +1,25 @@
 //! A folder of its own, and the program run in it.
 
 use crate::server::Server;
+use crate::shelf::{self, Begun, Shelf};
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 /// The folder of the program's state, below the stage.
 const DATA: &str = ".celeriac";
+/// Settings that a push does not look at, and that differ from test to test.
+const BESIDE: [&str; 5] = [
+    "CELERIAC_BROKER",
+    "CELERIAC_RESULT_BACKEND",
+    "CELERIAC_WORKER__LISTEN",
+    "CELERIAC_WORKER__CONSUMER_TIMEOUT",
+    "CELERIAC_WORKER__TRACK_STARTED",
+];
 
 /// A private folder with settings of its own; gone when dropped.
 #[derive(Debug)]
@@ -18,6 +28,7 @@ pub struct Stage {
     components: PathBuf,
     folder: TempDir,
     variables: Vec<(String, String)>,
+    begun: Mutex<Begun>,
 }
 
 impl Stage {
@@ -32,6 +43,7 @@ impl Stage {
             components: components.into(),
             folder: tempfile::tempdir().expect("a folder for the test"),
             variables: Vec::new(),
+            begun: Mutex::default(),
         };
         stage.with("worker.listen", "127.0.0.1:0")
     }
@@ -156,13 +168,35 @@ impl Stage {
         Server::start(self.command(&[arguments, &["--json"]].concat()))
     }
 
-    /// Pushes a built component under its own name.
+    /// Pushes a built component under its own name. Where another test
+    /// began with the same pushes, a copy of its folder is taken.
     ///
     /// # Panics
     /// When it is refused.
     pub fn push(&self, name: &str) -> Value {
         let file = self.component(name);
-        self.json(&["push", &file.display().to_string(), "--name", name])
+        let command = ["push", &file.display().to_string(), "--name", name];
+        let mut begun = self.begun.lock().expect("no other test");
+        if !begun.is_all(&self.data()) || self.path("celeriac.toml").exists() {
+            return self.json(&command);
+        }
+        let shelf = Shelf::of(&self.program, &self.components);
+        let push = self.push_of(&file);
+        if let Some(answer) = shelf.lend(&mut begun, &push, &self.data()) {
+            return serde_json::from_str(&answer).expect("JSON");
+        }
+        let pushed = self.json(&command);
+        shelf.keep(&mut begun, &push, &self.data(), &pushed.to_string());
+        pushed
+    }
+
+    /// All that decides what a push of a component does.
+    fn push_of(&self, component: &Path) -> String {
+        let found = std::fs::metadata(component).expect("a component");
+        let matters = |(name, _): &&(String, String)| !BESIDE.contains(&name.as_str());
+        let settings: Vec<_> = self.variables.iter().filter(matters).collect();
+        let component = component.display();
+        format!("{component} {} {settings:?}", shelf::stamp(&found))
     }
 
     /// Sends a task and returns its id.

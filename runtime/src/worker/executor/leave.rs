@@ -287,6 +287,7 @@ async fn consequence(crew: &Crew, left: Left, story: &mut Story) -> Result<(), L
             why,
         } => {
             story.left(why);
+            story.tell_monitors(crew);
             if settlement == Settlement::Requeue {
                 crew.count(&settlement);
             }

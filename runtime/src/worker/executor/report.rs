@@ -42,6 +42,8 @@ pub(super) struct Story {
     /// What was run, once its guest was.
     ran: Option<Arc<Loaded>>,
     ending: Ending,
+    /// Whether monitors know the end.
+    is_told: bool,
 }
 
 impl Story {
@@ -64,6 +66,7 @@ impl Story {
             bill: Bill::default(),
             ran: None,
             ending: Ending::default(),
+            is_told: false,
         }
     }
 
@@ -145,11 +148,20 @@ impl Story {
         }
     }
 
-    /// Tells all of it, and returns what the guest took.
-    pub(super) fn tell(self, crew: &Crew) -> Duration {
-        let run = self.run(&crew.clock);
-        let ran = self.began.map(|_| run);
+    /// Tells monitors how it ended, once: when that is stored, and before anybody can begin
+    /// with what follows, so that they hear of one after the other.
+    pub(super) fn tell_monitors(&mut self, crew: &Crew) {
+        if std::mem::replace(&mut self.is_told, true) {
+            return;
+        }
+        let ran = self.began.map(|_| self.run(&crew.clock));
         self.ending.tell(&crew.events, &self.id, &self.state, ran);
+    }
+
+    /// Tells all of it, and returns what the guest took.
+    pub(super) fn tell(mut self, crew: &Crew) -> Duration {
+        self.tell_monitors(crew);
+        let run = self.run(&crew.clock);
         let usage = self.bill.total();
         let label = if self.known {
             self.task.as_str()
@@ -289,6 +301,7 @@ mod tests {
             bill: Bill::default(),
             ran: None,
             ending: Ending::default(),
+            is_told: false,
         };
         clock.advance(Duration::from_secs(2));
         for (state, seconds) in [("GIVEN_BACK", 2), ("LOST", 2), ("PARKED", 0), ("STALE", 0)] {

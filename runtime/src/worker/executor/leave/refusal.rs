@@ -44,6 +44,7 @@ pub(super) async fn refuse(crew: &Crew, refusal: Refusal, story: &mut Story) -> 
     crew.refuse();
     story.ends(&state);
     story.refused(&exception);
+    story.tell_monitors(crew);
     follow::carry_out(crew, &delivery, rest).await?;
     settle(crew, &delivery, settlement, story).await
 }

@@ -3,6 +3,7 @@
 
 use super::stand::{Stand, Trouble, call, message, signature, with, write};
 use crate::celery::Message;
+use crate::events::tests::Sent;
 use crate::results::chord::Ending;
 use crate::task::State;
 use serde_json::{Value, json};
@@ -198,4 +199,29 @@ async fn a_builtin_that_is_over_is_not_done_again() {
     redeliver(&stand, accumulate(&embed())).await;
     assert_repeated(&stand, "8");
     assert_eq!(stand.crew.floor.drained().finished, 0);
+}
+
+#[tokio::test]
+async fn monitors_hear_of_an_end_once_and_before_what_follows_begins() {
+    let stand = Stand::new().await;
+    stand.crew.events.enable(true);
+    stand.broker.fail("publish", Trouble::Killed);
+    stand.run(message("t", &embed())).await;
+    stand.lapse();
+    stand.attempt_all().await;
+    let heard = Sent::default();
+    stand.crew.events.say_all(&heard).await;
+    let [received, started, succeeded] = ["received", "started", "succeeded"];
+    let expected = [
+        (received, "t"),
+        (started, "t"),
+        (succeeded, "t"),
+        // By whoever does the rest.
+        (received, "t"),
+        (received, "c"),
+        (started, "c"),
+        (succeeded, "c"),
+    ];
+    let expected = expected.map(|(end, id)| (format!("task-{end}"), id.to_owned()));
+    assert_eq!(heard.of_tasks(), expected);
 }
