@@ -1,9 +1,9 @@
 //! Workers that follow a control plane elsewhere, over HTTP and with a token of their own.
 
+mod between;
 mod bill;
 mod orders;
 mod outage;
-mod tampered;
 
 use crate::stage;
 use serde_json::{Value, json};

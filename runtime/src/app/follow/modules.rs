@@ -6,6 +6,7 @@ use crate::plane::{ComponentView, DescribeWish, Described, WorkerModules};
 use crate::registry::{Digest, Fetched, ModuleCopy, RegistryError};
 use crate::remote::RemoteError;
 use celeriac_sandbox::UPLOAD_BYTES;
+use std::pin::pin;
 use std::time::Duration;
 
 /// What this follows, as the log calls it.
@@ -25,6 +26,10 @@ enum NotHad {
     Remote(#[from] RemoteError),
     #[error(transparent)]
     Registry(#[from] RegistryError),
+}
+
+fn numbers(told: &WorkerModules) -> Known {
+    Some((told.installation.clone(), told.generation))
 }
 
 impl Follower {
@@ -52,12 +57,11 @@ impl Follower {
                 known = None;
                 continue;
             }
-            let numbers = (told.installation.clone(), told.generation);
             match Box::pin(self.copy(told)).await {
-                Ok(left) => {
+                Ok(reached) => {
                     tokio::time::sleep(PACE).await;
-                    (known, stuck) = (Some(numbers), left);
-                    if left == 0 {
+                    (known, stuck) = reached;
+                    if stuck == 0 {
                         backoff.over();
                     }
                 }
@@ -81,28 +85,74 @@ impl Follower {
             .await
     }
 
-    /// Follows what was told, and returns how many modules could not be.
-    async fn copy(&self, told: WorkerModules) -> Result<usize, RegistryError> {
+    /// Follows what was told, and what is told while its components are on their way; returns
+    /// how far that is, and how many modules could not be followed.
+    async fn copy(&self, told: WorkerModules) -> Result<(Known, usize), RegistryError> {
+        let mut known = numbers(&told);
         let Some(copy) = ModuleCopy::read(self.url(), told)? else {
-            return Ok(0);
+            return Ok((known, 0));
         };
         let lacking = self.0.registry.lacking(&copy).await?;
-        if !lacking.is_empty() && self.has_modules_of(&copy).await? {
-            // A rollback that is told with them does not wait for the components of others.
-            self.0.registry.follow(copy.clone(), Vec::new()).await?;
+        let has_begun = !lacking.is_empty() && self.has_modules_of(&copy).await?;
+        let mut fetching = pin!(self.fetch_all(&copy, &lacking));
+        let (mut newest, mut is_newest) = (copy.clone(), true);
+        let fetched = loop {
+            if has_begun {
+                // A rollback does not wait for the components of others.
+                self.0.registry.follow(newest.clone(), Vec::new()).await?;
+            }
+            let told = tokio::select! {
+                biased;
+                fetched = &mut fetching => break fetched,
+                told = self.newer(&known) => told,
+            };
+            (known, is_newest) = (numbers(&told), false);
+            match ModuleCopy::read(self.url(), told)? {
+                Some(newer) if newer.is_like(&copy) => newest = newer,
+                _ => return Ok((None, 0)),
+            }
+        };
+        let followed = self.0.registry.follow(newest, fetched).await?;
+        if !is_newest {
+            // It may name components that were not asked for yet.
+            return Ok((None, 0));
         }
-        let mut fetched = Vec::with_capacity(lacking.len());
-        for some in lacking.chunks(AT_ONCE) {
-            self.fetch_some(&copy, some, &mut fetched).await;
-        }
-        let followed = self.0.registry.follow(copy, fetched).await?;
         if followed.stuck > 0 {
             tracing::warn!(
                 modules = followed.stuck,
                 "modules stay as they were here, as their components cannot be had; trying again"
             );
         }
-        Ok(followed.stuck)
+        Ok((known, followed.stuck))
+    }
+
+    /// Waits until something newer is told; after an outage everything is.
+    async fn newer(&self, known: &Known) -> WorkerModules {
+        let (mut known, mut backoff) = (known.clone(), Backoff::default());
+        loop {
+            match self.ask_modules(&known, WAIT).await {
+                Ok(told) => {
+                    self.answered(PART);
+                    if told.modules.is_some() {
+                        return told;
+                    }
+                    tokio::time::sleep(PACE).await;
+                }
+                Err(error) => {
+                    self.failed(PART, &error);
+                    known = None;
+                    backoff.pause().await;
+                }
+            }
+        }
+    }
+
+    async fn fetch_all(&self, copy: &ModuleCopy, lacking: &[Digest]) -> Vec<Fetched> {
+        let mut fetched = Vec::with_capacity(lacking.len());
+        for some in lacking.chunks(AT_ONCE) {
+            self.fetch_some(copy, some, &mut fetched).await;
+        }
+        fetched
     }
 
     /// Tells whether modules of this installation were followed before: whoever begins waits

@@ -71,6 +71,12 @@ impl ModuleCopy {
         self.installation == installation
     }
 
+    /// Tells whether it is of the same installation as another.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        self.installation == other.installation
+    }
+
     /// Returns the components that it names, and the sizes they should have.
     pub(super) fn components(&self) -> HashMap<Digest, u64> {
         self.bytes.clone()

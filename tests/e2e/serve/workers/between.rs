@@ -1,0 +1,144 @@
+//! What stands between a worker and its control plane, and changes or keeps components on
+//! their way.
+
+use super::{ANSWER, Control, exchange};
+use crate::{stage, success};
+use serde_json::json;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use support::until;
+
+/// What becomes of components on their way.
+#[derive(Debug, Default)]
+struct Way {
+    /// A bit of each is changed.
+    lies: AtomicBool,
+    /// None arrives.
+    is_shut: AtomicBool,
+    /// How many were asked for.
+    asked: AtomicUsize,
+}
+
+/// Hands requests on to a control plane.
+fn between(plane: SocketAddr, way: &Arc<Way>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let way = Arc::clone(way);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let way = Arc::clone(&way);
+            std::thread::spawn(move || hand_on(stream, plane, &way));
+        }
+    });
+    address
+}
+
+fn hand_on(mut stream: TcpStream, plane: SocketAddr, way: &Way) {
+    stream.set_read_timeout(Some(ANSWER)).expect("a timeout");
+    let Some(request) = request(&mut stream) else {
+        return;
+    };
+    let mut answer = exchange(plane, &request);
+    if request.starts_with(b"GET /v1/worker/components/") {
+        way.asked.fetch_add(1, Ordering::SeqCst);
+        until("the way is open", || {
+            (!way.is_shut.load(Ordering::SeqCst)).then_some(())
+        });
+        if way.lies.load(Ordering::SeqCst)
+            && let Some(last) = answer.last_mut()
+        {
+            *last ^= 1;
+        }
+    }
+    let _gone = stream.write_all(&answer);
+}
+
+/// Reads one request, which is to be the last on its connection.
+fn request(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let mut part = [0; 4_096];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.split("content-length: ").nth(1);
+            let length = length.and_then(|rest| rest.lines().next()?.trim().parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                break;
+            }
+        }
+        match stream.read(&mut part).ok()? {
+            0 => return None,
+            read => bytes.extend_from_slice(part.get(..read)?),
+        }
+    }
+    let end = bytes.windows(2).position(|pair| pair == b"\r\n")?;
+    let (line, rest) = bytes.split_at(end);
+    Some([line, b"\r\nconnection: close", rest].concat())
+}
+
+#[test]
+fn a_component_that_is_changed_on_its_way_never_runs() {
+    let control = Control::start(stage());
+    let way = Arc::new(Way::default());
+    way.lies.store(true, Ordering::SeqCst);
+    let proxy = between(control.plane.address, &way);
+    let follower = control
+        .follower()
+        .with("server", &format!("http://{proxy}"));
+    let pushed = control.push("default", "text", "text");
+    let worker = follower.server(&["worker"]);
+    until("it is refused", || {
+        worker.log().contains("were thrown away").then_some(())
+    });
+    let files = std::fs::read_dir(follower.data().join("components"));
+    assert_eq!(files.expect("a folder").count(), 0, "{pushed}");
+    let unknown = follower.with("server", "").with("token", "");
+    let id = unknown.send("text.echo", &["-a", "[1]"]);
+    let told = unknown.ended(&id);
+    assert_eq!(told["state"], "FAILURE", "{told}");
+    way.lies.store(false, Ordering::SeqCst);
+    until("it is fetched", || {
+        worker.log().contains("loaded text 1").then_some(())
+    });
+    success(&unknown.call("text.echo", "[2]"));
+}
+
+#[test]
+fn a_rollback_does_not_wait_for_a_component_that_is_on_its_way() {
+    let control = Control::start(stage());
+    let way = Arc::new(Way::default());
+    let proxy = between(control.plane.address, &way);
+    let follower = control
+        .follower()
+        .with("server", &format!("http://{proxy}"));
+    let _first = control.push("default", "text", "text");
+    let worker = follower.server(&["worker"]);
+    let client = follower.with("server", "").with("token", "");
+    let _second = control.push("default", "text", "flaky");
+    // The first knows `text.echo`, the second does not.
+    let runs = |state: &str| {
+        until(state, || {
+            (client.call("text.echo", "[1]")["state"] == state).then_some(())
+        });
+    };
+    runs("FAILURE");
+    way.is_shut.store(true, Ordering::SeqCst);
+    let before = way.asked.load(Ordering::SeqCst);
+    std::thread::scope(|scope| {
+        // It waits until workers have it, and so does a rollback.
+        scope.spawn(|| control.push("default", "numbers", "numbers"));
+        until("the component is on its way", || {
+            (way.asked.load(Ordering::SeqCst) > before).then_some(())
+        });
+        let rollback = "POST /v1/tenants/default/modules/text/rollback";
+        scope.spawn(|| control.ask(rollback, &json!({"version": 1})));
+        runs("SUCCESS");
+        assert!(!worker.log().contains("loaded numbers 1"));
+        way.is_shut.store(false, Ordering::SeqCst);
+    });
+    until("it is fetched", || {
+        worker.log().contains("loaded numbers 1").then_some(())
+    });
+}
