@@ -41,7 +41,8 @@ pub use versions::{
     PinWish, Pinned,
 };
 pub use worker::{
-    CanaryReport, ComponentView, DESCRIBED, DescribeWish, Described, ENDS, ModulesKnown,
-    NEWS_SECONDS, Noted, OrdersKnown, WORKER_BYTES, WorkerCanary, WorkerEnds, WorkerModule,
-    WorkerModules, WorkerOrders, WorkerPresence, WorkerTenant, WorkerVersion,
+    CanaryReport, ComingKnown, ComingView, ComponentView, DESCRIBED, DescribeWish, Described, ENDS,
+    ModulesKnown, NEWS_SECONDS, Noted, OrdersKnown, WORKER_BYTES, WorkerCanary, WorkerComing,
+    WorkerEnds, WorkerModule, WorkerModules, WorkerOrders, WorkerPresence, WorkerTenant,
+    WorkerVersion,
 };

@@ -11,6 +11,7 @@
 
 mod bucket;
 mod canary;
+mod coming;
 mod compile;
 mod components;
 mod digest;
@@ -35,6 +36,7 @@ mod upload;
 pub use crate::policy::canary::{Ends, Rule};
 pub use bucket::{Bucket, BucketError, Keys};
 pub use canary::{CanaryChanged, CanaryEnds, CanaryInfo, CanaryOrder, CanaryState};
+pub use coming::{COMING, Coming, ComingComponent};
 pub use compile::{Compiler, compile_child};
 pub use digest::{Digest, DigestError};
 pub use error::{Cause, Refused, RegistryError};
@@ -59,7 +61,7 @@ use components::Components;
 use jiff::Timestamp;
 use std::path::Path;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 /// Components that describe themselves at a time: an engine keeps a few slots
 /// for this beside those of the attempts.
@@ -74,6 +76,7 @@ struct Inner {
     store: Store,
     components: Components,
     describing: Semaphore,
+    board: watch::Sender<Coming>,
 }
 
 /// A module and its current version.
@@ -169,6 +172,7 @@ impl Registry {
             store,
             components,
             describing,
+            board: watch::Sender::default(),
         };
         Ok(Self(Arc::new(inner), None))
     }
@@ -323,6 +327,10 @@ impl Registry {
 
     fn describing(&self) -> &Semaphore {
         &self.0.describing
+    }
+
+    fn board(&self) -> &watch::Sender<Coming> {
+        &self.0.board
     }
 
     fn clock(&self) -> &Clock {

@@ -7,6 +7,7 @@
 mod away;
 mod backoff;
 mod books;
+mod coming;
 mod modules;
 mod orders;
 mod tell;
@@ -115,6 +116,7 @@ impl App {
         }));
         beside.spawn(follower.clone().modules());
         beside.spawn(follower.clone().orders());
+        beside.spawn(follower.clone().coming());
         Ok(Some(follower))
     }
 }

@@ -55,6 +55,40 @@ pub struct OrdersKnown {
     pub wait: Option<u64>,
 }
 
+/// What a worker has heard of components that are being pushed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ComingKnown {
+    /// The number that it heard last; without it all are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// Seconds to wait for another one at most, up to 30.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(minimum = 0, maximum = 30)]
+    pub wait: Option<u64>,
+}
+
+/// Components that are being pushed, and may be refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct WorkerComing {
+    /// Moves with every component that is announced; begins anew with the server.
+    pub number: u64,
+    /// All that are being pushed now, at most 64.
+    pub components: Vec<ComingView>,
+}
+
+/// A component that is being pushed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ComingView {
+    /// By whom.
+    pub tenant: TenantName,
+    /// The component, `sha256:` and 64 digits.
+    pub digest: String,
+    /// Its size, bytes.
+    pub bytes: u64,
+}
+
 /// Where all modules of all tenants point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WorkerModules {

@@ -212,14 +212,21 @@ impl Registry {
             tasks: serde_json::to_string(&tasks).map_err(unreadable)?,
             imports: serde_json::to_string(&component.imports).map_err(unreadable)?,
         };
-        let content = bytes.clone();
-        let sent = tokio::task::spawn_blocking(move || Digest::of(&content)).await;
-        let is_it = sent.is_ok_and(|sent| sent == digest);
-        if !is_it || description.bytes != component.bytes {
+        if description.bytes != component.bytes {
             return Err(ReplicaError::Tampered { digest }.into());
         }
-        self.components().put(digest, bytes, false).await?;
+        self.keep(digest, bytes).await?;
         Ok(Fetched(description))
+    }
+
+    /// Keeps the bytes of a component, if they are what it is called.
+    pub(super) async fn keep(&self, digest: Digest, bytes: Bytes) -> Result<(), RegistryError> {
+        let content = bytes.clone();
+        let sent = tokio::task::spawn_blocking(move || Digest::of(&content)).await;
+        if !sent.is_ok_and(|sent| sent == digest) {
+            return Err(ReplicaError::Tampered { digest }.into());
+        }
+        self.components().put(digest, bytes, false).await
     }
 
     /// Points all modules as a control plane does, but for those whose component is lacking:

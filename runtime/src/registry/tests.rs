@@ -2,6 +2,7 @@
 //! in a child process.
 
 mod artifacts;
+mod coming;
 mod fixture;
 mod garbage;
 mod kills;

@@ -6,11 +6,11 @@
 
 mod compared;
 
-use super::Registry;
 use super::components::Held;
 use super::digest::Digest;
 use super::error::{Cause, Refused, RegistryError};
 use super::rows::{self, Begin, Publish};
+use super::{ComingComponent, Registry};
 use crate::policy::canary::Rule;
 use crate::policy::compat::{Changes, Finding};
 use crate::task::{ModuleName, Portion, Release, TenantName};
@@ -160,6 +160,8 @@ impl Registry {
             let known = rows::component(self.store(), tenant, digest).await?;
             let (content, anew) = (component.clone(), known.is_none());
             self.components().put(digest, content, anew).await?;
+            let _announced = (known.is_none() && !wishes.dry)
+                .then(|| self.announce(coming(tenant, digest, bytes)));
             let subject = (tenant, module);
             let held = self
                 .compiled(subject, digest, known.is_some(), report)
@@ -276,6 +278,15 @@ impl Registry {
             .map(|name| (*name).clone())
             .collect();
         Ok((tasks, imports))
+    }
+}
+
+fn coming(tenant: &TenantName, digest: Digest, bytes: u64) -> ComingComponent {
+    let tenant = tenant.clone();
+    ComingComponent {
+        tenant,
+        digest,
+        bytes,
     }
 }
 

@@ -10,6 +10,21 @@ use tokio::time::Instant;
 /// and almost never for workers.
 const PACE: Duration = Duration::from_millis(50);
 
+/// Reads for how many seconds a worker wants to wait.
+///
+/// # Errors
+/// 400 for a longer wait than there is.
+pub(super) fn span(wait: Option<u64>) -> Result<Duration, Problem> {
+    let wait = wait.unwrap_or_default();
+    match wait <= NEWS_SECONDS {
+        true => Ok(Duration::from_secs(wait)),
+        false => Err(Problem::invalid(
+            format!("wait is {wait}; at most {NEWS_SECONDS} seconds are allowed"),
+            "wait for less, and ask again",
+        )),
+    }
+}
+
 /// A wait for news.
 #[derive(Debug)]
 pub(super) struct Waiting {
@@ -24,17 +39,10 @@ impl Waiting {
     /// # Errors
     /// 400 for a longer one than there is.
     pub(super) fn new(plane: &Plane, wait: Option<u64>) -> Result<Self, Problem> {
-        let wait = wait.unwrap_or_default();
-        if wait > NEWS_SECONDS {
-            return Err(Problem::invalid(
-                format!("wait is {wait}; at most {NEWS_SECONDS} seconds are allowed"),
-                "wait for less, and ask again",
-            ));
-        }
         Ok(Self {
             plane: plane.clone(),
             news: plane.registry.news(),
-            end: Instant::now() + Duration::from_secs(wait),
+            end: Instant::now() + span(wait)?,
         })
     }
 

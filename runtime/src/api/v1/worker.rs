@@ -2,18 +2,18 @@
 //! here, and nowhere else.
 
 use super::caller::Caller;
-use super::news::Waiting;
+use super::news::{self, Waiting};
 use super::sent::{Asked, At, Sent};
 use super::{Plane, Problem, kills, trouble};
 use crate::plane::{
-    CanaryReport, Component, DESCRIBED, DescribeWish, Described, ENDS, ModulesKnown, Noted,
-    OrdersKnown, WORKER_BYTES, WorkerEnds, WorkerModules, WorkerOrders, WorkerPresence,
-    WorkerTenant,
+    CanaryReport, ComingKnown, ComingView, Component, DESCRIBED, DescribeWish, Described, ENDS,
+    ModulesKnown, Noted, OrdersKnown, WORKER_BYTES, WorkerComing, WorkerEnds, WorkerModules,
+    WorkerOrders, WorkerPresence, WorkerTenant,
 };
 use crate::platform::Tenant;
 use crate::policy::access::Action;
 use crate::policy::canary::Ends;
-use crate::registry::{CanaryEnds, Digest};
+use crate::registry::{CanaryEnds, Coming, Digest};
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, header};
@@ -25,6 +25,7 @@ pub(super) fn router() -> OpenApiRouter<Plane> {
     OpenApiRouter::new()
         .routes(routes!(modules))
         .routes(routes!(orders))
+        .routes(routes!(coming))
         .routes(routes!(describe))
         .routes(routes!(component))
         .routes(routes!(seen))
@@ -148,6 +149,45 @@ fn tenant(tenant: Tenant) -> WorkerTenant {
     }
 }
 
+/// Tells which components are being pushed
+///
+/// At once where the worker has heard another number, else when one is announced or the wait
+/// is over. Each may still be refused: it is there to be compiled beside the control plane,
+/// and runs nowhere before a module points to it.
+#[utoipa::path(
+    get,
+    path = "/v1/worker/coming",
+    tag = "worker",
+    operation_id = "follow_coming",
+    params(ComingKnown),
+    responses((status = 200, description = "All that are being pushed now", body = WorkerComing)),
+)]
+async fn coming(
+    State(plane): State<Plane>,
+    caller: Caller,
+    Asked(known): Asked<ComingKnown>,
+) -> Result<Json<WorkerComing>, Problem> {
+    caller.may(Action::Serve)?;
+    let wait = news::span(known.wait)?;
+    let mut coming = plane.registry.coming();
+    let is_news = |now: &Coming| known.number != Some(now.number);
+    let heard = tokio::select! {
+        heard = coming.wait_for(is_news) => heard.ok().map(|now| now.clone()),
+        () = tokio::time::sleep(wait) => None,
+        () = plane.shutdown.stopping() => None,
+    };
+    let now = heard.unwrap_or_else(|| coming.borrow().clone());
+    let components = now.components.into_iter().map(|one| ComingView {
+        tenant: one.tenant,
+        digest: one.digest.to_string(),
+        bytes: one.bytes,
+    });
+    Ok(Json(WorkerComing {
+        number: now.number,
+        components: components.collect(),
+    }))
+}
+
 /// Tells what components say about themselves
 #[utoipa::path(
     post,
@@ -192,9 +232,11 @@ async fn component(
     caller.may(Action::Serve)?;
     let nobody = || Problem::not_found("component", &text);
     let digest: Digest = text.parse().map_err(|_| nobody())?;
-    let known = plane.registry.descriptions(&[digest]).await;
-    if known.map_err(trouble::registry)?.is_empty() {
-        return Err(nobody());
+    if !plane.registry.is_coming(digest) {
+        let known = plane.registry.descriptions(&[digest]).await;
+        if known.map_err(trouble::registry)?.is_empty() {
+            return Err(nobody());
+        }
     }
     let bytes = plane.registry.component(digest).await;
     let bytes = bytes.map_err(trouble::registry)?;

@@ -196,11 +196,16 @@ impl Follower {
     }
 
     async fn fetch(&self, copy: &ModuleCopy, component: ComponentView) -> Result<Fetched, NotHad> {
-        self.0.registry.expect(copy, &component).await?;
-        let digits = component.digest.trim_start_matches("sha256:");
-        let ask = self.0.remote.get(&["v1", "worker", "components", digits]);
-        let most = component.bytes.min(UPLOAD_BYTES);
-        let bytes = ask.within(FETCH).bytes(most).await?;
+        let bytes = match self.0.registry.prepared(&component).await? {
+            Some(bytes) => bytes,
+            None => {
+                self.0.registry.expect(copy, &component).await?;
+                let digits = component.digest.trim_start_matches("sha256:");
+                let ask = self.0.remote.get(&["v1", "worker", "components", digits]);
+                let most = component.bytes.min(UPLOAD_BYTES);
+                ask.within(FETCH).bytes(most).await?
+            }
+        };
         Ok(self.0.registry.take(component, bytes).await?)
     }
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 impl Registry {
     /// Makes room for so many bytes more, or says that there is none.
-    pub(super) async fn make_room(
+    pub(in crate::registry) async fn make_room(
         &self,
         bytes: u64,
         needed: &HashSet<Digest>,

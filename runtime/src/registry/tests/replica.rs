@@ -49,7 +49,7 @@ async fn lacking(plane: &House, worker: &House, copy: &ModuleCopy) -> Vec<Compon
 }
 
 /// Follows all of a control plane.
-async fn follow(plane: &House, worker: &House) -> Followed {
+pub(super) async fn follow(plane: &House, worker: &House) -> Followed {
     let copy = read(plane).await;
     let mut fetched = Vec::new();
     for one in lacking(plane, worker, &copy).await {

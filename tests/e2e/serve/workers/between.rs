@@ -6,8 +6,8 @@ use crate::{stage, success};
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use support::until;
 
 /// What becomes of components on their way.
@@ -17,8 +17,8 @@ struct Way {
     lies: AtomicBool,
     /// None arrives.
     is_shut: AtomicBool,
-    /// How many were asked for.
-    asked: AtomicUsize,
+    /// What was asked for, method and path.
+    asked: Mutex<Vec<String>>,
 }
 
 /// Hands requests on to a control plane.
@@ -35,14 +35,28 @@ fn between(plane: SocketAddr, way: &Arc<Way>) -> SocketAddr {
     address
 }
 
+impl Way {
+    fn note(&self, request: &[u8]) {
+        let request = String::from_utf8_lossy(request);
+        let line = request.lines().next().unwrap_or_default();
+        self.asked.lock().expect("no panic").push(line.to_owned());
+    }
+
+    /// How often something was asked for.
+    fn times(&self, what: &str) -> usize {
+        let asked = self.asked.lock().expect("no panic");
+        asked.iter().filter(|line| line.contains(what)).count()
+    }
+}
+
 fn hand_on(mut stream: TcpStream, plane: SocketAddr, way: &Way) {
     stream.set_read_timeout(Some(ANSWER)).expect("a timeout");
     let Some(request) = request(&mut stream) else {
         return;
     };
+    way.note(&request);
     let mut answer = exchange(plane, &request);
     if request.starts_with(b"GET /v1/worker/components/") {
-        way.asked.fetch_add(1, Ordering::SeqCst);
         until("the way is open", || {
             (!way.is_shut.load(Ordering::SeqCst)).then_some(())
         });
@@ -106,6 +120,44 @@ fn a_component_that_is_changed_on_its_way_never_runs() {
 }
 
 #[test]
+fn a_worker_is_prepared_for_what_is_being_pushed_and_runs_nothing_that_was_refused() {
+    let control = Control::start(stage());
+    let way = Arc::new(Way::default());
+    let proxy = between(control.plane.address, &way);
+    let follower = control
+        .follower()
+        .with("server", &format!("http://{proxy}"));
+    let _first = control.push("default", "text", "text");
+    let worker = follower.server(&["worker"]);
+    let artifacts = || {
+        let files = std::fs::read_dir(follower.data().join("artifacts"));
+        files.expect("a folder").count()
+    };
+    let other = std::fs::read(follower.component("flaky")).expect("a component");
+    let mut number = 0_u8;
+    // One that is compiled before the worker has heard of it is gone by then.
+    until("the worker is prepared for one", || {
+        number += 1;
+        // A section that nothing reads: nobody has compiled this one before.
+        let section = [0, 3, 1, b'n', number];
+        let what = "PUT /v1/tenants/default/modules/text";
+        let pushed = [&other[..], &section].concat();
+        let (status, answer) = control.send(what, "application/wasm", &pushed);
+        assert_eq!(status, 409, "{answer}");
+        (artifacts() > 1).then_some(())
+    });
+    let odd = control.push("default", "odd", "odd");
+    until("it is loaded", || {
+        worker.log().contains("loaded odd 1").then_some(())
+    });
+    let digest = odd["digest"].as_str().unwrap_or_default();
+    let digits = digest.trim_start_matches("sha256:");
+    assert_eq!(way.times(digits), 1, "it comes once: {odd}");
+    let client = follower.with("server", "").with("token", "");
+    success(&client.call("text.echo", "[1]"));
+}
+
+#[test]
 fn a_rollback_does_not_wait_for_a_component_that_is_on_its_way() {
     let control = Control::start(stage());
     let way = Arc::new(Way::default());
@@ -125,12 +177,14 @@ fn a_rollback_does_not_wait_for_a_component_that_is_on_its_way() {
     };
     runs("FAILURE");
     way.is_shut.store(true, Ordering::SeqCst);
-    let before = way.asked.load(Ordering::SeqCst);
+    // It is asked for once it is published, whether or not it was announced before.
+    let described = "POST /v1/worker/components ";
+    let before = way.times(described);
     std::thread::scope(|scope| {
         // It waits until workers have it, and so does a rollback.
         scope.spawn(|| control.push("default", "numbers", "numbers"));
         until("the component is on its way", || {
-            (way.asked.load(Ordering::SeqCst) > before).then_some(())
+            (way.times(described) > before).then_some(())
         });
         let rollback = "POST /v1/tenants/default/modules/text/rollback";
         scope.spawn(|| control.ask(rollback, &json!({"version": 1})));

@@ -1,7 +1,9 @@
 //! What workers follow, fetch and tell over HTTP.
 
 use crate::api::v1::stand::Stand;
-use crate::plane::{Code, Described, Pushed, WorkerModules, WorkerOrders, WorkerPresence};
+use crate::plane::{
+    Code, Described, Pushed, WorkerComing, WorkerModules, WorkerOrders, WorkerPresence,
+};
 use crate::task::Scope;
 use serde_json::json;
 use std::time::Duration;
@@ -9,9 +11,10 @@ use std::time::Duration;
 /// Far longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
 
-const PATHS: [&str; 7] = [
+const PATHS: [&str; 8] = [
     "GET /v1/worker/modules",
     "GET /v1/worker/orders",
+    "GET /v1/worker/coming",
     "POST /v1/worker/components",
     "GET /v1/worker/components/0000000000000000000000000000000000000000000000000000000000000000",
     "POST /v1/worker/presence",
@@ -54,6 +57,33 @@ async fn workers_alone_follow_and_a_workers_token_does_nothing_else() {
         let answer = stand.json(&worker, what, json!({})).await;
         assert_eq!(answer.code(), code, "{what}");
     }
+}
+
+#[tokio::test]
+async fn a_worker_hears_of_a_push_before_it_is_published() {
+    let stand = Stand::new().await;
+    let worker = stand.token(Scope::Worker, None).await;
+    let path = "/v1/worker/coming?wait=30";
+    let first: WorkerComing = stand.get(&worker, path).await.read();
+    assert_eq!((first.number, first.components.len()), (0, 0));
+    let path = format!("{path}&number=0");
+    let (told, pushed) = tokio::time::timeout(
+        LONG,
+        futures::future::join(
+            stand.get(&worker, &path),
+            stand.push(&stand.operator, "acme", "images", "a"),
+        ),
+    )
+    .await
+    .unwrap();
+    let (told, pushed): (WorkerComing, Pushed) = (told.read(), pushed.read());
+    assert_eq!((told.number, told.components.len()), (1, 1));
+    let one = &told.components[0];
+    assert_eq!((one.tenant.as_str(), &one.digest), ("acme", &pushed.digest));
+    let past: WorkerComing = stand.get(&worker, "/v1/worker/coming").await.read();
+    assert_eq!((past.number, past.components.len()), (1, 0));
+    let long = stand.get(&worker, "/v1/worker/coming?wait=31").await;
+    assert_eq!(long.code(), Code::InvalidRequest);
 }
 
 #[tokio::test]
