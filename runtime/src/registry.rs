@@ -77,6 +77,8 @@ struct Inner {
     components: Components,
     describing: Semaphore,
     board: watch::Sender<Coming>,
+    /// Held by whoever removes files of a replica, or points to them.
+    shrinking: tokio::sync::Mutex<()>,
 }
 
 /// A module and its current version.
@@ -173,6 +175,7 @@ impl Registry {
             components,
             describing,
             board: watch::Sender::default(),
+            shrinking: tokio::sync::Mutex::default(),
         };
         Ok(Self(Arc::new(inner), None))
     }
@@ -331,6 +334,10 @@ impl Registry {
 
     fn board(&self) -> &watch::Sender<Coming> {
         &self.0.board
+    }
+
+    fn shrinking(&self) -> &tokio::sync::Mutex<()> {
+        &self.0.shrinking
     }
 
     fn clock(&self) -> &Clock {

@@ -15,11 +15,12 @@ mod tenants;
 
 use super::{App, StartError, remote};
 use crate::plane::WorkerTenant;
-use crate::registry::{Registry, Resolver, Store, tenants_known};
+use crate::registry::{Digest, Registry, Resolver, Store, tenants_known};
 use crate::remote::{Remote, RemoteError};
 use crate::shutdown::Shutdown;
 use crate::telemetry::Metrics;
 use away::{Away, Say};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -50,6 +51,10 @@ struct Inner {
     tenants: watch::Sender<Arc<[WorkerTenant]>>,
     away: Mutex<Away>,
     metrics: Arc<Metrics>,
+    /// The components of what is published.
+    published: watch::Sender<HashSet<Digest>>,
+    /// Held by whoever fetches a component.
+    fetching: tokio::sync::Mutex<()>,
 }
 
 impl App {
@@ -113,6 +118,8 @@ impl App {
             tenants: watch::Sender::new(tenants),
             away: Mutex::default(),
             metrics: Arc::clone(metrics),
+            published: watch::Sender::default(),
+            fetching: tokio::sync::Mutex::default(),
         }));
         beside.spawn(follower.clone().modules());
         beside.spawn(follower.clone().orders());

@@ -74,7 +74,7 @@ pub struct ComingKnown {
 pub struct WorkerComing {
     /// Moves with every component that is announced; begins anew with the server.
     pub number: u64,
-    /// All that are being pushed now, at most 64.
+    /// All that are being pushed now, at most 8.
     pub components: Vec<ComingView>,
 }
 

@@ -13,9 +13,9 @@ use celeriac_sandbox::UPLOAD_BYTES;
 use std::collections::HashSet;
 use tokio::sync::watch;
 
-/// Most components that are announced at once (64), as many as are described at once; what
-/// comes beyond them is heard of when it is published.
-pub const COMING: usize = 64;
+/// Most components that are announced at once (8), as many as a control plane takes at once;
+/// what comes beyond them is heard of when it is published.
+pub const COMING: usize = 8;
 /// What a refusal calls a component that has no name yet.
 const SUBJECT: &str = "a component that is being pushed";
 
@@ -107,28 +107,26 @@ impl Registry {
         let has = self
             .components()
             .blocking(move |files| Ok(files.has(digest, bytes)));
-        if has.await? && self.components().is_compiled(digest) {
+        if has.await? {
             return Ok(false);
         }
         self.make_room(bytes, &HashSet::from([digest])).await?;
         Ok(true)
     }
 
-    /// Keeps a component that is being pushed, if it is what it is called, and compiles it, so
-    /// that it is loaded at once when it is published.
+    /// Compiles a component that is being pushed and whose bytes are here, so that it is
+    /// loaded at once when it is published.
     ///
     /// # Errors
-    /// [`ReplicaError::Tampered`]; what compiling it brings, [`RegistryError::Refused`] for
-    /// one.
-    pub async fn prepare(
-        &self,
-        coming: &ComingComponent,
-        bytes: Bytes,
-    ) -> Result<(), RegistryError> {
-        let digest = coming.digest;
-        self.keep(digest, bytes).await?;
+    /// [`RegistryError::Damaged`] where they are not here; what compiling it brings,
+    /// [`RegistryError::Refused`] for one.
+    pub async fn prepare(&self, coming: &ComingComponent) -> Result<(), RegistryError> {
+        if self.components().is_compiled(coming.digest) {
+            return Ok(());
+        }
         let subject = (&coming.tenant, SUBJECT);
-        self.components().get(digest, subject).await.map(drop)
+        let held = self.components().get(coming.digest, subject);
+        held.await.map(drop)
     }
 
     /// Returns the bytes of a component that were fetched when it was announced.

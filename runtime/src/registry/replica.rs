@@ -154,7 +154,17 @@ impl Registry {
     /// # Errors
     /// [`RegistryError::Database`], [`RegistryError::Storage`].
     pub async fn lacking(&self, copy: &ModuleCopy) -> Result<Vec<Digest>, RegistryError> {
-        let named = rows::named(self.store()).await?;
+        self.lacking_beside(copy, HashSet::new()).await
+    }
+
+    /// Lists the components that are not here; rows of some come with the pointers.
+    async fn lacking_beside(
+        &self,
+        copy: &ModuleCopy,
+        new: HashSet<Digest>,
+    ) -> Result<Vec<Digest>, RegistryError> {
+        let mut named = rows::named(self.store()).await?;
+        named.extend(new);
         let wanted = copy.components();
         let there = move |files: &super::files::Files| {
             let lacks =
@@ -220,7 +230,10 @@ impl Registry {
     }
 
     /// Keeps the bytes of a component, if they are what it is called.
-    pub(super) async fn keep(&self, digest: Digest, bytes: Bytes) -> Result<(), RegistryError> {
+    ///
+    /// # Errors
+    /// [`ReplicaError::Tampered`], [`RegistryError::Storage`].
+    pub async fn keep(&self, digest: Digest, bytes: Bytes) -> Result<(), RegistryError> {
         let content = bytes.clone();
         let sent = tokio::task::spawn_blocking(move || Digest::of(&content)).await;
         if !sent.is_ok_and(|sent| sent == digest) {
@@ -241,9 +254,10 @@ impl Registry {
     ) -> Result<Followed, RegistryError> {
         let described: Vec<Description> = fetched.into_iter().map(|one| one.0).collect();
         let new: HashSet<Digest> = described.iter().map(|one| one.digest).collect();
-        let lacking = self.lacking(&copy).await?.into_iter();
-        // The files of what was fetched are there, their rows come with the pointers.
-        let lacking = lacking.filter(|digest| !new.contains(digest)).collect();
+        // No file goes between this look and the pointers.
+        let _kept = self.shrinking().lock().await;
+        let lacking = self.lacking_beside(&copy, new).await?;
+        let lacking = lacking.into_iter().collect();
         let before = rows::pointed(self.store()).await?;
         let (goals, mut stuck, missing) = copy.without(&lacking);
         let known = self.far(Part::Modules).await?;

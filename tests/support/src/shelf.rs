@@ -48,9 +48,9 @@ impl Shelf {
         let shelves = components.with_file_name("shelf");
         let folder = shelves.join(stamp(&fs::metadata(program).expect("the program")));
         if !folder.exists() {
-            for old in fs::read_dir(&shelves).into_iter().flatten().flatten() {
+            for old in entries(&shelves).iter().filter(|old| **old != folder) {
                 // Perhaps another test does it at this moment.
-                let _gone = fs::remove_dir_all(old.path());
+                let _gone = fs::remove_dir_all(old);
             }
             fs::create_dir_all(&folder).expect("a folder for copies");
         }

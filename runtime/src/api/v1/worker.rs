@@ -151,8 +151,8 @@ fn tenant(tenant: Tenant) -> WorkerTenant {
 
 /// Tells which components are being pushed
 ///
-/// At once where the worker has heard another number, else when one is announced or the wait
-/// is over. Each may still be refused: it is there to be compiled beside the control plane,
+/// At once where there are some and the worker has heard another number, else when one is
+/// announced or the wait is over. Each may still be refused: it is there to be compiled beside the control plane,
 /// and runs nowhere before a module points to it.
 #[utoipa::path(
     get,
@@ -170,7 +170,11 @@ async fn coming(
     caller.may(Action::Serve)?;
     let wait = news::span(known.wait)?;
     let mut coming = plane.registry.coming();
-    let is_news = |now: &Coming| known.number != Some(now.number);
+    // Another control plane may have told the number, and it has nothing to add.
+    let is_news = |now: &Coming| match known.number {
+        None => true,
+        Some(number) => number != now.number && !now.components.is_empty(),
+    };
     let heard = tokio::select! {
         heard = coming.wait_for(is_news) => heard.ok().map(|now| now.clone()),
         () = tokio::time::sleep(wait) => None,

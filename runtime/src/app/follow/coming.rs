@@ -4,7 +4,7 @@
 use super::backoff::Backoff;
 use super::{ANSWER, Follower, PACE, WAIT};
 use crate::plane::{ComingView, WorkerComing};
-use crate::registry::{ComingComponent, RegistryError};
+use crate::registry::{COMING, ComingComponent, Digest, RegistryError};
 use crate::remote::RemoteError;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -43,7 +43,7 @@ impl Follower {
             // What could not be prepared is not tried again with every other announcement.
             let digests = told.components.iter().map(|one| one.digest.clone());
             let digests: HashSet<String> = digests.collect();
-            for component in told.components {
+            for component in told.components.into_iter().take(COMING) {
                 if seen.contains(&component.digest) {
                     continue;
                 }
@@ -67,6 +67,8 @@ impl Follower {
             .await
     }
 
+    /// Prepares for a component, unless others are published meanwhile: nobody waits for the
+    /// compiler behind what may be refused.
     async fn prepare(&self, component: ComingView) -> Result<(), NotPrepared> {
         let digest = component.digest.parse();
         let coming = ComingComponent {
@@ -74,12 +76,34 @@ impl Follower {
             digest: digest.map_err(|_| NotPrepared::Unreadable)?,
             bytes: component.bytes,
         };
-        if !self.0.registry.wants(&coming).await? {
-            return Ok(());
+        tokio::select! {
+            done = self.fetch_and_compile(&coming) => done,
+            () = self.others(coming.digest) => Ok(()),
         }
-        let digits = component.digest.trim_start_matches("sha256:");
-        let ask = self.0.remote.get(&["v1", "worker", "components", digits]);
-        let bytes = ask.within(FETCH).bytes(coming.bytes).await?;
-        Ok(self.0.registry.prepare(&coming, bytes).await?)
+    }
+
+    /// Waits until something is published, and not this.
+    async fn others(&self, digest: Digest) {
+        let mut published = self.0.published.subscribe();
+        loop {
+            // It is never closed: we have it.
+            let _open = published.changed().await;
+            if !published.borrow_and_update().contains(&digest) {
+                return;
+            }
+        }
+    }
+
+    async fn fetch_and_compile(&self, coming: &ComingComponent) -> Result<(), NotPrepared> {
+        let registry = &self.0.registry;
+        let alone = self.0.fetching.lock().await;
+        if registry.wants(coming).await? {
+            let digits = coming.digest.hex();
+            let ask = self.0.remote.get(&["v1", "worker", "components", &digits]);
+            let bytes = ask.within(FETCH).bytes(coming.bytes).await?;
+            registry.keep(coming.digest, bytes).await?;
+        }
+        drop(alone);
+        Ok(registry.prepare(coming).await?)
     }
 }

@@ -61,7 +61,7 @@ impl Follower {
                 Ok(reached) => {
                     tokio::time::sleep(PACE).await;
                     (known, stuck) = reached;
-                    if stuck == 0 {
+                    if stuck == 0 && known.is_some() {
                         backoff.over();
                     }
                 }
@@ -92,6 +92,8 @@ impl Follower {
         let Some(copy) = ModuleCopy::read(self.url(), told)? else {
             return Ok((known, 0));
         };
+        // Whatever is compiled for a push gives way to what is published.
+        self.0.published.send_replace(copy.digests());
         let lacking = self.0.registry.lacking(&copy).await?;
         let has_begun = !lacking.is_empty() && self.has_modules_of(&copy).await?;
         let mut fetching = pin!(self.fetch_all(&copy, &lacking));
@@ -104,7 +106,8 @@ impl Follower {
             let told = tokio::select! {
                 biased;
                 fetched = &mut fetching => break fetched,
-                told = self.newer(&known) => told,
+                // Whoever begins waits for all that was told.
+                told = self.newer(&known), if has_begun => told,
             };
             (known, is_newest) = (numbers(&told), false);
             match ModuleCopy::read(self.url(), told)? {
@@ -130,13 +133,13 @@ impl Follower {
     async fn newer(&self, known: &Known) -> WorkerModules {
         let (mut known, mut backoff) = (known.clone(), Backoff::default());
         loop {
+            tokio::time::sleep(PACE).await;
             match self.ask_modules(&known, WAIT).await {
                 Ok(told) => {
                     self.answered(PART);
                     if told.modules.is_some() {
                         return told;
                     }
-                    tokio::time::sleep(PACE).await;
                 }
                 Err(error) => {
                     self.failed(PART, &error);
@@ -196,6 +199,8 @@ impl Follower {
     }
 
     async fn fetch(&self, copy: &ModuleCopy, component: ComponentView) -> Result<Fetched, NotHad> {
+        // What is fetched for a push, perhaps this very one, is not fetched again.
+        let _alone = self.0.fetching.lock().await;
         let bytes = match self.0.registry.prepared(&component).await? {
             Some(bytes) => bytes,
             None => {

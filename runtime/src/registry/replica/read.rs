@@ -77,6 +77,12 @@ impl ModuleCopy {
         self.installation == other.installation
     }
 
+    /// Returns the components that it names.
+    #[must_use]
+    pub fn digests(&self) -> HashSet<Digest> {
+        self.bytes.keys().copied().collect()
+    }
+
     /// Returns the components that it names, and the sizes they should have.
     pub(super) fn components(&self) -> HashMap<Digest, u64> {
         self.bytes.clone()

@@ -36,6 +36,7 @@ impl Registry {
         let Some(most) = self.store().room() else {
             return Ok(0);
         };
+        let _alone = self.shrinking().lock().await;
         let mut kept = rows::pointed(self.store()).await?;
         kept.extend(needed);
         let now = self.clock().now();

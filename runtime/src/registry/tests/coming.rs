@@ -1,8 +1,9 @@
 //! Components that are announced while they are pushed, and replicas that prepare for them.
 
 use super::fixture::{House, component, name, tenant, us};
+use super::replica::{follow, replica_error};
 use crate::plane::ComponentView;
-use crate::registry::{COMING, ComingComponent, Digest, RegistryError, ReplicaError, Wishes};
+use crate::registry::{COMING, ComingComponent, Digest, ReplicaError, Wishes};
 use bytes::Bytes;
 
 fn coming(bytes: &Bytes) -> ComingComponent {
@@ -10,13 +11,6 @@ fn coming(bytes: &Bytes) -> ComingComponent {
         tenant: us(),
         digest: Digest::of(bytes),
         bytes: bytes.len() as u64,
-    }
-}
-
-fn replica_error(error: RegistryError) -> ReplicaError {
-    match error {
-        RegistryError::Replica(error) => error,
-        other => panic!("{other}"),
     }
 }
 
@@ -59,7 +53,7 @@ async fn a_push_that_only_looks_is_not_announced() {
 }
 
 #[tokio::test]
-async fn no_more_than_64_components_are_announced_at_once() {
+async fn no_more_than_eight_components_are_announced_at_once() {
     let house = House::open().await;
     let of = |number: usize| coming(&Bytes::from(number.to_string()));
     let announced = (0..=COMING).map(|number| house.registry.announce(of(number)));
@@ -67,10 +61,10 @@ async fn no_more_than_64_components_are_announced_at_once() {
     assert!(announced.pop().unwrap().is_none());
     assert!(announced.iter().all(Option::is_some));
     let now = || house.registry.coming().borrow().clone();
-    assert_eq!((now().number, now().components.len()), (64, COMING));
+    assert_eq!((now().number, now().components.len()), (8, COMING));
     assert!(house.registry.is_coming(of(3).digest));
     drop(announced);
-    assert_eq!((now().number, now().components.len()), (64, 0));
+    assert_eq!((now().number, now().components.len()), (8, 0));
 }
 
 #[tokio::test]
@@ -79,7 +73,12 @@ async fn a_replica_that_is_prepared_neither_fetches_nor_compiles_again() {
     let bytes = component(&["run"], "one");
     let one = coming(&bytes);
     assert!(worker.registry.wants(&one).await.unwrap());
-    worker.registry.prepare(&one, bytes.clone()).await.unwrap();
+    worker
+        .registry
+        .keep(one.digest, bytes.clone())
+        .await
+        .unwrap();
+    worker.registry.prepare(&one).await.unwrap();
     assert!(!worker.registry.wants(&one).await.unwrap());
     assert_eq!(worker.compilations(), 1);
     assert!(worker.registry.modules(&us()).await.unwrap().is_empty());
@@ -87,7 +86,7 @@ async fn a_replica_that_is_prepared_neither_fetches_nor_compiles_again() {
     let described = plane.registry.descriptions(&[one.digest]).await.unwrap();
     let prepared = worker.registry.prepared(&described[0]).await.unwrap();
     assert_eq!(prepared, Some(bytes));
-    super::replica::follow(&plane, &worker).await;
+    follow(&plane, &worker).await;
     let resolver = worker.registry.resolver("w").await.unwrap();
     let task = "images.run".parse().unwrap();
     resolver.resolve(&us(), &task).await.unwrap();
@@ -100,7 +99,7 @@ async fn a_replica_prepares_for_nothing_that_is_another_or_that_it_cannot_keep()
     let one = coming(&bytes);
     let worker = House::replica(bytes.len() as u64).await;
     let other = component(&["run"], "two");
-    let error = worker.registry.prepare(&one, other).await.unwrap_err();
+    let error = worker.registry.keep(one.digest, other).await.unwrap_err();
     let error = replica_error(error);
     assert!(matches!(error, ReplicaError::Tampered { .. }), "{error}");
     assert!(worker.files("components").is_empty());

@@ -71,7 +71,7 @@ async fn version(worker: &House, module: &str) -> Option<u32> {
         .map(|one| one.version)
 }
 
-fn replica_error(error: RegistryError) -> ReplicaError {
+pub(super) fn replica_error(error: RegistryError) -> ReplicaError {
     let told = error.to_string();
     let RegistryError::Replica(error) = error else {
         panic!("{told}");
@@ -448,4 +448,19 @@ async fn more_than_a_control_plane_can_have_is_not_taken() {
     let error = replica_error(error.unwrap_err());
     assert!(error.to_string().contains("10001 kills"), "{error}");
     assert!(worker.registry.all_kills().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_component_that_is_gone_again_is_fetched_again_and_not_pointed_to() {
+    let (plane, worker) = (House::open().await, House::replica(ROOM).await);
+    plane.push_text("images", "one").await;
+    let copy = read(&plane).await;
+    let one = lacking(&plane, &worker, &copy).await.remove(0);
+    let fetched = fetch(&plane, &worker, &copy, one).await.unwrap();
+    for file in worker.files("components") {
+        std::fs::remove_file(file).unwrap();
+    }
+    let followed = worker.registry.follow(copy, vec![fetched]).await.unwrap();
+    assert_eq!((followed.changed, followed.stuck), (0, 1));
+    assert_eq!(follow(&plane, &worker).await, changed(1));
 }

@@ -75,6 +75,7 @@ pub(super) async fn run(
             return Err(record::overtaken(crew, delivery, request).await);
         }
     }
+    story.tell_monitors(crew);
     follow::carry_out(crew, delivery, rest).await?;
     crew.count(&Settlement::Ack);
     settle(crew, delivery, Settlement::Ack, story).await

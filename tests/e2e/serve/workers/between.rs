@@ -8,7 +8,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use support::until;
+use support::{Stage, until};
 
 /// What becomes of components on their way.
 #[derive(Debug, Default)]
@@ -92,6 +92,12 @@ fn request(stream: &mut TcpStream) -> Option<Vec<u8>> {
     Some([line, b"\r\nconnection: close", rest].concat())
 }
 
+/// A component that nobody has compiled before: with a section that nothing reads.
+fn variant(stage: &Stage, component: &str, number: u8) -> Vec<u8> {
+    let bytes = std::fs::read(stage.component(component)).expect("a component");
+    [&bytes[..], &[0, 3, 1, b'n', number]].concat()
+}
+
 #[test]
 fn a_component_that_is_changed_on_its_way_never_runs() {
     let control = Control::start(stage());
@@ -133,16 +139,13 @@ fn a_worker_is_prepared_for_what_is_being_pushed_and_runs_nothing_that_was_refus
         let files = std::fs::read_dir(follower.data().join("artifacts"));
         files.expect("a folder").count()
     };
-    let other = std::fs::read(follower.component("flaky")).expect("a component");
-    let mut number = 0_u8;
+    let mut number = 0;
     // One that is compiled before the worker has heard of it is gone by then.
     until("the worker is prepared for one", || {
         number += 1;
-        // A section that nothing reads: nobody has compiled this one before.
-        let section = [0, 3, 1, b'n', number];
         let what = "PUT /v1/tenants/default/modules/text";
-        let pushed = [&other[..], &section].concat();
-        let (status, answer) = control.send(what, "application/wasm", &pushed);
+        let other = variant(&follower, "flaky", number);
+        let (status, answer) = control.send(what, "application/wasm", &other);
         assert_eq!(status, 409, "{answer}");
         (artifacts() > 1).then_some(())
     });
@@ -155,6 +158,35 @@ fn a_worker_is_prepared_for_what_is_being_pushed_and_runs_nothing_that_was_refus
     assert_eq!(way.times(digits), 1, "it comes once: {odd}");
     let client = follower.with("server", "").with("token", "");
     success(&client.call("text.echo", "[1]"));
+}
+
+#[test]
+fn a_worker_that_begins_has_all_modules_whatever_is_pushed_meanwhile() {
+    let control = Control::start(stage());
+    let way = Arc::new(Way::default());
+    let proxy = between(control.plane.address, &way);
+    let follower = control
+        .follower()
+        .with("server", &format!("http://{proxy}"));
+    let _first = control.push("default", "text", "text");
+    way.is_shut.store(true, Ordering::SeqCst);
+    let worker = std::thread::scope(|scope| {
+        let begins = scope.spawn(|| follower.server(&["worker"]));
+        until("the component is on its way", || {
+            (way.times("GET /v1/worker/components/") > 0).then_some(())
+        });
+        let what = "PUT /v1/tenants/default/modules/text";
+        let second = variant(&follower, "text", 2);
+        let (status, answer) = control.send(what, "application/wasm", &second);
+        assert_eq!(status, 200, "{answer}");
+        way.is_shut.store(false, Ordering::SeqCst);
+        begins.join().expect("it begins")
+    });
+    let client = follower.with("server", "").with("token", "");
+    success(&client.call("text.echo", "[1]"));
+    until("the second is there", || {
+        worker.log().contains("loaded text 2").then_some(())
+    });
 }
 
 #[test]
