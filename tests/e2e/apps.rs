@@ -242,9 +242,10 @@ fn a_schedule_in_a_database_drives_us(broker: &Broker) {
         let runs = apps.run("visits.py", &["runs"]);
         (runs["once"] == json!([0, false])).then_some(())
     });
-    beat.stop();
-    // Beat counts in its database before it sends, and may end between the two:
-    // what it sent is what was in the queue, of which nothing is left.
+    // How it ends is not ours to test: a signal in the middle of its own work with the
+    // database has left it running. Killed, it sends nothing more; it may have counted what
+    // it did not send. What it sent is what was in the queue, of which nothing is left.
+    drop(beat);
     until("nothing waits", || {
         (waiting(&stage, "ticks") == 0).then_some(())
     });

@@ -235,14 +235,14 @@ fn a_task_whose_worker_is_killed_runs_again_and_is_stored_once_in_files() {
         let beside = Beside::new(backend).with("worker.lease", "2s");
         let stage = &beside.stage;
         let first = stage.server(&["worker", "-n", "first@%h"]);
-        let id = stage.send("report.build", &["-a", r#"["Sales", 6, 300]"#]);
+        let id = stage.send("report.build", &["-a", r#"["Sales", 20, 300]"#]);
         support::until("PROGRESS", || {
             (stage.stored(&id)["state"] == "PROGRESS").then_some(())
         });
         first.kill();
         let _second = stage.server(&["worker", "-n", "second@%h"]);
         let ended = stage.ended(&id);
-        assert_eq!(crate::success(&ended)["pages"], 6);
+        assert_eq!(crate::success(&ended)["pages"], 20);
         assert_eq!(ended["deliveries"], 2, "{ended}");
     }
 }

@@ -134,7 +134,7 @@ fn a_task_whose_worker_is_killed_runs_again_from_redis() {
     let beside = Beside::new();
     let stage = &beside.stage;
     let first = stage.server(&["worker", "-n", "first@%h"]);
-    let id = stage.send("report.build", &["-a", r#"["Sales", 6, 300]"#]);
+    let id = stage.send("report.build", &["-a", r#"["Sales", 20, 300]"#]);
     until("PROGRESS", || {
         (stage.stored(&id)["state"] == "PROGRESS").then_some(())
     });
@@ -142,7 +142,7 @@ fn a_task_whose_worker_is_killed_runs_again_from_redis() {
     assert_eq!(beside.redis.cli(0, &["HLEN", "unacked"]), "1");
     let _second = stage.server(&["worker", "-n", "second@%h"]);
     let ended = stage.ended(&id);
-    assert_eq!(success(&ended)["pages"], 6);
+    assert_eq!(success(&ended)["pages"], 20);
     assert_eq!(ended["deliveries"], 2, "{ended}");
     assert_eq!(beside.redis.cli(0, &["HLEN", "unacked"]), "0");
 }

@@ -18,13 +18,13 @@ fn a_task_whose_worker_is_killed_runs_again_and_its_result_arrives() {
     let stage = short_leases();
     stage.push("report");
     let first = stage.server(&["worker", "-n", "first@%h"]);
-    let id = stage.send("report.build", &["-a", r#"["Sales", 6, 300]"#]);
+    let id = stage.send("report.build", &["-a", r#"["Sales", 20, 300]"#]);
     running(&stage, &id, "PROGRESS");
     first.kill();
     assert_eq!(stage.tally().leased, 1);
     let _second = stage.server(&["worker", "-n", "second@%h"]);
     let ended = stage.ended(&id);
-    assert_eq!(success(&ended)["pages"], 6);
+    assert_eq!(success(&ended)["pages"], 20);
     assert_eq!(ended["deliveries"], 2, "{ended}");
     assert!(
         ended["worker"]

@@ -72,14 +72,14 @@ fn a_task_whose_worker_is_killed_runs_again_from_rabbitmq() {
     let (rabbit, redis) = (Rabbit::start(), Redis::start());
     let stage = beside(&rabbit.url(), &redis.url(1)).with("worker.lease", "2s");
     let first = stage.server(&["worker", "-n", "first@%h"]);
-    let id = stage.send("report.build", &["-a", r#"["Sales", 6, 300]"#]);
+    let id = stage.send("report.build", &["-a", r#"["Sales", 20, 300]"#]);
     until("PROGRESS", || {
         (stage.stored(&id)["state"] == "PROGRESS").then_some(())
     });
     first.kill();
     let _second = stage.server(&["worker", "-n", "second@%h"]);
     let ended = stage.ended(&id);
-    assert_eq!(success(&ended)["pages"], 6);
+    assert_eq!(success(&ended)["pages"], 20);
     assert_eq!(ended["deliveries"], 2, "{ended}");
 }
 
@@ -116,13 +116,13 @@ fn a_connection_that_is_cut_comes_back_and_nothing_is_lost() {
     let proxy = Proxy::to(rabbit.port());
     let stage = beside(&rabbit.url_through(proxy.port()), &redis.url(1)).with("worker.lease", "2s");
     let worker = stage.server(&["worker"]);
-    let id = stage.send("report.build", &["-a", r#"["Sales", 6, 300]"#]);
+    let id = stage.send("report.build", &["-a", r#"["Sales", 20, 300]"#]);
     until("PROGRESS", || {
         (stage.stored(&id)["state"] == "PROGRESS").then_some(())
     });
     proxy.cut();
     let ended = stage.ended(&id);
-    assert_eq!(success(&ended)["pages"], 6);
+    assert_eq!(success(&ended)["pages"], 20);
     assert_eq!(
         ended["deliveries"], 2,
         "its lease went with the connection: {ended}"

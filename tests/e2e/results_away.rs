@@ -33,7 +33,7 @@ fn a_result_backend_that_goes_away_while_a_task_runs_gets_its_result_when_it_is_
     let worker = apart.stage.server(&["worker"]);
     let id = apart
         .stage
-        .send("report.build", &["-a", r#"["Sales", 4, 300]"#]);
+        .send("report.build", &["-a", r#"["Sales", 20, 300]"#]);
     until("it runs", || {
         (apart.stage.stored(&id)["state"] == "PROGRESS").then_some(())
     });
@@ -41,7 +41,7 @@ fn a_result_backend_that_goes_away_while_a_task_runs_gets_its_result_when_it_is_
     apart.is_held();
     apart.restart_results();
     let ended = apart.stage.ended(&id);
-    assert_eq!(success(&ended)["pages"], 4);
+    assert_eq!(success(&ended)["pages"], 20);
     assert_eq!(ended["deliveries"], 1, "{ended}");
     apart.settled(0);
     apart.lives(&worker);
@@ -75,7 +75,7 @@ fn a_result_backend_that_answers_nobody_costs_no_lease() {
     let apart = Apart::new();
     let worker = apart.stage.server(&["worker"]);
     // A retry has a record there, whose lease is kept as well.
-    let mut retry = envelope("retry", r#"[["Sales", 4, 300], {}, {}]"#);
+    let mut retry = envelope("retry", r#"[["Sales", 20, 300], {}, {}]"#);
     retry["headers"]["task"] = json!("report.build");
     retry["headers"]["retries"] = json!(1);
     apart.post(&retry);
@@ -87,7 +87,7 @@ fn a_result_backend_that_answers_nobody_costs_no_lease() {
     apart.is_held();
     results.thaw();
     let ended = apart.stage.ended("retry");
-    assert_eq!(success(&ended)["pages"], 4);
+    assert_eq!(success(&ended)["pages"], 20);
     assert_eq!(ended["deliveries"], 1, "{ended}");
     apart.settled(0);
     apart.lives(&worker);

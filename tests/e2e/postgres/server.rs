@@ -99,7 +99,7 @@ fn a_postgres_server_that_does_not_answer_holds_back_what_is_not_stored() {
     let (from, to) = (postgres.port().to_string(), proxy.port().to_string());
     let stage = beside(&redis, &postgres.url().replace(&from, &to));
     let worker = stage.server(&["worker"]);
-    let id = stage.send("report.build", &["-a", r#"["Sales", 4, 400]"#]);
+    let id = stage.send("report.build", &["-a", r#"["Sales", 20, 400]"#]);
     until("PROGRESS", || {
         (stage.stored(&id)["state"] == "PROGRESS").then_some(())
     });
@@ -111,7 +111,7 @@ fn a_postgres_server_that_does_not_answer_holds_back_what_is_not_stored() {
     });
     assert_eq!(over(&postgres), 0);
     proxy.go_on();
-    assert_eq!(success(&stage.ended(&id))["pages"], 4);
+    assert_eq!(success(&stage.ended(&id))["pages"], 20);
     assert_eq!(worker.stop().code, Some(0));
 }
 
@@ -120,14 +120,14 @@ fn two_workers_share_a_postgres_database_and_a_killed_one_is_followed() {
     let (redis, postgres) = (Redis::start(), Postgres::start());
     let stage = beside(&redis, &postgres.url()).with("worker.lease", "2s");
     let first = stage.server(&["worker", "-n", "first@%h"]);
-    let id = stage.send("report.build", &["-a", r#"["Sales", 6, 300]"#]);
+    let id = stage.send("report.build", &["-a", r#"["Sales", 20, 300]"#]);
     until("PROGRESS", || {
         (stage.stored(&id)["state"] == "PROGRESS").then_some(())
     });
     let _second = stage.server(&["worker", "-n", "second@%h"]);
     first.kill();
     let ended = stage.ended(&id);
-    assert_eq!(success(&ended)["pages"], 6);
+    assert_eq!(success(&ended)["pages"], 20);
     assert_eq!(ended["deliveries"], 2, "{ended}");
 }
 

@@ -42,7 +42,7 @@ fn a_server_that_dies_and_comes_back_has_lost_nothing() {
     let (mut server, redis) = (RabbitServer::start(), Redis::start());
     let stage = beside(&server.url(), &redis);
     let worker = stage.server(&["worker", "-c", "1"]);
-    let running = stage.send("report.build", &["-a", r#"["Sales", 4, 300]"#]);
+    let running = stage.send("report.build", &["-a", r#"["Sales", 20, 300]"#]);
     let parked = stage.send(
         "text.word_count",
         &["-a", r#"["a b c"]"#, "--countdown", "3s"],
@@ -56,7 +56,7 @@ fn a_server_that_dies_and_comes_back_has_lost_nothing() {
     until("red", || (health() == Some(503)).then_some(()));
     server.restart();
     until("green", || (health() == Some(200)).then_some(()));
-    assert_eq!(success(&stage.ended(&running))["pages"], 4);
+    assert_eq!(success(&stage.ended(&running))["pages"], 20);
     assert_eq!(*success(&stage.ended(&waiting)), 2);
     assert_eq!(*success(&stage.ended(&parked)), 3);
 }

@@ -4,7 +4,8 @@ use super::{BrokerError, Delivery, FETCH_BYTES, FETCH_MESSAGES, Inner, SYSTEM, s
 use crate::broker::Settlement;
 use crate::celery::envelope::Envelope;
 use jiff::Timestamp;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
@@ -35,22 +36,59 @@ impl Takers {
     }
 }
 
+/// What somebody waits for. Who goes away after it was sent and before it was looked at
+/// leaves it to `unheard`.
+struct Answer<T, F: FnMut(T)> {
+    sent: oneshot::Receiver<T>,
+    unheard: F,
+}
+
+impl<T, F: FnMut(T)> Answer<T, F> {
+    async fn heard(mut self) -> Option<T> {
+        (&mut self.sent).await.ok()
+    }
+}
+
+impl<T, F: FnMut(T)> Drop for Answer<T, F> {
+    fn drop(&mut self) {
+        // From now on its sender hears that nobody waits.
+        self.sent.close();
+        if let Ok(sent) = self.sent.try_recv() {
+            (self.unheard)(sent);
+        }
+    }
+}
+
 /// Takes what is there right now. Cancel-safe: what nobody waits for any more
 /// is given back.
 pub(super) async fn take(inner: &Arc<Inner>, queues: &[String], max: usize) -> Taken {
-    let (answer, taken) = oneshot::channel();
+    let (answer, sent) = oneshot::channel();
+    // Held weakly, so that the broker and its takers end together.
     let (taker, queues) = (Arc::downgrade(inner), queues.to_vec());
-    inner.takers.spawn(async move {
-        // Held weakly, so that the broker and its takers end together.
-        let Some(taker) = taker.upgrade() else {
-            return;
-        };
-        let taken = taker.take(&queues, max).await;
-        if let Err(Ok(unwanted)) = answer.send(taken) {
-            taker.give_up(unwanted).await;
+    inner.takers.spawn({
+        let taker = Weak::clone(&taker);
+        async move {
+            let Some(taker) = taker.upgrade() else {
+                return;
+            };
+            let taken = taker.take(&queues, max).await;
+            if let Err(Ok(unwanted)) = answer.send(taken) {
+                taker.give_up(unwanted).await;
+            }
         }
     });
-    taken.await.unwrap_or_else(|_| closed())
+    let unheard = |taken: Taken| {
+        // Where the runtime ends, the leases lapse.
+        if let (Ok(unwanted), Some(taker), Ok(_)) = (taken, taker.upgrade(), Handle::try_current())
+        {
+            let giver = Arc::clone(&taker);
+            taker
+                .takers
+                .spawn(async move { giver.give_up(unwanted).await });
+        }
+    };
+    let taken = Answer { sent, unheard }.heard().await;
+    taken.unwrap_or_else(closed)
 }
 
 /// Does work that goes on to its end when its caller goes away.
@@ -139,5 +177,39 @@ impl Inner {
                 tracing::warn!(%error, "a message that nobody waited for comes back with its lease");
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sends an answer to somebody who goes away before or after looking at it.
+    async fn left(looks: bool) -> (Option<u8>, Vec<u8>) {
+        let (answer, sent) = oneshot::channel();
+        let (mut heard, mut unheard) = (None, Vec::new());
+        let waiting = Answer {
+            sent,
+            unheard: |answer| unheard.push(answer),
+        };
+        answer.send(7).unwrap();
+        match looks {
+            true => heard = waiting.heard().await,
+            false => drop(waiting),
+        }
+        (heard, unheard)
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_came_as_its_waiter_left_goes_back_and_one_that_was_heard_does_not() {
+        assert_eq!(left(false).await, (None, vec![7]));
+        assert_eq!(left(true).await, (Some(7), Vec::new()));
+        let (answer, sent) = oneshot::channel();
+        let waiting = Answer {
+            sent,
+            unheard: |_: u8| {},
+        };
+        drop(waiting);
+        assert_eq!(answer.send(7), Err(7), "its sender keeps it");
     }
 }
