@@ -5,11 +5,10 @@
 //! fetched and compiled once it is published.
 
 use super::digest::Digest;
-use super::{Registry, RegistryError, ReplicaError};
+use super::{Registry, RegistryError};
 use crate::plane::ComponentView;
 use crate::task::TenantName;
 use bytes::Bytes;
-use celeriac_sandbox::UPLOAD_BYTES;
 use std::collections::HashSet;
 use tokio::sync::watch;
 
@@ -91,26 +90,18 @@ impl Registry {
     /// room for them.
     ///
     /// # Errors
-    /// [`ReplicaError::TooLarge`], [`ReplicaError::Full`]; [`RegistryError::Storage`],
-    /// [`RegistryError::Database`].
+    /// [`TooLarge`](super::ReplicaError::TooLarge), [`Full`](super::ReplicaError::Full);
+    /// [`RegistryError::Storage`], [`RegistryError::Database`].
     pub async fn wants(&self, coming: &ComingComponent) -> Result<bool, RegistryError> {
         let (digest, bytes) = (coming.digest, coming.bytes);
-        if bytes > UPLOAD_BYTES {
-            let most = UPLOAD_BYTES;
-            return Err(ReplicaError::TooLarge {
-                digest,
-                bytes,
-                most,
-            }
-            .into());
-        }
         let has = self
             .components()
             .blocking(move |files| Ok(files.has(digest, bytes)));
         if has.await? {
             return Ok(false);
         }
-        self.make_room(bytes, &HashSet::from([digest])).await?;
+        let needed = HashSet::from([digest]);
+        self.make_room((digest, bytes), &needed).await?;
         Ok(true)
     }
 
@@ -140,10 +131,6 @@ impl Registry {
         let Ok(digest) = component.digest.parse::<Digest>() else {
             return Ok(None);
         };
-        let read = self.components().blocking(move |files| {
-            let bytes = files.component(digest, UPLOAD_BYTES)?;
-            Ok(bytes.filter(|bytes| Digest::of(bytes) == digest))
-        });
-        Ok(read.await?.map(Bytes::from))
+        self.components().found(digest).await
     }
 }

@@ -291,18 +291,20 @@ impl Components {
 
     /// Reads a component's bytes, which must be those its digest names.
     pub(super) async fn component(&self, digest: Digest) -> Result<Bytes, RegistryError> {
+        let found = self.found(digest).await?;
+        found.ok_or(RegistryError::Damaged { digest })
+    }
+
+    /// Reads a component's bytes, if they are there and those its digest names.
+    pub(super) async fn found(&self, digest: Digest) -> Result<Option<Bytes>, RegistryError> {
         if let Some(bucket) = self.store.bucket() {
-            let bytes = Box::pin(bucket.get(digest, UPLOAD_BYTES)).await?;
-            return bytes.ok_or(RegistryError::Damaged { digest });
+            return Ok(Box::pin(bucket.get(digest, UPLOAD_BYTES)).await?);
         }
         let read = move |files: &Files| {
             let bytes = files.component(digest, UPLOAD_BYTES)?;
             Ok(bytes.filter(|bytes| Digest::of(bytes) == digest))
         };
-        let bytes = self.blocking(read).await?;
-        bytes
-            .map(Bytes::from)
-            .ok_or(RegistryError::Damaged { digest })
+        Ok(self.blocking(read).await?.map(Bytes::from))
     }
 
     /// Seals and stores native code, and returns it with its seal.

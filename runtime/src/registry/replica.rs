@@ -19,7 +19,7 @@ use super::store::Store;
 use super::{Registry, RegistryError};
 use crate::plane::{ComponentView, KillKind, KillView, WorkerTenant};
 use bytes::Bytes;
-use celeriac_sandbox::{TaskInfo, UPLOAD_BYTES};
+use celeriac_sandbox::TaskInfo;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -187,17 +187,8 @@ impl Registry {
         copy: &ModuleCopy,
         component: &ComponentView,
     ) -> Result<(), RegistryError> {
-        let digest = digest(component)?;
-        if component.bytes > UPLOAD_BYTES {
-            return Err(ReplicaError::TooLarge {
-                digest,
-                bytes: component.bytes,
-                most: UPLOAD_BYTES,
-            }
-            .into());
-        }
-        let needed = copy.components().keys().copied().collect();
-        self.make_room(component.bytes, &needed).await
+        let subject = (digest(component)?, component.bytes);
+        self.make_room(subject, &copy.digests()).await
     }
 
     /// Keeps a component that was fetched, if it is what it is called.

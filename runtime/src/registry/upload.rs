@@ -160,8 +160,14 @@ impl Registry {
             let known = rows::component(self.store(), tenant, digest).await?;
             let (content, anew) = (component.clone(), known.is_none());
             self.components().put(digest, content, anew).await?;
-            let _announced = (known.is_none() && !wishes.dry)
-                .then(|| self.announce(coming(tenant, digest, bytes)));
+            let _announced = match known.is_none() && !wishes.dry {
+                true => self.announce(ComingComponent {
+                    tenant: tenant.clone(),
+                    digest,
+                    bytes,
+                }),
+                false => None,
+            };
             let subject = (tenant, module);
             let held = self
                 .compiled(subject, digest, known.is_some(), report)
@@ -278,15 +284,6 @@ impl Registry {
             .map(|name| (*name).clone())
             .collect();
         Ok((tasks, imports))
-    }
-}
-
-fn coming(tenant: &TenantName, digest: Digest, bytes: u64) -> ComingComponent {
-    let tenant = tenant.clone();
-    ComingComponent {
-        tenant,
-        digest,
-        bytes,
     }
 }
 

@@ -28,8 +28,7 @@ pub(crate) struct Begun {
 }
 
 impl Begun {
-    /// Notes a push, after which the folder is as it is now. What it was before is
-    /// forgotten where anything but pushes changed it.
+    /// Notes a push, after which the folder is as it is now.
     fn pushed(&mut self, push: String, data: &Path) {
         self.pushes.push(push);
         self.files = listing(data);

@@ -152,8 +152,8 @@ fn tenant(tenant: Tenant) -> WorkerTenant {
 /// Tells which components are being pushed
 ///
 /// At once where there are some and the worker has heard another number, else when one is
-/// announced or the wait is over. Each may still be refused: it is there to be compiled beside the control plane,
-/// and runs nowhere before a module points to it.
+/// announced or the wait is over. Each may still be refused: it is there to be compiled
+/// beside the control plane, and runs nowhere before a module points to it.
 #[utoipa::path(
     get,
     path = "/v1/worker/coming",

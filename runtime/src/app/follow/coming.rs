@@ -9,9 +9,6 @@ use crate::remote::RemoteError;
 use std::collections::HashSet;
 use std::time::Duration;
 
-/// Longest time for a component to come (30 s): what takes longer comes once it is published.
-const FETCH: Duration = Duration::from_secs(30);
-
 /// Why a worker is not prepared for a component.
 #[derive(Debug, thiserror::Error)]
 enum NotPrepared {
@@ -98,9 +95,7 @@ impl Follower {
         let registry = &self.0.registry;
         let alone = self.0.fetching.lock().await;
         if registry.wants(coming).await? {
-            let digits = coming.digest.hex();
-            let ask = self.0.remote.get(&["v1", "worker", "components", &digits]);
-            let bytes = ask.within(FETCH).bytes(coming.bytes).await?;
+            let bytes = self.bytes(&coming.digest.to_string(), coming.bytes).await?;
             registry.keep(coming.digest, bytes).await?;
         }
         drop(alone);

@@ -5,6 +5,7 @@ use super::{ANSWER, Follower, PACE, WAIT};
 use crate::plane::{ComponentView, DescribeWish, Described, WorkerModules};
 use crate::registry::{Digest, Fetched, ModuleCopy, RegistryError};
 use crate::remote::RemoteError;
+use bytes::Bytes;
 use celeriac_sandbox::UPLOAD_BYTES;
 use std::pin::pin;
 use std::time::Duration;
@@ -89,6 +90,7 @@ impl Follower {
     /// how far that is, and how many modules could not be followed.
     async fn copy(&self, told: WorkerModules) -> Result<(Known, usize), RegistryError> {
         let mut known = numbers(&told);
+        let installation = told.installation.clone();
         let Some(copy) = ModuleCopy::read(self.url(), told)? else {
             return Ok((known, 0));
         };
@@ -111,7 +113,7 @@ impl Follower {
             };
             (known, is_newest) = (numbers(&told), false);
             match ModuleCopy::read(self.url(), told)? {
-                Some(newer) if newer.is_like(&copy) => newest = newer,
+                Some(newer) if newer.is_of(&installation) => newest = newer,
                 _ => return Ok((None, 0)),
             }
         };
@@ -205,12 +207,16 @@ impl Follower {
             Some(bytes) => bytes,
             None => {
                 self.0.registry.expect(copy, &component).await?;
-                let digits = component.digest.trim_start_matches("sha256:");
-                let ask = self.0.remote.get(&["v1", "worker", "components", digits]);
-                let most = component.bytes.min(UPLOAD_BYTES);
-                ask.within(FETCH).bytes(most).await?
+                self.bytes(&component.digest, component.bytes).await?
             }
         };
         Ok(self.0.registry.take(component, bytes).await?)
+    }
+
+    /// Returns the bytes of a component, `most` of them.
+    pub(super) async fn bytes(&self, digest: &str, most: u64) -> Result<Bytes, RemoteError> {
+        let digits = digest.trim_start_matches("sha256:");
+        let ask = self.0.remote.get(&["v1", "worker", "components", digits]);
+        ask.within(FETCH).bytes(most.min(UPLOAD_BYTES)).await
     }
 }

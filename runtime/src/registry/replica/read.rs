@@ -71,12 +71,6 @@ impl ModuleCopy {
         self.installation == installation
     }
 
-    /// Tells whether it is of the same installation as another.
-    #[must_use]
-    pub fn is_like(&self, other: &Self) -> bool {
-        self.installation == other.installation
-    }
-
     /// Returns the components that it names.
     #[must_use]
     pub fn digests(&self) -> HashSet<Digest> {

@@ -7,17 +7,26 @@ use crate::registry::files::{Files, Found, Kind};
 use crate::registry::garbage::{FOREIGN_ARTIFACT_KEPT, GRACE};
 use crate::registry::rows::{self, Unlist};
 use crate::registry::{Registry, RegistryError};
+use celeriac_sandbox::UPLOAD_BYTES;
 use jiff::Timestamp;
 use std::collections::HashSet;
 use std::time::Duration;
 
 impl Registry {
-    /// Makes room for so many bytes more, or says that there is none.
+    /// Makes room for a component of so many bytes, or says that there is none.
     pub(in crate::registry) async fn make_room(
         &self,
-        bytes: u64,
+        (digest, bytes): (Digest, u64),
         needed: &HashSet<Digest>,
     ) -> Result<(), RegistryError> {
+        if bytes > UPLOAD_BYTES {
+            return Err(ReplicaError::TooLarge {
+                digest,
+                bytes,
+                most: UPLOAD_BYTES,
+            }
+            .into());
+        }
         let most = self.store().room().unwrap_or(u64::MAX);
         let left = self.shrink(bytes, needed).await?;
         match left.saturating_add(bytes) <= most {

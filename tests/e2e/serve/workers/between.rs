@@ -6,17 +6,22 @@ use crate::{stage, success};
 use serde_json::json;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use support::{Stage, until};
+
+/// How the request for a component begins.
+const COMPONENT: &str = "GET /v1/worker/components/";
 
 /// What becomes of components on their way.
 #[derive(Debug, Default)]
 struct Way {
     /// A bit of each is changed.
     lies: AtomicBool,
-    /// None arrives.
+    /// Some do not arrive.
     is_shut: AtomicBool,
+    /// How many of those that are asked for from now on.
+    held: AtomicUsize,
     /// What was asked for, method and path.
     asked: Mutex<Vec<String>>,
 }
@@ -36,6 +41,23 @@ fn between(plane: SocketAddr, way: &Arc<Way>) -> SocketAddr {
 }
 
 impl Way {
+    /// Keeps so many components on their way until it is open again.
+    fn shut(&self, number: usize) {
+        self.held.store(number, Ordering::SeqCst);
+        self.is_shut.store(true, Ordering::SeqCst);
+    }
+
+    fn open(&self) {
+        self.held.store(0, Ordering::SeqCst);
+        self.is_shut.store(false, Ordering::SeqCst);
+    }
+
+    fn holds(&self) -> bool {
+        let one_less = |number: usize| number.checked_sub(1);
+        let order = Ordering::SeqCst;
+        self.held.fetch_update(order, order, one_less).is_ok()
+    }
+
     fn note(&self, request: &[u8]) {
         let request = String::from_utf8_lossy(request);
         let line = request.lines().next().unwrap_or_default();
@@ -56,9 +78,10 @@ fn hand_on(mut stream: TcpStream, plane: SocketAddr, way: &Way) {
     };
     way.note(&request);
     let mut answer = exchange(plane, &request);
-    if request.starts_with(b"GET /v1/worker/components/") {
+    if request.starts_with(COMPONENT.as_bytes()) {
+        let holds = way.holds();
         until("the way is open", || {
-            (!way.is_shut.load(Ordering::SeqCst)).then_some(())
+            (!holds || !way.is_shut.load(Ordering::SeqCst)).then_some(())
         });
         if way.lies.load(Ordering::SeqCst)
             && let Some(last) = answer.last_mut()
@@ -98,15 +121,20 @@ fn variant(stage: &Stage, component: &str, number: u8) -> Vec<u8> {
     [&bytes[..], &[0, 3, 1, b'n', number]].concat()
 }
 
-#[test]
-fn a_component_that_is_changed_on_its_way_never_runs() {
+/// A control plane, the way to it, and the stage of a worker that follows it through that.
+fn apart() -> (Control, Arc<Way>, Stage) {
     let control = Control::start(stage());
     let way = Arc::new(Way::default());
-    way.lies.store(true, Ordering::SeqCst);
     let proxy = between(control.plane.address, &way);
-    let follower = control
-        .follower()
-        .with("server", &format!("http://{proxy}"));
+    let server = format!("http://{proxy}");
+    let follower = control.follower().with("server", &server);
+    (control, way, follower)
+}
+
+#[test]
+fn a_component_that_is_changed_on_its_way_never_runs() {
+    let (control, way, follower) = apart();
+    way.lies.store(true, Ordering::SeqCst);
     let pushed = control.push("default", "text", "text");
     let worker = follower.server(&["worker"]);
     until("it is refused", || {
@@ -125,29 +153,48 @@ fn a_component_that_is_changed_on_its_way_never_runs() {
     success(&unknown.call("text.echo", "[2]"));
 }
 
+/// Pushes what is refused, for it breaks callers, until something is seen: one that is
+/// compiled before the worker has heard of it is gone by then.
+fn refused_until(control: &Control, what: &str, seen: impl Fn() -> bool) {
+    let mut number = 0;
+    until(what, || {
+        number += 1;
+        let push = "PUT /v1/tenants/default/modules/text";
+        let other = variant(&control.plane.stage, "flaky", number);
+        let (status, answer) = control.send(push, "application/wasm", &other);
+        assert_eq!(status, 409, "{answer}");
+        seen().then_some(())
+    });
+}
+
+#[test]
+fn what_is_published_does_not_wait_for_what_is_being_pushed() {
+    let (control, way, follower) = apart();
+    let _first = control.push("default", "text", "text");
+    let worker = follower.server(&["worker"]);
+    let before = way.times(COMPONENT);
+    way.shut(1);
+    refused_until(&control, "one is on its way", || {
+        way.times(COMPONENT) > before
+    });
+    let _odd = control.push("default", "odd", "odd");
+    until("it is loaded", || {
+        worker.log().contains("loaded odd 1").then_some(())
+    });
+    way.open();
+}
+
 #[test]
 fn a_worker_is_prepared_for_what_is_being_pushed_and_runs_nothing_that_was_refused() {
-    let control = Control::start(stage());
-    let way = Arc::new(Way::default());
-    let proxy = between(control.plane.address, &way);
-    let follower = control
-        .follower()
-        .with("server", &format!("http://{proxy}"));
+    let (control, way, follower) = apart();
     let _first = control.push("default", "text", "text");
     let worker = follower.server(&["worker"]);
     let artifacts = || {
         let files = std::fs::read_dir(follower.data().join("artifacts"));
         files.expect("a folder").count()
     };
-    let mut number = 0;
-    // One that is compiled before the worker has heard of it is gone by then.
-    until("the worker is prepared for one", || {
-        number += 1;
-        let what = "PUT /v1/tenants/default/modules/text";
-        let other = variant(&follower, "flaky", number);
-        let (status, answer) = control.send(what, "application/wasm", &other);
-        assert_eq!(status, 409, "{answer}");
-        (artifacts() > 1).then_some(())
+    refused_until(&control, "the worker is prepared for one", || {
+        artifacts() > 1
     });
     let odd = control.push("default", "odd", "odd");
     until("it is loaded", || {
@@ -162,24 +209,19 @@ fn a_worker_is_prepared_for_what_is_being_pushed_and_runs_nothing_that_was_refus
 
 #[test]
 fn a_worker_that_begins_has_all_modules_whatever_is_pushed_meanwhile() {
-    let control = Control::start(stage());
-    let way = Arc::new(Way::default());
-    let proxy = between(control.plane.address, &way);
-    let follower = control
-        .follower()
-        .with("server", &format!("http://{proxy}"));
+    let (control, way, follower) = apart();
     let _first = control.push("default", "text", "text");
-    way.is_shut.store(true, Ordering::SeqCst);
+    way.shut(usize::MAX);
     let worker = std::thread::scope(|scope| {
         let begins = scope.spawn(|| follower.server(&["worker"]));
         until("the component is on its way", || {
-            (way.times("GET /v1/worker/components/") > 0).then_some(())
+            (way.times(COMPONENT) > 0).then_some(())
         });
         let what = "PUT /v1/tenants/default/modules/text";
         let second = variant(&follower, "text", 2);
         let (status, answer) = control.send(what, "application/wasm", &second);
         assert_eq!(status, 200, "{answer}");
-        way.is_shut.store(false, Ordering::SeqCst);
+        way.open();
         begins.join().expect("it begins")
     });
     let client = follower.with("server", "").with("token", "");
@@ -191,12 +233,7 @@ fn a_worker_that_begins_has_all_modules_whatever_is_pushed_meanwhile() {
 
 #[test]
 fn a_rollback_does_not_wait_for_a_component_that_is_on_its_way() {
-    let control = Control::start(stage());
-    let way = Arc::new(Way::default());
-    let proxy = between(control.plane.address, &way);
-    let follower = control
-        .follower()
-        .with("server", &format!("http://{proxy}"));
+    let (control, way, follower) = apart();
     let _first = control.push("default", "text", "text");
     let worker = follower.server(&["worker"]);
     let client = follower.with("server", "").with("token", "");
@@ -208,7 +245,7 @@ fn a_rollback_does_not_wait_for_a_component_that_is_on_its_way() {
         });
     };
     runs("FAILURE");
-    way.is_shut.store(true, Ordering::SeqCst);
+    way.shut(usize::MAX);
     // It is asked for once it is published, whether or not it was announced before.
     let described = "POST /v1/worker/components ";
     let before = way.times(described);
@@ -222,7 +259,7 @@ fn a_rollback_does_not_wait_for_a_component_that_is_on_its_way() {
         scope.spawn(|| control.ask(rollback, &json!({"version": 1})));
         runs("SUCCESS");
         assert!(!worker.log().contains("loaded numbers 1"));
-        way.is_shut.store(false, Ordering::SeqCst);
+        way.open();
     });
     until("it is fetched", || {
         worker.log().contains("loaded numbers 1").then_some(())

@@ -1,6 +1,6 @@
 //! What workers follow, fetch and tell over HTTP.
 
-use crate::api::v1::stand::Stand;
+use crate::api::v1::stand::{Answer, Stand};
 use crate::plane::{
     Code, Described, Pushed, WorkerComing, WorkerModules, WorkerOrders, WorkerPresence,
 };
@@ -59,6 +59,14 @@ async fn workers_alone_follow_and_a_workers_token_does_nothing_else() {
     }
 }
 
+/// Asks as a worker while a component is pushed, and returns both answers.
+async fn while_pushed(stand: &Stand, worker: &str, path: &str) -> (Answer, Answer) {
+    let asked = stand.get(worker, path);
+    let pushed = stand.push(&stand.operator, "acme", "images", "a");
+    let both = futures::future::join(asked, pushed);
+    tokio::time::timeout(LONG, both).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_worker_hears_of_a_push_before_it_is_published() {
     let stand = Stand::new().await;
@@ -67,15 +75,7 @@ async fn a_worker_hears_of_a_push_before_it_is_published() {
     let first: WorkerComing = stand.get(&worker, path).await.read();
     assert_eq!((first.number, first.components.len()), (0, 0));
     let path = format!("{path}&number=0");
-    let (told, pushed) = tokio::time::timeout(
-        LONG,
-        futures::future::join(
-            stand.get(&worker, &path),
-            stand.push(&stand.operator, "acme", "images", "a"),
-        ),
-    )
-    .await
-    .unwrap();
+    let (told, pushed) = while_pushed(&stand, &worker, &path).await;
     let (told, pushed): (WorkerComing, Pushed) = (told.read(), pushed.read());
     assert_eq!((told.number, told.components.len()), (1, 1));
     let one = &told.components[0];
@@ -102,15 +102,7 @@ async fn a_worker_hears_of_a_push_while_it_waits_and_fetches_by_digest() {
     } = first;
     let path =
         format!("/v1/worker/modules?wait=30&installation={installation}&generation={generation}");
-    let (told, pushed) = tokio::time::timeout(
-        LONG,
-        futures::future::join(
-            stand.get(&worker, &path),
-            stand.push(&stand.operator, "acme", "images", "a"),
-        ),
-    )
-    .await
-    .unwrap();
+    let (told, pushed) = while_pushed(&stand, &worker, &path).await;
     let (told, pushed): (WorkerModules, Pushed) = (told.read(), pushed.read());
     assert!(told.generation != generation);
     let modules = told.modules.unwrap();
