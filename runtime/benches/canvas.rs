@@ -6,8 +6,9 @@
 //! taken between the first and the last stored result. Every result is read back
 //! and compared. Celery's own worker takes the same turns beside ours.
 //!
-//! Argument: a component with the tasks `add` and `total`. A build without
-//! optimisation only shows that all this works: it has few tasks.
+//! Arguments: a component with the tasks `add` and `total`, and which canvases (`chain`,
+//! `group`, `chord`), unless all. A build without optimisation only shows that all this
+//! works: it has few tasks.
 
 #![expect(
     clippy::print_stdout,
@@ -43,7 +44,11 @@ fn main() {
         .find(|argument| argument.ends_with(".wasm"))
         .expect("a component is named");
     let stand = Stand::new(&component);
+    let named: Vec<String> = std::env::args().collect();
+    let is_named = |shape: &Shape| named.iter().any(|name| name == shape.word());
+    let is_any = Shape::ALL.iter().any(is_named);
     let shapes = Shape::ALL.into_iter();
+    let shapes = shapes.filter(|shape| !is_any || is_named(shape));
     let rows = shapes.flat_map(|shape| Worker::ALL.map(|worker| stand.row(shape, worker)));
     let rows: Vec<Row> = rows.collect();
     println!(

@@ -220,6 +220,7 @@ fn settings() -> Settings {
         timezone: jiff::tz::TimeZone::UTC,
         accept: Default::default(),
         max_deliveries: 5,
+        run_ahead: 100,
         repair_time: Duration::from_secs(600),
         max_retries: Retries {
             default: 3,

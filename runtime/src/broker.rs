@@ -22,6 +22,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Most dead letters kept for one queue; the oldest go first. Enough to see a
@@ -103,6 +104,17 @@ pub struct Delivery {
     pub deliveries: u32,
     /// When it was published or, if it was delayed, due.
     pub ready_at: Timestamp,
+    /// The delivery under whose lease it runs, where the broker has no message of its own
+    /// for it: to settle that one is to settle both.
+    pub bearer: Option<Arc<Self>>,
+}
+
+impl Delivery {
+    /// Returns the delivery that the broker knows: itself, or its bearer.
+    #[must_use]
+    pub fn held(&self) -> &Self {
+        self.bearer.as_deref().unwrap_or(self)
+    }
 }
 
 /// Identifies one delivery of one message.

@@ -103,6 +103,8 @@ pub struct Settings {
     pub accept: Accept,
     /// Deliveries of one message after which it is a dead letter.
     pub max_deliveries: u32,
+    /// Tasks that run ahead under one message, at most.
+    pub run_ahead: u32,
     /// How long messages wait for somebody to mend code that cannot be loaded.
     pub repair_time: Duration,
     /// Retries of a task that states none, and the most any task may have.

@@ -183,6 +183,19 @@ fn bodies(witness: &Server) -> f64 {
     witness.metric("celeriac_tasks_settled_total", &labels)
 }
 
+/// Waits until what was held by workers that were killed was looked at again.
+fn until_empty(stage: &Stage, queues: &[&str]) {
+    let command = [&["queues"], queues].concat();
+    until("nothing is left", || {
+        let depths = stage.json(&command);
+        let depths = depths["queues"].as_array().expect("a list").clone();
+        let is_empty = |one: &Value| {
+            one["ready"] == 0 && one["dead"] == 0 && one["leased"].as_u64().unwrap_or(0) == 0
+        };
+        depths.iter().all(is_empty).then_some(())
+    });
+}
+
 /// Kills the workers that run the parts of chords, each after some more chords are over. The
 /// bodies run in a worker that lives, which saw each body once in the end.
 fn assert_kills(broker: &str, backend: &str) {
@@ -207,18 +220,47 @@ fn assert_kills(broker: &str, backend: &str) {
             client.join().expect("the client ends"),
             json!({"right": true})
         );
-        // What was held by one that was killed is looked at again.
-        until("nothing is left", || {
-            let depths = stage.json(&["queues", "celery", "bodies"]);
-            let depths = depths["queues"].as_array().expect("a list").clone();
-            let is_empty =
-                |one: &Value| one["ready"] == 0 && one["leased"].as_u64().unwrap_or(0) == 0;
-            depths.iter().all(is_empty).then_some(())
-        });
+        until_empty(&stage, &["celery", "bodies"]);
         assert_eq!(last.stop().code, Some(0));
     });
     assert!((bodies(&witness) - f64::from(CHORDS)).abs() < 0.5);
     assert_eq!(witness.stop().code, Some(0));
+}
+
+/// Kills the workers that run long chains, each after some more links.
+fn assert_killed_chains(broker: &str, backend: &str) {
+    const KILLS: u32 = 3;
+    let stage = beside(broker, backend)
+        .with("worker.lease", "1s")
+        .with("worker.max_deliveries", "100");
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| ask("5.7", "long_chains", broker, backend));
+        for kill in 1..=KILLS {
+            let worker = stage.server(&["worker"]);
+            let enough = f64::from(40 * kill);
+            until("some links are over", || {
+                (worker.metric("celeriac_tasks_settled_total", &[]) >= enough).then_some(())
+            });
+            worker.kill();
+        }
+        let last = stage.server(&["worker"]);
+        let right = json!({"right": true});
+        assert_eq!(client.join().expect("the client ends"), right);
+        until_empty(&stage, &["celery"]);
+        assert_eq!(last.stop().code, Some(0));
+    });
+}
+
+#[test]
+fn chains_whose_workers_are_killed_at_any_moment_come_out_right() {
+    let redis = Redis::start();
+    assert_killed_chains(&redis.url(0), &redis.url(1));
+}
+
+#[test]
+fn chains_whose_workers_are_killed_at_any_moment_come_out_right_over_rabbitmq() {
+    let (rabbit, redis) = (Rabbit::start(), Redis::start());
+    assert_killed_chains(&rabbit.url(), &redis.url(1));
 }
 
 #[test]

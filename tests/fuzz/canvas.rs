@@ -112,7 +112,7 @@ fn whatever_is_to_follow_is_planned_or_refused() {
         };
         assert_bounded(&after_failure(&ended, &exception));
         assert_bounded(&after_revoke(&ended, &exception));
-        match after_success(&ended, &Json::null()) {
+        match after_success(ended, &Json::null()) {
             Ok(plan) => {
                 assert_bounded(&plan);
                 !plan.is_empty()

@@ -257,6 +257,12 @@ def many(app, t):
     return {"right": ends == [2 * (10 * n + 25) for n in range(40)]}
 
 
+def long_chains(app, t):
+    """Sends chains whose workers are killed meanwhile, and waits for each."""
+    calls = [chain(t.add(n, 0), *[t.add(1) for _ in range(60)])() for n in range(12)]
+    return {"right": [got(call, 2 * PATIENCE) for call in calls] == [n + 60 for n in range(12)]}
+
+
 def frozen(app, t):
     """Applies signatures with ids of their own twice."""
     steps = chain(t.add(1, 2), t.add(3), t.add(4))
@@ -284,7 +290,7 @@ def main():
     what, broker, backend = sys.argv[1:]
     app = Celery(broker=broker, backend=backend)
     scenes = [
-        chains, replies, links, groups, family, chords, chord_errors, mixed, many, frozen, resent, unheard,
+        chains, replies, links, groups, family, chords, chord_errors, mixed, many, long_chains, frozen, resent, unheard,
     ]
     print(json.dumps({scene.__name__: scene for scene in scenes}[what](app, Tasks(app))))
 

@@ -277,6 +277,7 @@ impl App {
             timezone: self.config.timezone.clone(),
             accept: self.config.accept_content.clone(),
             max_deliveries: worker.max_deliveries,
+            run_ahead: worker.run_ahead,
             repair_time: worker.repair_time,
             max_retries: Retries {
                 default: worker.max_retries,

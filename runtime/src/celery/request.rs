@@ -129,11 +129,15 @@ impl Request {
             (Err(wrong), Some(_)) => Err(wrong),
             (body, _) => Self::read(&headers, zone, body),
         };
-        read.map_err(|wrong| Malformed {
-            exception: Exception::new(wrong.module, wrong.class, wrong.text.clone()),
-            reason: wrong.text,
-            caller: headers.caller().or_else(|| protocol1::caller(message)),
-        })
+        let caller = || headers.caller().or_else(|| protocol1::caller(message));
+        read.map_err(|wrong| wrong.malformed(caller()))
+    }
+
+    /// Reads the headers of a message whose body is in its parts already.
+    fn of(message: &Message, body: Body) -> Result<Self, Malformed> {
+        let headers = Headers(&message.headers);
+        let read = Self::read(&headers, &TimeZone::UTC, Ok(body));
+        read.map_err(|wrong| wrong.malformed(headers.caller()))
     }
 
     fn read(
@@ -185,6 +189,14 @@ impl Wrong {
             module: "kombu.exceptions",
             class: "DecodeError",
             text: text.into(),
+        }
+    }
+
+    fn malformed(self, caller: Option<(TaskId, String)>) -> Malformed {
+        Malformed {
+            exception: Exception::new(self.module, self.class, self.text.clone()),
+            reason: self.text,
+            caller,
         }
     }
 

@@ -18,6 +18,9 @@ const QUEUES: usize = 100;
 const QUEUE_BYTES: usize = 255;
 /// Most deliveries before a message is dead (100).
 const DELIVERIES: u64 = 100;
+/// Most tasks that can run ahead under one message (1,000): so many ends are looked up after
+/// a death.
+const AHEAD: u64 = 1_000;
 /// Most retries that can be allowed (1,000).
 pub(super) const RETRIES: u64 = 1_000;
 /// Longest span of any setting (365 days): a longer one is a slip of the pen.
@@ -63,6 +66,8 @@ pub struct WorkerConfig {
     pub max_deliveries: u32,
     /// How long messages wait for code that only a push can mend.
     pub repair_time: Duration,
+    /// Tasks that may run ahead under one message: what follows it, and what follows that.
+    pub run_ahead: u32,
     /// Retries where the task names no number.
     pub max_retries: u32,
     /// Delay before a retry where the task names none.
@@ -137,6 +142,7 @@ impl WorkerConfig {
             )?,
             listen_is_chosen: reader.source("worker.listen") != super::Source::Default,
             max_deliveries: small(reader.number("worker.max_deliveries", 5, 1..=DELIVERIES)?),
+            run_ahead: small(reader.number("worker.run_ahead", 100, 0..=AHEAD)?),
             repair_time: reader.duration("worker.repair_time", 600 * SECOND, ZERO..=A_YEAR)?,
             max_retries: small(reader.number("worker.max_retries", 3, 0..=RETRIES)?),
             retry_delay: reader.duration("worker.retry_delay", 180 * SECOND, ZERO..=A_YEAR)?,

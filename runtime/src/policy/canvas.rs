@@ -76,6 +76,19 @@ pub struct Send {
     pub options: Options,
 }
 
+impl Send {
+    /// Returns what follows it.
+    #[must_use]
+    pub fn into_embed(self) -> Embed {
+        Embed {
+            callbacks: self.callbacks,
+            errbacks: self.errbacks,
+            chain: self.chain,
+            chord: self.chord,
+        }
+    }
+}
+
 /// A chord whose header is about to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {

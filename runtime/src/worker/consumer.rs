@@ -5,7 +5,7 @@
 //! some; it starts when it is the lane's turn.
 
 use super::crew::Crew;
-use super::executor;
+use super::executor::{self, Hand};
 use super::patience::Backoff;
 use super::shares::Place;
 use crate::broker::{BrokerError, Delivery, Settlement};
@@ -168,11 +168,20 @@ async fn fetch(crew: &Crew, queues: &[String], max: usize) -> Result<Vec<Deliver
     Ok(fetched)
 }
 
-async fn run(crew: Arc<Crew>, delivery: Delivery, place: Place) {
+/// Runs the attempt of a message, and those that run ahead in its place.
+async fn run(crew: Arc<Crew>, delivery: Delivery, mut place: Place) {
     let running = crew.metrics.in_flight(1);
-    let cpu = executor::attempt(&crew, delivery).await;
-    crew.steering.meter.took(cpu);
-    place.took(cpu);
+    let mut hand = Some(Hand::take(&crew, delivery));
+    while let Some(next) = hand {
+        let (cpu, ahead) = executor::attempt(&crew, next).await;
+        crew.steering.meter.took(cpu);
+        place.took(cpu);
+        if let Some(ahead) = &ahead {
+            crew.steering.meter.starts();
+            place.is_kept_for(ahead.task());
+        }
+        hand = ahead;
+    }
     drop(running);
 }
 

@@ -6,6 +6,7 @@
 //! the promise.
 
 mod admit;
+mod ahead;
 mod batch;
 mod builtin;
 mod decode;
@@ -28,6 +29,7 @@ mod unlock;
 #[cfg(test)]
 mod tests;
 
+pub(super) use ahead::Hand;
 pub(super) use follow::too_large;
 
 use super::crew::Crew;
@@ -39,7 +41,9 @@ use crate::policy::grants;
 use crate::policy::limits::effective;
 use crate::policy::retry::Plan;
 use crate::registry::{Guarded, Loaded};
+use crate::results::Write;
 use crate::task::Fence;
+use ahead::{Ahead, Ended, Known, Lead};
 use batch::Batch;
 use celeriac_sandbox::{Bill, Grants, Limits};
 use jiff::Timestamp;
@@ -67,27 +71,45 @@ pub(super) struct Attempt {
     batch: Option<Arc<Batch>>,
 }
 
-/// Runs one attempt to its end, whatever that is, and returns the CPU time that it took.
-pub(super) async fn attempt(crew: &Crew, delivery: Delivery) -> Duration {
+/// Runs one attempt to its end, whatever that is, and returns the CPU time that it took and
+/// what is next in hand: what follows it may run ahead.
+pub(super) async fn attempt(crew: &Crew, hand: Hand) -> (Duration, Option<Hand>) {
+    let Hand {
+        delivery,
+        known,
+        alive, // d. keep alive, from the first moment
+        lead,
+    } = hand;
     let mut story = Story::new(crew, &delivery);
-    let alive = crew.leases.keep(&delivery.receipt); // d. keep alive, from the first moment
-    if let Err(left) = steps(crew, delivery, &alive, &mut story).await {
-        story.leaves(&left);
-        if left.goes_back() {
-            heartbeat::let_go(crew, &alive).await;
+    let ahead = match steps(crew, delivery, known, (&alive, lead), &mut story).await {
+        Ok(ahead) => ahead,
+        Err(left) => {
+            story.leaves(&left);
+            if left.goes_back() {
+                heartbeat::let_go(crew, &alive).await;
+            }
+            leave::leave(crew, left, &alive, &mut story).await;
+            None
         }
-        leave::leave(crew, left, &alive, &mut story).await;
-    }
-    story.tell(crew) // j. report
+    };
+    let cpu = story.tell(crew); // j. report
+    (cpu, ahead.map(|ahead| Hand::ahead(ahead, alive)))
 }
 
 async fn steps(
     crew: &Crew,
     delivery: Delivery,
-    alive: &Alive,
+    known: Option<Known>,
+    (alive, lead): (&Alive, Lead),
     story: &mut Story,
-) -> Result<(), Left> {
-    let (delivery, request) = decode::decode(crew, delivery).await?; // a. decode
+) -> Result<Option<Box<Ahead>>, Left> {
+    let (delivery, request, embed) = match known {
+        Some(Known { request, embed }) => (delivery, request, Some(embed)),
+        None => {
+            let (delivery, request) = decode::decode(crew, delivery).await?; // a. decode
+            (delivery, request, None)
+        }
+    };
     story.knows(&request);
     let seat = crew.steering.roll.seat(&delivery, &request);
     let watched = crew.steering.revocations.watch(&delivery, &request.id);
@@ -101,21 +123,36 @@ async fn steps(
     story.did(&report);
     let verdict = judge::judge(crew, &attempt, report.outcome.clone()); // f. judge
     judge::count(crew, &attempt, &report.outcome, &verdict);
-    let (verdict, rest) = follow::plan(crew, &attempt.request, verdict, attempt.is_again());
+    let (verdict, rest) = follow::plan(crew, &attempt.request, embed, verdict, attempt.is_again());
     story.decided(&verdict);
     let submitted = std::mem::take(&mut report.submitted);
     let sending = submitted::sending(crew, &attempt, &verdict, submitted, handed);
     let mut end = end::of(crew, &attempt, verdict, &report, rest.children());
     submitted::send(crew, &attempt, &mut end, sending).await?; // what was submitted on success
+    let is_kept = end.write.as_ref().is_some_and(Write::is_last) && end.follow_up.is_empty();
     record::record(crew, &attempt, end.write).await?; // g. record
     story.tell_monitors(crew);
+    let ended = Ended {
+        is_kept,
+        settlement: &end.settlement,
+        lead,
+    };
+    let rest = match ahead::next(crew, &attempt, &ended, rest) {
+        Ok(ahead) => {
+            crew.count(&end.settlement);
+            story.goes_on();
+            return Ok(Some(ahead));
+        }
+        Err(rest) => rest,
+    };
     record::follow_up(crew, end.follow_up).await?; // h. follow up
     follow::carry_out(crew, &attempt.delivery, rest).await?;
     crew.count(&end.settlement);
     if leave::goes_back(&end.settlement) {
         heartbeat::let_go(crew, alive).await;
     }
-    record::settle(crew, &attempt, end.settlement, story).await // i. settle
+    record::settle(crew, &attempt, end.settlement, story).await?; // i. settle
+    Ok(None)
 }
 
 /// Says to whoever asks that the guest is about to start.

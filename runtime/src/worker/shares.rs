@@ -128,9 +128,15 @@ impl Inner {
     fn fetch(&mut self, lane: u64, task: &str) -> Option<Duration> {
         let own = self.lanes.get_mut(&lane)?;
         own.given = own.given.checked_sub(1)?;
-        let charged = own.means.of(task).unwrap_or(UNKNOWN);
+        Some(self.charge(lane, task))
+    }
+
+    /// Charges a lane for what an attempt of a task will probably take.
+    fn charge(&mut self, lane: u64, task: &str) -> Duration {
+        let mean = self.lanes.get(&lane).and_then(|lane| lane.means.of(task));
+        let charged = mean.unwrap_or(UNKNOWN);
         self.fair.charge(lane, charged);
-        Some(charged)
+        charged
     }
 }
 
@@ -245,6 +251,12 @@ impl Place {
             lane.spent = lane.spent.saturating_add(cpu);
         }
     }
+
+    /// Keeps it for an attempt of another task, which is charged as one that takes a place.
+    pub(super) fn is_kept_for(&mut self, task: &str) {
+        self.charged = self.shares.lock().charge(self.lane, task);
+        task.clone_into(&mut self.task);
+    }
 }
 
 impl Drop for Place {
@@ -291,6 +303,21 @@ mod tests {
         assert_eq!(second.charged, Duration::from_secs(2));
         second.took(Duration::ZERO);
         assert_eq!(door.spent(), Duration::from_secs(2));
+    }
+
+    #[tokio::test]
+    async fn a_place_that_is_kept_is_charged_for_each_task() {
+        let shares = Arc::new(Shares::new(1));
+        let door = shares.join(100);
+        let mut place = door.place("m.long").await;
+        place.took(Duration::from_secs(2));
+        place.is_kept_for("m.short");
+        assert_eq!(place.charged, UNKNOWN);
+        place.took(Duration::from_secs(1));
+        place.is_kept_for("m.long");
+        assert_eq!(place.charged, Duration::from_secs(2));
+        place.took(Duration::from_secs(2));
+        assert_eq!(door.spent(), Duration::from_secs(5));
     }
 
     #[tokio::test]

@@ -13,7 +13,7 @@ use celeriac_sandbox::{HELD_BYTES, KEY_VALUE_KEYS, SUBMITS, UPLOAD_BYTES};
 const PAGE: &str = include_str!("../../../../docs/limits.md");
 
 /// Keys of `[worker]` that are limits.
-const OF_WORKERS: [&str; 10] = [
+const OF_WORKERS: [&str; 11] = [
     "worker.component_cache",
     "worker.concurrency",
     "worker.drain",
@@ -24,6 +24,7 @@ const OF_WORKERS: [&str; 10] = [
     "worker.result_keep",
     "worker.retry_delay",
     "worker.revoke_keep",
+    "worker.run_ahead",
 ];
 
 fn rows() -> impl Iterator<Item = &'static str> {

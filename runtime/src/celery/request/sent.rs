@@ -1,5 +1,7 @@
 //! The message of a task that another one sends.
 
+use super::body::Body;
+use super::{Malformed, Request};
 use crate::celery::message::{Message, Properties};
 use crate::celery::{iso, repr};
 use crate::task::{Json, TaskId};
@@ -123,31 +125,53 @@ impl Sent<'_> {
         }
     }
 
-    fn body(&self, args: &str) -> Bytes {
-        let list = |some: &[Json]| match some {
-            [] => Json::null(),
-            some => Json::array(some),
+    /// Returns what [`Request::decode`] reads from a message that this wrote, without
+    /// reading its body: the rest of a chain may be long.
+    ///
+    /// # Errors
+    /// As [`Request::decode`], for headers of the caller's.
+    pub fn request(&self, message: &Message) -> Result<Request, Malformed> {
+        let args = joined_len(self.before, self.args);
+        let kwargs = self.kwargs.as_str().len();
+        // As `body` writes it: brackets around, and two bytes between the parts.
+        let part = |from: usize, length: usize| {
+            let to = from.saturating_add(length).min(message.body.len());
+            message.body.slice(from.min(to)..to)
         };
-        let null = Json::null();
-        let [callbacks, errbacks, chain] = [self.callbacks, self.errbacks, self.chain].map(list);
-        let text = [
-            "[",
-            args,
-            ", ",
-            self.kwargs.as_str(),
-            r#", {"callbacks": "#,
-            callbacks.as_str(),
-            r#", "errbacks": "#,
-            errbacks.as_str(),
-            r#", "chain": "#,
-            chain.as_str(),
-            r#", "chord": "#,
-            self.chord.unwrap_or(&null).as_str(),
-            "}]",
-        ];
+        let embed = 1 + args + 2 + kwargs + 2;
+        let rest = message.body.len().saturating_sub(embed + 1);
+        let body = Body {
+            args: part(1, args),
+            kwargs: part(1 + args + 2, kwargs),
+            embed: part(embed, rest),
+        };
+        Request::of(message, body)
+    }
+
+    fn body(&self, args: &str) -> Bytes {
+        let kwargs = self.kwargs.as_str();
+        let mut text = vec!["[", args, ", ", kwargs, r#", {"callbacks": "#];
+        list(&mut text, self.callbacks);
+        text.push(r#", "errbacks": "#);
+        list(&mut text, self.errbacks);
+        text.push(r#", "chain": "#);
+        list(&mut text, self.chain);
+        let chord = self.chord.map_or("null", Json::as_str);
+        text.extend([r#", "chord": "#, chord, "}]"]);
         // As long as a chain is: written once, at its length.
         Bytes::from(text.concat())
     }
+}
+
+/// Adds an array to a text, or `null` for an empty one.
+fn list<'a>(text: &mut Vec<&'a str>, items: &'a [Json]) {
+    let Some((first, rest)) = items.split_first() else {
+        text.push("null");
+        return;
+    };
+    text.extend(["[", first.as_str()]);
+    text.extend(rest.iter().flat_map(|item| [", ", item.as_str()]));
+    text.push("]");
 }
 
 /// What its sender wants to be seen, which may hide a secret.
@@ -157,17 +181,74 @@ fn shown(chosen: Option<&str>, made: impl FnOnce() -> String) -> String {
 
 /// Puts arguments before those of an array, whose text stays as it is: it may be long.
 fn joined(before: &[Json], args: &Json) -> String {
+    format!("[{}]", all(before, args).join(", "))
+}
+
+/// How long that is.
+fn joined_len(before: &[Json], args: &Json) -> usize {
+    let all = all(before, args);
+    let between = 2 * all.len().saturating_sub(1);
+    2 + between + all.into_iter().map(str::len).sum::<usize>()
+}
+
+fn all<'a>(before: &'a [Json], args: &'a Json) -> Vec<&'a str> {
     let own = args.as_str().strip_prefix('[');
     let own = own.and_then(|own| own.strip_suffix(']'));
     let own = own.unwrap_or_default().trim_ascii();
     let before = before.iter().map(Json::as_str);
-    let all: Vec<&str> = before.chain((!own.is_empty()).then_some(own)).collect();
-    format!("[{}]", all.join(", "))
+    before.chain((!own.is_empty()).then_some(own)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_written_reads_as_if_it_were_read() {
+        let json = |text: &str| Json::read(text).unwrap();
+        let id = TaskId::parse("7f3a").unwrap();
+        let (links, stamps) = ([json(r#"{"task": "m.t"}"#)], Json::text("s"));
+        let own = BTreeMap::from([("shop".to_owned(), Json::text("a"))]);
+        for (before, args) in [
+            (&[][..], "[]"),
+            (&[json("1"), json("[2, \"ä]\"]")][..], "[ 3 ]"),
+        ] {
+            for chain in [&[][..], &links[..]] {
+                let sent = Sent {
+                    id: &id,
+                    task: "m.t",
+                    before,
+                    args: &json(args),
+                    kwargs: &json(r#"{"a": "}"}"#),
+                    root: "root",
+                    parent: "parent",
+                    group: Some("group"),
+                    group_index: Some(3),
+                    eta: None,
+                    expires: Some(Timestamp::UNIX_EPOCH),
+                    time_limit: [Some(2.5), None],
+                    shadow: Some("shown"),
+                    headers: &own,
+                    stamps: &BTreeMap::from([("of".to_owned(), stamps.clone())]),
+                    ignore_result: Some(true),
+                    argsrepr: None,
+                    kwargsrepr: None,
+                    reply_to: Some("caller"),
+                    priority: None,
+                    replaced_task_nesting: 1,
+                    retries: 2,
+                    callbacks: &links,
+                    errbacks: &[],
+                    chain,
+                    chord: chain.first(),
+                };
+                let message = sent.message("w@host");
+                let read = Request::decode(&message);
+                assert_eq!(sent.request(&message), read);
+                assert!(read.is_ok());
+            }
+        }
+    }
 
     #[test]
     fn arguments_come_before_those_of_an_array_whose_text_stays() {
@@ -178,7 +259,9 @@ mod tests {
             (&[one.clone()][..], "[]", "[1]"),
             (&[one, two][..], "[ 3 , [4]]", "[1, \"[2,\", 3 , [4]]"),
         ] {
-            assert_eq!(joined(before, &Json::read(args).unwrap()), all);
+            let args = Json::read(args).unwrap();
+            assert_eq!(joined(before, &args), all);
+            assert_eq!(joined_len(before, &args), all.len());
         }
     }
 }

@@ -124,11 +124,12 @@ impl Ended {
 ///
 /// # Errors
 /// [`CanvasError`]; then the task has failed.
-pub fn after_success(ended: &Ended, result: &Json) -> Result<Plan, CanvasError> {
+pub fn after_success(mut ended: Ended, result: &Json) -> Result<Plan, CanvasError> {
+    let mut rest = std::mem::take(&mut ended.embed.chain);
     let mut planner = Planner::new(&ended.sender);
-    let place = |chain: &[Json]| Place {
+    let place = |chain: Vec<Json>| Place {
         before: vec![result.clone()],
-        chain: chain.to_vec(),
+        chain,
         ..Place::default()
     };
     let callbacks = ended.embed.callbacks.iter().map(Signature::read);
@@ -143,10 +144,10 @@ pub fn after_success(ended: &Ended, result: &Json) -> Result<Plan, CanvasError> 
         }
     }
     for callback in callbacks {
-        planner.send(callback, place(&[]), 0)?;
+        planner.send(callback, place(Vec::new()), 0)?;
     }
-    if let Some((next, rest)) = ended.embed.chain.split_last() {
-        planner.send(Signature::read(next)?, place(rest), 0)?;
+    if let Some(next) = rest.pop() {
+        planner.send(Signature::read(&next)?, place(rest), 0)?;
     }
     planner.plan.parts.extend(ended.part(Ok(result.clone())));
     Ok(planner.plan)

@@ -79,7 +79,7 @@ fn the_next_of_a_chain_gets_the_result_and_the_rest() {
         chain: list(&rest),
         ..Embed::default()
     };
-    let plan = after_success(&ended(embed), &json("1.00")).unwrap();
+    let plan = after_success(ended(embed), &json("1.00")).unwrap();
     let [send] = plan.sends.as_slice() else {
         panic!("{plan:?}");
     };
@@ -108,13 +108,13 @@ fn several_callbacks_are_sent_as_a_group_and_one_as_it_is() {
         callbacks: list(&[task("a")]),
         ..Embed::default()
     };
-    let plan = after_success(&ended(one), &json("1")).unwrap();
+    let plan = after_success(ended(one), &json("1")).unwrap();
     assert_eq!(plan.sends[0].group, None);
     let many = Embed {
         callbacks: list(&[task("a"), Signature::group(&[task("g")]), task("b")]),
         ..Embed::default()
     };
-    let plan = after_success(&ended(many), &json("1")).unwrap();
+    let plan = after_success(ended(many), &json("1")).unwrap();
     assert_eq!(names(&plan), ["g", "a", "b"]);
     assert_eq!(plan.sends[1].group, plan.sends[2].group);
     assert_ne!(plan.sends[0].group, plan.sends[1].group);
@@ -324,7 +324,7 @@ fn garbage_is_a_failure_that_names_it() {
             callbacks: vec![json(document)],
             ..Embed::default()
         };
-        let error = after_success(&ended(embed.clone()), &json("1")).unwrap_err();
+        let error = after_success(ended(embed.clone()), &json("1")).unwrap_err();
         assert!(error.to_string().contains(words), "{document}: {error}");
         assert_eq!(error.exception().class, "InvalidSignature");
         // Whoever else waits is told all the same.
@@ -412,7 +412,7 @@ proptest! {
                     },
                     group: send.group.map(|group| (group, send.group_index)),
                 };
-                plans.push(after_success(&ended, &json("1")).unwrap());
+                plans.push(after_success(ended, &json("1")).unwrap());
             }
             for part in plan.parts {
                 let left = waits.get_mut(&part.group);

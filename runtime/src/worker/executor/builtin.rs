@@ -41,7 +41,7 @@ pub(super) async fn run(
             return replace(crew, delivery, again, story).await;
         }
     };
-    let (verdict, rest) = follow::plan(crew, request, verdict, is_again);
+    let (verdict, rest) = follow::plan(crew, request, None, verdict, is_again);
     let (state, result, exception) = match verdict {
         Verdict::Succeed(result) => (State::Success, Some(result), None),
         Verdict::Fail(exception) | Verdict::Revoke(exception) => {

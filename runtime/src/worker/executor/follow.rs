@@ -15,7 +15,7 @@ pub(super) use chord::unlocked;
 use super::Attempt;
 use super::size;
 use super::unlock;
-use crate::broker::Delivery;
+use crate::broker::{Delivery, Outgoing};
 use crate::celery::Request;
 use crate::policy::canvas::{self, CanvasError, Embed, Ended, Plan, Send, Sender};
 use crate::policy::verdict::Verdict;
@@ -51,6 +51,44 @@ impl FollowUp {
         &self.plan.sends
     }
 
+    /// Tells whether what follows is one task that would come here and begin at once, and
+    /// was not sent before.
+    pub(super) fn is_one_for(&self, crew: &Crew) -> bool {
+        let Plan {
+            expected,
+            failures,
+            sends,
+            parts,
+            children: _,
+        } = &self.plan;
+        let [send] = sends.as_slice() else {
+            return false;
+        };
+        let is_alone = expected.is_empty() && failures.is_empty() && parts.is_empty();
+        let waits = send.options.priority.is_some() || send.options.eta.is_some();
+        is_alone && !waits && !self.again && outgoing::comes_here(crew, send)
+    }
+
+    /// Returns the message of that task, what a worker reads from it, and what follows it
+    /// in turn; or itself, where no worker would read it.
+    pub(super) fn one(
+        mut self,
+        crew: &Crew,
+        delivery: &Delivery,
+    ) -> Result<(Outgoing, Request, Embed), Self> {
+        let Some(send) = self.plan.sends.pop() else {
+            return Err(self);
+        };
+        let how = carry::how(self.again, self.budget.clone(), delivery);
+        match outgoing::readable(crew, &send, crew.clock.now(), &how) {
+            Some((outgoing, request)) => Ok((outgoing, request, send.into_embed())),
+            None => {
+                self.plan.sends.push(send);
+                Err(self)
+            }
+        }
+    }
+
     /// Celery's tuples of the tasks that will be sent, a JSON array; empty for none.
     pub(super) fn children(&self) -> String {
         match self.plan.children.as_slice() {
@@ -62,16 +100,20 @@ impl FollowUp {
 
 /// Plans what follows a verdict. A success of which the rest cannot be sent is a failure.
 /// `again` says that it may have been carried out before: not every end leaves a record.
+/// `known` is what is to follow, where that was read already.
 pub(super) fn plan(
     crew: &Crew,
     request: &Request,
+    known: Option<Embed>,
     verdict: Verdict,
     again: bool,
 ) -> (Verdict, FollowUp) {
     let succeeded = match &verdict {
         Verdict::Succeed(result) => {
             let result = Json::read(&String::from_utf8_lossy(result));
-            Some(success(crew, request, &result.unwrap_or_else(Json::null)))
+            let result = result.unwrap_or_else(Json::null);
+            let embed = known.map_or_else(|| embed(request), Ok);
+            Some(embed.and_then(|embed| success(crew, request, embed, &result)))
         }
         Verdict::Fail(_)
         | Verdict::Reject { .. }
@@ -119,7 +161,9 @@ pub(super) fn of_record(crew: &Crew, request: &Request, record: &Record) -> Foll
         State::Success => {
             let result = record.result.as_deref().map(String::from_utf8_lossy);
             let result = result.and_then(|text| Json::read(&text));
-            success(crew, request, &result.unwrap_or_else(Json::null)).unwrap_or_default()
+            let result = result.unwrap_or_else(Json::null);
+            let plan = embed(request).and_then(|embed| success(crew, request, embed, &result));
+            plan.unwrap_or_default()
         }
         State::Failure => failure(request, &record.failure()),
         State::Revoked => revoke(request, &record.failure()),
@@ -137,12 +181,16 @@ fn follow(request: &Request, plan: Plan, again: bool) -> FollowUp {
     }
 }
 
-fn success(crew: &Crew, request: &Request, result: &Json) -> Result<Plan, CanvasError> {
-    let embed = embed(request)?;
+fn success(
+    crew: &Crew,
+    request: &Request,
+    embed: Embed,
+    result: &Json,
+) -> Result<Plan, CanvasError> {
     if embed.is_empty() {
         return Ok(Plan::default());
     }
-    let plan = canvas::after_success(&ended_with(request, embed), result)?;
+    let plan = canvas::after_success(ended_with(request, embed), result)?;
     unlock::check(crew, &plan)?;
     size::check(&plan)?;
     Ok(plan)

@@ -3,6 +3,7 @@
 mod refusal;
 
 use super::Attempt;
+use super::ahead;
 use super::builtin;
 use super::end::retry_of;
 use super::once;
@@ -365,7 +366,7 @@ pub(super) async fn settle(
 ) -> Result<(), Left> {
     story.settles(&settlement);
     let settled = insist(&crew.shutdown, || {
-        crew.broker.settle(delivery, settlement.clone())
+        ahead::settle(crew, delivery, settlement.clone())
     });
     match settled.await {
         Ok(()) | Err(BrokerError::LeaseLost { .. }) => Ok(()),

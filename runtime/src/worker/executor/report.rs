@@ -136,6 +136,11 @@ impl Story {
         };
     }
 
+    /// What follows it runs ahead: its message is settled later.
+    pub(super) fn goes_on(&mut self) {
+        self.settlement = "ahead";
+    }
+
     /// The time in the sandbox. A guest that was cut off left no report; the time
     /// since its admission is known all the same.
     fn run(&self, clock: &Clock) -> Duration {

@@ -1,5 +1,6 @@
 //! Attempts against stores that lose answers, and after deaths at any step.
 
+mod ahead;
 mod ends;
 mod kills;
 mod metering;

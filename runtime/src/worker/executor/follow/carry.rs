@@ -14,6 +14,7 @@ use crate::worker::executor::leave::{self, Left};
 use crate::worker::executor::submitted::SUBMITS_LEFT;
 use crate::worker::executor::unlock;
 use crate::worker::patience::insist;
+use serde_json::Value;
 use std::collections::HashSet;
 
 /// Most plans that one end leads to: each is a chord that is over within the one before.
@@ -41,12 +42,7 @@ pub(in crate::worker::executor) async fn carry_out(
         again,
         budget,
     } = follow_up;
-    // What bounds a task bounds what follows from it.
-    let told = || delivery.message.headers.get(SUBMITS_LEFT).cloned();
-    let how = How {
-        again,
-        budget: budget.or_else(told),
-    };
+    let how = how(again, budget, delivery);
     // A stack: a chord is closed once all is done to which its end led, and not before.
     // Whoever comes after a death in between finds it open, and does it all again.
     let mut steps = vec![Step::Plan(plan)];
@@ -77,6 +73,15 @@ pub(in crate::worker::executor) async fn carry_out(
         }
     }
     Ok(())
+}
+
+/// How what follows a delivery is sent: what bounds a task bounds what follows from it.
+pub(super) fn how(again: bool, budget: Option<Value>, delivery: &Delivery) -> How {
+    let told = || delivery.message.headers.get(SUBMITS_LEFT).cloned();
+    How {
+        again,
+        budget: budget.or_else(told),
+    }
 }
 
 /// Does what a plan says, but for the parts of chords, which it returns.

@@ -1,6 +1,7 @@
 //! The messages of what follows.
 
 use crate::broker::Outgoing;
+use crate::celery::Request;
 use crate::celery::request::Sent;
 use crate::clock::after;
 use crate::policy::canvas::{Send, When};
@@ -41,20 +42,47 @@ pub(super) async fn publish(crew: &Crew, sends: &[Send], how: &How) -> Result<()
 
 /// Writes the message of a task; `None` where its id cannot be one.
 fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgoing> {
+    let id = TaskId::parse(&send.id).ok()?;
+    Some(how.write(crew, &sent(crew, send, &id, now), send, now))
+}
+
+/// Writes the message of a task, and returns it with what a worker would read from it;
+/// `None` where it would refuse that.
+pub(super) fn readable(
+    crew: &Crew,
+    send: &Send,
+    now: Timestamp,
+    how: &How,
+) -> Option<(Outgoing, Request)> {
+    let id = TaskId::parse(&send.id).ok()?;
+    let sent = sent(crew, send, &id, now);
+    let outgoing = how.write(crew, &sent, send, now);
+    let request = sent.request(&outgoing.message).ok()?;
+    Some((outgoing, request))
+}
+
+/// Tells whether a task goes to a queue of which this worker takes messages.
+pub(super) fn comes_here(crew: &Crew, send: &Send) -> bool {
+    let queue = queue(crew, send);
+    let queues = crew.steering.queues.follow();
+    let queues = queues.borrow();
+    queues.iter().any(|one| one == queue)
+}
+
+fn queue<'a>(crew: &'a Crew, send: &'a Send) -> &'a str {
+    let routed = || route::queue(&crew.settings.routes, &send.task);
+    send.options.queue.as_deref().unwrap_or_else(routed)
+}
+
+fn sent<'a>(crew: &Crew, send: &'a Send, id: &'a TaskId, now: Timestamp) -> Sent<'a> {
     let options = &send.options;
     let at = |when: When| match when {
         When::At(at) => at,
         When::In(span) => after(now, span),
     };
-    let id = TaskId::parse(&send.id).ok()?;
-    let profile = crew.broker.profile();
-    let priority = options.priority.map(|priority| match profile.zero_first {
-        true => 9 - priority.min(9),
-        false => priority,
-    });
-    let eta = options.eta.map(at);
-    let sent = Sent {
-        id: &id,
+    let zero_first = crew.broker.profile().zero_first;
+    Sent {
+        id,
         task: &send.task,
         before: &send.before,
         args: &send.args,
@@ -63,7 +91,7 @@ fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgo
         parent: &send.parent,
         group: send.group.as_deref(),
         group_index: send.group_index,
-        eta,
+        eta: options.eta.map(at),
         expires: options.expires.map(at),
         time_limit: options.time_limit,
         shadow: options.shadow.as_deref(),
@@ -73,29 +101,36 @@ fn outgoing(crew: &Crew, send: &Send, now: Timestamp, how: &How) -> Option<Outgo
         argsrepr: options.argsrepr.as_deref(),
         kwargsrepr: options.kwargsrepr.as_deref(),
         reply_to: options.reply_to.as_deref(),
-        priority,
+        priority: options.priority.map(|priority| match zero_first {
+            true => 9 - priority.min(9),
+            false => priority,
+        }),
         replaced_task_nesting: options.replaced_task_nesting,
         retries: options.retries,
         callbacks: &send.callbacks,
         errbacks: &send.errbacks,
         chain: &send.chain,
         chord: send.chord.as_ref(),
-    };
-    let mut message = sent.message(&crew.settings.name);
-    if let Some(budget) = &how.budget {
-        message
-            .headers
-            .insert(SUBMITS_LEFT.to_owned(), budget.clone());
     }
-    if how.again {
-        record::mark(&mut message);
+}
+
+impl How {
+    fn write(&self, crew: &Crew, sent: &Sent<'_>, send: &Send, now: Timestamp) -> Outgoing {
+        let mut message = sent.message(&crew.settings.name);
+        if let Some(budget) = &self.budget {
+            let budget = budget.clone();
+            message.headers.insert(SUBMITS_LEFT.to_owned(), budget);
+        }
+        if self.again {
+            record::mark(&mut message);
+        }
+        let parks_apart = crew.broker.profile().parks_apart;
+        Outgoing {
+            queue: queue(crew, send).to_owned(),
+            message,
+            // Python workers never look where ours would park it; ours do that themselves.
+            due: sent.eta.filter(|eta| *eta > now && !parks_apart),
+            key: None,
+        }
     }
-    let queue = options.queue.clone();
-    Some(Outgoing {
-        queue: queue.unwrap_or_else(|| route::queue(&crew.settings.routes, &send.task).to_owned()),
-        message,
-        // Python workers never look where ours would park it; ours do that themselves.
-        due: eta.filter(|eta| *eta > now && !profile.parks_apart),
-        key: None,
-    })
 }

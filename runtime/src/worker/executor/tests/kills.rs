@@ -141,7 +141,7 @@ async fn a_held_backlog_is_taken_ever_less_often_and_is_ready_when_the_order_end
     for _second in 0..3_600 {
         while let Some(delivery) = stand.take().await {
             takes += 1;
-            super::super::attempt(&stand.crew, delivery).await;
+            stand.attempt_of(delivery).await;
         }
         stand.pass(Duration::from_secs(1));
     }
@@ -184,7 +184,7 @@ async fn a_worker_that_waits_takes_what_was_held_when_it_hears_that_the_order_en
         never = crate::worker::holds::heed(&stand.crew) => match never {},
         delivery = freed => delivery,
     };
-    super::super::attempt(&stand.crew, delivery).await;
+    stand.attempt_of(delivery).await;
     assert_eq!(stand.record("t").await.unwrap().state, State::Success);
 }
 

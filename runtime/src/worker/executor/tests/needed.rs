@@ -55,7 +55,7 @@ async fn without_a_count_a_message_that_nobody_knows_is_handed_on_without_end() 
         while rounds < 100
             && let Some(delivery) = stand.take().await
         {
-            super::super::attempt(&stand.crew, delivery).await;
+            stand.attempt_of(delivery).await;
             rounds += 1;
         }
         rounds

@@ -2,7 +2,7 @@
 
 use super::super::leave::{Left, leave};
 use super::super::report::Story;
-use super::super::{Attempt, attempt, follow, invoke, judge, once};
+use super::super::{Attempt, follow, invoke, judge, once};
 use super::stand::{Stand, Trouble, call, signature, with};
 use crate::broker::Delivery;
 use crate::celery::{Message, Request};
@@ -82,7 +82,7 @@ async fn what_cannot_be_given_back_fails_with_all_that_follows_a_failure() {
         },
     ] {
         let verdict = judge::judge(&stand.crew, &attempt, outcome);
-        let (verdict, rest) = follow::plan(&stand.crew, &attempt.request, verdict, false);
+        let (verdict, rest) = follow::plan(&stand.crew, &attempt.request, None, verdict, false);
         assert!(matches!(&verdict, Verdict::Fail(error) if error.class == "WorkerLostError"));
         let sends = rest.sends().iter().map(|send| send.id.as_str());
         assert_eq!(sends.collect::<Vec<_>>(), ["e"]);
@@ -149,8 +149,8 @@ async fn one_whose_message_went_to_somebody_else_is_not_told_of() {
     let late = stand.take().await.unwrap();
     stand.lapse();
     let other = stand.take().await.unwrap();
-    attempt(&stand.crew, late).await;
+    stand.attempt_of(late).await;
     assert_eq!(stand.record("t").await, None);
-    attempt(&stand.crew, other).await;
+    stand.attempt_of(other).await;
     assert_eq!(stand.record("t").await.unwrap().state, State::Success);
 }

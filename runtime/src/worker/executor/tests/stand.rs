@@ -5,6 +5,7 @@ mod troubled;
 
 pub(super) use troubled::Trouble;
 
+use super::super::Hand;
 use crate::broker::embedded::EmbeddedBroker;
 use crate::broker::{Broker as _, Delivery, Outgoing};
 use crate::celery::{Message, Properties};
@@ -141,13 +142,21 @@ impl Stand {
     /// Attempts the next message.
     pub(super) async fn attempt(&self) {
         let delivery = self.take().await.expect("a message waits");
-        super::super::attempt(&self.crew, delivery).await;
+        self.attempt_of(delivery).await;
     }
 
     /// Attempts what waits until nothing does.
     pub(super) async fn attempt_all(&self) {
         while let Some(delivery) = self.take().await {
-            super::super::attempt(&self.crew, delivery).await;
+            self.attempt_of(delivery).await;
+        }
+    }
+
+    /// Attempts a message that was taken, and what runs ahead in its place.
+    pub(super) async fn attempt_of(&self, delivery: Delivery) {
+        let mut hand = Some(Hand::take(&self.crew, delivery));
+        while let Some(next) = hand {
+            (_, hand) = super::super::attempt(&self.crew, next).await;
         }
     }
 
@@ -273,6 +282,7 @@ fn settings() -> Settings {
         timezone: TimeZone::UTC,
         accept: Accept::default(),
         max_deliveries: 5,
+        run_ahead: 0,
         repair_time: Duration::from_secs(600),
         max_retries: Retries {
             default: 3,

@@ -1,7 +1,6 @@
 //! What waits, and for how long: for the claim of another, for code, for a lease. What
 //! cannot come to an end by waiting fails.
 
-use super::super::attempt;
 use super::stand::{Stand, call, message, signature, task, with};
 use crate::celery::Message;
 use crate::celery::request::AGAIN;
@@ -175,11 +174,11 @@ async fn of_two_copies_of_a_message_one_worker_runs_one_at_a_time() {
     assert_eq!(begun, Begun::Run);
     let record = stand.record("t").await.unwrap();
     assert_eq!(record.worker_name(), "w@host", "{}", record.worker);
-    attempt(&stand.crew, second).await;
+    stand.attempt_of(second).await;
     assert_eq!(stand.crew.floor.drained().finished, 0);
     // Whoever did not hear the answer asks again.
     assert_eq!(stand.results.begin(start).await.unwrap(), Begun::Run);
-    attempt(&stand.crew, first).await;
+    stand.attempt_of(first).await;
     assert_eq!(stand.record("t").await.unwrap().state, State::Success);
     stand.lapse();
     stand.attempt().await;
