@@ -22,7 +22,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use std::fmt::Debug;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Most dead letters kept for one queue; the oldest go first. Enough to see a
@@ -104,17 +103,9 @@ pub struct Delivery {
     pub deliveries: u32,
     /// When it was published or, if it was delayed, due.
     pub ready_at: Timestamp,
-    /// The delivery under whose lease it runs, where the broker has no message of its own
-    /// for it: to settle that one is to settle both.
-    pub bearer: Option<Arc<Self>>,
-}
-
-impl Delivery {
-    /// Returns the delivery that the broker knows: itself, or its bearer.
-    #[must_use]
-    pub fn held(&self) -> &Self {
-        self.bearer.as_deref().unwrap_or(self)
-    }
+    /// Whether queue and message are others than those that were taken: of what runs in
+    /// their place, under the same receipt.
+    pub replaced: bool,
 }
 
 /// Identifies one delivery of one message.
@@ -266,7 +257,8 @@ pub trait Broker: Debug + Send + Sync {
     /// [`BrokerError::Unavailable`].
     async fn extend(&self, receipts: &[Receipt]) -> Result<Vec<Receipt>, BrokerError>;
 
-    /// Ends a delivery.
+    /// Ends a delivery. What does not end here goes on with the queue and the message that
+    /// the delivery has by now.
     ///
     /// # Errors
     /// [`BrokerError::LeaseLost`] when somebody else has the message by now,

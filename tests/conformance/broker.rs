@@ -53,6 +53,7 @@ behaviours! {
     wakes_what_is_due_soon_and_nothing_else,
     requeues_a_delivery_without_counting_it,
     returns_a_delivery_and_counts_it,
+    goes_on_with_what_runs_in_its_place,
     redelivers_after_lease_expiry_and_counts_it,
     an_extended_lease_does_not_lapse,
     a_late_settle_loses_to_the_next_delivery,

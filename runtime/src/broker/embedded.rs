@@ -165,10 +165,22 @@ impl Broker for EmbeddedBroker {
 
     async fn settle(&self, delivery: &Delivery, settlement: Settlement) -> Result<(), BrokerError> {
         let receipt = delivery.receipt.clone();
+        let other = || Outgoing {
+            queue: delivery.queue.clone(),
+            message: delivery.message.clone(),
+            due: None,
+            key: None,
+        };
+        let goes_on = delivery.replaced && settlement != Settlement::Ack;
+        let ready_at = milliseconds(delivery.ready_at);
+        let other = goes_on
+            .then(|| Letter::new(other(), ready_at))
+            .transpose()?;
         let settle = Settle {
             receipt: receipt.clone(),
             settlement,
             now: self.db.clock().now_ms(),
+            other,
         };
         if self.db.write(settle).await.map_err(unavailable)? {
             Ok(())

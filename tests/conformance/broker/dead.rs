@@ -2,9 +2,52 @@
 
 use super::stage::BrokerStage;
 use crate::stage::{START, fetch, message, names, outgoing};
-use celeriac::broker::{DEAD_LETTERS, DeadLetter, Outgoing, Settlement};
+use celeriac::broker::{DEAD_LETTERS, DeadLetter, Delivery, Outgoing, Settlement};
 use celeriac::clock::after;
 use std::time::Duration;
+
+pub(crate) async fn goes_on_with_what_runs_in_its_place(stage: BrokerStage) {
+    let ends = [
+        (Settlement::Requeue, 1),
+        (Settlement::Return, 2),
+        (Settlement::Park(START), 1),
+        (
+            Settlement::DeadLetter {
+                reason: "rejected".to_owned(),
+            },
+            0,
+        ),
+        (Settlement::Ack, 0),
+    ];
+    for (number, (end, deliveries)) in ends.into_iter().enumerate() {
+        stage.publish(outgoing("first")).await;
+        let taken = stage.take(1).await.remove(0);
+        let (queue, next) = (format!("other-{number}"), message("next"));
+        let queues = [queue.clone()];
+        stage.broker.prepare(&queues).await.unwrap();
+        let in_its_place = Delivery {
+            queue: queue.clone(),
+            message: next.clone(),
+            replaced: true,
+            ..taken
+        };
+        stage
+            .broker
+            .settle(&in_its_place, end.clone())
+            .await
+            .unwrap();
+        if deliveries > 0 {
+            let again = fetch(&*stage.broker, &[&queue], 1).await.remove(0);
+            assert_eq!((&again.message, again.deliveries), (&next, deliveries));
+            stage.broker.settle(&again, Settlement::Ack).await.unwrap();
+        }
+        let dead = stage.broker.dead_letters(&queue, 9).await.unwrap();
+        let dead: Vec<_> = dead.into_iter().map(|dead| dead.message).collect();
+        let is_dead = matches!(end, Settlement::DeadLetter { .. });
+        assert_eq!(dead, if is_dead { vec![next] } else { Vec::new() });
+        stage.assert_nothing_ready().await;
+    }
+}
 
 pub(crate) async fn dead_letters_keep_the_original(stage: BrokerStage) {
     let mut bad = message("bad");

@@ -1,7 +1,7 @@
 //! Publishing: many messages of many callers as few multi-row inserts.
 
 use super::payload::Payload;
-use super::{BrokerError, Outgoing, milliseconds};
+use super::{BrokerError, Outgoing, Receipt, milliseconds};
 use crate::broker::check_size;
 use crate::database::rows::{Insert, parts};
 use crate::database::{QUEUE_BYTES, SqliteConnection, Statement};
@@ -16,6 +16,11 @@ const MESSAGE: &str = "messages (id, queue, state, priority, due, ready_at, byte
 static MESSAGES: Insert = Insert::new(MESSAGE, 8, "");
 static KEYED: Insert = Insert::new(MESSAGE, 8, "ON CONFLICT DO NOTHING RETURNING id");
 static PAYLOADS: Insert = Insert::new("payloads (id, envelope, body)", 3, "");
+
+/// Its key is free again.
+const REPLACE: &str = "UPDATE messages
+    SET queue = ?3, priority = ?4, bytes = ?5, ready_at = ?6, key = NULL WHERE id = ?1 AND lease = ?2";
+const REPLACE_PAYLOAD: &str = "UPDATE payloads SET envelope = ?2, body = ?3 WHERE id = ?1";
 
 /// A message on its way into the file.
 #[derive(Debug)]
@@ -52,8 +57,34 @@ impl Letter {
         })
     }
 
-    fn bytes(&self) -> usize {
+    pub(super) fn bytes(&self) -> usize {
         self.payload.bytes()
+    }
+
+    /// Takes the place of a message whose lease is held.
+    pub(super) async fn replace(
+        &self,
+        conn: &mut SqliteConnection,
+        receipt: &Receipt,
+    ) -> Result<(), sqlx::Error> {
+        let held = sqlx::query(REPLACE)
+            .bind(receipt.message)
+            .bind(receipt.lease)
+            .bind(&self.queue)
+            .bind(self.priority)
+            .bind(i64::try_from(self.bytes()).unwrap_or(i64::MAX))
+            .bind(self.ready_at)
+            .execute(&mut *conn)
+            .await?;
+        if held.rows_affected() > 0 {
+            sqlx::query(REPLACE_PAYLOAD)
+                .bind(receipt.message)
+                .bind(&self.payload.envelope)
+                .bind(self.payload.body.as_ref())
+                .execute(conn)
+                .await?;
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,7 @@
 //! Settling: the end of a delivery, for those that still hold the lease.
 
 use super::graves::{self, Grave};
+use super::publish::Letter;
 use super::{Receipt, Settlement, milliseconds, pairs};
 use crate::database::{SqliteConnection, Statement};
 use std::collections::HashSet;
@@ -26,6 +27,8 @@ pub(super) struct Settle {
     pub(super) receipt: Receipt,
     pub(super) settlement: Settlement,
     pub(super) now: i64,
+    /// What takes the place of the message first.
+    pub(super) other: Option<Letter>,
 }
 
 impl Statement for Settle {
@@ -38,8 +41,12 @@ impl Statement for Settle {
             receipt,
             settlement,
             now,
+            other,
         } in batch
         {
+            if let Some(other) = other {
+                other.replace(conn, receipt).await?;
+            }
             match settlement {
                 Settlement::Ack => acks.push(receipt),
                 Settlement::Requeue => requeues.push(receipt),
@@ -67,6 +74,10 @@ impl Statement for Settle {
 
     fn wakes(&self) -> bool {
         self.settlement != Settlement::Ack
+    }
+
+    fn weight(&self) -> usize {
+        self.other.as_ref().map_or(0, Letter::bytes)
     }
 }
 

@@ -186,7 +186,7 @@ impl TakenRow {
             receipt: self.receipt,
             deliveries: self.deliveries,
             ready_at: moment(self.ready_at),
-            bearer: None,
+            replaced: false,
         }
     }
 }

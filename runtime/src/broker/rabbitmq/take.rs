@@ -88,6 +88,6 @@ fn delivery(
             .saturating_add(notes.counted.unwrap_or(0))
             .saturating_add(1),
         ready_at: ready_at.unwrap_or_else(|| clock.now()),
-        bearer: None,
+        replaced: false,
     }
 }

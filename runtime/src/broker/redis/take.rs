@@ -161,7 +161,7 @@ impl Inner {
             receipt: self.held.hold(number, queue, ours.key),
             deliveries: ours.deliveries.saturating_add(1),
             ready_at: ready_at.unwrap_or(now),
-            bearer: None,
+            replaced: false,
         }
     }
 

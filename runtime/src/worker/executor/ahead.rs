@@ -8,21 +8,20 @@
 //! that had not ended. Only what is certain to be found then runs ahead.
 
 use super::follow::FollowUp;
-use super::{Attempt, record, tell};
-use crate::broker::{BrokerError, Delivery, Outgoing, Settlement};
+use super::{Attempt, tell};
+use crate::broker::{Delivery, Settlement};
 use crate::celery::Request;
 use crate::policy::canvas::Embed;
 use crate::worker::crew::Crew;
 use crate::worker::heartbeat::Alive;
 use jiff::Timestamp;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How long after their message was taken tasks begin ahead (100 ms): others that wait in
 /// the queue are passed by no longer than this.
 const SPAN: Duration = Duration::from_millis(100);
-/// How long results have to be kept, where that has an end (10 min): those of tasks that
-/// ran ahead have to be there when their message comes again.
+/// How much longer results have to be kept than an attempt may take, where that has an end
+/// (10 min): those of tasks that ran ahead have to be there when their message comes again.
 const KEPT: Duration = Duration::from_secs(600);
 
 /// A message in hand: one that was taken, or what runs ahead under the lease of that.
@@ -132,15 +131,13 @@ pub(super) fn next(
     }
     let (outgoing, request, embed) = rest.one(crew, &attempt.delivery)?;
     tell::sent(crew, std::slice::from_ref(&outgoing));
-    let bearer = attempt.delivery.bearer.clone();
-    let bearer = bearer.unwrap_or_else(|| Arc::new(attempt.delivery.clone()));
     let delivery = Delivery {
         queue: outgoing.queue,
         message: outgoing.message,
-        receipt: bearer.receipt.clone(),
-        deliveries: bearer.deliveries,
         ready_at: now,
-        bearer: Some(bearer),
+        replaced: true,
+        receipt: attempt.delivery.receipt.clone(),
+        deliveries: attempt.delivery.deliveries,
     };
     Ok(Box::new(Ahead {
         delivery,
@@ -151,41 +148,14 @@ pub(super) fn next(
 
 /// Tells whether the end of a task is there when its message comes again.
 fn keeps(crew: &Crew) -> bool {
-    crew.results.keeps() && crew.settings.result_keep.is_none_or(|keep| keep >= KEPT)
+    let least = KEPT.saturating_add(crew.settings.ceiling.wall);
+    crew.results.keeps() && crew.settings.result_keep.is_none_or(|keep| keep >= least)
 }
 
 /// Tells whether an attempt that would come next might begin.
 fn may(crew: &Crew) -> bool {
     let meter = &crew.steering.meter;
     !crew.shutdown.is_stopping() && meter.hold().is_none() && meter.starts_left() > 0
-}
-
-/// Settles a delivery. What runs ahead gets a message of its own where it does not end
-/// here, and then that of which it has the lease is done with.
-pub(super) async fn settle(
-    crew: &Crew,
-    delivery: &Delivery,
-    settlement: Settlement,
-) -> Result<(), BrokerError> {
-    let Some(bearer) = &delivery.bearer else {
-        return crew.broker.settle(delivery, settlement).await;
-    };
-    let due = match settlement {
-        Settlement::Ack => return crew.broker.settle(bearer, Settlement::Ack).await,
-        Settlement::Park(until) => Some(until),
-        // Whoever takes it finds its end, and makes it a dead letter.
-        Settlement::Requeue | Settlement::Return | Settlement::DeadLetter { .. } => None,
-    };
-    let mut own = Outgoing {
-        queue: delivery.queue.clone(),
-        message: delivery.message.clone(),
-        due,
-        key: None,
-    };
-    // It may have begun here, and this may be tried again.
-    record::mark(&mut own.message);
-    crew.broker.publish(vec![own]).await?;
-    crew.broker.settle(bearer, Settlement::Ack).await
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 mod refusal;
 
 use super::Attempt;
-use super::ahead;
 use super::builtin;
 use super::end::retry_of;
 use super::once;
@@ -366,7 +365,7 @@ pub(super) async fn settle(
 ) -> Result<(), Left> {
     story.settles(&settlement);
     let settled = insist(&crew.shutdown, || {
-        ahead::settle(crew, delivery, settlement.clone())
+        crew.broker.settle(delivery, settlement.clone())
     });
     match settled.await {
         Ok(()) | Err(BrokerError::LeaseLost { .. }) => Ok(()),

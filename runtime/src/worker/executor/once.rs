@@ -24,7 +24,7 @@ const UNHEARD: &str = "the broker did not answer when its message was to be ackn
 /// may be gone: then the task is not run.
 pub(super) async fn acknowledge(crew: &Crew, attempt: &Attempt) -> Result<(), Left> {
     let mut tries = 0_u32;
-    let (broker, delivery) = (&crew.broker, attempt.delivery.held());
+    let (broker, delivery) = (&crew.broker, &attempt.delivery);
     let settled = insist(&crew.shutdown, || {
         tries = tries.saturating_add(1);
         async {

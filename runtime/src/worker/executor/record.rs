@@ -5,7 +5,6 @@
 //! who stored the end, and is anybody left to carry out what follows?
 
 use super::Attempt;
-use super::ahead;
 use super::leave::Left;
 use super::report::Story;
 use super::tell;
@@ -136,7 +135,7 @@ pub(super) async fn acknowledge(
     settlement: Settlement,
 ) -> Result<(), Left> {
     let settled = insist(&crew.shutdown, || {
-        ahead::settle(crew, &attempt.delivery, settlement.clone())
+        crew.broker.settle(&attempt.delivery, settlement.clone())
     });
     match settled.await {
         Ok(()) => Ok(()),

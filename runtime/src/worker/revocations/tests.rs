@@ -68,7 +68,7 @@ fn delivery() -> Delivery {
         },
         deliveries: 1,
         ready_at: Timestamp::UNIX_EPOCH,
-        bearer: None,
+        replaced: false,
     }
 }
 

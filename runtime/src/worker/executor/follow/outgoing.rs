@@ -2,11 +2,12 @@
 
 use crate::broker::Outgoing;
 use crate::celery::Request;
+use crate::celery::body::is_plain;
 use crate::celery::request::Sent;
 use crate::clock::after;
 use crate::policy::canvas::{Send, When};
 use crate::policy::route;
-use crate::task::TaskId;
+use crate::task::{Format, TaskId};
 use crate::worker::crew::Crew;
 use crate::worker::executor::leave::Left;
 use crate::worker::executor::record;
@@ -57,7 +58,9 @@ pub(super) fn readable(
     let id = TaskId::parse(&send.id).ok()?;
     let sent = sent(crew, send, &id, now);
     let outgoing = how.write(crew, &sent, send, now);
-    let request = sent.request(&outgoing.message).ok()?;
+    let accepted = crew.settings.accept.formats().contains(&Format::Json);
+    let is_read = accepted && is_plain(&outgoing.message);
+    let request = sent.request(&outgoing.message).ok().filter(|_| is_read)?;
     Some((outgoing, request))
 }
 

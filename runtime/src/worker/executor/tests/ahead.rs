@@ -3,7 +3,7 @@
 use super::stand::{Stand, Trouble, call, message, signature, with};
 use crate::broker::Broker as _;
 use crate::celery::Message;
-use crate::task::{Rate, State};
+use crate::task::{Accept, Format, Rate, State};
 use crate::worker::Settings;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -101,10 +101,16 @@ async fn after_a_death_at_the_end_nothing_runs_again() {
 #[tokio::test]
 async fn what_ran_ahead_and_is_to_be_kept_is_a_dead_letter_of_its_own() {
     let stand = stand(32).await;
-    let gone = link("gone", "/task", json!("m.gone"));
+    let mut gone = link("gone", "/task", json!("m.gone"));
+    gone["options"]["link_error"] = json!([signature("e")]);
     stand.run(message("t", &links(&[gone]))).await;
     assert_succeeded(&stand, &["t"]).await;
     stand.attempt_all().await;
+    assert_eq!(
+        stand.broker.sent(),
+        sent(&[("e", false)]),
+        "its errback, once"
+    );
     let exception = stand.record("gone").await.unwrap().exception.unwrap();
     assert_eq!(exception.class, "NotRegistered");
     let dead = stand.broker.dead_letters("celery", 9).await.unwrap();
@@ -112,6 +118,7 @@ async fn what_ran_ahead_and_is_to_be_kept_is_a_dead_letter_of_its_own() {
         panic!("{dead:?}");
     };
     assert_eq!(dead.message.headers["id"], "gone");
+    assert_eq!(dead.queue, "celery");
     assert_eq!(stand.depth().await, (0, 0, 1));
 }
 
@@ -196,6 +203,12 @@ async fn what_follows_a_task_of_which_no_end_is_found_does_not_run_ahead() {
     assert!(short.await, "gone before the message is back");
     let once = call("m.once", "t", &json!([]), &links(&[signature("a")]));
     assert!(is_sent(|_| {}, once).await, "its message is gone");
+    let unread = |settings: &mut Settings| settings.accept = Accept::new(&[Format::Yaml]);
+    let yaml = Message {
+        content_type: "application/x-yaml".to_owned(),
+        ..chain(&["a"])
+    };
+    assert!(is_sent(unread, yaml).await, "JSON is not read here");
     let again = with(chain(&["a"]), crate::celery::request::AGAIN, json!(true));
     assert!(is_sent(|_| {}, again).await, "it may have run before");
 }
