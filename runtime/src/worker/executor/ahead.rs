@@ -5,7 +5,8 @@
 //! the square of that; here most links have no message. Nothing is lost by it: the end of a
 //! task is stored before the next begins, so whoever gets the message again finds those
 //! ends one after the other, sends what follows from each, marked, and comes to the one
-//! that had not ended. Only what is certain to be found then runs ahead.
+//! that had not ended. What then waits, goes back or dies takes the place of the message in
+//! one step of the broker.
 
 use super::follow::FollowUp;
 use super::{Attempt, tell};
@@ -17,8 +18,8 @@ use crate::worker::heartbeat::Alive;
 use jiff::Timestamp;
 use std::time::Duration;
 
-/// How long after their message was taken tasks begin ahead (100 ms): others that wait in
-/// the queue are passed by no longer than this.
+/// How long after the first attempt of a message tasks begin ahead (100 ms): others that
+/// wait in the queue are passed by for this, and as long as the last of them runs.
 const SPAN: Duration = Duration::from_millis(100);
 /// How much longer results have to be kept than an attempt may take, where that has an end
 /// (10 min): those of tasks that ran ahead have to be there when their message comes again.
@@ -45,7 +46,7 @@ pub(super) struct Known {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Lead {
     links: u32,
-    /// When the message was taken.
+    /// When the first attempt of the message began.
     since: Timestamp,
 }
 
