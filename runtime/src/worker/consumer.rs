@@ -69,10 +69,13 @@ async fn start(crew: &Arc<Crew>, deliveries: Vec<Delivery>, attempts: &mut JoinS
         tokio::select! {
             biased;
             place = crew.door.place(task) => {
-                // The attempt keeps the lease from here on.
-                drop(alive);
-                crew.steering.meter.starts();
-                attempts.spawn(run(crew.clone(), delivery, place));
+                if crew.steering.meter.begins() {
+                    // The attempt keeps the lease from here on.
+                    drop(alive);
+                    attempts.spawn(run(crew.clone(), delivery, place));
+                } else {
+                    give_back(crew, &delivery).await;
+                }
             }
             () = crew.shutdown.stopping() => {
                 give_back(crew, &delivery).await;
@@ -177,7 +180,6 @@ async fn run(crew: Arc<Crew>, delivery: Delivery, mut place: Place) {
         crew.steering.meter.took(cpu);
         place.took(cpu);
         if let Some(ahead) = &ahead {
-            crew.steering.meter.starts();
             place.is_kept_for(ahead.task());
         }
         hand = ahead;

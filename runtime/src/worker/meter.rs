@@ -46,9 +46,16 @@ impl Meter {
         spent.starts_left(&share.quota, self.clock.now())
     }
 
-    pub(super) fn starts(&self) {
+    /// Counts an attempt that starts, unless it may not: one of many that begin at once is
+    /// never one too many.
+    pub(super) fn begins(&self) -> bool {
         let now = self.clock.now();
-        self.lock().spent.start(now);
+        let State { share, spent } = &mut *self.lock();
+        let may = spent.hold(share, now).is_none();
+        if may {
+            spent.start(now);
+        }
+        may
     }
 
     pub(super) fn took(&self, cpu: Duration) {
@@ -94,5 +101,37 @@ impl Meter {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::task::Quota;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn of_many_attempts_that_begin_at_once_as_many_start_as_may() {
+        let meter = Meter::new(Clock::manual(jiff::Timestamp::UNIX_EPOCH));
+        meter.take_share(&Share {
+            quota: Quota {
+                starts_per_minute: Some(100),
+                ..Quota::default()
+            },
+            ..Share::default()
+        });
+        let begun = AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..100 {
+                        begun.fetch_add(u32::from(meter.begins()), Ordering::Relaxed);
+                    }
+                });
+            }
+        });
+        assert_eq!(begun.into_inner(), 100);
+        assert_eq!(meter.starts_left(), 0);
+        assert_eq!(meter.hold().unwrap().quota, "starts_per_minute");
     }
 }

@@ -127,7 +127,8 @@ pub(super) fn next(
     let is_found = end.is_kept && *end.settlement == Settlement::Ack && keeps(crew);
     let is_first = attempt.fence.is_first() && !attempt.is_again();
     let is_held = !attempt.code.task.at_most_once;
-    if !(is_found && is_first && is_held && may(crew) && rest.is_one_for(crew)) {
+    let may = is_found && is_first && is_held && !crew.shutdown.is_stopping();
+    if !(may && rest.is_one_for(crew)) {
         return Err(rest);
     }
     let (outgoing, request, embed) = rest.one(crew, &attempt.delivery)?;
@@ -151,12 +152,6 @@ pub(super) fn next(
 fn keeps(crew: &Crew) -> bool {
     let least = KEPT.saturating_add(crew.settings.ceiling.wall);
     crew.results.keeps() && crew.settings.result_keep.is_none_or(|keep| keep >= least)
-}
-
-/// Tells whether an attempt that would come next might begin.
-fn may(crew: &Crew) -> bool {
-    let meter = &crew.steering.meter;
-    !crew.shutdown.is_stopping() && meter.hold().is_none() && meter.starts_left() > 0
 }
 
 #[cfg(test)]

@@ -70,7 +70,8 @@ impl FollowUp {
     }
 
     /// Returns the message of that task, what a worker reads from it, and what follows it
-    /// in turn; or itself, where no worker would read it.
+    /// in turn, and counts its start; or itself, where no worker would read it or a quota
+    /// holds it.
     pub(super) fn one(
         mut self,
         crew: &Crew,
@@ -81,8 +82,10 @@ impl FollowUp {
         };
         let how = carry::how(self.again, self.budget.clone(), delivery);
         match outgoing::readable(crew, &send, crew.clock.now(), &how) {
-            Some((outgoing, request)) => Ok((outgoing, request, send.into_embed())),
-            None => {
+            Some((outgoing, request)) if crew.steering.meter.begins() => {
+                Ok((outgoing, request, send.into_embed()))
+            }
+            Some(_) | None => {
                 self.plan.sends.push(send);
                 Err(self)
             }
