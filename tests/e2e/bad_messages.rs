@@ -86,8 +86,8 @@ fn headers() -> Vec<Row> {
 fn each_has_a_reason_among_the_dead_and_a_failure_for_its_caller() {
     let rows = [bodies(), contents(), headers()].concat();
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     let letters: Vec<_> = rows.iter().map(|(letter, ..)| letter.clone()).collect();
     stage.post(&letters);
     for (letter, expected, word) in &rows {
@@ -165,8 +165,8 @@ fn each_is_told_to_the_client_that_sent_it_over_rabbitmq() {
 #[test]
 fn those_without_a_caller_are_kept_all_the_same() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("text");
+    let dev = stage.dev();
     stage.post(&[
         letter("x").without("id"),
         letter("x").header("id", json!(7)),
@@ -184,8 +184,8 @@ fn those_without_a_caller_are_kept_all_the_same() {
 #[test]
 fn headers_nested_without_end_do_not_stop_the_queue() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     let deep = (0..500).fold(json!(1), |inner, _| json!([inner]));
     stage.post(&[letter("deep").header("x", deep), letter("next")]);
     assert_eq!(*success(&stage.ended("next")), 1);
@@ -198,8 +198,8 @@ fn headers_nested_without_end_do_not_stop_the_queue() {
 #[test]
 fn a_body_of_50_mb_is_refused_wherever_it_comes_from() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("text");
+    let dev = stage.dev();
     let long = format!("[\"{}\"]", "x".repeat(50_000_000));
     let ran = stage.run_with(&["call", "text.echo", "-a", "@-"], long.as_bytes());
     ran.refused(3, &["16777216 bytes"]);
@@ -218,8 +218,8 @@ fn a_body_of_50_mb_is_refused_wherever_it_comes_from() {
 #[test]
 fn arguments_over_their_own_limit_fail_the_task() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     let long = format!("[\"{}\"]", "x".repeat(5 << 20));
     let ran = stage.run_with(
         &["call", "text.echo", "-a", "@-", "--wait", "--json"],
@@ -234,9 +234,9 @@ fn arguments_over_their_own_limit_fail_the_task() {
 #[test]
 fn a_body_nested_without_end_harms_nobody() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
     stage.push("hostile");
+    let _dev = stage.dev();
     let deep = format!(
         "[{}{}, {{}}, {{}}]",
         "[".repeat(500_000),
@@ -254,8 +254,8 @@ fn a_body_nested_without_end_harms_nobody() {
 #[test]
 fn a_guest_sees_the_headers_of_its_caller_and_no_other() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let ask = |id: &str, name: &str| {
         Letter::new("odd.header", id, &format!("[\"{name}\"]")).header("x-shop", json!("7"))
     };

@@ -7,8 +7,8 @@ use support::until;
 #[test]
 fn a_result_comes_back_as_the_guest_wrote_it() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     let value = r#"{"ä 🌱":[1.50,-0,"\u0000","漢字"],"big":123456789012345678,"none":null}"#;
     let ran = stage.run(&[
         "call",
@@ -35,8 +35,8 @@ fn a_result_comes_back_as_the_guest_wrote_it() {
 #[test]
 fn arguments_bind_as_python_binds_them() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     let call = |args: &str, kwargs: &str| {
         stage.ended(&stage.send("text.word_count", &["-a", args, "-k", kwargs]))
     };
@@ -64,8 +64,8 @@ fn arguments_bind_as_python_binds_them() {
 #[test]
 fn arguments_may_come_from_a_file_or_standard_input() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     stage.write("args.json", r#"["one two"]"#);
     let from_file = stage.run(&[
         "call",
@@ -88,8 +88,8 @@ fn arguments_may_come_from_a_file_or_standard_input() {
 #[test]
 fn a_failure_is_the_class_that_a_python_caller_catches() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("flaky");
+    let _dev = stage.dev();
     for (task, args, expected, word) in [
         (
             "fails",
@@ -164,8 +164,8 @@ fn an_unknown_task_is_told_to_its_caller_and_kept() {
 #[test]
 fn progress_and_states_of_ones_own_are_seen_while_the_task_runs() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("report");
+    let _dev = stage.dev();
     let id = stage.send(
         "report.build",
         &[
@@ -203,8 +203,8 @@ fn progress_and_states_of_ones_own_are_seen_while_the_task_runs() {
 #[test]
 fn a_task_that_ignores_its_end_stores_nothing() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("flaky");
+    let dev = stage.dev();
     let id = stage.send("flaky.ignores", &[]);
     until("the end", || {
         (dev.metric("celeriac_tasks_settled_total", &[("state", "IGNORED")]) > 0.0).then_some(())
@@ -216,8 +216,8 @@ fn a_task_that_ignores_its_end_stores_nothing() {
 #[test]
 fn a_header_ignore_result_is_obeyed() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("text");
+    let dev = stage.dev();
     let letter =
         support::Letter::new("text.echo", "quiet", "[1]").header("ignore_result", json!(true));
     stage.post(&[letter]);
@@ -230,8 +230,8 @@ fn a_header_ignore_result_is_obeyed() {
 #[test]
 fn the_callers_time_limit_lowers_the_tasks() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("report");
+    let _dev = stage.dev();
     let letter = support::Letter::new("report.nap", "slow", "[60000]")
         .header("timelimit", json!([0.3, null]));
     stage.post(&[letter]);
@@ -245,8 +245,8 @@ fn the_callers_time_limit_lowers_the_tasks() {
 #[test]
 fn a_wait_that_is_too_short_says_so_and_the_task_goes_on() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("report");
+    let _dev = stage.dev();
     let ran = stage.run(&[
         "call",
         "report.nap",
@@ -269,8 +269,8 @@ fn a_wait_that_is_too_short_says_so_and_the_task_goes_on() {
 #[test]
 fn two_calls_with_one_id_are_one_task() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     stage.send("text.echo", &["-a", "[1]", "--id", "same"]);
     assert_eq!(*success(&stage.ended("same")), 1);
     stage.send("text.echo", &["-a", "[2]", "--id", "same"]);

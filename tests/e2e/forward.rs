@@ -16,8 +16,8 @@ fn newcomer(home: &Stage, unknown_task: &str) -> Stage {
 #[test]
 fn a_task_that_is_not_here_is_handed_on_to_the_queue_of_those_who_know_it() {
     let home = stage();
-    let _knows = home.server(&["dev", "-Q", "python"]);
     home.push("text");
+    let _knows = home.server(&["dev", "-Q", "python"]);
     let newcomer = newcomer(&home, "forward:python");
     let worker = newcomer.server(&["worker", "-Q", "celery"]);
     let stored = home.call("text.word_count", r#"["to be or not to be"]"#);

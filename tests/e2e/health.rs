@@ -7,8 +7,8 @@ use support::until;
 #[test]
 fn metrics_have_their_documented_names_after_a_task() {
     let stage = stage().with("limits.cpu", "100ms");
-    let dev = stage.dev();
     stage.push("hostile");
+    let dev = stage.dev();
     success(&stage.call("hostile.echo_args", "[1]"));
     stage.call("hostile.spin", "[]");
     stage.call("nobody.knows", "[]");
@@ -63,8 +63,8 @@ fn health_is_a_document_and_everything_else_is_not_found() {
 #[test]
 fn a_worker_that_is_full_is_as_healthy_as_its_broker() {
     let stage = stage().with("worker.concurrency", "1");
-    let dev = stage.dev();
     stage.push("report");
+    let dev = stage.dev();
     // Longer than the answer of a broker may be old.
     let id = stage.send("report.nap", &["-a", "[12000]"]);
     let ended = until("it ended", || {

@@ -14,11 +14,10 @@ fn plane(stage: Stage) -> Plane {
     let often = stage
         .with("serve.requests_per_minute", "1000000")
         .with("serve.address_requests_per_minute", "1000000");
-    let plane = Plane::new(often);
     for module in ["text", "report", "flaky"] {
-        plane.stage.push(module);
+        often.push(module);
     }
-    plane
+    Plane::new(often)
 }
 
 fn run(plane: &Plane, scenario: &str, more: &[&str]) -> Value {
@@ -104,6 +103,8 @@ fn tasks_are_called_followed_and_revoked_over_http_with_rabbitmq() {
     works(
         stage()
             .with("broker", &rabbit.url())
-            .with("result_backend", &redis.url(1)),
+            .with("result_backend", &redis.url(1))
+            // A report may take longer than RabbitMQ lets a message be held.
+            .with("worker.consumer_timeout", "2h"),
     );
 }

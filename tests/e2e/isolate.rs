@@ -45,10 +45,10 @@ fn in_state(stage: &Stage, id: &str, state: &str) {
 #[test]
 fn every_end_is_the_same_in_a_process_apart() {
     let stage = apart();
-    let dev = stage.dev();
     for module in ["hostile", "text", "flaky"] {
         stage.push(module);
     }
+    let dev = stage.dev();
     let rows = [
         (
             "hostile.spin",
@@ -95,8 +95,8 @@ fn every_end_is_the_same_in_a_process_apart() {
 fn progress_logs_and_tasks_that_a_guest_sends_come_through() {
     let stage = apart().with("limits.wall", "60s").with("limits.cpu", "10s");
     stage.write("celeriac.toml", "[grants.odd]\nsubmit = [\"odd.*\"]\n");
-    let dev = stage.dev();
     stage.push("odd");
+    let dev = stage.dev();
     let waits = stage.send("odd.waits", &["-a", "[60000]"]);
     in_state(&stage, &waits, "WAITING");
     let sent = stage.call("odd.sends", r#"["odd.stays", 2, "now", "return"]"#);
@@ -117,8 +117,8 @@ fn progress_logs_and_tasks_that_a_guest_sends_come_through() {
 #[test]
 fn a_killed_process_takes_the_tasks_of_its_module_along_and_no_others() {
     let stage = apart().with("limits.wall", "60s").with("limits.cpu", "10s");
-    let dev = stage.dev();
     stage.push("odd");
+    let dev = stage.dev();
     let odd = stage.component("odd");
     let odd = odd.display().to_string();
     stage.json(&["push", &odd, "--name", "neighbour"]);
@@ -144,8 +144,8 @@ fn a_task_whose_process_always_dies_is_given_up_after_its_deliveries() {
     let stage = apart()
         .with("limits.wall", "60s")
         .with("worker.max_deliveries", "2");
-    let dev = stage.dev();
     stage.push("odd");
+    let dev = stage.dev();
     let id = stage.send("odd.waits", &["-a", "[60000]"]);
     let mut killed = Vec::new();
     while killed.len() < 2 {
@@ -166,8 +166,8 @@ fn a_task_whose_process_always_dies_is_given_up_after_its_deliveries() {
 #[test]
 fn a_stop_of_the_whole_service_lets_tasks_end_as_it_does_without() {
     let stage = apart().with("limits.wall", "60s").with("limits.cpu", "10s");
-    let dev = stage.dev();
     stage.push("odd");
+    let dev = stage.dev();
     let id = stage.send("odd.stays", &["-a", "[1500]"]);
     in_state(&stage, &id, "STAYING");
     // As a service manager does, and a terminal with Control-C.
@@ -187,8 +187,8 @@ fn a_stop_of_the_whole_service_lets_tasks_end_as_it_does_without() {
 #[test]
 fn the_processes_end_with_their_worker_however_it_ends() {
     let stage = apart();
-    let dev = stage.dev();
     stage.push("text");
+    let dev = stage.dev();
     success(&stage.call("text.echo", "[1]"));
     let [cell] = cells(&dev)[..] else {
         panic!("one cell")
@@ -204,8 +204,8 @@ fn the_processes_end_with_their_worker_however_it_ends() {
 #[test]
 fn each_process_stands_behind_walls_of_its_own() {
     let stage = apart().with("worker.confine", "off");
-    let dev = stage.dev();
     stage.push("text");
+    let dev = stage.dev();
     assert_eq!(
         *success(&stage.call("text.word_count", r#"["a b"]"#)),
         json!(2)

@@ -102,10 +102,10 @@ fn shown(stage: &Stage) {
 #[test]
 fn whatever_a_killed_task_does_it_ends() {
     let stage = stage();
-    let dev = stage.server(&["dev", "-c", "6"]);
     for module in ["odd", "numbers"] {
         stage.push(module);
     }
+    let dev = stage.server(&["dev", "-c", "6"]);
     let stays = stage.send("odd.stays", &["-a", "[60000]"]);
     let once = stage.send("odd.pays", &["-a", "[60000]"]);
     // It computes and never calls the host.
@@ -138,10 +138,10 @@ fn whatever_a_killed_task_does_it_ends() {
 #[test]
 fn a_chord_hears_of_a_killed_part() {
     let stage = stage();
-    let _dev = stage.dev();
     for module in ["odd", "text"] {
         stage.push(module);
     }
+    let _dev = stage.dev();
     let body = json!({"task": "text.echo", "args": [1], "kwargs": {}, "immutable": true,
         "options": {"task_id": "body"}, "subtask_type": null});
     let part = |task: &str, id: &str, args: &str| {
@@ -163,8 +163,8 @@ fn a_chord_hears_of_a_killed_part() {
 #[test]
 fn a_held_task_waits_until_it_is_allowed() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let told = stage.run(&["kill", "--module", "odd", "--hold"]).good();
     assert!(
         told.out.contains("calls wait until it is allowed again"),

@@ -36,8 +36,8 @@ fn endings(stage: &Stage, rows: &[(&str, &str, &str)]) {
 #[test]
 fn time_is_limited() {
     let stage = tight();
-    let _dev = stage.dev();
     stage.push("hostile");
+    let _dev = stage.dev();
     const TIME: &str = "billiard.exceptions.TimeLimitExceeded";
     endings(
         &stage,
@@ -57,8 +57,8 @@ fn time_is_limited() {
 #[test]
 fn abrupt_ends_have_their_class_and_a_panic_its_text() {
     let stage = tight();
-    let _dev = stage.dev();
     stage.push("hostile");
+    let _dev = stage.dev();
     endings(
         &stage,
         &[
@@ -83,8 +83,8 @@ fn abrupt_ends_have_their_class_and_a_panic_its_text() {
 #[test]
 fn a_result_that_is_not_one_json_value_is_an_encode_error() {
     let stage = tight();
-    let _dev = stage.dev();
     stage.push("hostile");
+    let _dev = stage.dev();
     const ENCODE: &str = "kombu.exceptions.EncodeError";
     endings(
         &stage,
@@ -108,8 +108,8 @@ fn a_result_that_is_not_one_json_value_is_an_encode_error() {
 #[test]
 fn results_failures_and_logs_are_bounded() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("hostile");
+    let _dev = stage.dev();
     let over = stage.call("hostile.result_over_its_limit", "[]");
     assert!(
         failure(&over, "celeriac.LimitExceeded").contains("result limit of 4 MiB"),
@@ -136,9 +136,9 @@ fn results_failures_and_logs_are_bounded() {
 #[test]
 fn a_memory_hog_fails_at_its_limit_while_its_neighbour_finishes() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("hostile");
     stage.push("report");
+    let dev = stage.dev();
     let neighbour = stage.send("report.build", &["-a", r#"["Sales", 5, 100]"#]);
     until("it runs", || {
         (dev.metric("celeriac_tasks_in_flight", &[]) > 0.5).then_some(())
@@ -163,8 +163,8 @@ fn a_memory_hog_fails_at_its_limit_while_its_neighbour_finishes() {
 #[test]
 fn no_door_is_open_to_a_guest() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("hostile");
+    let _dev = stage.dev();
     for task in ["read_a_file", "write_a_file", "list_files", "open_a_socket"] {
         failure(
             &stage.call(&format!("hostile.{task}"), "[]"),
@@ -178,8 +178,8 @@ fn no_door_is_open_to_a_guest() {
 #[test]
 fn terminal_escapes_of_a_guest_do_not_reach_a_terminal() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("hostile");
+    let dev = stage.dev();
     let ran = stage.run(&["call", "hostile.terminal_escapes", "--wait", "--log"]);
     assert!(
         !ran.out.contains('\u{1b}') && !ran.out.contains('\u{9b}'),
@@ -195,8 +195,8 @@ fn terminal_escapes_of_a_guest_do_not_reach_a_terminal() {
 #[test]
 fn states_of_the_host_cannot_be_claimed_by_a_guest() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("hostile");
+    let _dev = stage.dev();
     let ended = stage.call("hostile.false_states", "[]");
     assert!(success(&ended).is_null(), "{ended}");
 }

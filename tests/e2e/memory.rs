@@ -22,8 +22,8 @@ fn run_to(stage: &Stage, dev: &Server, from: u32, to: u32) -> u64 {
 #[test]
 fn twenty_thousand_tasks_leave_it_flat() {
     let stage = stage();
-    let dev = stage.server(&["worker", "-l", "warning"]);
     stage.push("hostile");
+    let dev = stage.server(&["worker", "-l", "warning"]);
     let after_few = run_to(&stage, &dev, 0, 5_000);
     let after_many = run_to(&stage, &dev, 5_000, 20_000);
     let grown = after_many.saturating_sub(after_few);

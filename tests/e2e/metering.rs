@@ -26,8 +26,8 @@ fn sum(attempts: &[Value], field: &str) -> f64 {
 }
 
 fn assert_metered(stage: &Stage) {
-    let dev = stage.server(&["dev", "--log-format", "json"]);
     stage.push("odd");
+    let dev = stage.server(&["dev", "--log-format", "json"]);
     let sent = stage.call("odd.sends", r#"["odd.told", 3, "now", "ok"]"#);
     assert_eq!(success(&sent).as_array().map(Vec::len), Some(3));
     let usage = &sent["usage"];
@@ -115,8 +115,8 @@ fn a_run_by_hand_tells_what_it_took() {
 #[test]
 fn a_library_of_prometheus_reads_what_runs_took() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("text");
+    let dev = stage.dev();
     let runs = [0, 1].map(|_| stage.call("text.echo", r#"["abc"]"#));
     let listen = dev.banner()["listen"].as_str().expect("an address");
     let page = format!("http://{listen}/metrics");

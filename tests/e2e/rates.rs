@@ -33,8 +33,8 @@ fn limited(stage: &Stage, rate: &str) {
 fn a_task_starts_no_faster_than_its_rate() {
     let stage = stage();
     limited(&stage, "4/s");
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     let took = took(&stage, "text.echo", 9);
     assert!(took >= SignedDuration::from_secs(2), "{took}");
     stage.settled();
@@ -44,9 +44,9 @@ fn a_task_starts_no_faster_than_its_rate() {
 fn what_has_to_wait_waits_in_the_broker_and_hinders_nobody() {
     let stage = stage().with("worker.concurrency", "1");
     limited(&stage, "1/h");
-    let _dev = stage.dev();
     stage.push("text");
     stage.push("odd");
+    let _dev = stage.dev();
     success(&stage.call("text.echo", "[1]"));
     let ids: Vec<String> = (0..20)
         .map(|_| stage.send("text.echo", &["-a", "[1]"]))

@@ -22,8 +22,8 @@ fn component(text: &str) -> Vec<u8> {
 #[test]
 fn what_is_no_task_component_is_refused_and_leaves_nothing() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     let before = files(&stage);
     let whole = std::fs::read(stage.component("text")).expect("it is built");
     refused(&stage, "empty.wasm", b"", &["empty"]);

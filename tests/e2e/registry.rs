@@ -152,8 +152,8 @@ fn an_alias_runs_our_task_under_a_callers_old_name() {
         "celeriac.toml",
         "[aliases]\n\"shop.tasks.count\" = \"text.word_count\"\n",
     );
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     assert_eq!(*success(&stage.call("shop.tasks.count", "[\"a b\"]")), 2);
 }
 

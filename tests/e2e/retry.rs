@@ -7,8 +7,8 @@ use support::until;
 #[test]
 fn a_task_recovers_after_as_many_retries_as_it_needs() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("flaky");
+    let _dev = stage.dev();
     let ended = stage.call("flaky.fails_until", "[3, 10]");
     assert_eq!(*success(&ended), "succeeded after 3 retries");
     assert_eq!(ended["retries"], 3);
@@ -20,8 +20,8 @@ fn a_task_recovers_after_as_many_retries_as_it_needs() {
 #[test]
 fn a_task_that_does_not_recover_fails_with_its_own_error() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("flaky");
+    let _dev = stage.dev();
     let ended = stage.call("flaky.fails_until", "[99, 10]");
     assert!(
         failure(&ended, "builtins.ConnectionError").contains("upstream down, attempt 6"),
@@ -38,8 +38,8 @@ fn the_operators_cap_on_retries_wins_over_the_task() {
     let stage = stage()
         .with("worker.max_retries", "1")
         .with("tenants.default.max_retries", "1");
-    let _dev = stage.dev();
     stage.push("flaky");
+    let _dev = stage.dev();
     let ended = stage.call("flaky.fails_until", "[99, 10]");
     failure(&ended, "builtins.ConnectionError");
     assert_eq!(ended["retries"], 1);
@@ -48,8 +48,8 @@ fn the_operators_cap_on_retries_wins_over_the_task() {
 #[test]
 fn the_delay_before_a_retry_is_waited_out_in_the_broker() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("flaky");
+    let _dev = stage.dev();
     let id = stage.send("flaky.fails_until", &["-a", "[1, 1500]"]);
     let waiting = until("the retry", || {
         Some(stage.stored(&id)).filter(|stored| stored["state"] == "RETRY")
@@ -81,8 +81,8 @@ fn the_delay_before_a_retry_is_waited_out_in_the_broker() {
 #[test]
 fn a_rejected_message_is_kept_with_the_reason() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("flaky");
+    let _dev = stage.dev();
     let id = stage.send("flaky.rejects", &["-a", r#"["the customer is gone"]"#]);
     let ended = stage.ended(&id);
     assert_eq!(
@@ -109,8 +109,8 @@ fn a_rejected_message_is_kept_with_the_reason() {
 #[test]
 fn a_message_given_back_by_its_task_is_bounded_by_its_deliveries() {
     let stage = stage().with("worker.max_deliveries", "3");
-    let dev = stage.dev();
     stage.push("flaky");
+    let dev = stage.dev();
     let ended = stage.call("flaky.rejects", r#"["not here", true]"#);
     assert_eq!(failure(&ended, "celery.exceptions.Reject"), "not here");
     assert_eq!(ended["deliveries"], 3);

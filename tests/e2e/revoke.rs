@@ -37,8 +37,8 @@ fn what_waits_in_a_queue_is_revoked_at_once_and_never_run() {
     let id = stage.send("text.echo", &["-a", "[1]"]);
     assert_eq!(revoke(&stage, &id, &[]), "REVOKED");
     revoked(&stage.stored(&id), "revoked");
-    let dev = stage.dev();
     stage.push("text");
+    let dev = stage.dev();
     assert_eq!(*success(&stage.call("text.echo", "[2]")), 2);
     stage.settled();
     revoked(&stage.stored(&id), "revoked");
@@ -51,8 +51,8 @@ fn what_waits_in_a_queue_is_revoked_at_once_and_never_run() {
 #[test]
 fn what_is_not_due_is_revoked_and_stays_so_across_a_restart() {
     let stage = stage();
-    let first = stage.dev();
     stage.push("text");
+    let first = stage.dev();
     let id = stage.send("text.echo", &["-a", "[1]", "--countdown", "3s"]);
     assert_eq!(revoke(&stage, &id, &[]), "REVOKED");
     first.kill();
@@ -67,8 +67,8 @@ fn what_is_not_due_is_revoked_and_stays_so_across_a_restart() {
 #[test]
 fn a_task_that_waits_for_its_retry_is_revoked() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("flaky");
+    let dev = stage.dev();
     let id = stage.send("flaky.fails_until", &["-a", "[5, 2000]"]);
     is(&stage, &id, "RETRY");
     assert_eq!(revoke(&stage, &id, &[]), "REVOKED");
@@ -81,9 +81,9 @@ fn a_task_that_waits_for_its_retry_is_revoked() {
 #[test]
 fn what_runs_goes_on_unless_it_is_terminated() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("odd");
     stage.push("report");
+    let dev = stage.dev();
     // One tells its state, of the other nobody knows that it runs.
     let known = stage.send("odd.waits", &["-a", "[3000]"]);
     let unknown = stage.send("report.nap", &["-a", "[3000]"]);
@@ -101,10 +101,10 @@ fn what_runs_goes_on_unless_it_is_terminated() {
 #[test]
 fn what_is_terminated_ends_at_once_and_nothing_else_does() {
     let stage = stage();
-    let dev = stage.dev();
     for module in ["odd", "numbers", "report"] {
         stage.push(module);
     }
+    let dev = stage.dev();
     let stays = stage.send("odd.stays", &["-a", "[60000]"]);
     let once = stage.send("odd.pays", &["-a", "[60000]"]);
     let waits = stage.send("odd.waits", &["-a", "[4000]"]);
@@ -136,8 +136,8 @@ fn what_is_terminated_ends_at_once_and_nothing_else_does() {
 #[test]
 fn an_id_that_nobody_knows_is_revoked_for_when_it_comes() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("text");
+    let dev = stage.dev();
     assert_eq!(revoke(&stage, "tomorrow", &[]), "REVOKED");
     revoked(&stage.stored("tomorrow"), "revoked");
     // A worker hears within a second.
@@ -158,8 +158,8 @@ fn many_tasks_are_revoked_by_a_stamp() {
             .header("stamped_headers", json!(names))
             .header("stamps", stamps)
     };
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     stage.post(&[
         letter("runs", json!({"order": "a"})),
         letter("other", json!({"order": "b"})),

@@ -82,8 +82,8 @@ fn what_runs_longer_than_the_drain_is_given_back_uncounted() {
 #[test]
 fn a_task_that_hands_its_rest_to_a_retry_may_do_so_when_the_drain_is_over() {
     let stage = stage().with("worker.drain", "200ms");
-    let worker = stage.dev();
     stage.push("report");
+    let worker = stage.dev();
     let id = stage.send(
         "report.pack",
         &["-a", r#"[["a", "b", "c"]]"#, "-k", r#"{"wait_ms": 900}"#],

@@ -49,8 +49,8 @@ fn a_granted_task_reads_and_keeps() {
 }
 
 fn reads_and_keeps(stage: &Stage) {
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let stored = stage.call("odd.greets", r#"["GREETING"]"#);
     assert_eq!(*success(&stored), "Hello from Ulm");
     let stored = stage.call("odd.measures", r#"["API_TOKEN"]"#);
@@ -69,8 +69,8 @@ fn reads_and_keeps(stage: &Stage) {
 #[test]
 fn a_denial_names_the_line_that_would_allow_it() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     for (task, args, line) in [
         ("odd.greets", r#"["GREETING"]"#, r#"config = ["GREETING"]"#),
         (
@@ -95,8 +95,8 @@ fn a_denial_names_the_line_that_would_allow_it() {
 #[test]
 fn what_is_kept_survives_the_worker_and_no_other_module_sees_it() {
     let stage = granted();
-    let first = stage.dev();
     stage.push("odd");
+    let first = stage.dev();
     push_as(&stage, "other");
     success(&stage.call("odd.keeps", r#"["a", "ours"]"#));
     let theirs = stage.call("other.keeps", r#"["a", "theirs"]"#);
@@ -144,8 +144,8 @@ fn workers_that_share_a_redis_count_together() {
 #[test]
 fn a_secret_is_in_no_log_no_listing_and_no_file_of_the_worker() {
     let stage = granted();
-    let dev = stage.server(&["dev", "--loglevel", "trace"]);
     stage.push("odd");
+    let dev = stage.server(&["dev", "--loglevel", "trace"]);
     success(&stage.call("odd.measures", r#"["API_TOKEN"]"#));
     failure(
         &stage.call("odd.measures", r#"["OTHER"]"#),

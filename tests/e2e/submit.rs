@@ -24,8 +24,8 @@ fn ids(stored: &Value) -> Vec<String> {
 #[test]
 fn what_is_sent_at_once_runs_as_a_child_of_its_sender() {
     let stage = granted();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let id = stage.send("odd.sends", &["-a", r#"["odd.told", 2, "now", "ok"]"#]);
     let sent = ids(&stage.ended(&id));
     for (number, child) in sent.iter().enumerate() {
@@ -40,8 +40,8 @@ fn what_is_sent_at_once_runs_as_a_child_of_its_sender() {
 #[test]
 fn what_is_sent_on_success_is_sent_only_then() {
     let stage = granted();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let stored = stage.call("odd.sends", r#"["odd.told", 3, "success", "ok"]"#);
     for child in ids(&stored) {
         success(&stage.ended(&child));
@@ -55,8 +55,8 @@ fn what_is_sent_on_success_is_sent_only_then() {
 #[test]
 fn a_retry_sends_once_what_has_a_key_or_waits_for_success() {
     let stage = granted();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let results = |args: &str| {
         let before = stage.settled().state("SUCCESS");
         let stored = stage.call("odd.sends", args);
@@ -76,8 +76,8 @@ fn a_retry_sends_once_what_has_a_key_or_waits_for_success() {
 #[test]
 fn an_attempt_that_is_repeated_sends_the_same_tasks() {
     let stage = granted().with("worker.lease", "1s");
-    let first = stage.dev();
     stage.push("odd");
+    let first = stage.dev();
     let id = stage.send("odd.sends", &["-a", r#"["odd.told", 2, "now", "wait"]"#]);
     let sent = until("it has sent", || {
         let stored = stage.stored(&id);
@@ -93,8 +93,8 @@ fn an_attempt_that_is_repeated_sends_the_same_tasks() {
 #[test]
 fn without_a_grant_it_is_denied_with_the_line_that_would_allow_it() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let stored = stage.call("odd.sends", r#"["odd.told", 1, "now", "ok"]"#);
     let message = failure(&stored, "celeriac.SubmitError");
     let line = r#"[grants."odd"] submit = ["odd.told"]"#;
@@ -104,8 +104,8 @@ fn without_a_grant_it_is_denied_with_the_line_that_would_allow_it() {
 #[test]
 fn a_task_that_is_not_there_is_told_at_once() {
     let stage = granted();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     for task in ["odd.nothing", "nobody.knows"] {
         let args = json!([task, 1, "success", "ok"]).to_string();
         let stored = stage.call("odd.sends", &args);
@@ -117,8 +117,8 @@ fn a_task_that_is_not_there_is_told_at_once() {
 #[test]
 fn one_attempt_sends_a_hundred_tasks_and_no_more() {
     let stage = granted();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let stored = stage.call("odd.sends", r#"["odd.told", 100, "success", "ok"]"#);
     assert_eq!(ids(&stored).len(), 100);
     let stored = stage.call("odd.sends", r#"["odd.told", 101, "success", "ok"]"#);
@@ -136,8 +136,8 @@ fn a_fork_bomb_ends_by_itself() {
         "celeriac.toml",
         "[grants.hostile]\nsubmit = [\"hostile.submit_bomb\"]\n",
     );
-    let _dev = stage.dev();
     stage.push("hostile");
+    let _dev = stage.dev();
     // A small bomb: of 250 tasks, not of 10,000.
     let bomb = Letter::new("hostile.submit_bomb", "bomb", "[]");
     stage.post(&[bomb.header("x-celeriac-submits", json!(250))]);
@@ -149,8 +149,8 @@ fn a_fork_bomb_ends_by_itself() {
 #[test]
 fn a_task_that_sends_its_successor_does_so_as_often_as_its_workflow_may_send() {
     let stage = granted();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let pages = Letter::new("odd.pages", "pages", "[0]");
     stage.post(&[pages.header("x-celeriac-submits", json!(7))]);
     success(&stage.ended("pages"));
@@ -160,8 +160,8 @@ fn a_task_that_sends_its_successor_does_so_as_often_as_its_workflow_may_send() {
 #[test]
 fn a_job_has_a_queue_a_delay_a_priority_and_headers() {
     let stage = granted().with("worker.queues", "celery,side");
-    let _dev = stage.server(&["dev"]);
     stage.push("odd");
+    let _dev = stage.server(&["dev"]);
     let id = stage.send("odd.furnishes", &["-a", "[]"]);
     let child = success(&stage.ended(&id))
         .as_str()
@@ -178,8 +178,8 @@ fn a_job_has_no_queue_in_the_place_of_a_table() {
         "celeriac.toml",
         "[grants.odd]\nsubmit = [\"odd.*\"]\n[routes]\n\"odd.told\" = \"celeriac.parked.celery\"\n",
     );
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let stored = stage.call("odd.sends", r#"["odd.told", 1, "now", "ok"]"#);
     let said = stored.to_string();
     assert!(said.contains("no queue can be called"), "{stored}");
@@ -189,8 +189,8 @@ fn a_job_has_no_queue_in_the_place_of_a_table() {
 #[test]
 fn headers_of_the_protocol_cannot_be_forged() {
     let stage = granted();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     for name in ["root_id", "x-celeriac-submits", "x-delivery-count"] {
         let stored = stage.call("odd.forges", &json!([name]).to_string());
         let said = success(&stored).as_str().expect("a text");
@@ -201,8 +201,8 @@ fn headers_of_the_protocol_cannot_be_forged() {
 #[test]
 fn a_task_hands_its_work_over_and_its_caller_gets_that_result() {
     let stage = granted();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let id = stage.send("odd.replaces", &["-a", r#"["odd.told"]"#]);
     let stored = stage.ended(&id);
     assert_eq!(*success(&stored), json!([id, id, id, "celery", 1, null, 7]));
@@ -212,8 +212,8 @@ fn a_task_hands_its_work_over_and_its_caller_gets_that_result() {
 fn a_guest_sends_a_chain_of_a_chord_and_its_news() {
     let stage = stage();
     stage.write("celeriac.toml", "[grants.shop]\nsubmit = [\"shop.*\"]\n");
-    let _dev = stage.dev();
     stage.push("shop");
+    let _dev = stage.dev();
     let stored = stage.call("shop.ship", r#"[17, ["tea", "cup", "pot"]]"#);
     let news = success(&stored).as_str().map(str::to_owned);
     let ended = stage.ended(&news.expect("the id of the last one"));
@@ -225,8 +225,8 @@ fn a_guest_sends_a_chain_of_a_chord_and_its_news() {
 #[test]
 fn a_group_that_a_guest_sends_runs_as_a_whole() {
     let stage = granted();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let stored = stage.call("odd.groups", "[20]");
     assert!(success(&stored).is_string(), "{stored}");
     until("all of them ran", || {

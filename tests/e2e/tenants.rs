@@ -17,8 +17,7 @@ fn acme(stage: &Stage, arguments: &[&str]) -> Value {
 
 /// Pushes a component of the tests for tenant `acme`.
 fn push(stage: &Stage, name: &str) {
-    let file = stage.component(name).display().to_string();
-    acme(stage, &["push", &file, "--name", name]);
+    stage.push_for("acme", name);
 }
 
 /// Sends a task for tenant `acme`.
@@ -81,8 +80,7 @@ fn a_tenant_whose_broker_is_away_harms_no_other_and_comes_back() {
     let stage = with_acme(stage(), &lines);
     stage.push("text");
     // The registry is the worker's own.
-    let file = stage.component("text").display().to_string();
-    acme(&stage, &["push", &file, "--name", "text"]);
+    push(&stage, "text");
     let _worker = stage.server(&["worker"]);
     success(&stage.call("text.echo", "[1]"));
     let _redis = Redis::start_on(port);

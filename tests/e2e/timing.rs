@@ -7,8 +7,8 @@ use support::{Letter, until};
 #[test]
 fn a_countdown_is_waited_out_in_the_broker() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("report");
+    let _dev = stage.dev();
     let sent = stage.json(&[
         "call",
         "report.build",
@@ -41,8 +41,8 @@ fn a_countdown_is_waited_out_in_the_broker() {
 #[test]
 fn a_moment_in_the_past_is_now() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     let id = stage.send("text.echo", &["-a", "[1]", "--eta", "2020-01-01T00:00:00Z"]);
     assert_eq!(*success(&stage.ended(&id)), 1);
 }
@@ -78,8 +78,8 @@ fn a_thousand_waiting_tasks_run_at_once_on_two_threads() {
     let stage = stage()
         .with("worker.concurrency", "1000")
         .with("worker.guest_threads", "2");
-    let dev = stage.dev();
     stage.push("report");
+    let dev = stage.dev();
     let letters: Vec<_> = (0..MANY)
         .map(|n| Letter::new("report.nap", &format!("nap-{n}"), "[8000]"))
         .collect();

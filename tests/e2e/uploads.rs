@@ -62,8 +62,8 @@ fn uploads(stage: &Stage) -> Vec<(&'static str, PathBuf)> {
 #[test]
 fn hostile_uploads_are_refused_while_tasks_run_beside_them() {
     let stage = stage();
-    let dev = stage.dev();
     stage.push("text");
+    let dev = stage.dev();
     let uploads = uploads(&stage);
     assert_eq!(*success(&stage.call("text.echo", "[0]")), 0);
     let before = dev.memory();

@@ -15,8 +15,8 @@ fn granted(grants: &str, more: &str) -> Stage {
 }
 
 fn fetch(stage: &Stage, url: &str) -> Value {
-    let _dev = stage.dev();
     stage.push("web");
+    let _dev = stage.dev();
     stage.call("web.fetch", &json!([url]).to_string())
 }
 
@@ -116,8 +116,8 @@ fn a_header_with_a_secret_goes_to_its_server_and_to_no_other() {
     for isolate in ["false", "true"] {
         let stage = granted(&grants, "").with("worker.isolate", isolate);
         stage.write("token", "hunter2-and-more\n");
-        let _dev = stage.dev();
         stage.push("web");
+        let _dev = stage.dev();
         let heads = urls.each_ref().map(|url| {
             let stored = stage.call("web.fetch", &json!([url]).to_string());
             let head = success(&stored)[2].as_str().expect("a text").to_owned();
@@ -141,8 +141,8 @@ fn the_workers_own_broker_is_not_reached_through_a_network() {
     let stage = granted(&grants, "")
         .with("broker", &redis.url(0))
         .with("result_backend", &redis.url(1));
-    let _worker = stage.server(&["worker"]);
     stage.push("web");
+    let _worker = stage.server(&["worker"]);
     let log = denial(&stage.call("web.fetch", &json!([url]).to_string()));
     assert!(log.contains("one of the worker's own servers'"), "{log}");
 }
@@ -154,8 +154,8 @@ fn limits_of_the_configuration_are_those_of_an_attempt() {
     let grants = format!("http = [\"{url}\"]\nhttp_private = [\"127.0.0.1\"]");
     for isolate in ["false", "true"] {
         let stage = granted(&grants, "[http]\nrequests = 3").with("worker.isolate", isolate);
-        let _dev = stage.dev();
         stage.push("web");
+        let _dev = stage.dev();
         let together = |times| {
             let urls = vec![url.clone(); times];
             stage.call("web.together", &json!([urls]).to_string())

@@ -31,6 +31,13 @@ use crate::task::{Exception, Json, SignatureError};
 pub const MESSAGES: usize = 100_000;
 /// Deepest nesting of signatures in signatures: each level is one call deep here.
 pub const DEPTH: usize = 64;
+/// Most levels that a byte of what follows a task may stand deep, in arrays and objects, on
+/// average (16), beside [`AROUND`]: each level is read by itself, and signatures within
+/// signatures to the depth of 64 would cost the worker a second for each megabyte.
+pub const LEVELS: u64 = 16;
+/// Bytes times levels that are taken all the same (32 Mi): three hundred callbacks, each of
+/// the one before, are as much.
+pub const AROUND: u64 = 32 << 20;
 
 /// Who sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -191,6 +198,11 @@ pub enum CanvasError {
     /// It is nested too deep.
     #[error("signatures are nested more than {DEPTH} deep (fixed); make them flatter")]
     Deep,
+    /// So much of it is nested that reading it would take long.
+    #[error(
+        "what is to follow stands more than {LEVELS} levels deep on average (fixed); make its signatures flatter"
+    )]
+    Heavy,
     /// No broker takes its message.
     #[error(
         "the message of {task} would have {bytes} bytes with what follows it; {allowed} are allowed (fixed): pass references instead of data"

@@ -125,6 +125,29 @@ impl Json {
         deepest <= RESULT_DEPTH
     }
 
+    /// Tells whether the levels that bytes of a text stand deep, in arrays and objects, add
+    /// up to more than `most`: whoever reads it level by level reads that many bytes. It
+    /// need not be JSON.
+    #[must_use]
+    pub(crate) fn is_heavy(text: &str, most: u64) -> bool {
+        let (mut depth, mut weight, mut at) = (0_u64, 0_u64, 0);
+        let bytes = text.as_bytes();
+        while let Some(byte) = bytes.get(at) {
+            let (next, deeper) = match byte {
+                b'"' => (after_text(bytes, at), depth),
+                b'[' | b'{' => (at + 1, depth + 1),
+                b']' | b'}' => (at + 1, depth.saturating_sub(1)),
+                _ => (at + 1, depth),
+            };
+            weight = weight.saturating_add(depth.saturating_mul((next - at) as u64));
+            if weight > most {
+                return true;
+            }
+            (at, depth) = (next, deeper);
+        }
+        false
+    }
+
     /// Returns its first `count` items, where it is an array: who takes one more than is
     /// allowed knows whether there are too many, and holds no more than that.
     #[must_use]
@@ -133,6 +156,18 @@ impl Json {
         let items = reader.deserialize_seq(First(count)).ok()?;
         reader.end().ok().map(|()| items)
     }
+}
+
+/// Returns the place behind a text that begins at a quotation mark.
+fn after_text(bytes: &[u8], from: usize) -> usize {
+    let mut escaped = false;
+    let inside = bytes.iter().skip(from + 1);
+    let length = inside.take_while(|byte| {
+        let goes_on = escaped || **byte != b'"';
+        escaped = !escaped && **byte == b'\\';
+        goes_on
+    });
+    (from + 2 + length.count()).min(bytes.len())
 }
 
 /// The items of an array, of which there may be so many.

@@ -25,10 +25,10 @@ fn guests_apart_use_what_they_are_granted_and_others_are_told_the_line() {
              inject = [\"{url} Authorization: Bearer {{API_TOKEN}}\"]\n"
         ),
     );
-    let dev = stage.dev();
     for module in ["odd", "web"] {
         stage.push(module);
     }
+    let dev = stage.dev();
     let file = stage.component("odd").display().to_string();
     stage.json(&["push", &file, "--name", "other"]);
     for (task, args, result) in [

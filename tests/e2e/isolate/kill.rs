@@ -17,9 +17,9 @@ fn killed(stored: &Value, words: &str) {
 #[test]
 fn a_kill_reaches_guests_apart_and_leaves_their_neighbours() {
     let stage = stage().with("worker.isolate", "true");
-    let dev = stage.server(&["dev", "-c", "6"]);
     stage.push("odd");
     stage.push("numbers");
+    let dev = stage.server(&["dev", "-c", "6"]);
     let stays = stage.send("odd.stays", &["-a", "[60000]"]);
     // In the same process: it ends by itself.
     let waits = stage.send("odd.waits", &["-a", "[4000]"]);

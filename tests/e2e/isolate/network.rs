@@ -59,10 +59,10 @@ fn a_process_of_guests_has_a_network_only_where_one_of_them_may_send() {
     let grants =
         format!("[grants.\"web.fetch\"]\nhttp = [\"{url}\"]\nhttp_private = [\"127.0.0.1\"]\n");
     let stage = granted(&grants);
-    let dev = stage.dev();
     for module in ["text", "web"] {
         stage.push(module);
     }
+    let dev = stage.dev();
     success(&stage.call("text.echo", "[1]"));
     assert_eq!(networks(&dev), [false]);
     // A task of the same module that may send nothing.

@@ -32,8 +32,8 @@ fn sending() -> Stage {
 #[test]
 fn a_soft_limit_that_ends_a_task_says_its_value_and_its_key() {
     let stage = stage().with("limits.soft", "300ms");
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let ended = stage.call("odd.waits", "[60000]");
     let told = failure(&ended, "billiard.exceptions.SoftTimeLimitExceeded");
     says(
@@ -50,8 +50,8 @@ fn a_soft_limit_that_ends_a_task_says_its_value_and_its_key() {
 #[test]
 fn tasks_over_the_number_of_an_attempt_or_a_workflow_are_told_in_failure_and_log() {
     let stage = sending();
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     let ended = stage.call("odd.sends", r#"["odd.told", 101, "success", "ok"]"#);
     let told = failure(&ended, "celeriac.SubmitError");
     says(told, "one attempt sends at most 100 tasks");
@@ -71,8 +71,8 @@ fn tasks_over_the_number_of_an_attempt_or_a_workflow_are_told_in_failure_and_log
 #[test]
 fn what_was_cut_or_dropped_says_how_much_and_which_limit_it_was() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("hostile");
+    let _dev = stage.dev();
     let long = stage.call("hostile.long_failure", "[]");
     let told = failure(&long, "builtins.ValueError");
     says(
@@ -98,8 +98,8 @@ fn what_was_cut_or_dropped_says_how_much_and_which_limit_it_was() {
 #[test]
 fn who_gives_up_says_after_how_many_tries_and_what_raises_them() {
     let stage = stage().with("worker.max_deliveries", "2");
-    let _dev = stage.dev();
     stage.push("flaky");
+    let _dev = stage.dev();
     let ended = stage.call("flaky.fails_until", "[99, 1]");
     let told = failure(&ended, "builtins.ConnectionError");
     assert!(
@@ -122,8 +122,8 @@ fn who_gives_up_says_after_how_many_tries_and_what_raises_them() {
 #[test]
 fn limits_without_a_key_say_that_they_are_fixed() {
     let stage = stage();
-    let _dev = stage.dev();
     stage.push("text");
+    let _dev = stage.dev();
     let large = format!("[\"{}\"]", "x".repeat(16 << 20));
     stage.post(&[
         Letter::new("text.echo", "large", &large),

@@ -50,9 +50,8 @@ fn send(stage: &Stage, tenant: &str, task: &str, args: &str) -> String {
 fn with_two(stage: Stage, lines: &str, modules: &[&str]) -> Stage {
     stage.write("celeriac.toml", format!("[tenants.acme]\n{lines}\n"));
     for name in modules {
-        let file = stage.component(name).display().to_string();
         for tenant in ["default", "acme"] {
-            stage.json(&["push", &file, "--name", name, "-T", tenant]);
+            stage.push_for(tenant, name);
         }
     }
     stage

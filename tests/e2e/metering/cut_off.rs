@@ -13,9 +13,9 @@ const COMPUTED: u64 = 20_000;
 
 fn working(isolate: &str) -> (Stage, Server) {
     let stage = stage().with("worker.isolate", isolate);
-    let dev = stage.server(&["dev", "-c", "4", "--log-format", "json"]);
     stage.push("odd");
     stage.push("numbers");
+    let dev = stage.server(&["dev", "-c", "4", "--log-format", "json"]);
     (stage, dev)
 }
 

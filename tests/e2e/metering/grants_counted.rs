@@ -185,9 +185,9 @@ fn all_tell_the_same(isolate: bool) {
         let stage = prepared(&tries, granted, isolate);
         // A denial is logged by any worker, a use by those that log attempts.
         let role = if granted { "dev" } else { "worker" };
-        let worker = stage.server(&[role, "--log-format", "json"]);
         stage.push("odd");
         stage.push("web");
+        let worker = stage.server(&[role, "--log-format", "json"]);
         for one in &tries {
             assert_counted(one, &stage, &worker, granted);
         }

@@ -12,8 +12,8 @@ fn paying(stage: &support::Stage, id: &str) {
 #[test]
 fn its_message_is_gone_before_it_starts_and_a_kill_does_not_bring_it_back() {
     let stage = stage().with("worker.lease", "1s");
-    let first = stage.dev();
     stage.push("odd");
+    let first = stage.dev();
     let id = stage.send("odd.pays", &["-a", "[60000]"]);
     paying(&stage, &id);
     assert_eq!(stage.tally().messages, 0);
@@ -29,16 +29,16 @@ fn its_message_is_gone_before_it_starts_and_a_kill_does_not_bring_it_back() {
 #[test]
 fn it_may_take_longer_than_a_lease() {
     let stage = stage().with("worker.lease", "1s");
-    let _dev = stage.dev();
     stage.push("odd");
+    let _dev = stage.dev();
     assert_eq!(*success(&stage.call("odd.pays", "[3000]")), 1);
 }
 
 #[test]
 fn its_caller_hears_of_a_stop_that_ended_it() {
     let stage = stage().with("worker.drain", "100ms");
-    let dev = stage.dev();
     stage.push("odd");
+    let dev = stage.dev();
     let id = stage.send("odd.pays", &["-a", "[60000]"]);
     paying(&stage, &id);
     assert_eq!(dev.stop().code, Some(0));

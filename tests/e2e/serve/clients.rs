@@ -16,12 +16,11 @@ pub(crate) fn python() -> Python {
 
 #[test]
 fn whatever_is_sent_no_answer_is_a_bug_or_another_than_the_document_says() {
-    let plane = Plane::new(
-        stage()
-            .with("serve.requests_per_minute", "1000000")
-            .with("serve.address_requests_per_minute", "1000000"),
-    );
-    plane.stage.push("hostile");
+    let often = stage()
+        .with("serve.requests_per_minute", "1000000")
+        .with("serve.address_requests_per_minute", "1000000");
+    often.push("hostile");
+    let plane = Plane::new(often);
     let address = format!("http://{}", plane.address);
     let found = python().run("fuzzed.py", &[&address, &plane.token, EXAMPLES]);
     assert_eq!(

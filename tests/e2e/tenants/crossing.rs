@@ -34,8 +34,7 @@ impl Two {
             ("other", &["text", "odd", "report"]),
         ] {
             for module in modules {
-                let file = stage.component(module).display().to_string();
-                stage.json(&["push", &file, "--name", module, "-T", tenant]);
+                stage.push_for(tenant, module);
             }
         }
         let worker = stage.server(&["worker"]);

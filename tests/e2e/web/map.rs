@@ -22,8 +22,8 @@ fn all_calls_of_a_map_have_one_number_of_requests() {
     for isolate in ["false", "true"] {
         let stage = stage().with("worker.isolate", isolate);
         stage.write("celeriac.toml", &text);
-        let _dev = stage.dev();
         stage.push("web");
+        let _dev = stage.dev();
         let all = map(&stage, &url, 3);
         assert_eq!(success(&all).as_array().map(Vec::len), Some(3), "{all}");
         let more = map(&stage, &url, 4);

@@ -3,6 +3,7 @@
 use crate::certificates::Certificates;
 use crate::ports::free_port;
 use rustix::process::{Pid, Signal, kill_process};
+use std::fs::File;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -58,21 +59,9 @@ impl Postgres {
 
     fn with_files(settings: &str, files: &[(&str, Vec<u8>)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder for the server");
-        let data = folder.path().join("data");
-        let password = folder.path().join("password");
-        std::fs::write(&password, PASSWORD).expect("a file");
         give_away(folder.path());
-        give_away(&password);
-        let mut initdb = program("initdb");
-        initdb
-            .args(["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8"])
-            .args(["--locale=C", "--username", USER, "--pwfile"])
-            .arg(&password)
-            .arg("--pgdata")
-            .arg(&data);
-        let made = initdb.output().expect(MISSING);
-        let told = String::from_utf8_lossy(&made.stderr);
-        assert!(made.status.success(), "initdb: {told}");
+        let data = folder.path().join("data");
+        copy(&template(), &data);
         for (name, bytes) in files {
             let path = data.join(name);
             std::fs::write(&path, bytes).expect("a file");
@@ -89,13 +78,11 @@ impl Postgres {
         for _ in 0..TRIES {
             let port = free_port();
             if let Some(child) = serve(&data, port) {
-                let server = Self {
+                return Self {
                     child,
                     port,
                     folder,
                 };
-                server.psql("postgres", &format!("CREATE DATABASE {DATABASE}"));
-                return server;
             }
         }
         panic!("postgres found no port of {TRIES}");
@@ -120,14 +107,10 @@ impl Postgres {
     /// When the server refuses it.
     #[must_use]
     pub fn ask(&self, sql: &str) -> String {
-        self.psql(DATABASE, sql)
-    }
-
-    fn psql(&self, database: &str, sql: &str) -> String {
         let output = program("psql")
             .env("PGPASSWORD", PASSWORD)
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
-            .args(["-U", USER, "-d", database, "-X", "-q", "-A", "-t"])
+            .args(["-U", USER, "-d", DATABASE, "-X", "-q", "-A", "-t"])
             .args(["-v", "ON_ERROR_STOP=1", "-c", sql])
             .output()
             .expect(MISSING);
@@ -160,6 +143,63 @@ impl Drop for Postgres {
     }
 }
 
+/// Returns the data of a server that nobody runs, with one empty database: making it takes a
+/// second of computing, so the tests of one build make it once.
+fn template() -> PathBuf {
+    let (release, _) = newest("initdb").unwrap_or_default();
+    let tests = std::env::current_exe().expect("the path of this program");
+    let template = tests.with_file_name(format!("postgres-{release}"));
+    if !template.exists() {
+        let made = tempfile::tempdir().expect("a folder for data");
+        let data = make(made.path());
+        let beside = tests.parent().expect("a folder of programs");
+        let aside = tempfile::tempdir_in(beside).expect("a folder beside the tests");
+        let whole = aside.path().join("data");
+        copy(&data, &whole);
+        // Where another test was first, its own stays.
+        let _moved = std::fs::rename(whole, &template);
+    }
+    template
+}
+
+/// Makes data within a folder.
+fn make(folder: &Path) -> PathBuf {
+    let data = folder.join("data");
+    let password = folder.join("password");
+    std::fs::write(&password, PASSWORD).expect("a file");
+    give_away(folder);
+    give_away(&password);
+    let mut initdb = program("initdb");
+    initdb
+        .args(["--no-sync", "--auth=scram-sha-256", "--encoding=UTF8"])
+        .args(["--wal-segsize=1", "--locale=C", "--username", USER])
+        .arg("--pwfile")
+        .arg(&password)
+        .arg("--pgdata")
+        .arg(&data);
+    let made = initdb.output().expect(MISSING);
+    let told = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "initdb: {told}");
+    let statement = folder.join("statement");
+    std::fs::write(&statement, format!("CREATE DATABASE {DATABASE}\n")).expect("a file");
+    let mut alone = program("postgres");
+    alone.args(["--single", "-F", "-D"]).arg(&data);
+    alone
+        .arg("postgres")
+        .stdin(File::open(&statement).expect("it is there"));
+    let made = alone.output().expect(MISSING);
+    let told = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success(), "postgres: {told}");
+    data
+}
+
+/// Copies a folder with all below it and whose it is.
+fn copy(from: &Path, to: &Path) {
+    let mut cp = Command::new("cp");
+    let status = cp.arg("-a").args([from, to]).status();
+    assert!(status.expect("cp runs").success(), "{from:?} is copied");
+}
+
 /// Starts a server; `None` when it ends, as it does where the port was taken meanwhile.
 fn serve(data: &Path, port: u16) -> Option<Child> {
     let mut child = program("postgres")
@@ -182,17 +222,21 @@ fn serve(data: &Path, port: u16) -> Option<Child> {
     .then_some(child)
 }
 
-/// A program of the newest release, run by somebody who is not root, as Postgres wants it.
-fn program(name: &str) -> Command {
+/// Finds a program of the newest release.
+fn newest(name: &str) -> Option<(u32, PathBuf)> {
     let releases = std::fs::read_dir(RELEASES).into_iter().flatten().flatten();
-    let newest = releases
+    releases
         .filter_map(|entry| {
             let number: u32 = entry.file_name().to_str()?.parse().ok()?;
             let path = entry.path().join("bin").join(name);
             path.exists().then_some((number, path))
         })
-        .max();
-    let path = newest.map_or_else(|| PathBuf::from(name), |(_, path)| path);
+        .max()
+}
+
+/// A program of the newest release, run by somebody who is not root, as Postgres wants it.
+fn program(name: &str) -> Command {
+    let path = newest(name).map_or_else(|| PathBuf::from(name), |(_, path)| path);
     let mut command = Command::new(path);
     command.current_dir("/").env_clear();
     if let Some(path) = std::env::var_os("PATH") {

@@ -115,7 +115,12 @@ fn listing(folder: &Path) -> Vec<String> {
 /// Copies a folder with all below it; nobody but its owner may read the copy.
 fn copy(from: &Path, to: &Path) {
     let mut builder = DirBuilder::new();
-    builder.mode(0o700).create(to).expect("a folder");
+    // It is there already where something is mounted.
+    builder
+        .recursive(true)
+        .mode(0o700)
+        .create(to)
+        .expect("a folder");
     for path in entries(from) {
         let there = to.join(path.file_name().expect("a name"));
         if path.is_dir() {

@@ -12,14 +12,26 @@ use tempfile::TempDir;
 
 /// The folder of the program's state, below the stage.
 const DATA: &str = ".celeriac";
-/// Settings that a push does not look at, and that differ from test to test.
+/// The file of the configuration.
+const CONFIG: &str = "celeriac.toml";
+/// Sections of the settings that a push does not look at, and that differ from test to test:
+/// it is the workers who receive, run, publish and answer.
 const BESIDE: [&str; 5] = [
     "CELERIAC_BROKER",
     "CELERIAC_RESULT_BACKEND",
-    "CELERIAC_WORKER__LISTEN",
-    "CELERIAC_WORKER__CONSUMER_TIMEOUT",
-    "CELERIAC_WORKER__TRACK_STARTED",
+    "CELERIAC_WORKER__",
+    "CELERIAC_PUBLISH__",
+    "CELERIAC_SERVE__",
 ];
+/// Settings that put the registry somewhere else than into the folder.
+const ELSEWHERE: [&str; 4] = [
+    "CELERIAC_DATA",
+    "CELERIAC_SERVER",
+    "CELERIAC_SERVE__DATABASE",
+    "CELERIAC_SERVE__COMPONENTS",
+];
+/// Where the servers of tests are; their ports differ from test to test.
+const HERE: &str = "127.0.0.1:";
 
 /// A private folder with settings of its own; gone when dropped.
 #[derive(Debug)]
@@ -174,14 +186,27 @@ impl Stage {
     /// # Panics
     /// When it is refused.
     pub fn push(&self, name: &str) -> Value {
+        self.pushed(name, &[])
+    }
+
+    /// Pushes a built component under its own name for a tenant, as [`Stage::push`] does.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub fn push_for(&self, tenant: &str, name: &str) -> Value {
+        self.pushed(name, &["-T", tenant])
+    }
+
+    fn pushed(&self, name: &str, more: &[&str]) -> Value {
         let file = self.component(name);
-        let command = ["push", &file.display().to_string(), "--name", name];
+        let path = file.display().to_string();
+        let command = [&["push", &path, "--name", name], more].concat();
         let mut begun = self.begun.lock().expect("no other test");
-        if !begun.is_all(&self.data()) || self.path("celeriac.toml").exists() {
+        if !begun.is_all(&self.data()) || self.is_kept_elsewhere() {
             return self.json(&command);
         }
         let shelf = Shelf::of(&self.program, &self.components);
-        let push = self.push_of(&file);
+        let push = format!("{more:?} {}", self.push_of(&file));
         if let Some(answer) = shelf.lend(&mut begun, &push, &self.data()) {
             return serde_json::from_str(&answer).expect("JSON");
         }
@@ -190,13 +215,26 @@ impl Stage {
         pushed
     }
 
+    fn config(&self) -> String {
+        std::fs::read_to_string(self.path(CONFIG)).unwrap_or_default()
+    }
+
+    /// Tells whether a push may change more than the folder.
+    fn is_kept_elsewhere(&self) -> bool {
+        let mut set = self.variables.iter().map(|(name, _)| name.as_str());
+        let says = |line: &str| line.starts_with("data ") || line.starts_with("[serve]");
+        set.any(|name| ELSEWHERE.contains(&name)) || self.config().lines().any(says)
+    }
+
     /// All that decides what a push of a component does.
     fn push_of(&self, component: &Path) -> String {
         let found = std::fs::metadata(component).expect("a component");
-        let matters = |(name, _): &&(String, String)| !BESIDE.contains(&name.as_str());
+        let matters =
+            |(name, _): &&(String, String)| !BESIDE.iter().any(|one| name.starts_with(one));
         let settings: Vec<_> = self.variables.iter().filter(matters).collect();
+        let config = without_ports(&self.config());
         let component = component.display();
-        format!("{component} {} {settings:?}", shelf::stamp(&found))
+        format!("{component} {} {settings:?} {config}", shelf::stamp(&found))
     }
 
     /// Sends a task and returns its id.
@@ -234,6 +272,15 @@ impl Stage {
     pub fn stored(&self, id: &str) -> Value {
         self.run(&["result", id, "--json"]).json()
     }
+}
+
+/// A configuration without the ports of this machine's servers.
+fn without_ports(config: &str) -> String {
+    let mut parts = config.split(HERE);
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |before, part| {
+        before + HERE + part.trim_start_matches(|one: char| one.is_ascii_digit())
+    })
 }
 
 /// A command that ended.

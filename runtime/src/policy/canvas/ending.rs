@@ -4,7 +4,7 @@ use super::broken;
 use super::freeze::body;
 use super::sending::{Place, Planner};
 use super::steps::members;
-use super::{CanvasError, DEPTH, Failure, MESSAGES, Part, Plan, Sender};
+use super::{AROUND, CanvasError, DEPTH, Failure, LEVELS, MESSAGES, Part, Plan, Sender};
 use crate::task::{Exception, Items, Json, Kind, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -45,6 +45,10 @@ impl Embed {
         // A list would be read as the members in their order.
         if !embed.starts_with('{') {
             return Err(shape());
+        }
+        let most = AROUND.saturating_add((embed.len() as u64).saturating_mul(LEVELS));
+        if Json::is_heavy(embed, most) {
+            return Err(CanvasError::Heavy);
         }
         // A chain of a thousand is read once per link: as what it should be at the first look.
         let embed = Json::unread(embed);

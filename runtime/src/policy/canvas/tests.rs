@@ -372,6 +372,25 @@ fn what_is_nested_too_deep_or_stands_for_too_many_is_refused() {
     );
 }
 
+#[test]
+fn what_is_to_follow_is_read_unless_most_of_it_is_nested_deep() {
+    let nested = |levels: usize, inner: &str| {
+        let (left, right) = ("[".repeat(levels), "]".repeat(levels));
+        format!(r#"{{"chain": [{left}"{inner}"{right}]}}"#)
+    };
+    let text = "x".repeat(1 << 20);
+    // Two more are around it; the bytes of the brackets themselves are less than one.
+    let most = usize::try_from(LEVELS + (AROUND >> 20)).unwrap() - 2;
+    assert!(Embed::read(&nested(most - 1, &text)).is_ok());
+    for (levels, text) in [(most + 1, text.as_str()), (10_000, "")] {
+        let read = Embed::read(&nested(levels, text));
+        assert_eq!(read, Err(CanvasError::Heavy), "{levels}");
+    }
+    // Brackets in texts are none, whatever was escaped before.
+    let text = format!(r#"{{"chain": ["\\\"{}"]}}"#, "[".repeat(10_000));
+    assert!(Embed::read(&text).is_ok());
+}
+
 fn signatures() -> impl Strategy<Value = Signature> {
     let leaf = "[a-c]".prop_map(|name| task(&name));
     leaf.prop_recursive(4, 24, 3, |inner| {
