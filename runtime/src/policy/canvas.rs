@@ -39,6 +39,12 @@ pub const LEVELS: u64 = 16;
 /// the one before, are as much.
 pub const AROUND: u64 = 32 << 20;
 
+/// Tells whether most of a text is nested deeper than anybody reads.
+fn is_heavy(text: &str) -> bool {
+    let most = AROUND.saturating_add((text.len() as u64).saturating_mul(LEVELS));
+    Json::is_heavy(text, most)
+}
+
 /// Who sends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sender {

@@ -4,7 +4,7 @@ use super::broken;
 use super::freeze::body;
 use super::sending::{Place, Planner};
 use super::steps::members;
-use super::{AROUND, CanvasError, DEPTH, Failure, LEVELS, MESSAGES, Part, Plan, Sender};
+use super::{CanvasError, DEPTH, Failure, MESSAGES, Part, Plan, Sender, is_heavy};
 use crate::task::{Exception, Items, Json, Kind, Signature};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -46,8 +46,7 @@ impl Embed {
         if !embed.starts_with('{') {
             return Err(shape());
         }
-        let most = AROUND.saturating_add((embed.len() as u64).saturating_mul(LEVELS));
-        if Json::is_heavy(embed, most) {
+        if is_heavy(embed) {
             return Err(CanvasError::Heavy);
         }
         // A chain of a thousand is read once per link: as what it should be at the first look.

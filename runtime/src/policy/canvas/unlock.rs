@@ -3,7 +3,7 @@
 
 use super::options::{Options, When};
 use super::steps::read;
-use super::{CanvasError, DEPTH, Expected, MESSAGES, Send, Sender};
+use super::{CanvasError, DEPTH, Expected, LEVELS, MESSAGES, Send, Sender, is_heavy};
 use crate::task::{Json, Kind, Signature, TaskId};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -46,6 +46,9 @@ pub enum UnlockError {
     /// There are too many parts.
     #[error("the chord has more than {MESSAGES} parts (fixed); let each do more")]
     Many,
+    /// So much of it is nested that reading it would take long.
+    #[error("the chord stands more than {LEVELS} levels deep on average (fixed); make it flatter")]
+    Heavy,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +67,12 @@ impl Unlock {
     /// # Errors
     /// [`UnlockError`] where they are not those of the task.
     pub fn read(args: &[u8], kwargs: &[u8]) -> Result<Self, UnlockError> {
-        let args = Json::read(&String::from_utf8_lossy(args)).and_then(|args| args.first_items(3));
+        let texts = [args, kwargs].map(String::from_utf8_lossy);
+        if texts.iter().any(|text| is_heavy(text)) {
+            return Err(UnlockError::Heavy);
+        }
+        let [args, _] = &texts;
+        let args = Json::read(args).and_then(|args| args.first_items(3));
         let [group, body]: [Json; 2] = args
             .and_then(|args| args.try_into().ok())
             .ok_or(UnlockError::Argument("callback"))?;
@@ -270,6 +278,17 @@ mod tests {
         let half = tuples(MESSAGES / 2 + 1);
         let nested = format!(r#"[[["x",null],{half}],[["y",null],{half}]]"#);
         assert_eq!(unlock(&nested, ""), Err(UnlockError::Many));
+    }
+
+    #[test]
+    fn a_chord_that_is_nested_without_end_is_not_read() {
+        let nested = [r#"[["x",null],["#.repeat(10_000), "]]".repeat(10_000)].concat();
+        assert_eq!(unlock(&nested, ""), Err(UnlockError::Heavy));
+        let body = Unlock::read(
+            format!(r#"["g", {nested}]"#).as_bytes(),
+            br#"{"result": []}"#,
+        );
+        assert_eq!(body, Err(UnlockError::Heavy));
     }
 
     fn expected(body: &str, results: &str, size: u64) -> Expected {
