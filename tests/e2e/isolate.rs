@@ -12,7 +12,7 @@ use support::{Server, Stage, until};
 /// A worker whose guests are apart, and whose limits are quickly reached.
 fn apart() -> Stage {
     stage()
-        .with("limits.cpu", "300ms")
+        .with("limits.cpu", "100ms")
         .with("limits.wall", "2s")
         .with("worker.isolate", "true")
 }
@@ -54,7 +54,7 @@ fn every_end_is_the_same_in_a_process_apart() {
             "hostile.spin",
             "[]",
             "billiard.exceptions.TimeLimitExceeded",
-            "cpu limit of 300 ms",
+            "cpu limit of 100 ms",
         ),
         (
             "hostile.sleep_in_context",

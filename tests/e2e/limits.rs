@@ -5,11 +5,12 @@ mod told;
 use crate::{class, failure, stage, success};
 use support::{Stage, until};
 
-/// A stage whose limits are quickly reached.
+/// A stage whose limits are quickly reached, the one of computing first, also where many
+/// others compute.
 fn tight() -> Stage {
     stage()
-        .with("limits.cpu", "300ms")
-        .with("limits.wall", "2s")
+        .with("limits.cpu", "100ms")
+        .with("limits.wall", "5s")
 }
 
 /// Sends all tasks at once, and checks each ending.
@@ -42,10 +43,10 @@ fn time_is_limited() {
     endings(
         &stage,
         &[
-            ("spin", TIME, "cpu limit of 300 ms"),
+            ("spin", TIME, "cpu limit of 100 ms"),
             ("poll_for_ever", TIME, "cpu limit"),
             ("fill_memory", TIME, "cpu limit"),
-            ("sleep_in_context", TIME, "time limit of 2 s"),
+            ("sleep_in_context", TIME, "time limit of 5 s"),
             ("sleep_in_wasi", TIME, "time limit"),
             ("ignore_interruptions", TIME, "limit"),
             ("wait_zero_for_ever", TIME, "limit"),

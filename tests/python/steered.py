@@ -174,10 +174,10 @@ def soon(one):
     for name, options in places.items():
         task = one.send("odd.stays", 600_000, **options)
         if name.startswith("runs"):
-            until("it runs", lambda: task.state == "STAYING")
+            until(f"{name}: it runs", lambda: task.state == "STAYING")
         began = time.monotonic()
         one.control.revoke(task.id, terminate=True, destination=[one.node])
-        until("it is revoked", lambda: task.state == "REVOKED")
+        until(f"{name}: it is revoked", lambda: task.state == "REVOKED")
         seen[name] = time.monotonic() - began
     return seen
 

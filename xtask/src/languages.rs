@@ -13,7 +13,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::commands::say;
-use crate::debian::{self, answers};
+use crate::debian::{self, Need, VENV, answers};
 use crate::guests::workspace;
 use crate::steps::{cargo, run};
 
@@ -23,8 +23,22 @@ const WIT_BINDGEN: &str = "wit-bindgen-cli@0.60.0";
 const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
 /// CPython and the tool that puts it and a module into a component.
 const COMPONENTIZE_PY: &str = "componentize-py==0.25.1";
-/// A compiler for C with WebAssembly, its linker, its run-time library, and a libc.
-const C_PACKAGES: &str = "clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc";
+
+/// What the tools are made of and run on.
+pub(crate) const NEEDS: [Need; 3] = [
+    // A compiler for C with WebAssembly, its linker, its run-time library, and a libc.
+    Need {
+        packages: "clang-19 lld-19 libclang-rt-19-dev-wasm32 wasi-libc",
+        is_there: || {
+            answers("clang-19", "--version") && Path::new("/usr/lib/wasm32-wasi/libc.a").exists()
+        },
+    },
+    Need {
+        packages: "nodejs npm",
+        is_there: || answers("npm", "--version"),
+    },
+    VENV,
+];
 
 /// One language: the name of its component, its source, its tool, and how it is built.
 struct Language {
@@ -98,7 +112,9 @@ impl Place {
 
 /// Builds the components that are not there yet.
 pub(crate) fn build() -> Result<()> {
+    debian::ensure(&NEEDS)?;
     let workspace = workspace()?;
+    fs::create_dir_all(workspace.target_directory.join("guests/components"))?;
     for language in &LANGUAGES {
         let place = Place::of(language, &workspace.root, &workspace.target_directory);
         let made = place.tools.join("made-of.txt");
@@ -122,14 +138,13 @@ pub(crate) fn build() -> Result<()> {
 }
 
 fn c(place: &Place) -> Result<()> {
-    if !answers("clang-19", "--version") || !Path::new("/usr/lib/wasm32-wasi/libc.a").exists() {
-        debian::install(C_PACKAGES)?;
-    }
     let bindgen = place.tools.join("bin/wit-bindgen");
     if !bindgen.exists() {
         let mut install = cargo(&["install", "--quiet", "--locked", "--debug"]);
+        // It runs once, and nobody debugs it.
+        install.env("CARGO_PROFILE_DEV_DEBUG", "none");
         install
-            .args(["--features", "c", "--root"])
+            .args(["--no-default-features", "--features", "c", "--root"])
             .arg(&place.tools);
         run(with(install, &[WIT_BINDGEN]))?;
     }
@@ -162,9 +177,6 @@ fn component_linker() -> Result<PathBuf> {
 }
 
 fn javascript(place: &Place) -> Result<()> {
-    if !answers("npm", "--version") {
-        debian::install("nodejs npm")?;
-    }
     let mut install = Command::new("npm");
     install.args([
         "install",
@@ -188,9 +200,6 @@ fn javascript(place: &Place) -> Result<()> {
 }
 
 fn python(place: &Place) -> Result<()> {
-    if !answers("python3", "-cimport ensurepip") {
-        debian::install("python3-venv")?;
-    }
     let mut make = Command::new("python3");
     make.args(["-m", "venv"]).arg(&place.tools);
     run(make)?;

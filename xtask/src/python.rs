@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::commands::say;
-use crate::debian::{answers, install, is_root};
+use crate::debian::{self, Need, VENV, answers};
 use crate::steps::run;
 
 /// Celery's oldest and newest releases that are tested; the newest with every
@@ -31,27 +31,35 @@ const POSTGRES: &str = "/usr/lib/postgresql";
 /// Written last, so that half an environment is never taken for a whole one.
 const STAMP: &str = "celeriac-requirements.txt";
 
-/// Programs that tests and the pages they play use, each a package of its own name.
-const PROGRAMS: [&str; 3] = ["redis-server", "curl", "jq"];
+/// The servers of the tests, and the programs that they and the pages they play use.
+pub(crate) const NEEDS: [Need; 6] = [
+    Need {
+        packages: "redis-server",
+        is_there: || answers("redis-server", "--version"),
+    },
+    Need {
+        packages: "rabbitmq-server",
+        is_there: || Path::new(RABBITMQ).exists(),
+    },
+    Need {
+        packages: "postgresql",
+        is_there: || Path::new(POSTGRES).exists() || answers("postgres", "--version"),
+    },
+    Need {
+        packages: "curl",
+        is_there: || answers("curl", "--version"),
+    },
+    Need {
+        packages: "jq",
+        is_there: || answers("jq", "--version"),
+    },
+    VENV,
+];
 
 /// Makes servers and Python environments available.
 pub(crate) fn ensure() -> Result<()> {
-    for program in PROGRAMS {
-        if !answers(program, "--version") {
-            install(program)?;
-        }
-    }
-    if !Path::new(RABBITMQ).exists() {
-        install("rabbitmq-server")?;
-    }
-    if !Path::new(POSTGRES).exists() && !answers("postgres", "--version") {
-        keep_postgres_still()?;
-        install("postgresql")?;
-    }
-    for release in RELEASES {
-        environment(release)?;
-    }
-    Ok(())
+    debian::ensure(&NEEDS)?;
+    RELEASES.iter().try_for_each(|release| environment(release))
 }
 
 /// Makes the environment of a release, anew when its requirements changed.
@@ -66,9 +74,6 @@ fn environment(release: &str) -> Result<()> {
     say(&format!("Celery {release} in {}", folder.display()));
     if folder.exists() {
         fs::remove_dir_all(&folder).with_context(|| folder.display().to_string())?;
-    }
-    if !answers("python3", "--version") || !answers("python3", "-cimport ensurepip") {
-        install("python3-venv")?;
     }
     let mut make = Command::new("python3");
     make.args(["-m", "venv"]).arg(&folder);
@@ -92,18 +97,6 @@ fn folder(root: &Path, release: &str) -> PathBuf {
 pub(crate) fn target(root: &Path) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     target.unwrap_or_else(|| root.join("target"))
-}
-
-/// Has Debian's package make no server of its own where there is none yet: tests start
-/// theirs, and nobody else asked for one.
-fn keep_postgres_still() -> Result<()> {
-    let folder = Path::new("/etc/postgresql-common/createcluster.d");
-    if !is_root() || folder.exists() {
-        return Ok(());
-    }
-    fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let file = folder.join("no-main-cluster.conf");
-    fs::write(&file, "create_main_cluster = false\n").with_context(|| file.display().to_string())
 }
 
 #[cfg(test)]

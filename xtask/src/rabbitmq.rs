@@ -23,16 +23,20 @@ pub(crate) struct Server {
     input: Option<ChildStdin>,
 }
 
+/// Builds the program beside the tests, with the same features.
+pub(crate) fn build() -> Result<()> {
+    run(cargo(&[
+        "build",
+        "--workspace",
+        "--tests",
+        "--bin",
+        PROGRAM,
+    ]))
+}
+
 impl Server {
-    /// Builds the program beside the tests, with the same features, and starts it.
+    /// Starts the program, which [`build`] made.
     pub(crate) fn start() -> Result<Self> {
-        run(cargo(&[
-            "build",
-            "--workspace",
-            "--tests",
-            "--bin",
-            PROGRAM,
-        ]))?;
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let mut child = Command::new(target(&root).join("debug").join(PROGRAM))
             .stdin(Stdio::piped())

@@ -31,8 +31,11 @@ pub(crate) fn ensure(tool: Tool) -> Result<()> {
     if there.is_ok_and(|output| output.status.success()) {
         return Ok(());
     }
-    say(&format!("cargo install --locked {}", tool.release));
-    run(cargo(&["install", "--locked", tool.release])).with_context(|| {
+    say(&format!("cargo install --locked --debug {}", tool.release));
+    let mut install = cargo(&["install", "--locked", "--debug", tool.release]);
+    // Optimising takes minutes, and what a tool itself computes takes seconds.
+    install.env("CARGO_PROFILE_DEV_DEBUG", "none");
+    run(install).with_context(|| {
         format!(
             "cargo-{} is missing and cannot be installed here",
             tool.subcommand

@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -23,6 +24,30 @@ impl Steps {
         let done = step();
         self.taken.push((name.to_owned(), start.elapsed()));
         done.with_context(|| format!("the step '{name}'"))
+    }
+
+    /// Does two series of steps at once; if both fail, the first one's error is told.
+    pub(crate) fn beside(
+        &mut self,
+        first: impl FnOnce(&mut Self) -> Result<()>,
+        second: impl FnOnce(&mut Self) -> Result<()> + Send,
+    ) -> Result<()> {
+        thread::scope(|scope| {
+            let second = scope.spawn(|| {
+                let mut steps = Self::default();
+                let done = second(&mut steps);
+                if let Err(error) = &done {
+                    say(&format!("error: {error:#}"));
+                }
+                (steps, done)
+            });
+            let first = first(self);
+            let (steps, second) = second
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+            self.taken.extend(steps.taken);
+            first.and(second)
+        })
     }
 
     /// Prints every step's time.
@@ -199,5 +224,26 @@ mod tests {
             .unwrap_err();
         assert_eq!(format!("{error:#}"), "the step 'clippy': no");
         assert_eq!(steps.taken.len(), 1);
+    }
+
+    #[test]
+    fn steps_beside_each_other_wait_for_each_other_and_are_all_timed() {
+        let (told, heard) = std::sync::mpsc::channel();
+        let mut steps = Steps::default();
+        let both = steps.beside(
+            // Ends only if the other runs at the same time.
+            |steps| steps.run("clippy", || Ok(heard.recv()?)),
+            |steps| {
+                steps.run("guests", || Ok(told.send(())?))?;
+                steps.run("languages", || bail!("no clang"))
+            },
+        );
+        assert_eq!(
+            format!("{:#}", both.unwrap_err()),
+            "the step 'languages': no clang"
+        );
+        let mut names: Vec<_> = steps.taken.iter().map(|(name, _)| name.as_str()).collect();
+        names.sort_unstable();
+        assert_eq!(names, ["clippy", "guests", "languages"]);
     }
 }

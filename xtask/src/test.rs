@@ -1,10 +1,10 @@
-//! All tests, as CI runs them: set-up, checks, guests, every test, doctests.
+//! All tests, as CI runs them: checks and what the tests need, every test, doctests.
 
 use anyhow::{Result, bail, ensure};
 
 use crate::commands::{Flags, say};
 use crate::steps::{Steps, Stream, cargo, colour, watch};
-use crate::{check, guests, languages, python, rabbitmq, setup};
+use crate::{check, debian, guests, languages, python, rabbitmq, setup};
 
 /// How many tests ran, and how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -27,17 +27,19 @@ pub(crate) fn run(flags: &Flags) -> Result<()> {
 }
 
 fn all(flags: &Flags, steps: &mut Steps) -> Result<Tally> {
-    steps.run("set-up", || {
-        setup::ensure(setup::NEXTEST)?;
-        python::ensure()?;
-        guests::toolchain()
-    })?;
-    if !flags.has("--no-check") {
-        check::all(flags, steps)?;
-    }
-    steps.run("guests", guests::build)?;
-    steps.run("languages", languages::build)?;
-    let rabbitmq = steps.run("build", rabbitmq::Server::start)?;
+    // At once, not after a quarter of an hour of building.
+    debian::is_allowed(&[&python::NEEDS[..], &languages::NEEDS].concat())?;
+    steps.run("tools", || setup::ensure(setup::NEXTEST))?;
+    steps.beside(
+        |steps| {
+            if !flags.has("--no-check") {
+                check::all(flags, steps)?;
+            }
+            steps.run("build", rabbitmq::build)
+        },
+        surroundings,
+    )?;
+    let rabbitmq = steps.run("RabbitMQ", rabbitmq::Server::start)?;
     let tests = steps.run("tests", || tests(&rabbitmq))?;
     drop(rabbitmq);
     let doctests = steps.run("doctests", doctests)?;
@@ -45,6 +47,18 @@ fn all(flags: &Flags, steps: &mut Steps) -> Result<Tally> {
         passed: tests.passed + doctests.passed,
         failed: tests.failed + doctests.failed,
     })
+}
+
+/// What the tests play against. It waits for servers of packages and keeps one core busy, so
+/// it is made beside the compiler's work.
+fn surroundings(steps: &mut Steps) -> Result<()> {
+    steps.run("packages", || {
+        debian::ensure(&[&python::NEEDS[..], &languages::NEEDS].concat())
+    })?;
+    steps.run("toolchain", guests::toolchain)?;
+    steps.run("languages", languages::build)?;
+    steps.run("guests", guests::build)?;
+    steps.run("Python", python::ensure)
 }
 
 fn tests(rabbitmq: &rabbitmq::Server) -> Result<Tally> {

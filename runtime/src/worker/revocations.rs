@@ -194,6 +194,16 @@ impl Watched {
         self.all.lock().known.holds(&self.targets, now)
     }
 
+    /// Lets it go without a run, and tells whether its task is revoked. Whoever revokes a
+    /// task that is here leaves its caller to us, and looks after the order is known: either
+    /// the order is seen here, or it is seen there that nothing is.
+    pub(super) fn lets_go(&self) -> bool {
+        let now = self.all.clerk.clock.now();
+        let mut state = self.all.lock();
+        state.running.remove(&self.place);
+        state.known.holds(&self.targets, now)
+    }
+
     /// Resolves when its task is to end at once. Cancel-safe.
     pub(super) async fn terminated(&self) {
         self.ended.cancelled().await;

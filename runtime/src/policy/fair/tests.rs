@@ -113,7 +113,7 @@ proptest! {
         prop_assume!(weights.iter().all(|weight| {
             f64::from(*weight) / f64::from(whole) * places as f64 > 1.5
         }));
-        let told = run(size, &tenants, 5_000 * MILLI);
+        let told = run(size, &tenants, 2_000 * MILLI);
         let all: u64 = told.cpu.iter().sum();
         // A message costs the same for each: short tasks pay more beside their CPU time.
         let worth = |lane: usize| told.cpu[lane] as f64

@@ -3,7 +3,8 @@
 
 use super::Attempt;
 use super::batch::Batch;
-use super::leave::Left;
+use super::decode::decode;
+use super::leave::{Left, goes_back};
 use super::record;
 use super::tell;
 use crate::broker::{Delivery, Outgoing};
@@ -29,8 +30,28 @@ const CHUNKS: &str = "celery.chunks";
 /// How long a message waits when its code cannot be loaded just now.
 const LOAD_PAUSE: Duration = Duration::from_secs(5);
 
-/// Decides whether the request is run, and finds its code.
+/// Decides whether the request is run, and finds its code. Nothing goes back to wait that
+/// was revoked meanwhile: its caller would hear of it as late as it is due.
 pub(super) async fn admit(
+    crew: &Crew,
+    delivery: Delivery,
+    request: Request,
+    watched: &Watched,
+) -> Result<Attempt, Left> {
+    match admitted(crew, delivery, request, watched).await {
+        Err(Left::Settled {
+            delivery,
+            settlement,
+            ..
+        }) if goes_back(&settlement) && watched.lets_go() => {
+            let (delivery, request) = decode(crew, *delivery).await?;
+            Err(Left::revoked(delivery, request, revoked()))
+        }
+        done => done,
+    }
+}
+
+async fn admitted(
     crew: &Crew,
     delivery: Delivery,
     request: Request,

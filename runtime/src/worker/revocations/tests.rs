@@ -118,6 +118,24 @@ async fn another_worker_hears_what_was_ordered_and_one_that_starts_later_does() 
 }
 
 #[tokio::test]
+async fn who_lets_go_of_a_revoked_task_is_told_so_unless_whoever_revokes_it_answers() {
+    let orders = Arc::new(Shared::default());
+    let here = worker(&orders, &clock());
+    let [first, second] = ["a", "b"].map(|name| here.watch(&delivery(), &id(name)));
+    here.revoke(vec![Target::Task(id("a"))], false)
+        .await
+        .unwrap();
+    assert!(here.runs(&id("a")), "nobody answered");
+    assert!(first.lets_go());
+    assert!(!second.lets_go() && !here.runs(&id("b")));
+    // Another's place is not given up with it.
+    let third = here.watch(&delivery(), &id("b"));
+    drop((first, second));
+    assert!(here.runs(&id("b")));
+    drop(third);
+}
+
+#[tokio::test]
 async fn a_stamp_is_for_all_that_bear_it() {
     let orders = Arc::new(Shared::default());
     let here = worker(&orders, &clock());

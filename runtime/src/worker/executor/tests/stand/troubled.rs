@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::{Arc, Mutex};
+use tokio::sync::oneshot;
 
 /// What goes wrong with a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +41,7 @@ impl Next {
 pub(in super::super) struct Store {
     pub(super) kept: Arc<EmbeddedResults>,
     next: Next,
+    pause: Mutex<Option<(oneshot::Sender<()>, oneshot::Receiver<()>)>>,
     joined: Mutex<Vec<JoinPart>>,
 }
 
@@ -48,8 +50,17 @@ impl Store {
         Self {
             kept,
             next: Next::default(),
+            pause: Mutex::default(),
             joined: Mutex::default(),
         }
+    }
+
+    /// Stops the next look at a record: the first tells when it is there, and it goes on
+    /// when the second does.
+    pub(in super::super) fn pause(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let ((there, is_there), (on, goes_on)) = (oneshot::channel(), oneshot::channel());
+        *self.pause.lock().unwrap() = Some((there, goes_on));
+        (is_there, on)
     }
 
     /// Lets something go wrong with the next `write TASK` or `join GROUP`.
@@ -108,6 +119,11 @@ impl Results for Store {
     }
 
     async fn get(&self, id: &TaskId) -> Result<Option<Record>, ResultsError> {
+        let pause = self.pause.lock().unwrap().take();
+        if let Some((there, goes_on)) = pause {
+            there.send(()).unwrap();
+            goes_on.await.unwrap();
+        }
         self.kept.get(id).await
     }
 
