@@ -1,9 +1,9 @@
 //! Builds one task component in each language whose tools make one, so that tests
 //! can show that the bounds of an upload and of a run do not refuse honest guests.
 //!
-//! The tools are installed under the target folder, one release each, and only the
-//! compiler for C comes from Debian. A component is built again when its source, the
-//! contract or the tool changed.
+//! The tools for JavaScript and Python are installed under the target folder, one release
+//! each; the compiler for C comes from Debian, and a program of ours makes its bindings. A
+//! component is built again when its source, the contract or the tool changed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,12 +13,14 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::commands::say;
+use crate::compiler::Compiler;
 use crate::debian::{self, Need, VENV, answers};
 use crate::guests::workspace;
-use crate::steps::{cargo, run};
+use crate::steps::run;
+use crate::support;
 
-/// Bindings for C out of the contract.
-const WIT_BINDGEN: &str = "wit-bindgen-cli@0.60.0";
+/// Bindings for C out of the contract: a library, of the release in `Cargo.lock`.
+const WIT_BINDGEN: &str = "wit-bindgen-c@0.60.0";
 /// QuickJS and the tool that puts it and a script into a component.
 const COMPONENTIZE_QJS: &str = "componentize-qjs@0.4.5";
 /// CPython and the tool that puts it and a module into a component.
@@ -48,13 +50,15 @@ struct Language {
     build: fn(&Place) -> Result<()>,
 }
 
-const LANGUAGES: [Language; 3] = [
-    Language {
-        name: "c",
-        source: "tests/guests/c/app.c",
-        tool: WIT_BINDGEN,
-        build: c,
-    },
+const C: Language = Language {
+    name: "c",
+    source: "tests/guests/c/app.c",
+    tool: WIT_BINDGEN,
+    build: c,
+};
+
+/// Those whose tools are installed.
+const SCRIPTS: [Language; 2] = [
     Language {
         name: "javascript",
         source: "tests/guests/javascript/app.js",
@@ -110,48 +114,53 @@ impl Place {
     }
 }
 
-/// Builds the components that are not there yet.
+/// Builds all of them.
 pub(crate) fn build() -> Result<()> {
+    build_scripts()?;
+    support::build(&Compiler::Plain)?;
+    build_c()
+}
+
+/// Builds the components of languages whose tools are installed.
+pub(crate) fn build_scripts() -> Result<()> {
     debian::ensure(&NEEDS)?;
+    SCRIPTS.iter().try_for_each(component)
+}
+
+/// Builds the component in C, once [`support::build`] made the program for its bindings.
+pub(crate) fn build_c() -> Result<()> {
+    debian::ensure(&NEEDS)?;
+    component(&C)
+}
+
+/// Builds a component that is not there yet.
+fn component(language: &Language) -> Result<()> {
     let workspace = workspace()?;
     fs::create_dir_all(workspace.target_directory.join("guests/components"))?;
-    for language in &LANGUAGES {
-        let place = Place::of(language, &workspace.root, &workspace.target_directory);
-        let made = place.tools.join("made-of.txt");
-        let ingredients = place.ingredients(language.tool)?;
-        let known = fs::read_to_string(&made).is_ok_and(|made| made == ingredients);
-        if known && place.component.exists() {
-            continue;
-        }
-        let start = Instant::now();
-        fs::create_dir_all(&place.tools)?;
-        (language.build)(&place).with_context(|| format!("building {}", language.name))?;
-        fs::write(&made, ingredients)?;
-        say(&format!(
-            "{:<24} {:>6} KiB  {:.1} s",
-            language.name,
-            fs::metadata(&place.component)?.len().div_ceil(1024),
-            start.elapsed().as_secs_f32()
-        ));
+    let place = Place::of(language, &workspace.root, &workspace.target_directory);
+    let made = place.tools.join("made-of.txt");
+    let ingredients = place.ingredients(language.tool)?;
+    let known = fs::read_to_string(&made).is_ok_and(|made| made == ingredients);
+    if known && place.component.exists() {
+        return Ok(());
     }
+    let start = Instant::now();
+    fs::create_dir_all(&place.tools)?;
+    (language.build)(&place).with_context(|| format!("building {}", language.name))?;
+    fs::write(&made, ingredients)?;
+    say(&format!(
+        "{:<24} {:>6} KiB  {:.1} s",
+        language.name,
+        fs::metadata(&place.component)?.len().div_ceil(1024),
+        start.elapsed().as_secs_f32()
+    ));
     Ok(())
 }
 
 fn c(place: &Place) -> Result<()> {
-    let bindgen = place.tools.join("bin/wit-bindgen");
-    if !bindgen.exists() {
-        let mut install = cargo(&["install", "--quiet", "--locked", "--debug"]);
-        // It runs once, and nobody debugs it.
-        install.env("CARGO_PROFILE_DEV_DEBUG", "none");
-        install
-            .args(["--no-default-features", "--features", "c", "--root"])
-            .arg(&place.tools);
-        run(with(install, &[WIT_BINDGEN]))?;
-    }
     let bindings = place.tools.join("bindings");
-    let mut generate = Command::new(bindgen);
-    generate.args(["c", "--world", "task", "--out-dir"]);
-    run(with(generate, &[&bindings, &place.wit()]))?;
+    let generate = Command::new(support::program(support::BINDINGS));
+    run(with(generate, &[&place.wit(), &bindings]))?;
     let mut compile = Command::new("clang-19");
     compile.args([
         "--target=wasm32-wasi",
@@ -234,7 +243,7 @@ mod tests {
 
     #[test]
     fn every_tool_is_pinned_to_one_release() {
-        for language in &LANGUAGES {
+        for language in SCRIPTS.iter().chain([&C]) {
             let version = language.tool.rsplit(['@', '=']).next().unwrap();
             let numbers = version
                 .split('.')
@@ -244,9 +253,16 @@ mod tests {
     }
 
     #[test]
+    fn the_bindings_for_c_are_made_by_the_named_release() {
+        let (name, version) = WIT_BINDGEN.split_once('@').unwrap();
+        let locked = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        assert!(include_str!("../../Cargo.lock").contains(&locked));
+    }
+
+    #[test]
     fn a_component_is_made_of_its_source_the_contract_and_its_tool() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        for language in &LANGUAGES {
+        for language in SCRIPTS.iter().chain([&C]) {
             let place = Place::of(language, &root, Path::new("/t"));
             let text = place.ingredients(language.tool).unwrap();
             let source = fs::read_to_string(&place.source).unwrap();

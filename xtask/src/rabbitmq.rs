@@ -1,18 +1,14 @@
 //! The RabbitMQ server that all tests of a run share: each has a virtual host there.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::python::target;
-use crate::steps::{cargo, run};
+use crate::support::{self, RABBITMQ};
 
 /// Where the tests look for it.
 pub(crate) const VARIABLE: &str = "CELERIAC_TEST_RABBITMQ";
-/// The program that runs it.
-const PROGRAM: &str = "rabbitmq-for-tests";
 
 /// A running server; it ends when this is dropped.
 #[derive(Debug)]
@@ -23,31 +19,19 @@ pub(crate) struct Server {
     input: Option<ChildStdin>,
 }
 
-/// Builds the program beside the tests, with the same features.
-pub(crate) fn build() -> Result<()> {
-    run(cargo(&[
-        "build",
-        "--workspace",
-        "--tests",
-        "--bin",
-        PROGRAM,
-    ]))
-}
-
 impl Server {
-    /// Starts the program, which [`build`] made.
+    /// Starts the program, which [`support::build`] made.
     pub(crate) fn start() -> Result<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut child = Command::new(target(&root).join("debug").join(PROGRAM))
+        let mut child = Command::new(support::program(RABBITMQ))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context(PROGRAM)?;
+            .context(RABBITMQ)?;
         let input = child.stdin.take();
         let output = child.stdout.take().context("its output is a pipe")?;
         let mut ports = String::new();
         BufReader::new(output).read_line(&mut ports)?;
-        ensure!(ports.contains(':'), "{PROGRAM} did not start");
+        ensure!(ports.contains(':'), "{RABBITMQ} did not start");
         let ports = ports.trim().to_owned();
         Ok(Self {
             ports,

@@ -3,8 +3,9 @@
 use anyhow::{Result, bail, ensure};
 
 use crate::commands::{Flags, say};
+use crate::compiler::Compiler;
 use crate::steps::{Steps, Stream, cargo, colour, watch};
-use crate::{check, debian, guests, languages, python, rabbitmq, setup};
+use crate::{check, debian, guests, languages, python, rabbitmq, setup, support};
 
 /// How many tests ran, and how they ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,19 +31,28 @@ fn all(flags: &Flags, steps: &mut Steps) -> Result<Tally> {
     // At once, not after a quarter of an hour of building.
     debian::is_allowed(&[&python::NEEDS[..], &languages::NEEDS].concat())?;
     steps.run("tools", || setup::ensure(setup::NEXTEST))?;
+    let checks = !flags.has("--no-check");
+    let compiler = if checks {
+        Compiler::checking()?
+    } else {
+        Compiler::Plain
+    };
     steps.beside(
         |steps| {
-            if !flags.has("--no-check") {
-                check::all(flags, steps)?;
+            if checks {
+                check::uncompiled(flags, steps)?;
+                steps.run("build, clippy, rustdoc", || support::build(&compiler))
+            } else {
+                steps.run("build", || support::build(&compiler))
             }
-            steps.run("build", rabbitmq::build)
         },
         surroundings,
     )?;
+    steps.run("C", languages::build_c)?;
     let rabbitmq = steps.run("RabbitMQ", rabbitmq::Server::start)?;
-    let tests = steps.run("tests", || tests(&rabbitmq))?;
+    let tests = steps.run("tests", || tests(&rabbitmq, &compiler))?;
     drop(rabbitmq);
-    let doctests = steps.run("doctests", doctests)?;
+    let doctests = steps.run("doctests", || doctests(&compiler))?;
     Ok(Tally {
         passed: tests.passed + doctests.passed,
         failed: tests.failed + doctests.failed,
@@ -56,14 +66,15 @@ fn surroundings(steps: &mut Steps) -> Result<()> {
         debian::ensure(&[&python::NEEDS[..], &languages::NEEDS].concat())
     })?;
     steps.run("toolchain", guests::toolchain)?;
-    steps.run("languages", languages::build)?;
+    steps.run("languages", languages::build_scripts)?;
     steps.run("guests", guests::build)?;
     steps.run("Python", python::ensure)
 }
 
-fn tests(rabbitmq: &rabbitmq::Server) -> Result<Tally> {
+fn tests(rabbitmq: &rabbitmq::Server, compiler: &Compiler) -> Result<Tally> {
     let mut summary = None;
-    let mut nextest = cargo(&["nextest", "run", "--workspace", "--color", colour()]);
+    let nextest = cargo(&["nextest", "run", "--workspace", "--color", colour()]);
+    let mut nextest = compiler.of(nextest);
     nextest.env(rabbitmq::VARIABLE, &rabbitmq.ports);
     let well = watch(nextest, Stream::Error, |line| {
         summary = nextest_summary(line).or(summary);
@@ -78,11 +89,11 @@ fn tests(rabbitmq: &rabbitmq::Server) -> Result<Tally> {
     Ok(tally)
 }
 
-fn doctests() -> Result<Tally> {
+fn doctests(compiler: &Compiler) -> Result<Tally> {
     // The same selection as the tests', so that the same features are built.
     let arguments = ["test", "--doc", "--workspace", "--no-fail-fast"];
     let mut tally = Tally::default();
-    let well = watch(cargo(&arguments), Stream::Output, |line| {
+    let well = watch(compiler.of(cargo(&arguments)), Stream::Output, |line| {
         if let Some(crates) = doctest_summary(line) {
             tally.passed += crates.passed;
             tally.failed += crates.failed;
