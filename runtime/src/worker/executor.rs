@@ -130,8 +130,12 @@ async fn steps(
     let mut end = end::of(crew, &attempt, verdict, &report, rest.children());
     submitted::send(crew, &attempt, &mut end, sending).await?; // what was submitted on success
     let is_kept = end.write.as_ref().is_some_and(Write::is_last) && end.follow_up.is_empty();
+    let tries_again = end.tries_again();
     record::record(crew, &attempt, end.write).await?; // g. record
     story.tell_monitors(crew);
+    if tries_again {
+        watched.tries_again(&attempt.request.id).await;
+    }
     let ended = Ended {
         is_kept,
         settlement: &end.settlement,

@@ -89,15 +89,19 @@ impl Revocations {
         }
         for target in targets {
             let Target::Task(id) = target else { continue };
-            if self.runs(&id) {
-                continue;
-            }
-            // It is revoked all the same: its message tells when it is taken.
-            if let Err(error) = self.clerk.answer(&id).await {
-                tracing::warn!(%error, task = %id, "a revoked task was not marked at once");
+            if !self.runs(&id) {
+                self.answer(&id).await;
             }
         }
         Ok(Revoked { terminated })
+    }
+
+    /// Tells who waits for a revoked task. Where that fails it is revoked all the same: its
+    /// message tells when it is taken.
+    async fn answer(&self, id: &TaskId) {
+        if let Err(error) = self.clerk.answer(id).await {
+            tracing::warn!(%error, task = %id, "a revoked task was not marked at once");
+        }
     }
 
     /// Returns the ids of revoked tasks, oldest first, as `inspect revoked` shows them.
@@ -202,6 +206,14 @@ impl Watched {
         let mut state = self.all.lock();
         state.running.remove(&self.place);
         state.known.holds(&self.targets, now)
+    }
+
+    /// Lets it go until its next attempt is due, and tells who waits for it if it was
+    /// revoked while it ran.
+    pub(super) async fn tries_again(&self, id: &TaskId) {
+        if self.lets_go() {
+            self.all.answer(id).await;
+        }
     }
 
     /// Resolves when its task is to end at once. Cancel-safe.

@@ -4,7 +4,7 @@
 use super::Attempt;
 use super::batch::Batch;
 use super::decode::decode;
-use super::leave::{Left, goes_back};
+use super::leave::Left;
 use super::record;
 use super::tell;
 use crate::broker::{Delivery, Outgoing};
@@ -30,20 +30,21 @@ const CHUNKS: &str = "celery.chunks";
 /// How long a message waits when its code cannot be loaded just now.
 const LOAD_PAUSE: Duration = Duration::from_secs(5);
 
-/// Decides whether the request is run, and finds its code. Nothing goes back to wait that
-/// was revoked meanwhile: its caller would hear of it as late as it is due.
+/// Decides whether the request is run, and finds its code. Nothing goes back to wait, or
+/// elsewhere, that was revoked meanwhile: its caller would hear of it as late as it is taken.
 pub(super) async fn admit(
     crew: &Crew,
     delivery: Delivery,
     request: Request,
     watched: &Watched,
 ) -> Result<Attempt, Left> {
-    match admitted(crew, delivery, request, watched).await {
-        Err(Left::Settled {
-            delivery,
-            settlement,
-            ..
-        }) if goes_back(&settlement) && watched.lets_go() => {
+    let done = admitted(crew, delivery, request, watched).await;
+    let waits = |left: &Left| left.goes_back() || matches!(left, Left::Forwarded { .. });
+    let waits = done.as_ref().is_err_and(waits);
+    match done {
+        Err(Left::Settled { delivery, .. } | Left::Forwarded { delivery, .. })
+            if waits && watched.lets_go() =>
+        {
             let (delivery, request) = decode(crew, *delivery).await?;
             Err(Left::revoked(delivery, request, revoked()))
         }

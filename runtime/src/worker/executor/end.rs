@@ -25,6 +25,14 @@ pub(super) struct End {
     pub(super) settlement: Settlement,
 }
 
+impl End {
+    /// Tells whether another attempt is to come.
+    pub(super) fn tries_again(&self) -> bool {
+        let write = self.write.as_ref();
+        write.is_some_and(|write| write.state == State::Retry)
+    }
+}
+
 /// Works out what follows.
 pub(super) fn of(
     crew: &Crew,

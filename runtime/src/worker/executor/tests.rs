@@ -7,6 +7,7 @@ mod metering;
 mod needed;
 mod onces;
 mod repeats;
+mod revoked;
 mod stand;
 mod steered;
 mod waits;

@@ -1,11 +1,9 @@
 //! Killed tasks: refused with the reason, with all that follows a failure, or held.
 
-use super::stand::{Stand, call, message, signature, task, with, write};
-use crate::celery::request::AGAIN;
+use super::stand::{Stand, call, message, signature, with, write};
 use crate::registry::Aim;
 use crate::registry::tests::us;
 use crate::results::chord::Ending;
-use crate::results::orders::Target;
 use crate::task::State;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -250,22 +248,4 @@ async fn a_killed_task_tells_nobody_where_no_result_is_wanted() {
     stand.run(silent).await;
     assert!(stand.record("t").await.is_none());
     assert_eq!(stand.depth().await, (0, 0, 0));
-}
-
-#[tokio::test]
-async fn who_is_revoked_while_its_message_is_about_to_wait_is_told_at_once() {
-    let stand = stand("m.seven", true).await;
-    let (looks, goes_on) = stand.results.pause();
-    let revoke = async {
-        looks.await.unwrap();
-        let revocations = &stand.crew.steering.revocations;
-        let target = Target::Task(task("t"));
-        revocations.revoke(vec![target], false).await.unwrap();
-        assert!(stand.record("t").await.is_none());
-        goes_on.send(()).unwrap();
-    };
-    let taken = with(message("t", &json!(null)), AGAIN, json!(true));
-    tokio::join!(stand.run(taken), revoke);
-    assert_eq!(stand.record("t").await.unwrap().state, State::Revoked);
-    assert_eq!(stand.depth().await, (0, 0, 0), "nothing waits");
 }

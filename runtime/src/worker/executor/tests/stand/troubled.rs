@@ -55,12 +55,20 @@ impl Store {
         }
     }
 
-    /// Stops the next look at a record: the first tells when it is there, and it goes on
-    /// when the second does.
+    /// Stops the next look at a record or start of a run: the first tells when it is there,
+    /// and it goes on when the second does.
     pub(in super::super) fn pause(&self) -> (oneshot::Receiver<()>, oneshot::Sender<()>) {
         let ((there, is_there), (on, goes_on)) = (oneshot::channel(), oneshot::channel());
         *self.pause.lock().unwrap() = Some((there, goes_on));
         (is_there, on)
+    }
+
+    async fn stops(&self) {
+        let pause = self.pause.lock().unwrap().take();
+        if let Some((there, goes_on)) = pause {
+            there.send(()).unwrap();
+            goes_on.await.unwrap();
+        }
     }
 
     /// Lets something go wrong with the next `write TASK` or `join GROUP`.
@@ -96,6 +104,7 @@ impl Results for Store {
     }
 
     async fn begin(&self, start: Start) -> Result<Begun, ResultsError> {
+        self.stops().await;
         self.kept.begin(start).await
     }
 
@@ -119,11 +128,7 @@ impl Results for Store {
     }
 
     async fn get(&self, id: &TaskId) -> Result<Option<Record>, ResultsError> {
-        let pause = self.pause.lock().unwrap().take();
-        if let Some((there, goes_on)) = pause {
-            there.send(()).unwrap();
-            goes_on.await.unwrap();
-        }
+        self.stops().await;
         self.kept.get(id).await
     }
 
