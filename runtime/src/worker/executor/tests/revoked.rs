@@ -2,7 +2,6 @@
 //! caller hears of it now, and not when the message is taken again.
 
 use super::stand::{Stand, message, task, with};
-use crate::broker::Broker as _;
 use crate::celery::Message;
 use crate::celery::request::AGAIN;
 use crate::registry::Aim;
@@ -18,7 +17,9 @@ const RETRIES: &str = "(i32.store8 (i32.const 32768) (i32.const 1))
     (i64.store (i32.const 32792) (i64.const 3600000))
     (return (i32.const 32768))";
 
-/// Runs the message of the task `t`, which is revoked at its first question to the results.
+/// Runs a message of the task `t`, which is revoked at its first question to the results:
+/// whether the task is over, or, where it is to run, whether it may. Only of a message that
+/// may have been taken before is either asked.
 async fn revoked_on_the_way(stand: &Stand, message: Message) {
     let (asks, goes_on) = stand.results.pause();
     let revoke = async {
@@ -28,7 +29,8 @@ async fn revoked_on_the_way(stand: &Stand, message: Message) {
         revocations.revoke(vec![target], false).await.unwrap();
         goes_on.send(()).unwrap();
     };
-    tokio::join!(stand.run(message), revoke);
+    let again = with(message, AGAIN, json!(true));
+    tokio::join!(stand.run(again), revoke);
     assert_eq!(stand.record("t").await.unwrap().state, State::Revoked);
 }
 
@@ -39,8 +41,7 @@ async fn who_is_revoked_while_its_message_is_about_to_wait_is_told_at_once() {
     let registry = &stand.house().registry;
     registry.kill(aim, "it costs too much", true).await.unwrap();
     stand.crew.resolver.obey().await.unwrap();
-    let taken = with(message("t", &json!(null)), AGAIN, json!(true));
-    revoked_on_the_way(&stand, taken).await;
+    revoked_on_the_way(&stand, message("t", &json!(null))).await;
     assert_eq!(stand.depth().await, (0, 0, 0), "nothing waits");
 }
 
@@ -51,10 +52,8 @@ async fn who_is_revoked_while_its_message_is_about_to_go_elsewhere_is_told_at_on
     };
     let stand = Stand::with(forward).await;
     let unknown = with(message("t", &json!(null)), "task", json!("m.unknown"));
-    let taken = with(unknown, AGAIN, json!(true));
-    revoked_on_the_way(&stand, taken).await;
-    let elsewhere = stand.broker.kept.depth("elsewhere").await.unwrap();
-    assert_eq!(elsewhere.ready, 0, "nothing was sent");
+    revoked_on_the_way(&stand, unknown).await;
+    assert_eq!(stand.ready("elsewhere").await, 0, "nothing was sent");
 }
 
 #[tokio::test]

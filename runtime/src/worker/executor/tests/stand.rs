@@ -210,6 +210,11 @@ impl Stand {
         (depth.ready, depth.leased.unwrap_or_default(), depth.dead)
     }
 
+    /// How many messages wait in another queue.
+    pub(super) async fn ready(&self, queue: &str) -> u64 {
+        self.broker.kept.depth(queue).await.unwrap().ready
+    }
+
     /// Stores a result as a worker that died did.
     pub(super) async fn store(&self, write: Write) {
         let written = self.results.kept.write(write).await.unwrap();
