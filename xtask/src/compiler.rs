@@ -26,6 +26,12 @@ const PAIRS: [&str; 6] = [
 /// Arguments of `rustc` that begin so and that rustdoc takes too.
 const PREFIXES: [&str; 5] = ["--allow=", "--deny=", "--edition=", "--forbid=", "--warn="];
 
+/// A variable, and what `cargo clippy -- -D warnings` sets it to.
+const CLIPPY_ARGS: (&str, &str) = (
+    "CLIPPY_ARGS",
+    "-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__",
+);
+
 /// How our crates are compiled.
 #[derive(Debug)]
 pub(crate) enum Compiler {
@@ -52,6 +58,8 @@ impl Compiler {
             // No variable: a test that calls Cargo is to call it as people do.
             let wrapper = format!("build.rustc-workspace-wrapper={path:?}");
             command.args(["--config", &wrapper]);
+            // Cargo has to see it too, or it takes what was compiled with it for stale.
+            command.env(CLIPPY_ARGS.0, CLIPPY_ARGS.1);
         }
         command
     }
@@ -66,9 +74,7 @@ pub(crate) fn is_called(arguments: &[String]) -> bool {
 /// Does what Cargo asks of `rustc`, the first of the arguments; returns whether all is well.
 pub(crate) fn run(arguments: &[String]) -> Result<bool> {
     let mut clippy = Command::new("clippy-driver");
-    // As `cargo clippy -- -D warnings` calls it.
-    let split = "__CLIPPY_HACKERY__";
-    clippy.env("CLIPPY_ARGS", format!("-D{split}warnings{split}"));
+    clippy.env(CLIPPY_ARGS.0, CLIPPY_ARGS.1);
     let compiled = ends_well(clippy.args(arguments))?;
     let Some(documented) = documentation(arguments).filter(|_| compiled) else {
         return Ok(compiled);
@@ -150,6 +156,18 @@ mod tests {
         assert!(is_called(&words("/toolchain/bin/rustc -vV")));
         assert!(is_called(&words("rustc")));
         assert!(!is_called(&words("test --no-check")) && !is_called(&[]));
+    }
+
+    #[test]
+    fn cargo_is_told_of_the_compiler_and_of_the_variable_that_it_reads() {
+        let plain = Compiler::Plain.of(Command::new("cargo"));
+        assert_eq!((plain.get_args().len(), plain.get_envs().len()), (0, 0));
+        let checking = Compiler::Checking("/t/xtask-rustc".into());
+        let told = checking.of(Command::new("cargo"));
+        let wrapper = r#"build.rustc-workspace-wrapper="/t/xtask-rustc""#;
+        assert_eq!(told.get_args().collect::<Vec<_>>(), ["--config", wrapper]);
+        let set = told.get_envs().map(|(name, _)| name);
+        assert_eq!(set.collect::<Vec<_>>(), ["CLIPPY_ARGS"]);
     }
 
     #[test]
