@@ -269,11 +269,13 @@ impl RabbitServer {
     }
 
     fn answers(&mut self) {
-        let http = self.ports[1];
+        let [amqp, http] = self.ports;
+        // Of the two it listens for HTTP first.
+        let listens = format!("/api/health/checks/port-listener/{amqp}");
         crate::until("rabbitmq-server answers", || {
             let ended = self.child.try_wait().is_ok_and(|ended| ended.is_some());
             assert!(!ended, "rabbitmq-server ended at once");
-            ask(http, "GET", "/api/overview", &Value::Null)
+            ask(http, "GET", &listens, &Value::Null)
                 .is_ok_and(|(status, _)| status == 200)
                 .then_some(())
         });
