@@ -13,10 +13,9 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 
 use crate::commands::say;
-use crate::compiler::Compiler;
 use crate::debian::{self, Need, VENV, answers};
 use crate::guests::workspace;
-use crate::steps::run;
+use crate::steps::{cargo, run};
 use crate::support;
 
 /// Bindings for C out of the contract: a library, of the release in `Cargo.lock`.
@@ -114,10 +113,11 @@ impl Place {
     }
 }
 
-/// Builds all of them.
+/// Builds all of them, and nothing of the tests.
 pub(crate) fn build() -> Result<()> {
     build_scripts()?;
-    support::build(&Compiler::Plain)?;
+    let program = ["--package", "support", "--bin", support::BINDINGS];
+    run(with(cargo(&["build"]), &program))?;
     build_c()
 }
 

@@ -39,11 +39,10 @@ pub(super) async fn admit(
     watched: &Watched,
 ) -> Result<Attempt, Left> {
     let done = admitted(crew, delivery, request, watched).await;
-    let waits = |left: &Left| left.goes_back() || matches!(left, Left::Forwarded { .. });
-    let waits = done.as_ref().is_err_and(waits);
+    let goes_on = done.as_ref().is_err_and(Left::goes_on);
     match done {
         Err(Left::Settled { delivery, .. } | Left::Forwarded { delivery, .. })
-            if waits && watched.lets_go() =>
+            if goes_on && watched.lets_go() =>
         {
             let (delivery, request) = decode(crew, *delivery).await?;
             Err(Left::revoked(delivery, request, revoked()))

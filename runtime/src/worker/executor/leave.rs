@@ -183,6 +183,11 @@ impl Left {
         matches!(self, Self::Settled { settlement, .. } if goes_back(settlement))
     }
 
+    /// Tells whether the message is to be taken again, here or from another queue.
+    pub(super) fn goes_on(&self) -> bool {
+        self.goes_back() || matches!(self, Self::Forwarded { .. })
+    }
+
     fn settled(delivery: Delivery, settlement: Settlement, why: &'static str) -> Self {
         Self::Settled {
             delivery: Box::new(delivery),

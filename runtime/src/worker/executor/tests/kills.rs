@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// A stand on which a task is killed.
-async fn stand(task: &str, hold: bool) -> Stand {
+pub(super) async fn stand(task: &str, hold: bool) -> Stand {
     killed(Stand::new().await, task, hold).await
 }
 

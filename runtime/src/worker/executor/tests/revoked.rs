@@ -1,13 +1,14 @@
 //! A task that is revoked while its worker has it in hand, and that does not end there: its
 //! caller hears of it now, and not when the message is taken again.
 
+use super::kills;
 use super::stand::{Stand, message, task, with};
 use crate::celery::Message;
 use crate::celery::request::AGAIN;
-use crate::registry::Aim;
-use crate::registry::tests::{component_that, us};
+use crate::registry::tests::component_that;
 use crate::results::orders::Target;
 use crate::task::State;
+use crate::worker::Settings;
 use serde_json::json;
 
 /// What a task does that asks for another attempt in an hour: the error of the result, of
@@ -36,18 +37,14 @@ async fn revoked_on_the_way(stand: &Stand, message: Message) {
 
 #[tokio::test]
 async fn who_is_revoked_while_its_message_is_about_to_wait_is_told_at_once() {
-    let stand = Stand::new().await;
-    let aim = Aim::Task(us(), "m.seven".parse().unwrap());
-    let registry = &stand.house().registry;
-    registry.kill(aim, "it costs too much", true).await.unwrap();
-    stand.crew.resolver.obey().await.unwrap();
+    let stand = kills::stand("m.seven", true).await;
     revoked_on_the_way(&stand, message("t", &json!(null))).await;
     assert_eq!(stand.depth().await, (0, 0, 0), "nothing waits");
 }
 
 #[tokio::test]
 async fn who_is_revoked_while_its_message_is_about_to_go_elsewhere_is_told_at_once() {
-    let forward = |settings: &mut crate::worker::Settings| {
+    let forward = |settings: &mut Settings| {
         settings.forward = Some("elsewhere".to_owned());
     };
     let stand = Stand::with(forward).await;
