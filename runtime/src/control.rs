@@ -11,7 +11,7 @@ mod commands;
 mod info;
 mod show;
 
-use crate::bus::{self, Bus, For, To};
+use crate::bus::{self, Bus, For, Heard, To};
 use crate::celery::Message;
 use crate::celery::pidbox::{Answer, Request};
 use crate::clock::Clock;
@@ -37,6 +37,9 @@ pub const REQUESTS: u32 = 200;
 const WAITING: usize = 64;
 /// Longest wait for the bus to take an answer (5 s).
 const ANSWER: Duration = Duration::from_secs(5);
+/// Longest wait for the bus before the first message is taken (10 s): work goes before
+/// remote control.
+const BEGINNING: Duration = Duration::from_secs(10);
 /// The time in which [`REQUESTS`] are counted.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -85,10 +88,22 @@ pub struct Control {
 }
 
 impl Control {
-    /// Hears and does what is asked until `stop`.
-    pub async fn run(&self, stop: CancellationToken) {
-        let node = self.events.hostname().to_owned();
-        let heard = bus::follow(Arc::clone(&self.bus), For::Requests(node));
+    /// Begins to hear what is asked: as with Celery, who takes messages can be asked of them.
+    /// A bus that is away, or too slow, is tried again while the work goes on.
+    pub async fn begin(&self) -> Option<Heard> {
+        tokio::select! {
+            begun = begin(&*self.bus, self.requests()) => begun,
+            () = self.shutdown.stopping() => None,
+        }
+    }
+
+    fn requests(&self) -> For {
+        For::Requests(self.events.hostname().to_owned())
+    }
+
+    /// Hears and does what is asked until `stop`, from where [`Control::begin`] began.
+    pub async fn run(&self, begun: Option<Heard>, stop: CancellationToken) {
+        let heard = bus::follow_on(Arc::clone(&self.bus), self.requests(), begun);
         let (sender, mut waiting) = mpsc::channel(WAITING);
         // Hearing goes on while an answer is sent: what nobody reads would pile up.
         let hear = hear(heard, sender);
@@ -140,8 +155,23 @@ impl Control {
     }
 }
 
+async fn begin(bus: &dyn Bus, requests: For) -> Option<Heard> {
+    match tokio::time::timeout(BEGINNING, bus.listen(&requests)).await {
+        Ok(Ok(begun)) => Some(begun),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "remote control is not heard yet");
+            None
+        }
+        Err(_) => {
+            let waited = BEGINNING.as_secs();
+            tracing::warn!(waited, "remote control is not heard yet; the work begins");
+            None
+        }
+    }
+}
+
 /// Passes on as many requests as are done in a second.
-async fn hear(mut heard: bus::Heard, waiting: mpsc::Sender<Message>) {
+async fn hear(mut heard: Heard, waiting: mpsc::Sender<Message>) {
     let mut second = Instant::now();
     let mut count = 0;
     while let Some(message) = heard.next().await {
@@ -159,9 +189,64 @@ async fn hear(mut heard: bus::Heard, waiting: mpsc::Sender<Message>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::{Ask, BusError};
     use crate::celery::broadcast;
+    use async_trait::async_trait;
     use futures::stream;
     use serde_json::Map;
+
+    /// A bus that nothing comes over.
+    #[derive(Debug)]
+    enum Quiet {
+        HeardAfter(Duration),
+        Silent,
+        Away,
+    }
+
+    #[async_trait]
+    impl Bus for Quiet {
+        async fn send(&self, _to: &To, _message: &Message) -> Result<(), BusError> {
+            Ok(())
+        }
+
+        async fn listen(&self, _what: &For) -> Result<Heard, BusError> {
+            match self {
+                Self::HeardAfter(time) => {
+                    tokio::time::advance(*time).await;
+                    Ok(stream::empty().boxed())
+                }
+                Self::Silent => std::future::pending().await,
+                Self::Away => Err(BusError::Unavailable {
+                    system: "test",
+                    reason: "away".to_owned(),
+                    source: None,
+                }),
+            }
+        }
+
+        async fn ask(&self, _ask: Ask) -> Result<Vec<Message>, BusError> {
+            Ok(Vec::new())
+        }
+    }
+
+    /// Whether a worker hears when its work begins, and after how long that is.
+    async fn work_begins(bus: Quiet) -> (bool, Duration) {
+        let started = Instant::now();
+        let begun = begin(&bus, For::Requests("celery@here".to_owned())).await;
+        (begun.is_some(), started.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_begins_when_requests_are_heard() {
+        let soon = Duration::from_secs(3);
+        assert_eq!(work_begins(Quiet::HeardAfter(soon)).await, (true, soon));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_waits_for_no_bus_that_is_slow_or_away() {
+        assert_eq!(work_begins(Quiet::Silent).await, (false, BEGINNING));
+        assert_eq!(work_begins(Quiet::Away).await, (false, Duration::ZERO));
+    }
 
     #[tokio::test(start_paused = true)]
     async fn too_many_requests_in_a_second_are_dropped() {

@@ -221,6 +221,8 @@ def events(here, there):
 
 here, there, *scenes = sys.argv[1:]
 here, there = application(json.loads(here)), application(json.loads(there))
+for app in here, there:
+    until("it is heard", lambda: app.control.ping(timeout=1, limit=1))
 known = [names, ids, groups, queues, replies, shelves, control, events]
 known = {scene.__name__: scene for scene in known}
 print(json.dumps({scene: known[scene](here, there) for scene in scenes}))

@@ -212,7 +212,8 @@ impl Service {
         ledger::known(&self.hall, &self.clock, &self.name, &parts.steering.meter).await;
         let ended = CancellationToken::new();
         let (mut served, mut beside) = (JoinSet::new(), JoinSet::new());
-        app.watch(&mut served, control, &self.hall.metrics, &ended);
+        app.watch(&mut served, control, &self.hall.metrics, &ended)
+            .await;
         beside.spawn(housekeeping::sweep_all(Arc::clone(&app.results)));
         let lane = self.lanes.open(parts, self.stop.clone()).await;
         let lane = self.hall.opened(self.name.clone(), lane);

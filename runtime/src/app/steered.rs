@@ -90,8 +90,9 @@ impl App {
         }
     }
 
-    /// Tells what happens, and does what is asked, until `ended`.
-    pub(super) fn watch(
+    /// Tells what happens, and does what is asked, until `ended`. What is asked is heard when
+    /// it returns, unless the bus is away.
+    pub(super) async fn watch(
         &self,
         served: &mut JoinSet<()>,
         control: Control,
@@ -110,8 +111,8 @@ impl App {
             };
             events.run(&*bus, pulse, end).await;
         });
-        let end = ended.clone();
-        served.spawn(async move { control.run(end).await });
+        let (begun, end) = (control.begin().await, ended.clone());
+        served.spawn(async move { control.run(begun, end).await });
     }
 
     /// Returns what is granted to whom, within what a control plane says of this tenant.

@@ -124,7 +124,6 @@ impl App {
         around.tells_usage(self.teller(&hall.tally, follower.as_ref()).await?);
         let (lanes, runner) = Lanes::new(&self.ground(&hall), shutdown.clone())?;
         let (parts, control) = self.parts(&hall, shutdown);
-        self.watch(&mut around.served, control, metrics, &around.ended);
         started(&Started {
             config: &self.config,
             walls: &self.walls,
@@ -132,6 +131,8 @@ impl App {
             plane: plane.as_ref(),
             modules,
         });
+        self.watch(&mut around.served, control, metrics, &around.ended)
+            .await;
         ledger::known(&hall, &self.clock, &self.tenant, &parts.steering.meter).await;
         let own = lanes.open(parts, lanes.stop()).await;
         let own = hall.opened(self.tenant.clone(), own);
