@@ -157,11 +157,8 @@ impl Control {
 
 async fn begin(bus: &dyn Bus, requests: For) -> Option<Heard> {
     match tokio::time::timeout(BEGINNING, bus.listen(&requests)).await {
-        Ok(Ok(begun)) => Some(begun),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "remote control is not heard yet");
-            None
-        }
+        // Who goes on listening meets the error again, and tells it.
+        Ok(begun) => begun.ok(),
         Err(_) => {
             let waited = BEGINNING.as_secs();
             tracing::warn!(waited, "remote control is not heard yet; the work begins");

@@ -113,8 +113,12 @@ fn beat_drives_us(release: &str, broker: &Broker) {
         .iter()
         .filter(|result| result["status"] == "REVOKED")
         .count();
-    // RabbitMQ drops what is late by itself, for Celery also sends it as a time to live.
-    assert_eq!(late > 0, matches!(broker, Broker::Redis(_)), "{results:?}");
+    // RabbitMQ drops what is late by itself, for Celery also sends it as a time to live: one
+    // at most may become late on its way to us.
+    match broker {
+        Broker::Redis(_) => assert!(late > 0, "{results:?}"),
+        Broker::Rabbit(_) => assert!(late <= 1, "{results:?}"),
+    }
     let in_time = count(&results, "SUCCESS", &json!(4));
     assert_eq!(late + in_time, results.len(), "{results:?}");
 }

@@ -201,10 +201,9 @@ fn until_empty(stage: &Stage, queues: &[&str]) {
 fn assert_kills(broker: &str, backend: &str) {
     const CHORDS: u32 = 40;
     const KILLS: u32 = 6;
-    let stage = beside(broker, backend)
-        .with("worker.lease", "1s")
-        .with("worker.max_deliveries", "100");
+    let stage = beside(broker, backend).with("worker.max_deliveries", "100");
     let witness = stage.server(&["worker", "-Q", "bodies", "-n", "witness@%h"]);
+    let stage = stage.with("worker.lease", "1s");
     std::thread::scope(|scope| {
         let client = scope.spawn(|| ask("5.7", "many", broker, backend));
         for kill in 1..=KILLS {
@@ -235,13 +234,16 @@ fn assert_killed_chains(broker: &str, backend: &str) {
         .with("worker.max_deliveries", "100");
     std::thread::scope(|scope| {
         let client = scope.spawn(|| ask("5.7", "long_chains", broker, backend));
+        let mut before = 0.0;
         for kill in 1..=KILLS {
             let worker = stage.server(&["worker"]);
-            let enough = f64::from(40 * kill);
-            until("some links are over", || {
-                (worker.metric("celeriac_tasks_settled_total", &[]) >= enough).then_some(())
+            let enough = f64::from(80 * kill);
+            let settled = until("some links are over", || {
+                let settled = before + worker.metric("celeriac_tasks_settled_total", &[]);
+                Some(settled).filter(|settled| *settled >= enough)
             });
             worker.kill();
+            before = settled;
         }
         let last = stage.server(&["worker"]);
         let right = json!({"right": true});

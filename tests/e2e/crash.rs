@@ -4,9 +4,18 @@
 use crate::{failure, stage, success};
 use support::{Letter, Stage, until};
 
-/// A stage whose workers are missed after a second.
+/// A stage whose workers are missed after three seconds: a machine that stops for one in
+/// which a lease is not renewed loses none.
 fn short_leases() -> Stage {
-    stage().with("worker.lease", "1s")
+    stage().with("worker.lease", "3s")
+}
+
+/// A stage whose workers may be missed while they work, after a second: how often a task is
+/// delivered does not count.
+fn shortest_leases() -> Stage {
+    stage()
+        .with("worker.lease", "1s")
+        .with("worker.max_deliveries", "100")
 }
 
 fn running(stage: &Stage, id: &str, state: &str) {
@@ -45,7 +54,7 @@ fn a_worker_beside_a_killed_one_takes_over_its_tasks() {
     let ids: Vec<String> = (0..TASKS).map(|n| format!("stay-{n}")).collect();
     let letters: Vec<_> = ids
         .iter()
-        .map(|id| Letter::new("odd.stays", id, "[1500]"))
+        .map(|id| Letter::new("odd.stays", id, "[5000]"))
         .collect();
     stage.post(&letters);
     let busy = |n: f64| (n >= 10.0).then_some(());
@@ -66,7 +75,7 @@ fn a_worker_beside_a_killed_one_takes_over_its_tasks() {
 fn kills_at_any_moment_under_load_lose_nothing_and_double_nothing() {
     const TASKS: u64 = 3_000;
     const KILLS: u64 = 8;
-    let stage = short_leases().with("worker.max_deliveries", "100");
+    let stage = shortest_leases();
     stage.push("hostile");
     let letters: Vec<_> = (0..TASKS)
         .map(|n| Letter::new("hostile.use_nothing", &format!("t-{n}"), "[]"))
@@ -99,20 +108,23 @@ fn kills_at_any_moment_under_load_lose_nothing_and_double_nothing() {
 #[test]
 fn kills_among_retries_lose_none_and_add_none() {
     const TASKS: u64 = 200;
-    let stage = short_leases().with("worker.max_deliveries", "100");
+    let stage = shortest_leases();
     stage.push("flaky");
     let letters: Vec<_> = (0..TASKS)
         .map(|n| Letter::new("flaky.fails_until", &format!("t-{n}"), "[3, 20]"))
         .collect();
     stage.post(&letters);
+    let mut before = 0.0;
     for kill in 1..=5 {
         let worker = stage.dev();
-        // Retries are counted from zero by every process.
-        let enough = f64::from(kill * 25);
-        until("some retried", || {
-            (worker.metric("celeriac_tasks_settled_total", &[]) >= enough).then_some(())
+        // Each process counts from zero.
+        let enough = f64::from(kill * 75);
+        let settled = until("some retried", || {
+            let settled = before + worker.metric("celeriac_tasks_settled_total", &[]);
+            Some(settled).filter(|settled| *settled >= enough)
         });
         worker.kill();
+        before = settled;
     }
     let _last = stage.dev();
     let tally = stage.settled();
@@ -162,9 +174,9 @@ fn a_worker_that_wakes_after_its_lease_writes_nothing_over_its_successor() {
     let stage = short_leases();
     stage.push("odd");
     let frozen = stage.server(&["worker", "-n", "frozen@%h"]);
-    let id = stage.send("odd.stays", &["-a", "[1200]"]);
+    let id = stage.send("odd.stays", &["-a", "[5000]"]);
     running(&stage, &id, "STAYING");
-    frozen.freeze();
+    stage.freeze(&frozen);
     let _other = stage.server(&["worker", "-n", "other@%h"]);
     let ended = stage.ended(&id);
     assert_eq!(success(&ended)[0], 2, "{ended}");
@@ -182,6 +194,6 @@ fn a_long_task_keeps_its_lease_as_long_as_it_runs() {
     stage.push("odd");
     let _first = stage.server(&["worker", "-n", "first@%h"]);
     let _second = stage.server(&["worker", "-n", "second@%h"]);
-    let ended = stage.call("odd.stays", "[3500]");
+    let ended = stage.call("odd.stays", "[10000]");
     assert_eq!(*success(&ended), serde_json::json!([1, 0]), "{ended}");
 }

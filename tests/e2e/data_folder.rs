@@ -154,7 +154,7 @@ fn a_worker_whose_disk_fills_up_waits_and_loses_nothing() {
     let dev = stage.dev();
     // Results larger than the room that the file has left, after a task that holds them up.
     let args = format!("[\"{}\"]", "x".repeat(64 << 10));
-    let mut letters = vec![Letter::new("report.nap", "nap", "[1500]")];
+    let mut letters = vec![Letter::new("report.nap", "nap", "[6000]")];
     letters.extend((1..TASKS).map(|n| Letter::new("text.echo", &format!("t-{n}"), &args)));
     stage.post(&letters);
     until("the nap", || {

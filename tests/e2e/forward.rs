@@ -1,7 +1,7 @@
 //! A team moves one task at a time: what is not here goes on to where it is.
 
 use crate::{failure, message, stage, success};
-use support::Stage;
+use support::{Stage, until};
 
 /// A worker without any module on the messages of another, which hands on what
 /// it does not know.
@@ -23,7 +23,9 @@ fn a_task_that_is_not_here_is_handed_on_to_the_queue_of_those_who_know_it() {
     let stored = home.call("text.word_count", r#"["to be or not to be"]"#);
     assert_eq!(*success(&stored), 6);
     let labels = [("state", "FORWARDED")];
-    assert!(worker.metric("celeriac_tasks_settled_total", &labels) >= 1.0);
+    until("it is counted", || {
+        (worker.metric("celeriac_tasks_settled_total", &labels) >= 1.0).then_some(())
+    });
 }
 
 #[test]

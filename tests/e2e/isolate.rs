@@ -122,12 +122,12 @@ fn a_killed_process_takes_the_tasks_of_its_module_along_and_no_others() {
     let odd = stage.component("odd");
     let odd = odd.display().to_string();
     stage.json(&["push", &odd, "--name", "neighbour"]);
-    let ours = stage.send("odd.waits", &["-a", "[3000]"]);
+    let ours = stage.send("odd.waits", &["-a", "[8000]"]);
     in_state(&stage, &ours, "WAITING");
     let [first] = cells(&dev)[..] else {
         panic!("one cell")
     };
-    let theirs = stage.send("neighbour.waits", &["-a", "[3000]"]);
+    let theirs = stage.send("neighbour.waits", &["-a", "[8000]"]);
     in_state(&stage, &theirs, "WAITING");
     kill(first);
     assert_eq!(*success(&stage.ended(&theirs)), json!([1, 0]));

@@ -91,11 +91,13 @@ fn shown(stage: &Stage) {
         told.out.contains("module odd is killed: it costs too much"),
         "{told}"
     );
-    let workers = stage.json(&["inspect", "killed"])["workers"].clone();
+    let both = ["-d", "one@example,two@example", "-t", "20"];
+    let asked = [&["inspect", "killed"][..], &both].concat();
+    let workers = stage.json(&asked)["workers"].clone();
     for name in ["one@example", "two@example"] {
         assert_eq!(workers[name][0]["name"], "odd", "{workers}");
     }
-    let told = stage.run(&["inspect", "killed"]).good();
+    let told = stage.run(&asked).good();
     assert!(told.out.contains("one@example  module  odd"), "{told}");
 }
 
@@ -113,7 +115,7 @@ fn whatever_a_killed_task_does_it_ends() {
     let signature = json!({"task": "odd.waits", "args": [], "kwargs": {}, "options": {}});
     let map = json!({"task": signature, "it": [60000, 1]}).to_string();
     let map = stage.send("celery.map", &["-k", &map]);
-    let waits = stage.send("odd.waits", &["-a", "[4000]"]);
+    let waits = stage.send("odd.waits", &["-a", "[10000]"]);
     is(&stage, &stays, "STAYING");
     is(&stage, &once, "PAYING");
     until("all run", || (running(&dev) > 4.5).then_some(()));

@@ -140,7 +140,7 @@ fn a_memory_hog_fails_at_its_limit_while_its_neighbour_finishes() {
     stage.push("hostile");
     stage.push("report");
     let dev = stage.dev();
-    let neighbour = stage.send("report.build", &["-a", r#"["Sales", 5, 100]"#]);
+    let neighbour = stage.send("report.build", &["-a", r#"["Sales", 5, 1000]"#]);
     until("it runs", || {
         (dev.metric("celeriac_tasks_in_flight", &[]) > 0.5).then_some(())
     });

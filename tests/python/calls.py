@@ -224,8 +224,9 @@ def retry_of(app, queue, task):
     with app.connection_for_read() as connection:
         channel = connection.default_channel
         if connection.transport.driver_type == "redis":
-            parked = channel.client.zrange(f"celeriac.parked.{queue}", 0, -1)
-            (text,) = [one.decode()[33:] for one in parked if task in one.decode()]
+            look = lambda: channel.client.zrange(f"celeriac.parked.{queue}", 0, -1)
+            find = lambda: [one.decode()[33:] for one in look() if task in one.decode()]
+            (text,) = until("the retry", find)
             envelope = json.loads(text)
             message = channel.Message(envelope, channel=channel)
         else:

@@ -69,8 +69,8 @@ def calls(http):
 
 
 def follows(http):
-    """A stream of events, broken off and taken up again."""
-    sent = call(http, "report.build", ["t"], kwargs={"pages": 5, "wait_ms": 200}).json()
+    """A stream of events, begun before the task, broken off and taken up again."""
+    sent = call(http, "report.build", ["t"], kwargs={"pages": 5, "wait_ms": 200}, countdown_seconds=3).json()
     path = sent["links"]["events"]
     first = events(http, path, until="progress")
     rest = events(http, path, last=first[-1]["id"])

@@ -47,7 +47,7 @@ def ends(app):
         sent["retried"] = app.send_task("flaky.fails_until", [1, 10])
         sent["rejected"] = app.send_task("flaky.rejects", ["not mine"])
         sent["expired"] = app.send_task("text.echo", [1], expires=now - datetime.timedelta(seconds=5))
-        sent["unwanted"] = app.send_task("text.echo", [1], countdown=2)
+        sent["unwanted"] = app.send_task("text.echo", [1], countdown=8)
         app.control.revoke(sent["unwanted"].id)
         sent["terminated"] = hold(app)
         runs(sent["terminated"])

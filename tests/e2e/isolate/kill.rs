@@ -22,7 +22,7 @@ fn a_kill_reaches_guests_apart_and_leaves_their_neighbours() {
     let dev = stage.server(&["dev", "-c", "6"]);
     let stays = stage.send("odd.stays", &["-a", "[60000]"]);
     // In the same process: it ends by itself.
-    let waits = stage.send("odd.waits", &["-a", "[4000]"]);
+    let waits = stage.send("odd.waits", &["-a", "[10000]"]);
     // It computes and never calls the host.
     let counts = stage.send("numbers.fibonacci", &["-a", "[100000000000]"]);
     is(&stage, &stays, "STAYING");
@@ -44,14 +44,14 @@ fn a_kill_reaches_guests_apart_and_leaves_their_neighbours() {
 /// The same with a process for each module: `a_killed_process_takes_the_tasks_of_its_module_…`.
 #[test]
 fn without_a_process_for_each_module_all_tasks_are_lost_with_the_worker() {
-    let stage = stage().with("worker.lease", "1s");
+    let stage = stage().with("worker.lease", "3s");
     let file = stage.component("odd").display().to_string();
     for name in ["ours", "theirs"] {
         stage.json(&["push", &file, "--name", name]);
     }
     let first = stage.server(&["worker", "-n", "first@%h"]);
     let sent = ["ours", "theirs"].map(|name| {
-        let id = stage.send(&format!("{name}.waits"), &["-a", "[2000]"]);
+        let id = stage.send(&format!("{name}.waits"), &["-a", "[6000]"]);
         is(&stage, &id, "WAITING");
         id
     });

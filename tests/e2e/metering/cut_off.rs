@@ -104,7 +104,7 @@ fn what_a_run_took_until_its_lease_was_lost_is_told() {
     let frozen = stage.server(&[
         "worker",
         "-n",
-        "frozen@%h",
+        "frozen@example",
         "-l",
         "debug",
         "--log-format",
@@ -112,10 +112,10 @@ fn what_a_run_took_until_its_lease_was_lost_is_told() {
     ]);
     let id = stage.send(COMPUTES.0, &["-a", COMPUTES.1]);
     until("it computed a while", || {
-        let log = stage.json(&["inspect", "active"]).to_string();
-        log.contains(&id).then_some(())
+        let asked = ["inspect", "active", "-d", "frozen@example", "-t", "20"];
+        stage.json(&asked).to_string().contains(&id).then_some(())
     });
-    frozen.freeze();
+    stage.freeze(&frozen);
     let other = stage.server(&["worker", "-n", "other@%h"]);
     until("another has it", || {
         (other.metric("celeriac_tasks_in_flight", &[]) > 0.5).then_some(())

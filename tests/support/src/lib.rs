@@ -15,6 +15,7 @@
 pub mod certificates;
 pub mod control;
 pub mod file;
+mod guard;
 pub mod http;
 pub mod moto;
 pub mod mutate;

@@ -5,12 +5,12 @@
 //! `PORT:PORT`, AMQP's and HTTP's. A test that is run alone starts its own.
 
 use crate::certificates::Certificates;
+use crate::guard::guarded;
 use crate::{free_port, http};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Where the tests find a server that is there already.
@@ -311,7 +311,11 @@ fn spawn(folder: &Path, [amqp, http]: [u16; 2], tls: Option<&(u16, Certificates)
             path("server.key")
         ));
     }
-    Command::new(PROGRAM)
+    assert!(
+        Path::new(PROGRAM).exists(),
+        "rabbitmq-server is missing: apt-get install rabbitmq-server"
+    );
+    guarded(PROGRAM)
         .env("HOME", folder)
         .env("RABBITMQ_NODENAME", format!("celeriac-{amqp}@localhost"))
         .env("RABBITMQ_NODE_PORT", amqp.to_string())
@@ -321,10 +325,6 @@ fn spawn(folder: &Path, [amqp, http]: [u16; 2], tls: Option<&(u16, Certificates)
         .env("RABBITMQ_LOG_BASE", folder.join("log"))
         .env("RABBITMQ_ENABLED_PLUGINS_FILE", folder.join("plugins"))
         .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", arguments)
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .spawn()
-        .expect("rabbitmq-server is missing: apt-get install rabbitmq-server")
+        .expect("a shell")
 }

@@ -1,5 +1,6 @@
 //! A folder of its own, and the program run in it.
 
+use crate::file::File;
 use crate::server::Server;
 use crate::shelf::{self, Begun, Shelf};
 use serde_json::Value;
@@ -160,6 +161,18 @@ impl Stage {
     /// When it fails or prints something else.
     pub fn json(&self, arguments: &[&str]) -> Value {
         self.run(&[arguments, &["--json"]].concat()).good().json()
+    }
+
+    /// Freezes a worker of this folder while it writes nothing: frozen in the middle of that
+    /// it would hold up all others.
+    ///
+    /// # Panics
+    /// When it is gone.
+    pub fn freeze(&self, worker: &Server) {
+        let mut file = File::open(&self.data());
+        file.run("BEGIN IMMEDIATE");
+        worker.freeze();
+        file.run("ROLLBACK");
     }
 
     /// Starts `celeriac dev`.
